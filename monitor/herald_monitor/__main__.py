@@ -1,0 +1,37 @@
+"""`python -m herald_monitor`: a monitor alone, set up by `HERALD_*` variables."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import sys
+
+from pydantic import ValidationError
+
+from herald_monitor.config import MonitorSettings
+from herald_monitor.daemon import monitor
+from herald_monitor.errors import HeraldError
+
+
+def main() -> int:
+    """Run a monitor; 0 after a clean stop, 1 with a sentence if it cannot start."""
+    logging.basicConfig(
+        level=os.environ.get("HERALD_LOG_LEVEL", "INFO").upper(),
+        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
+    )
+    try:
+        asyncio.run(monitor(MonitorSettings()))
+    except ValidationError as error:
+        wrong = error.errors()[0]
+        name = "HERALD_" + "_".join(str(part) for part in wrong["loc"]).upper()
+        sys.stderr.write(f"herald: {name}: {wrong['msg']}\n")
+        return 2
+    except HeraldError as error:
+        sys.stderr.write(f"herald: {error}\n")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,154 @@
+"""The one place that makes a Celery app: from `-A`, or from two URLs."""
+
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TypeGuard, cast
+from urllib.parse import urlsplit
+
+from celery import Celery
+from celery.app.backends import by_url
+from celery.app.utils import find_app
+from kombu.transport import get_transport_cls
+from kombu.utils.url import maybe_sanitize_url
+
+from herald_monitor.errors import HeraldError
+
+# An app that only reads must never hang on a broker, nor unpickle anything.
+READ_ONLY: Mapping[str, object] = {
+    "accept_content": ["json"],
+    "broker_connection_retry": True,
+    "broker_connection_retry_on_startup": True,
+    "broker_connection_timeout": 4.0,
+    "broker_pool_limit": 4,
+    "redis_socket_timeout": 10.0,
+    "redis_socket_connect_timeout": 4.0,
+    "worker_hijack_root_logger": False,
+}
+
+
+class AppError(HeraldError):
+    """A Celery app that cannot be had."""
+
+
+def load_app(name: str, directory: Path | None = None) -> Celery:
+    """Load the app that `celery -A NAME` would load, seen from `directory`.
+
+    `directory` defaults to the working directory and stays on `sys.path`, so
+    that modules which the project imports later are found as well. Raises
+    `AppError`.
+    """
+    _put_on_path(directory or Path.cwd())
+    found = _import_app(name)
+    if not _is_app(found):
+        raise AppError(
+            f"-A {name} leads to a {type(found).__name__}, not to a Celery app;"
+            " name it as module:attribute."
+        )
+    return found
+
+
+def app_for(broker: str, backend: str | None = None, **conf: object) -> Celery:
+    """Make an app without tasks that reads from `broker` and `backend` (URLs).
+
+    Further keywords are Celery settings, such as `event_exchange`. Raises
+    `AppError` for URLs that Celery cannot use; connects to nothing.
+    """
+    check_broker(broker)
+    if backend:
+        check_backend(backend)
+    # No fixups: this app must not start Django because of a variable.
+    app = Celery(
+        "herald", broker=broker, backend=backend, set_as_current=False, fixups=[]
+    )
+    # The read and write URLs win over $CELERY_BROKER_URL, which must not
+    # overrule what Herald was told.
+    urls = {"broker_read_url": broker, "broker_write_url": broker}
+    app.conf.update({**READ_ONLY, **urls, **conf})
+    return app
+
+
+def check_broker(url: str) -> None:
+    """Raise `AppError` if Celery has no transport for the URL `url`."""
+    scheme = _scheme(url, "broker", "amqp:// or redis://")
+    try:
+        cast(Any, get_transport_cls)(scheme)
+    except Exception as error:
+        raise AppError(
+            f"The broker URL {_shown(url)} has the scheme {scheme}://, which Celery"
+            f" cannot use here ({_first_line(error)}); use amqp:// or redis://,"
+            " or install that transport."
+        ) from error
+
+
+def check_backend(url: str) -> None:
+    """Raise `AppError` if Celery has no result backend for the URL `url`."""
+    scheme = _scheme(url, "result backend", "redis:// or rpc://")
+    try:
+        by_url(url)
+    except Exception as error:
+        raise AppError(
+            f"The result backend URL {_shown(url)} has the scheme {scheme}://, which"
+            f" Celery cannot use here ({_first_line(error)}); use redis:// or rpc://,"
+            " or install that backend."
+        ) from error
+
+
+def _is_app(found: object) -> TypeGuard[Celery]:
+    return isinstance(found, Celery)
+
+
+def _import_app(name: str) -> object:
+    try:
+        return cast(object, find_app(name))
+    except ModuleNotFoundError as error:
+        raise AppError(_not_found(name, error)) from error
+    except AttributeError as error:
+        raise AppError(
+            f"-A {name}: there is no Celery app in it ({_first_line(error)});"
+            " name it as module:attribute."
+        ) from error
+    except (Exception, SystemExit) as error:
+        raise AppError(
+            f"-A {name} cannot be imported: {type(error).__name__}:"
+            f" {_first_line(error)}; mend the module, or give --broker and --backend."
+        ) from error
+
+
+def _not_found(name: str, error: ModuleNotFoundError) -> str:
+    module = name.partition(":")[0]
+    if error.name and module.split(".")[0] != error.name.split(".")[0]:
+        return (
+            f"-A {name} imports {error.name}, which is not installed;"
+            " install it in the environment in which Herald runs."
+        )
+    return (
+        f"-A {name}: there is no module {error.name or module} in {Path.cwd()} or on"
+        " the Python path; change to the project's directory or mend the name."
+    )
+
+
+def _put_on_path(directory: Path) -> None:
+    entry = os.fspath(directory.resolve())
+    if entry not in sys.path:
+        sys.path.insert(0, entry)
+
+
+def _scheme(url: str, what: str, examples: str) -> str:
+    scheme = urlsplit(url).scheme if "://" in url else ""
+    if not scheme:
+        raise AppError(
+            f"The {what} URL {_shown(url)!r} has no scheme;"
+            f" it must begin with {examples}."
+        )
+    return scheme
+
+
+def _shown(url: str) -> str:
+    return str(maybe_sanitize_url(url))
+
+
+def _first_line(error: BaseException) -> str:
+    text = str(error.args[0]) if error.args else str(error)
+    return text.strip().split("\n", 1)[0] or type(error).__name__

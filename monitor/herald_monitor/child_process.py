@@ -1,0 +1,104 @@
+"""Child processes that do not outlive us, whatever happens to us."""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+# Linux tells a child when its parent dies, if the child asks for it. A
+# `preexec_fn` would run between fork and exec of a process with threads,
+# which may deadlock; so a fresh Python asks, and then becomes the program.
+TIED = """
+import ctypes, os, signal, sys
+ctypes.CDLL(None).prctl(1, signal.SIGTERM, 0, 0, 0)
+if os.getppid() != int(sys.argv[1]):
+    sys.exit("the parent is gone")
+os.execvp(sys.argv[2], sys.argv[2:])
+"""
+
+
+def spawn(
+    command: Sequence[str],
+    log: Path | None,
+    *,
+    env: Mapping[str, str] | None = None,
+    keep: Sequence[int] = (),
+) -> "subprocess.Popen[bytes]":
+    """Start `command` in a session of its own; what it says goes to `log`.
+
+    Without a `log` it goes to our standard error.
+
+    On Linux it gets SIGTERM when this process dies, even by SIGKILL; on other
+    systems that is up to the caller's `atexit`. Ctrl-C in the terminal does
+    not reach it: whoever started it ends it. The child inherits the
+    file descriptors `keep`. Raises `OSError`.
+    """
+    started: list[subprocess.Popen[bytes] | OSError] = []
+    ready = threading.Event()
+
+    def own() -> None:
+        # Linux takes the death of the starting thread for that of the
+        # parent, so this thread stays as long as the child.
+        process = _started(_tied(command), log, env, keep)
+        started.append(process)
+        ready.set()
+        if not isinstance(process, OSError):
+            process.wait()
+
+    threading.Thread(target=own, name=f"child {command[0]}", daemon=True).start()
+    ready.wait()
+    [result] = started
+    if isinstance(result, OSError):
+        raise result
+    return result
+
+
+def end(process: "subprocess.Popen[bytes]", patience: float) -> bool:
+    """Send SIGTERM, after `patience` seconds SIGKILL; say if it went by itself."""
+    with contextlib.suppress(ProcessLookupError):
+        process.send_signal(signal.SIGTERM)
+    try:
+        process.wait(patience)
+    except subprocess.TimeoutExpired:
+        kill(process)
+        return False
+    return True
+
+
+def kill(process: "subprocess.Popen[bytes]") -> None:
+    """Kill the process and all that it started, and wait for its end."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+def _started(
+    command: Sequence[str],
+    log: Path | None,
+    env: Mapping[str, str] | None,
+    keep: Sequence[int],
+) -> "subprocess.Popen[bytes] | OSError":
+    try:
+        with log.open("ab") if log else contextlib.nullcontext(2) as out:
+            return subprocess.Popen(
+                command,
+                env=env,
+                pass_fds=keep,
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+    except OSError as error:
+        return error
+
+
+def _tied(command: Sequence[str]) -> list[str]:
+    """Tie the command's life to ours, where the system can."""
+    if not sys.platform.startswith("linux") or not sys.executable:
+        return list(command)
+    return [sys.executable, "-I", "-S", "-c", TIED, str(os.getpid()), *command]

@@ -1,0 +1,64 @@
+"""The monitor's settings: options, or environment variables `HERALD_*`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from herald_monitor.model.keys import DEFAULT_PREFIX
+from herald_monitor.model.redaction import DEFAULT_KEYS
+
+DAY = 86_400.0
+DEFAULT_STORE = "redis://127.0.0.1:6379/0"
+
+
+class MonitorSettings(BaseSettings):
+    """How a monitor hears and keeps. Read once, at start."""
+
+    model_config = SettingsConfigDict(env_prefix="HERALD_", extra="ignore", frozen=True)
+
+    broker_url: str | None = Field(default=None, description="Celery's broker.")
+    result_backend: str | None = Field(
+        default=None, description="Celery's result backend."
+    )
+    app: str | None = Field(
+        default=None,
+        description="A Celery app as of `celery -A`; instead of the two URLs.",
+    )
+    store_url: str = Field(
+        default=DEFAULT_STORE,
+        description="Where Herald keeps what it knows: Redis or Valkey.",
+    )
+    store_prefix: str = Field(
+        default=DEFAULT_PREFIX,
+        description="Of all keys in the store; one a Celery installation.",
+    )
+    retention: float = Field(
+        default=DAY, gt=0, description="Seconds for which a finished task is kept."
+    )
+    keep_unfinished: float = Field(
+        default=7 * DAY,
+        gt=0,
+        description="Seconds for which a task without an end is kept.",
+    )
+    log_length: int = Field(
+        default=100_000,
+        ge=100,
+        description="Entries of the change log, for clients to resume.",
+    )
+    redact: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=DEFAULT_KEYS,
+        description="Parts of key names whose values are cut out, separated by commas.",
+    )
+    node: str | None = Field(
+        default=None, description="Name of this monitor; otherwise host and process id."
+    )
+
+    @field_validator("redact", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        if isinstance(value, str):
+            return tuple(part.strip() for part in value.split(",") if part.strip())
+        return value

@@ -1,0 +1,107 @@
+"""The port between the receiver and the kinds of brokers."""
+
+import logging
+from typing import Any, Protocol, cast
+
+from celery import Celery
+from kombu import Connection
+from kombu.serialization import prepare_accept_content
+from kombu.utils.url import maybe_sanitize_url
+
+from herald_monitor.wire import RawEvent
+
+logger = logging.getLogger(__name__)
+
+PATIENCE = 4.0
+"""Seconds that one attempt to connect may take on one host."""
+
+
+class EventConsumer(Protocol):
+    """One subscription to the events of one broker, over one connection.
+
+    Used by one thread at a time. After an error it is closed and thrown away.
+    """
+
+    messages: int
+    """Messages read so far, readable or not; each holds one event or many."""
+
+    def open(self) -> None:
+        """Connect and subscribe; return when the broker has confirmed it."""
+        ...
+
+    def read(self, wait: float) -> list[RawEvent]:
+        """Return what arrived within `wait` seconds, in order; maybe nothing.
+
+        Raises whatever the broker's library raises when the line is cut.
+        """
+        ...
+
+    def taken(self) -> None:
+        """Tell the broker that all that was read is in good hands."""
+        ...
+
+    def close(self, *, gently: bool) -> None:
+        """Let go of the connection, in a few tenths of a second at most.
+
+        `gently` takes leave of the broker; otherwise the socket is dropped.
+        """
+        ...
+
+
+def broker_connection(app: Celery, **options: object) -> Connection:
+    """Open one new connection to the app's broker: one try on each host.
+
+    kombu itself would pause for 2 s and more between tries, for ever.
+    `options` are added to the app's `broker_transport_options`.
+    """
+    connection: Connection = cast(Any, app).connection_for_read(
+        connect_timeout=PATIENCE,
+        heartbeat=10.0,
+        transport_options=_bounded(app, options),
+    )
+    tries = max(len(cast(Any, connection).alt) - 1, 0)
+    try:
+        cast(Any, connection).ensure_connection(
+            max_retries=tries, interval_start=0, interval_step=0, interval_max=0
+        )
+    except BaseException:
+        let_go(connection)
+        raise
+    return connection
+
+
+def let_go(connection: Connection) -> None:
+    """Drop a connection without a word to the broker, and without an error."""
+    try:
+        if cast(Any, connection).transport.driver_type == "amqp":
+            cast(Any, connection).collect()
+        else:
+            # kombu's `collect` would change the timeout of every new socket
+            # in the process for a moment; these transports close at once.
+            cast(Any, connection).release()
+    except Exception as error:  # the library's own state after a cut
+        logger.debug("Could not let go of a connection: %s", error)
+
+
+def broker_name(app: Celery) -> str:
+    """Name the app's broker for a log, without its password."""
+    url = cast(Any, app.conf).broker_read_url
+    if not isinstance(url, str):
+        url = ";".join(url)
+    return str(maybe_sanitize_url(url))
+
+
+def accepted(app: Celery) -> set[str]:
+    """Name the content types that events may have, as Celery's receiver does."""
+    names = {str(cast(Any, app.conf).event_serializer), "json"}
+    return set(cast(Any, prepare_accept_content)(names))
+
+
+def _bounded(app: Celery, options: dict[str, object]) -> dict[str, object]:
+    """Bound each wait on Redis, unless the app's own settings do."""
+    bounds: dict[str, object] = {
+        "socket_timeout": PATIENCE,
+        "socket_connect_timeout": PATIENCE,
+    }
+    theirs = cast(dict[str, object], cast(Any, app.conf).broker_transport_options)
+    return {**bounds, **theirs, **options}

@@ -1,0 +1,69 @@
+"""The monitor as a process: settings in, signals heard, exit code out."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+
+from celery import Celery
+
+from herald_monitor.celery_app import app_for, load_app
+from herald_monitor.config import MonitorSettings
+from herald_monitor.errors import BadInput
+from herald_monitor.model.redaction import Redactor
+from herald_monitor.monitor import Monitor
+from herald_monitor.redis_store import RedisStore
+
+log = logging.getLogger(__name__)
+
+
+def celery_of(settings: MonitorSettings) -> Celery:
+    """Return the app to hear: `-A`, or made from the URLs. Raises `HeraldError`."""
+    if settings.app:
+        return load_app(settings.app)
+    if settings.broker_url:
+        return app_for(settings.broker_url, settings.result_backend)
+    raise BadInput(
+        "no broker is known; give --broker URL (HERALD_BROKER_URL), or -A PROJECT"
+    )
+
+
+def store_of(settings: MonitorSettings) -> RedisStore:
+    """Return the store, not opened yet."""
+    return RedisStore(
+        settings.store_url,
+        prefix=settings.store_prefix,
+        retention=settings.retention,
+        keep_unfinished=settings.keep_unfinished,
+        log_length=settings.log_length,
+    )
+
+
+async def monitor(settings: MonitorSettings, app: Celery | None = None) -> None:
+    """Monitor until SIGTERM or SIGINT. Raises `HeraldError` if it cannot start."""
+    app = app or celery_of(settings)
+    store = store_of(settings)
+    await store.open()
+    for warning in store.warnings:
+        log.warning("%s", warning)
+    try:
+        hears = Monitor(app, store, Redactor(settings.redact), settings.node)
+        await hears.run(stop_on_signals())
+    finally:
+        await store.close()
+
+
+def stop_on_signals() -> asyncio.Event:
+    """Return what is set by SIGTERM or SIGINT; a second SIGINT stops at once."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def interrupted() -> None:
+        if stop.is_set():
+            raise SystemExit(130)
+        stop.set()
+
+    loop.add_signal_handler(signal.SIGTERM, stop.set)
+    loop.add_signal_handler(signal.SIGINT, interrupted)
+    return stop

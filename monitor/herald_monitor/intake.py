@@ -1,0 +1,90 @@
+"""Events between the receiver's thread and the recorder's loop: bounded and counted.
+
+The receiver must read the broker as fast as it writes, or the broker cuts it
+off; so what cannot be stored yet waits here, in our own memory.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections import deque
+from collections.abc import Callable
+
+from herald_monitor.wire import RawEvent
+
+MAX_WAITING = 200_000
+"""Events; about 300 MB at most. A minute at 3,000 events a second."""
+
+DISPENSABLE = frozenset(["task-progress", "worker-heartbeat"])
+"""What is said again soon, and goes first when there is too much."""
+
+
+class Intake:
+    """Batches of raw events that wait to be recorded.
+
+    `put` is called on any thread, the others on the loop that `open` was
+    called on. `dropped` counts what did not fit.
+    """
+
+    def __init__(self, most: int = MAX_WAITING) -> None:
+        self._most = most
+        self._lock = threading.Lock()
+        self._batches: deque[tuple[list[RawEvent], float]] = deque()
+        self._wake: Callable[[], None] = lambda: None
+        self._ready = asyncio.Event()
+        self.waiting = 0
+        self.dropped = 0
+
+    def open(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Wake up takers on `loop`."""
+
+        def wake() -> None:
+            # The loop may be gone already while the receiver's thread ends.
+            if not loop.is_closed():
+                loop.call_soon_threadsafe(self._ready.set)
+
+        self._wake = wake
+
+    def put(self, events: list[RawEvent], heard: float) -> None:
+        """Take in what was `heard` at a time (unix seconds)."""
+        with self._lock:
+            if self.waiting + len(events) > self._most:
+                events = self._make_room(events)
+            if not events:
+                return
+            self._batches.append((events, heard))
+            self.waiting += len(events)
+            alone = len(self._batches) == 1
+        if alone:
+            self._wake()
+
+    def _make_room(self, events: list[RawEvent]) -> list[RawEvent]:
+        needed = [e for e in events if e.get("type") not in DISPENSABLE]
+        room = max(self._most - self.waiting, 0)
+        kept = needed[:room]
+        self.dropped += len(events) - len(kept)
+        return kept
+
+    async def wait(self) -> None:
+        """Return when something waits."""
+        while True:
+            # Cleared before the look: what comes in between is not missed.
+            self._ready.clear()
+            if self.waiting:
+                return
+            await self._ready.wait()
+
+    def take(self, most: int) -> list[tuple[RawEvent, float]]:
+        """Return up to about `most` events with their times, oldest first."""
+        taken: list[tuple[RawEvent, float]] = []
+        with self._lock:
+            while self._batches and len(taken) < most:
+                events, heard = self._batches.popleft()
+                taken.extend((event, heard) for event in events)
+            self.waiting -= len(taken)
+        return taken
+
+    def wake(self) -> None:
+        """Let `wait` look again."""
+        self._ready.set()

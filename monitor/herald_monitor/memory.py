@@ -1,0 +1,276 @@
+"""The store in dicts: one process, nothing kept. For tests of your own code.
+
+Held to the same suite as the store on Redis, but for speed: it looks at every
+task to answer a question.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import time
+from collections import Counter, deque
+from collections.abc import Iterable, Sequence
+from itertools import islice
+
+import msgspec
+
+from herald_monitor.batch import (
+    Draft,
+    Known,
+    Name,
+    Shown,
+    Wish,
+    aging,
+    forgetting,
+    recording,
+    wishes_of_events,
+    wishes_of_workers,
+)
+from herald_monitor.model.changes import GAP, TASK, WORKER, Entry, read_change
+from herald_monitor.model.cursor import START, Cursor
+from herald_monitor.model.events import Event
+from herald_monitor.model.filters import Filter
+from herald_monitor.model.reading import attempts
+from herald_monitor.model.shape import (
+    EXPIRED,
+    UNKNOWN,
+    AttemptImage,
+    TaskImage,
+    unix,
+)
+from herald_monitor.model.tasks import Task
+from herald_monitor.model.workers import Worker, WorkerImage, worker_image
+from herald_monitor.paging import Spot, read_token, write_token
+from herald_monitor.store import Gap, MonitorImage, Page, Receipt
+
+BATCH = 250
+WORKERS_FOR = 86_400.0
+GAPS_FOR = 7 * 86_400.0
+MONITORS_FOR = 15.0
+GONE_MOST = 100_000
+
+
+class MemoryStore:
+    """Writer, Reader and Log in one process. Not to be shared between threads.
+
+    `retention` and `keep_unfinished` are the seconds that a task is kept after
+    its last change, `log_length` is the number of entries in the log.
+    """
+
+    def __init__(
+        self,
+        *,
+        retention: float = 86_400.0,
+        keep_unfinished: float = 7 * 86_400.0,
+        log_length: int = 10_000,
+    ) -> None:
+        self._retention = retention
+        self._unfinished = keep_unfinished
+        self._known: dict[Name, Known] = {}
+        self._due: dict[Name, float] = {}
+        self._gone: dict[str, None] = {}
+        self._monitors: dict[str, tuple[float, MonitorImage]] = {}
+        self._log: deque[Entry] = deque(maxlen=log_length)
+        self._end = START
+        self._identity = secrets.token_hex(20)
+        self._beaten: Cursor | None = None
+        self._moved: set[asyncio.Future[None]] = set()
+        self.warnings: list[str] = []
+
+    async def open(self) -> None:
+        """Do nothing: there is nothing to connect to."""
+
+    async def close(self) -> None:
+        """Do nothing: what is stored stays until the object goes."""
+
+    # -- Writer -----------------------------------------------------------------
+
+    async def store(
+        self, events: Sequence[Event], workers: Sequence[Worker] = (), *, now: float
+    ) -> Receipt:
+        wishes = wishes_of_workers(workers, now) | wishes_of_events(events, now)
+        return self._grant(wishes, now)
+
+    async def open_gap(self, gap: Gap) -> Receipt:
+        return self._grant({(GAP, gap.id): recording(gap)}, unix(gap.since))
+
+    async def beat(self, monitor: MonitorImage, *, now: float) -> Receipt:
+        receipt = self._grant({n: aging(now) for n in self._named(WORKER)}, now)
+        self._monitors[monitor.id] = (time.monotonic() + MONITORS_FOR, monitor)
+        if self._beaten is None or self._beaten == self._end:
+            self._append([])
+        self._beaten = self._end
+        return Receipt(self._end, receipt.changes)
+
+    async def sweep(self, *, now: float, most: int = 500) -> int:
+        self._forget(self._over(WORKER, now))
+        self._forget(self._over(GAP, now))
+        tasks = sorted(self._over(TASK, now), key=lambda name: self._due[name])[:most]
+        self._forget(tasks)
+        for _, id_ in tasks:
+            self._gone[id_] = None
+        for id_ in list(islice(self._gone, max(len(self._gone) - GONE_MOST, 0))):
+            del self._gone[id_]
+        return len(tasks)
+
+    def _over(self, kind: str, now: float) -> list[Name]:
+        return [n for n in self._named(kind) if self._due[n] <= now]
+
+    def _forget(self, names: Sequence[Name]) -> None:
+        for from_ in range(0, len(names), BATCH):
+            part = names[from_ : from_ + BATCH]
+            wishes = [(name, forgetting(name, lambda _: True)) for name in part]
+            drafts = [d for name, wish in wishes if (d := wish(self._known[name]))]
+            self._append(drafts)
+            for name in part:
+                del self._known[name], self._due[name]
+
+    def _grant(self, wishes: dict[Name, Wish], now: float) -> Receipt:
+        left = iter(wishes.items())
+        changes = 0
+        while part := list(islice(left, BATCH)):
+            made = [d for name, wish in part if (d := wish(self._known.get(name)))]
+            if made:
+                changes += self._keep(made, now)
+        return Receipt(self._end, changes)
+
+    def _keep(self, drafts: Sequence[Draft], now: float) -> int:
+        self._append(drafts)
+        for number, draft in enumerate(drafts):
+            self._known[draft.name] = draft.known(f"{self._end}.{number}")
+            self._due[draft.name] = self._time_of(draft, now)
+        return len(drafts)
+
+    def _time_of(self, draft: Draft, now: float) -> float:
+        if isinstance(draft.image, TaskImage):
+            return now + (self._retention if draft.image.final else self._unfinished)
+        if isinstance(draft.record, Shown):
+            return draft.record.worker.last.at + WORKERS_FOR
+        return now + GAPS_FOR
+
+    def _append(self, drafts: Sequence[Draft]) -> None:
+        if self._end == START:
+            cursor = Cursor(round(time.time() * 1000), 0)
+        else:
+            cursor = Cursor(self._end.epoch, self._end.n + 1)
+        changes = (
+            read_change(draft.field(), cursor, number)
+            for number, draft in enumerate(drafts)
+        )
+        self._log.append(Entry(cursor, tuple(changes)))
+        self._end = cursor
+        for waiting in self._moved:
+            if not waiting.done():
+                waiting.set_result(None)
+
+    # -- Reader -----------------------------------------------------------------
+
+    async def task(self, task_id: str) -> TaskImage:
+        known = self._known.get((TASK, task_id))
+        if known is None:
+            state = EXPIRED if task_id in self._gone else UNKNOWN
+            return TaskImage(id=task_id, state=state)
+        return _shown(known)
+
+    async def attempts(self, task_id: str) -> Sequence[AttemptImage]:
+        known = self._known.get((TASK, task_id))
+        return (
+            attempts(known.record) if known and isinstance(known.record, Task) else []
+        )
+
+    async def tasks(self, ids: Sequence[str]) -> list[TaskImage | None]:
+        found = [self._known.get((TASK, id_)) for id_ in ids]
+        return [_shown(known) if known else None for known in found]
+
+    async def page(
+        self,
+        filter_: Filter,
+        *,
+        limit: int = 100,
+        page: str | None = None,
+        after: float | None = None,
+        before: float | None = None,
+    ) -> Page:
+        last = read_token(page) if page is not None else None
+        spots = sorted(
+            (
+                spot
+                for spot, image in self._matching(filter_)
+                if (last is None or spot < last)
+                and (after is None or spot.first >= after * 1000)
+                and (before is None or spot.first < before * 1000)
+            ),
+            reverse=True,
+        )
+        shown = spots[: max(limit, 1)]
+        tasks = tuple(_shown(self._known[TASK, spot.id]) for spot in shown)
+        more = len(spots) > len(shown)
+        return Page(tasks, write_token(shown[-1]) if more else None)
+
+    async def count(self, filter_: Filter, most: int) -> int:
+        return sum(1 for _ in self._matching(filter_))
+
+    async def counts(self) -> dict[str, int]:
+        return dict(Counter(image.state for _, image in self._matching(Filter())))
+
+    async def workers(self, *, now: float) -> list[WorkerImage]:
+        known = [self._known[name] for name in sorted(self._named(WORKER))]
+        return [
+            worker_image(one.record.worker, now, one.rev)
+            for one in known
+            if isinstance(one.record, Shown)
+        ]
+
+    async def gaps(self) -> list[Gap]:
+        known = [self._known[name] for name in self._named(GAP)]
+        gaps = [
+            msgspec.structs.replace(one.record, rev=one.rev)
+            for one in known
+            if isinstance(one.record, Gap)
+        ]
+        return sorted(gaps, key=lambda gap: (gap.since, gap.id), reverse=True)
+
+    async def monitors(self) -> list[MonitorImage]:
+        now = time.monotonic()
+        return [image for until, image in self._monitors.values() if until > now]
+
+    def _named(self, kind: str) -> list[Name]:
+        return [name for name in self._known if name[0] == kind]
+
+    def _matching(self, filter_: Filter) -> Iterable[tuple[Spot, TaskImage]]:
+        for (_, id_), known in self._known.items():
+            if isinstance(known.image, TaskImage) and filter_.matches(known.image):
+                yield Spot(float(known.first), id_), known.image
+
+    # -- Log --------------------------------------------------------------------
+
+    async def end(self) -> Cursor:
+        return self._end
+
+    async def read(
+        self, after: Cursor, *, wait: float = 0.0, most: int = 100
+    ) -> list[Entry]:
+        if self._end <= after and wait > 0:
+            await self._wait(after, wait)
+        entries = (entry for entry in self._log if entry.cursor > after)
+        return list(islice(entries, max(most, 1)))
+
+    async def _wait(self, after: Cursor, wait: float) -> None:
+        moved: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._moved.add(moved)
+        try:
+            async with asyncio.timeout(wait):
+                await moved
+        except TimeoutError:
+            pass
+        finally:
+            self._moved.discard(moved)
+
+    async def identity(self) -> str:
+        return self._identity
+
+
+def _shown(known: Known) -> TaskImage:
+    assert isinstance(known.image, TaskImage)
+    return msgspec.structs.replace(known.image, rev=known.rev)

@@ -1,0 +1,1 @@
+"""What Celery events mean. Pure: no clock, no socket, no Redis, no Celery."""

@@ -1,0 +1,153 @@
+"""One filter for every door: WebSocket, SSE, HTTP, MCP, webhooks, command line.
+
+Lists are OR, keys are AND; `*` and `?` are wild in name, worker and queue.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from difflib import get_close_matches
+from functools import lru_cache
+
+import msgspec
+
+from herald_monitor.errors import BadFilter
+from herald_monitor.model.shape import STATES, TaskImage
+
+MAX_VALUES = 1_000
+MAX_LENGTH = 512
+
+GLOBS = frozenset(["name", "worker", "queue"])
+
+
+class Before(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
+    """What a change altered, as it was: enough to know whose filter it leaves."""
+
+    state: str | None = None
+    worker: str | None = None
+    queue: str | None = None
+
+
+class Filter(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """Which tasks somebody asks for. Empty matches every task."""
+
+    ids: tuple[str, ...] | None = None
+    name: tuple[str, ...] | None = None
+    state: tuple[str, ...] | None = None
+    worker: tuple[str, ...] | None = None
+    queue: tuple[str, ...] | None = None
+    root: tuple[str, ...] | None = None
+    parent: tuple[str, ...] | None = None
+    group: tuple[str, ...] | None = None
+    tag: tuple[str, ...] | None = None
+
+    def matches(self, task: TaskImage) -> bool:
+        """Say whether `task` is asked for."""
+        return self._lasting(task) and self._passing(
+            task.state, task.worker, task.queue
+        )
+
+    def matched(self, task: TaskImage, before: Before) -> bool:
+        """Say whether `task` was asked for as it was `before` it changed."""
+        return self._lasting(task) and self._passing(
+            before.state, before.worker, before.queue
+        )
+
+    def _lasting(self, task: TaskImage) -> bool:
+        """Match what never changes in a task's life."""
+        return (
+            (self.ids is None or task.id in self.ids)
+            and (self.name is None or _any(self.name, task.name))
+            and (self.root is None or _root(task) in self.root)
+            and (self.parent is None or task.parent_id in self.parent)
+            and (self.group is None or task.group_id in self.group)
+            and (self.tag is None or not set(self.tag).isdisjoint(task.tags or ()))
+        )
+
+    def _passing(
+        self, state: str | None, worker: str | None, queue: str | None
+    ) -> bool:
+        return (
+            (self.state is None or state in self.state)
+            and (self.worker is None or _any(self.worker, worker))
+            and (self.queue is None or _any(self.queue, queue))
+        )
+
+
+KEYS = Filter.__struct_fields__
+
+
+def parse_filter(given: Mapping[str, object]) -> Filter:
+    """Return the filter that `given` (key → text or list of texts) asks for.
+
+    Raises `BadFilter` with a sentence that names the key.
+    """
+    parsed: dict[str, tuple[str, ...]] = {}
+    for key, value in given.items():
+        if key not in KEYS:
+            raise BadFilter(f"unknown key {key[:40]!r}{_meant(key, KEYS)}", key[:40])
+        if value is not None:
+            parsed[key] = _values(key, value)
+    return Filter(**parsed)
+
+
+def _values(key: str, value: object) -> tuple[str, ...]:
+    listed: list[object] = (
+        list(value) if isinstance(value, list | tuple) else [value]  # pyright: ignore[reportUnknownArgumentType]
+    )
+    if not listed:
+        raise BadFilter(f"{key} is an empty list and would match nothing", key)
+    if len(listed) > MAX_VALUES:
+        raise BadFilter(f"{key} takes at most {MAX_VALUES} values", key)
+    return tuple(dict.fromkeys(_value(key, one) for one in listed))
+
+
+def _value(key: str, one: object) -> str:
+    if not isinstance(one, str) or not one:
+        raise BadFilter(f"{key} takes a text or a list of texts, not {one!r:.40}", key)
+    if len(one) > MAX_LENGTH:
+        raise BadFilter(f"a value of {key} is over {MAX_LENGTH} characters", key)
+    if key != "state":
+        return one
+    state = one.upper()
+    if state not in STATES:
+        meant = _meant(state, STATES) or f"; states are {', '.join(STATES)}"
+        raise BadFilter(f"unknown state {one[:40]!r}{meant}", key)
+    return state
+
+
+def _meant(word: str, words: Iterable[str]) -> str:
+    known = list(words)
+    close = get_close_matches(word[:40], known, n=1, cutoff=0.6)
+    if close:
+        return f"; did you mean {close[0]!r}?"
+    return f"; keys are {', '.join(known)}" if "ids" in known else ""
+
+
+def _root(task: TaskImage) -> str:
+    return task.root_id or task.id
+
+
+def _any(patterns: tuple[str, ...], value: str | None) -> bool:
+    if value is None:
+        return False
+    return any(p == value or p == "*" or glob(p)(value) for p in patterns)
+
+
+def is_glob(text: str) -> bool:
+    """Say whether `text` holds a wildcard."""
+    return "*" in text or "?" in text
+
+
+@lru_cache(maxsize=1024)
+def glob(pattern: str) -> Callable[[str], bool]:
+    """Return a test for `pattern`, in which `*` is any text and `?` one character."""
+    parts = [{"*": ".*", "?": "."}.get(c) or re.escape(c) for c in _squeezed(pattern)]
+    match = re.compile("".join(parts), re.DOTALL).fullmatch
+    return lambda value: match(value) is not None
+
+
+def _squeezed(pattern: str) -> str:
+    # "****" would backtrack for every star.
+    return re.sub(r"\*+", "*", pattern)

@@ -1,0 +1,251 @@
+"""A task's state, read off what was heard. Nothing is stored that can be read off.
+
+Order of truth: a final state in the result backend, then a later attempt, then
+a later step of that attempt; never the clocks of two hosts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from herald_monitor.model import shape
+from herald_monitor.model.attempts import current, runs_of
+from herald_monitor.model.events import Progress
+from herald_monitor.model.runs import OUTCOMES, Mark, Run
+from herald_monitor.model.shape import AttemptImage, TaskImage, rfc3339
+from herald_monitor.model.tasks import TAG_SEPARATOR, Task
+
+STATE_OF = {
+    "succeeded": shape.SUCCESS,
+    "failed": shape.FAILURE,
+    "revoked": shape.REVOKED,
+    "rejected": shape.REJECTED,
+    "retried": shape.RETRY,
+    # Celery itself stores RETRY for a cancelled task (worker/request.py:
+    # Request.cancel), although only an unacknowledged message comes back.
+    "cancelled": shape.RETRY,
+    "started": shape.STARTED,
+}
+
+WAITING = (shape.PENDING, shape.RECEIVED)
+
+
+def read(task: Task, rev: str | None = None) -> TaskImage:
+    """Return `task` as it is shown."""
+    runs = runs_of(task.marks)
+    run = current(runs) if runs else None
+    state, by = _state(task, run)
+    final = state in shape.FINAL
+    facts: dict[str, Any] = {k: v[1] for k, v in task.facts.items()}
+    tags = str(facts.pop("tags", ""))
+    heard = [m.at for m in (*task.marks, *task.reports)]
+    if task.step:
+        heard.append(task.step.at)
+    updated = max(heard, default=0.0)
+    return TaskImage(
+        id=task.id,
+        state=state,
+        attempt=_numbers(runs)[runs.index(run)] if run else None,
+        retries=run.retries if run else None,
+        tags=tuple(tags.split(TAG_SEPARATOR)) if tags else None,
+        progress=_progress(task, run, state),
+        updated_at=rfc3339(updated),
+        source=by.source if by else "event",
+        as_of=rfc3339(by.at if by else updated),
+        conflict=_conflict(task, run, runs),
+        final=final,
+        rev=rev,
+        **_run_fields(run, runs),
+        **_outcome_fields(run, runs, state, by),
+        **facts,
+    )
+
+
+def _state(task: Task, run: Run | None) -> tuple[str, Mark | None]:
+    """Return the state and the mark that says so."""
+    state, by = _state_of_run(run) if run else (shape.PENDING, None)
+    if not task.reports:
+        return state, by
+    since = _begun(run) if run else None
+    for report in sorted(task.reports, key=lambda r: r.at):
+        if report.kind in OUTCOMES and report.source == "backend":
+            # A run that began after the ending was stored is a second run.
+            if since is None or since <= report.at:
+                state, by = STATE_OF[report.kind], report
+        elif state not in shape.FINAL and (by is None or report.at > by.heard):
+            state, by = _weaker(report, state, by, _heard_last(task))
+    return state, by
+
+
+def _begun(run: Run) -> float | None:
+    """Return when `run` began for sure, by the clock of its worker."""
+    if run.started:
+        return run.started.at
+    # Its start was lost; the worker stores an outcome after it received the task.
+    return run.received.at if run.received and run.over else None
+
+
+def _heard_last(task: Task) -> float:
+    heard = [m.heard for m in task.marks]
+    return max([*heard, task.step.at] if task.step else heard, default=0.0)
+
+
+def _weaker(
+    report: Mark, state: str, by: Mark | None, heard: float
+) -> tuple[str, Mark | None]:
+    """Return the state after a `report` that is no final word of the backend.
+
+    `heard` is when the task's last event arrived: any word of it ends `LOST`.
+    """
+    if report.kind == "lost" and report.at > heard:
+        return shape.LOST, report
+    if report.kind == "received" and state == shape.PENDING:
+        return shape.RECEIVED, report
+    if report.kind == "started" and state in (*WAITING, shape.LOST):
+        return shape.STARTED, report
+    if report.kind == "retried" and state in (*WAITING, shape.STARTED, shape.LOST):
+        return shape.RETRY, report
+    return state, by
+
+
+def _state_of_run(run: Run) -> tuple[str, Mark]:
+    mark = run.last
+    if mark.kind == "rejected" and mark.flag:
+        return shape.PENDING, mark
+    if mark.kind in STATE_OF:
+        return STATE_OF[mark.kind], mark
+    # Waiting to be run again is RETRY, as the result backend says too.
+    if run.retries > 0:
+        return shape.RETRY, mark
+    return (shape.RECEIVED if mark.kind == "received" else shape.PENDING), mark
+
+
+def _conflict(task: Task, run: Run | None, runs: Sequence[Run]) -> bool:
+    """Say whether two outcomes are told of what is shown."""
+    if run is None or not run.over:
+        return False
+    kinds = {m.kind for m in run.ends if m.kind in OUTCOMES}
+    if len(runs) > 1:
+        kinds |= _contradicting(run, runs)
+    if task.reports:
+        since = run.first.at
+        kinds |= {
+            r.kind
+            for r in task.reports
+            if r.source == "backend" and r.kind in OUTCOMES and r.at >= since
+        }
+    return len(kinds) > 1
+
+
+def _contradicting(run: Run, runs: Sequence[Run]) -> set[str]:
+    """Return the outcomes of later deliveries of the attempt that `run` ended."""
+    later = runs[runs.index(run) + 1 :]
+    ends = [r.end for r in later if r.retries == run.retries and r.over and r.ran]
+    return {end.kind for end in ends if end and end.kind in OUTCOMES}
+
+
+def _progress(task: Task, run: Run | None, state: str) -> Progress | None:
+    """Return the newest progress if it belongs to the attempt that is shown."""
+    step = task.step
+    if step is None or state in (*WAITING, shape.RETRY):
+        return None
+    here = run.here if run else None
+    # The child process speaks for itself, often before its worker says `started`.
+    if here and (step.at < here.at or (step.host and step.host != here.host)):
+        return None
+    return step.progress
+
+
+def _run_fields(run: Run | None, runs: Sequence[Run]) -> dict[str, Any]:
+    if run is None:
+        return {}
+    sent = [r.sent.at for r in runs if r.sent]
+    told = run.received or run.sent
+    eta = told.eta if told else None
+    expires = next(
+        (m.expires for m in (run.received, run.sent) if m and m.expires), None
+    )
+    here = run.started or run.received or run.end
+    return {
+        "worker": (here.host or None) if here else None,
+        "pid": (here.pid or None) if here else None,
+        "eta": rfc3339(eta) if eta else None,
+        "expires": rfc3339(expires) if expires else None,
+        "submitted_at": rfc3339(min(sent)) if sent else None,
+        "received_at": rfc3339(run.received.at) if run.received else None,
+        "started_at": rfc3339(run.started.at) if run.started else None,
+    }
+
+
+def _outcome_fields(
+    run: Run | None, runs: Sequence[Run], state: str, by: Mark | None
+) -> dict[str, Any]:
+    end = by
+    if state == shape.RETRY and (by is None or by.kind != "retried"):
+        # Why it waits to be run again was said of the attempt before.
+        told = [r.end for r in runs if r.end and r.end.kind == "retried"]
+        end = told[-1] if told else None
+    if end is None or end.kind not in STATE_OF or end.kind == "started":
+        return {}
+    over = state in shape.FINAL
+    detail = _richest(end, run)
+    return {
+        "result": detail.text if end.kind == "succeeded" else None,
+        "exception": detail.text if end.kind != "succeeded" else None,
+        "traceback": detail.traceback,
+        "runtime": _runtime(run, detail) if over else None,
+        "finished_at": rfc3339(end.at) if over else None,
+    }
+
+
+def _richest(end: Mark, run: Run | None) -> Mark:
+    """Return the mark of the same outcome that tells most: events carry runtimes."""
+    if end.source == "event" or run is None or run.end is None:
+        return end
+    return run.end if run.end.kind == end.kind else end
+
+
+def _runtime(run: Run | None, end: Mark) -> float | None:
+    if end.runtime is not None:
+        return round(end.runtime, 6)
+    begun = run.started if run else None
+    if begun and (begun.host, begun.pid) == (end.host, end.pid):
+        return round(max(end.at - begun.at, 0.0), 6)
+    return None
+
+
+def _numbers(runs: Sequence[Run]) -> list[int]:
+    """Return the attempt number of each run: retries and redeliveries, from 1."""
+    numbers: list[int] = []
+    for run in runs:
+        before = numbers[-1] if numbers else 0
+        numbers.append(max(before + 1, run.retries + 1))
+    return numbers
+
+
+def attempts(task: Task) -> list[AttemptImage]:
+    """Return each run of `task`, oldest first."""
+    runs = runs_of(task.marks)
+    return [
+        _attempt(number, run) for number, run in zip(_numbers(runs), runs, strict=True)
+    ]
+
+
+def _attempt(number: int, run: Run) -> AttemptImage:
+    state, by = _state_of_run(run)
+    end = run.end
+    here = run.started or run.received or end
+    return AttemptImage(
+        attempt=number,
+        state=state,
+        retries=run.retries,
+        worker=(here.host or None) if here else None,
+        pid=(here.pid or None) if here else None,
+        received_at=rfc3339(run.received.at) if run.received else None,
+        started_at=rfc3339(run.started.at) if run.started else None,
+        finished_at=rfc3339(end.at) if end else None,
+        runtime=_runtime(run, by) if end else None,
+        exception=end.text if end and end.kind != "succeeded" else None,
+        traceback=end.traceback if end else None,
+    )

@@ -1,0 +1,112 @@
+"""Secrets are cut out before anything is stored or sent.
+
+Celery tells arguments as the text of a Python `repr`, which is often cut, and
+exceptions as any text at all. So this works on text: whatever stands behind a
+key whose name holds one of the patterns is replaced, and in doubt too much.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from herald_monitor.model.values import end_of_value
+
+DEFAULT_KEYS = ("password", "token", "secret", "authorization", "api_key", "cookie")
+MASK = "[redacted]"
+
+_SPACE = r"(?:\s|\\+[nrt])*"
+_REST_OF_KEY = re.compile(r"[\w.-]*")
+_SIGN = re.compile(rf"(?:\\*['\"])?\]?{_SPACE}(?:=>|:=|==|[:=]){_SPACE}")
+_ANNOTATED = re.compile(r"\s*=(?!=)\s*")
+_PAIR = re.compile(r"\\*['\"]\s*,\s*")
+_OPTION = re.compile(r"\s+(?!-)")
+_LINE = re.compile(r"[^\r\n]*")
+_BEARER = re.compile(r"\b(bearer|basic)(\s+)([\w.~+/-]{6,}=*)", re.IGNORECASE)
+_LOGIN = re.compile(r"(://[^\s/:@'\"]{0,256}:)([^\s/@'\"]{1,1024})(?=@)")
+
+
+class Redactor:
+    """Cuts the values of secret-looking keys out of texts.
+
+    `keys` are parts of key names, matched without regard to case; `_`, `-` and a
+    blank are the same. Passwords in URLs and bearer tokens are cut out besides.
+    """
+
+    def __init__(self, keys: Sequence[str] = DEFAULT_KEYS) -> None:
+        parts = [re.sub(r"(?:_|\\-|\\ )", "[-_ ]?", re.escape(k)) for k in keys if k]
+        self._key = re.compile("|".join(parts), re.IGNORECASE) if parts else None
+
+    def __call__(self, text: str) -> str:
+        """Return `text` without the secrets in it."""
+        if "://" in text:
+            text = _LOGIN.sub(rf"\1{MASK}", text)
+        if self._key is not None and self._key.search(text):
+            text = self._masked(self._key, text)
+        return _BEARER.sub(rf"\1\2{MASK}", text) if _BEARER.search(text) else text
+
+    def _masked(self, key: re.Pattern[str], text: str) -> str:
+        kept: list[str] = []
+        done = 0
+        found = key.search(text)
+        while found:
+            at = _REST_OF_KEY.match(text, found.end()).end()  # type: ignore[union-attr]
+            begin, end = _value(text, found.start(), at)
+            if end > begin:
+                kept += (text[done:begin], _mask(text, begin, end))
+                done = at = end
+            found = key.search(text, at)
+        return "".join((*kept, text[done:]))
+
+
+def _value(text: str, key: int, at: int) -> tuple[int, int]:
+    """Return from where to where the secret lies of the key that ends before `at`.
+
+    `key` is within that key. Nothing lies between two same places.
+    """
+    begin = _after_sign(text, key, at)
+    if begin is None:
+        return at, at
+    if _header(text[key:at]) and text[begin : begin + 1] not in "'\"[{(\\":
+        return begin, _LINE.match(text, begin).end()  # type: ignore[union-attr]
+    end = end_of_value(text, begin)
+    # An annotated parameter: `token: str = "abc"`.
+    more = _ANNOTATED.match(text, end)
+    return begin, end_of_value(text, more.end()) if more else end
+
+
+def _header(key: str) -> bool:
+    return key.lower().startswith(("authorization", "cookie"))
+
+
+def _after_sign(text: str, key: int, at: int) -> int | None:
+    """Return where the value begins of the key that ends before `at`, if it has one."""
+    sign = _SIGN.match(text, at)
+    if sign:
+        return sign.end()
+    begin = _begin_of_key(text, key)
+    pair = _PAIR.match(text, at)
+    if pair and _opens_pair(text, begin):
+        return pair.end()
+    option = _OPTION.match(text, at)
+    return option.end() if option and text.startswith("-", begin) else None
+
+
+def _begin_of_key(text: str, within: int) -> int:
+    # No key name is longer: a bound keeps this from looking back again and again.
+    least = max(within - 64, 0)
+    while within > least and (text[within - 1].isalnum() or text[within - 1] in "_.-"):
+        within -= 1
+    return within
+
+
+def _opens_pair(text: str, begin: int) -> bool:
+    """Say whether the quoted key at `begin` is the first of `("key", value)`."""
+    opening = text[max(begin - 8, 0) : begin].rstrip("'\"\\bu")
+    return opening.endswith(("(", "["))
+
+
+def _mask(text: str, begin: int, end: int) -> str:
+    """Return the mask, in the quotes of the value that it stands for."""
+    opened = re.match(r"[bBrRuU]{0,2}(\\*['\"])", text[begin:end])
+    return f"{opened[1]}{MASK}{opened[1]}" if opened else MASK

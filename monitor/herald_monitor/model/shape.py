@@ -1,0 +1,130 @@
+"""The one JSON shape of a task that everyone is shown, and how times are written."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import Any
+
+import msgspec
+
+from herald_monitor.model.events import MAX_MOMENT, Progress
+
+PENDING = "PENDING"
+RECEIVED = "RECEIVED"
+STARTED = "STARTED"
+RETRY = "RETRY"
+SUCCESS = "SUCCESS"
+FAILURE = "FAILURE"
+REVOKED = "REVOKED"
+REJECTED = "REJECTED"
+LOST = "LOST"
+UNKNOWN = "UNKNOWN"
+EXPIRED = "EXPIRED"
+
+STATES = (
+    PENDING,
+    RECEIVED,
+    STARTED,
+    RETRY,
+    SUCCESS,
+    FAILURE,
+    REVOKED,
+    REJECTED,
+    LOST,
+)
+"""Every state that a stored task can be in. `UNKNOWN` and `EXPIRED` are answers
+about ids of which nothing is stored."""
+
+FINAL = frozenset([SUCCESS, FAILURE, REVOKED, REJECTED])
+"""States that a task leaves only by being run again. `LOST` is none: a word of
+the task ends it."""
+
+
+class TaskImage(
+    msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, gc=False
+):
+    """A task as it is shown: over HTTP, WebSocket and MCP, in the log, in filters.
+
+    Times are RFC 3339 in UTC with milliseconds, `runtime` is in seconds,
+    `attempt` counts from 1, `rev` is the change that made it so.
+    """
+
+    id: str
+    name: str | None = None
+    state: str = ""
+    attempt: int | None = None
+    retries: int | None = None
+    args: str | None = None
+    kwargs: str | None = None
+    queue: str | None = None
+    routing_key: str | None = None
+    worker: str | None = None
+    pid: int | None = None
+    priority: int | None = None
+    eta: str | None = None
+    expires: str | None = None
+    root_id: str | None = None
+    parent_id: str | None = None
+    group_id: str | None = None
+    tags: tuple[str, ...] | None = None
+    progress: Progress | None = None
+    result: str | None = None
+    exception: str | None = None
+    traceback: str | None = None
+    runtime: float | None = None
+    submitted_at: str | None = None
+    received_at: str | None = None
+    started_at: str | None = None
+    finished_at: str | None = None
+    updated_at: str | None = None
+    source: str | None = None
+    as_of: str | None = None
+    conflict: bool = False
+    final: bool = False
+    rev: str | None = None
+
+
+class AttemptImage(
+    msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, gc=False
+):
+    """One run of a task, as it is shown beside the task."""
+
+    attempt: int
+    state: str
+    retries: int | None = None
+    worker: str | None = None
+    pid: int | None = None
+    received_at: str | None = None
+    started_at: str | None = None
+    finished_at: str | None = None
+    runtime: float | None = None
+    exception: str | None = None
+    traceback: str | None = None
+
+
+def rfc3339(at: float) -> str:
+    """Return `at` (unix seconds) as RFC 3339 in UTC with milliseconds.
+
+    What lies outside of the years 1970 to 9999 is shown as their first or last.
+    """
+    # Rounded first: cutting would make 0.999 of 0.9996 s.
+    seconds, ms = divmod(round(min(max(at, 0.0), MAX_MOMENT) * 1000), 1000)
+    return f"{_second(seconds)}.{ms:03d}Z"
+
+
+@lru_cache(maxsize=4096)
+def _second(at: int) -> str:
+    # Events come by the thousand in one second.
+    return datetime.fromtimestamp(at, UTC).isoformat()[:19]
+
+
+def unix(text: str) -> float:
+    """Return the unix seconds of an RFC 3339 time; the inverse of `rfc3339`."""
+    return datetime.fromisoformat(text).timestamp()
+
+
+def to_dict(image: object) -> dict[str, Any]:
+    """Return any of the shapes as plain JSON values, absent fields left out."""
+    shown: dict[str, Any] = msgspec.to_builtins(image)
+    return shown

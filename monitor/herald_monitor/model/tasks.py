@@ -1,0 +1,231 @@
+"""What is known of one task: marks and facts, joined in any order to the same.
+
+A `Task` is a join-semilattice: `join` is commutative, associative and
+idempotent, so events may come late, twice, through two monitors or shuffled.
+Nothing here decides a state; that is read off by `reading.read`.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from herald_monitor.model.events import Event, Progress
+from herald_monitor.model.runs import ORDER, Mark
+
+MAX_MARKS = 256
+"""A task that is retried for ever keeps its latest attempts."""
+
+FACTS = (
+    "name",
+    "args",
+    "kwargs",
+    "root_id",
+    "parent_id",
+    "group_id",
+    "queue",
+    "routing_key",
+    "priority",
+)
+"""What is told of a task as a whole, besides its tags."""
+
+SAYS = {"received": 0, "sent": 1, "submitted": 2, "inspect": 0, "backend": 0}
+"""Who is believed about a fact: who sent the task, before who received it."""
+
+Fact = tuple[int, str | int]
+"""How much it is believed (a later attempt more), and the value. Tags are one
+text, sorted and joined by TAG_SEPARATOR."""
+
+TAG_SEPARATOR = "\x1f"
+
+
+class Step(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """The newest progress: `at` and `clock` order, `host` and `pid` break ties."""
+
+    at: float
+    clock: int
+    host: str
+    pid: int
+    progress: Progress
+
+
+class Task(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """All that was heard of one task.
+
+    `marks` are what workers and clients said, `reports` what was found out by
+    asking (result backend, inspect) or inferred. Both are kept sorted.
+    """
+
+    id: str
+    marks: tuple[Mark, ...] = ()
+    reports: tuple[Mark, ...] = ()
+    facts: dict[str, Fact] = {}
+    step: Step | None = None
+
+
+def merge(task: Task | None, event: Event) -> Task:
+    """Return what is known once `event` is. The same object if it tells nothing new."""
+    told = _told(event)
+    return told if task is None else join(task, told)
+
+
+def join(a: Task, b: Task) -> Task:
+    """Return all that `a` and `b` know of one task."""
+    marks = _union(a.marks, b.marks, _key, _sooner)
+    reports = _union(a.reports, b.reports, _report_key, _later)
+    facts = _facts(a.facts, b.facts)
+    step = (
+        max(a.step, b.step, key=_step_order) if a.step and b.step else a.step or b.step
+    )
+    if (
+        marks is a.marks
+        and reports is a.reports
+        and facts is a.facts
+        and step == a.step
+    ):
+        return a
+    return Task(a.id, _newest(marks), reports, facts, step)
+
+
+def _told(event: Event) -> Task:
+    facts = _event_facts(event)
+    if event.kind == "progress":
+        assert event.progress is not None
+        step = Step(event.at, event.clock, event.host, event.pid, event.progress)
+        return Task(event.task_id, (), (), facts, step)
+    mark = Mark(
+        event.kind,
+        event.host,
+        event.pid,
+        event.clock,
+        event.at,
+        event.source,
+        -1 if event.retries is None else event.retries,
+        event.flag,
+        event.eta,
+        event.expires,
+        event.runtime,
+        event.result if event.kind == "succeeded" else event.exception,
+        event.traceback,
+        event.said,
+        0 if event.heard is None else max(int(event.heard) - int(event.at), 0),
+    )
+    if event.source in ("event", "submitted"):
+        return Task(event.task_id, (mark,), (), facts)
+    return Task(event.task_id, (), (mark,), facts)
+
+
+def _event_facts(event: Event) -> dict[str, Fact]:
+    if event.kind not in ("sent", "received") and event.source == "event":
+        return {}
+    said_by = event.kind if event.source == "event" else event.source
+    belief = 4 * (event.retries or 0) + SAYS.get(said_by, 0)
+    facts: dict[str, Fact] = {
+        field: (belief, value)
+        for field in FACTS
+        if (value := getattr(event, field)) is not None
+    }
+    if event.tags:
+        facts["tags"] = (belief, TAG_SEPARATOR.join(sorted(set(event.tags))))
+    return facts
+
+
+def _facts(a: dict[str, Fact], b: dict[str, Fact]) -> dict[str, Fact]:
+    # One field holds one type, so values compare.
+    new = {k: v for k, v in b.items() if k not in a or v > a[k]}
+    return {**a, **new} if new else a
+
+
+def _union(
+    a: tuple[Mark, ...],
+    b: tuple[Mark, ...],
+    key: Callable[[Mark], tuple[Any, ...]],
+    order: Callable[[Mark], tuple[Any, ...]],
+) -> tuple[Mark, ...]:
+    for mark in b:
+        own = key(mark)
+        i = bisect_left(a, own, key=key)
+        if i == len(a) or key(a[i]) != own:
+            a = (*a[:i], mark, *a[i:])
+        elif order(mark) > order(a[i]):
+            a = (*a[:i], mark, *a[i + 1 :])
+    return a
+
+
+def _key(mark: Mark) -> tuple[Any, ...]:
+    """Return what makes two marks the same saying.
+
+    The time is part of it: a container that is restarted has its old hostname
+    and pid, and its clock begins anew.
+    """
+    return (
+        mark.host,
+        mark.pid,
+        mark.clock,
+        ORDER[mark.kind],
+        mark.source,
+        _spoken(mark),
+    )
+
+
+def _spoken(mark: Mark) -> float:
+    return mark.at if mark.said is None else mark.said
+
+
+def _report_key(mark: Mark) -> tuple[Any, ...]:
+    return (mark.source, mark.kind, mark.host)
+
+
+def _sooner(mark: Mark) -> tuple[Any, ...]:
+    # One saying, heard twice: the earlier hearing bounds its time better.
+    return (-mark.at, -mark.late, *_content(mark))
+
+
+def _later(mark: Mark) -> tuple[Any, ...]:
+    return (mark.at, mark.late, *_content(mark))
+
+
+def _content(mark: Mark) -> tuple[Any, ...]:
+    return (
+        mark.retries,
+        mark.flag,
+        mark.pid,
+        mark.clock,
+        _or_less(mark.text, ""),
+        _or_less(mark.traceback, ""),
+        _or_less(mark.eta, 0.0),
+        _or_less(mark.expires, 0.0),
+        _or_less(mark.runtime, 0.0),
+        _or_less(mark.said, 0.0),
+    )
+
+
+def _or_less(value: object, least: object) -> tuple[bool, object]:
+    """Return something that orders None before every `value`."""
+    return (value is not None, least if value is None else value)
+
+
+def _step_order(step: Step) -> tuple[Any, ...]:
+    p = step.progress
+    return (
+        step.at,
+        step.clock,
+        step.host,
+        step.pid,
+        _or_less(p.percent, 0.0),
+        _or_less(p.current, 0.0),
+        _or_less(p.total, 0.0),
+        _or_less(p.message, ""),
+    )
+
+
+def _newest(marks: tuple[Mark, ...]) -> tuple[Mark, ...]:
+    if len(marks) <= MAX_MARKS:
+        return marks
+    # By what was said alone: an order that hearing alters would make the rest
+    # depend on the order of joining.
+    newest = sorted(marks, key=lambda m: (_spoken(m), _key(m)))[-MAX_MARKS:]
+    return tuple(sorted(newest, key=_key))

@@ -1,0 +1,236 @@
+"""The broker's event stream as batches, over every cut and restart."""
+
+import logging
+import random
+import socket
+import threading
+import time
+from collections.abc import Callable
+from typing import TypeAlias, cast
+
+from celery import Celery
+
+from herald_monitor.broadcaster import PROBE, Broadcaster
+from herald_monitor.consumers import EventConsumer, broker_connection, broker_name
+from herald_monitor.kombu_consumer import KombuConsumer
+from herald_monitor.opening import Opening
+from herald_monitor.redis_consumer import RedisConsumer, reads_directly
+from herald_monitor.wire import Poison, RawEvent
+
+logger = logging.getLogger(__name__)
+
+Deliver: TypeAlias = Callable[[list[RawEvent], float], None]
+LostTouch: TypeAlias = Callable[[float, float, str], None]
+
+FIRST_PAUSE = 0.1
+LONGEST_PAUSE = 0.5
+"""Seconds. Workers flush what they kept the moment they reconnect; whoever
+subscribes later than they has missed it, so waiting longer loses events."""
+
+STEADY = 1.0
+"""Seconds after which a connection counts as one that works."""
+
+TICK = 0.2
+"""Seconds that a read waits at most before we look whether to stop."""
+
+ONLINE = "worker-online"
+TOLD_APART = frozenset({ONLINE, "worker-heartbeat", PROBE})
+
+
+class BrokerSilent(ConnectionError):
+    """Nothing came through the broker, not even our own probes."""
+
+
+class Receiver:
+    """The reader of one broker's events.
+
+    `deliver(batch, heard)` gets the decoded events in the order in which they
+    arrived and the unix time of their arrival; `lost_touch(since, until,
+    reason)` is told after each reconnect, before what is heard next;
+    `poison(body, reason)` gets what cannot be read. All three are called on
+    the thread of `run` and must return quickly: while they work, nobody reads.
+
+    With a `node_name`, RabbitMQ keeps the events while no receiver of that
+    name listens. Workers are asked to send task events, and for a heartbeat.
+    """
+
+    def __init__(
+        self,
+        app: Celery,
+        *,
+        deliver: Deliver,
+        lost_touch: LostTouch,
+        poison: Poison,
+        probe_every: float = 5.0,
+        node_name: str | None = None,
+    ) -> None:
+        self.events = 0
+        self.messages = 0
+        self.poison = 0
+        self.reconnects = 0
+        self.last_event_at: float | None = None
+        self.connected = False
+        self._app = app
+        self._deliver = deliver
+        self._lost_touch = lost_touch
+        self._on_poison = poison
+        self._probe_every = probe_every
+        self._node_name = node_name
+        self._stopping = threading.Event()
+        self._broadcaster = Broadcaster(
+            app, node_name or f"herald@{socket.gethostname()}", probe_every
+        )
+        self._workers: set[object] = set()
+        self._good_at: float | None = None  # last word on the stream, unix time
+        self._heard_at = 0.0  # the same on the monotonic clock
+        self._open_since = 0.0
+        self._tries = 0
+        self._trouble = ""  # why the stream is cut
+        self._said = ""  # the same, as logged: once, not once a try
+
+    def run(self) -> None:
+        """Hear events until `stop`; return within a second after it."""
+        self._broadcaster.start()
+        try:
+            while not self._stopping.is_set():
+                self._hear_once()
+        finally:
+            self.connected = False
+            self._broadcaster.stop()
+
+    def stop(self) -> None:
+        """Make `run` return; callable from any thread, before `run` as well."""
+        self._stopping.set()
+
+    def _hear_once(self) -> None:
+        """Go through the life of one connection, and pause after its end."""
+        opening = Opening(self._connect)
+        try:
+            consumer = opening.wait(self._stopping)
+            if consumer is None:
+                return
+            try:
+                self._settle_in()
+                self._follow(consumer)
+            finally:
+                self.connected = False
+                self._broadcaster.pause()
+                consumer.close(gently=self._stopping.is_set())
+        except Exception as error:  # any library's error, and any stay away
+            self._note(error)
+        self._stopping.wait(self._pause())
+
+    def _connect(self) -> EventConsumer:
+        connection = broker_connection(self._app)
+        if reads_directly(connection):
+            return RedisConsumer(self._app, self._set_aside, connection)
+        return KombuConsumer(self._app, self._set_aside, connection, self._node_name)
+
+    def _settle_in(self) -> None:
+        """Announce the gap, if there was one, and wake the workers up."""
+        now = time.time()
+        if self._good_at is not None:
+            self.reconnects += 1
+            self._call("lost_touch", self._lost_touch, self._good_at, now, self._why())
+        if self._said:
+            logger.info("Hearing events from %s again.", broker_name(self._app))
+        self._trouble = ""
+        self._good_at, self._heard_at = now, time.monotonic()
+        self._open_since = self._heard_at
+        self._workers.clear()
+        self.connected = True
+        self._broadcaster.begin()
+
+    def _follow(self, consumer: EventConsumer) -> None:
+        wait = min(TICK, self._probe_every / 2)
+        before = self.messages
+        while not self._stopping.is_set():
+            events = consumer.read(wait)
+            if before + consumer.messages > self.messages:
+                self.messages = before + consumer.messages
+                self._hand_over(events)
+                consumer.taken()
+            else:
+                self._check_silence()
+
+    def _hand_over(self, events: list[RawEvent]) -> None:
+        heard = time.time()
+        self._good_at, self._heard_at = heard, time.monotonic()
+        if self._heard_at - self._open_since > STEADY:
+            self._tries, self._said = 0, ""
+        batch = self._tell_apart(events)
+        if not batch:
+            return
+        self.events += len(batch)
+        self.last_event_at = heard
+        if not self._call("deliver", self._deliver, batch, heard):
+            reason = f"{len(batch)} events could not be handed over"
+            self._call("lost_touch", self._lost_touch, heard, time.time(), reason)
+
+    def _tell_apart(self, events: list[RawEvent]) -> list[RawEvent]:
+        """Leave out probes, whoever sent them, and greet new workers."""
+        found = [event for event in events if event["type"] in TOLD_APART]
+        if not found:
+            return events
+        probes = 0
+        for event in found:
+            if event["type"] == PROBE:
+                probes += 1
+            else:
+                self._greet(event)
+        return [e for e in events if e["type"] != PROBE] if probes else events
+
+    def _greet(self, event: RawEvent) -> None:
+        name = str(event.get("hostname"))
+        if event["type"] == ONLINE or name not in self._workers:
+            self._workers.add(name)
+            self._broadcaster.ask_for_events()
+
+    def _check_silence(self) -> None:
+        """Raise when two probes in a row must have come back and did not.
+
+        Any message counts as a sign of life: a stream that is late is not
+        dead, and to cut it would lose what is on its way.
+        """
+        silent = time.monotonic() - self._heard_at
+        if silent > 2.5 * self._probe_every:
+            raise BrokerSilent(f"nothing came through the broker for {silent:.1f} s")
+
+    def _note(self, error: Exception) -> None:
+        if self._trouble:
+            return
+        self._trouble = _reason(error)
+        fresh = self._trouble != self._said
+        self._said = self._trouble
+        logger.log(
+            logging.WARNING if fresh else logging.DEBUG,
+            "Cannot hear events from %s (%s); trying again until it works.",
+            broker_name(self._app),
+            self._trouble,
+        )
+
+    def _why(self) -> str:
+        return self._trouble or "the stream was cut"
+
+    def _pause(self) -> float:
+        longest = min(FIRST_PAUSE * 2.0**self._tries, LONGEST_PAUSE)
+        self._tries = min(self._tries + 1, 10)
+        return longest * random.uniform(0.5, 1.0)
+
+    def _set_aside(self, body: bytes, reason: str) -> None:
+        self.poison += 1
+        self._call("poison", self._on_poison, body, reason)
+
+    def _call(self, name: str, told: Callable[..., None], *said: object) -> bool:
+        """Call `told`; its mistakes must not stop the reading."""
+        try:
+            told(*said)
+        except Exception:
+            logger.exception("%s() raised; events go on being read.", name)
+            return False
+        return True
+
+
+def _reason(error: Exception) -> str:
+    text = str(cast(object, error)).strip().split("\n", 1)[0]
+    return text or type(error).__name__

@@ -1,0 +1,174 @@
+"""Batches of raw events in, the store out. Counts what it hears and what it loses."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import time
+from collections.abc import Callable
+
+import msgspec
+
+from herald_monitor.errors import BadEvent, StoreError
+from herald_monitor.intake import Intake
+from herald_monitor.model.events import Event, parse
+from herald_monitor.model.shape import rfc3339
+from herald_monitor.model.workers import Worker, parse_worker
+from herald_monitor.store import Gap, Writer
+from herald_monitor.wire import RawEvent
+
+log = logging.getLogger(__name__)
+
+BATCH = 300
+MAX_SAMPLES = 5
+SAMPLE = 200
+"""Characters kept of an event that could not be read."""
+
+
+class Counters(msgspec.Struct):
+    """What happened since the monitor started. Lag is in seconds."""
+
+    events: int = 0
+    task_events: int = 0
+    worker_events: int = 0
+    other_events: int = 0
+    changes: int = 0
+    batches: int = 0
+    retries: int = 0
+    poison: int = 0
+    lag: float = 0.0
+    last_event_at: float | None = None
+
+
+class Recorder:
+    """Parses what `intake` holds and stores it, in order.
+
+    A batch that the store does not take is offered again until it does:
+    merging is idempotent, so nothing is counted twice.
+    """
+
+    def __init__(
+        self, intake: Intake, writer: Writer, redact: Callable[[str], str], node: str
+    ) -> None:
+        self._intake = intake
+        self._writer = writer
+        self._redact = redact
+        self._node = node
+        self._gaps: dict[str, Gap] = {}
+        self._dropped = 0
+        self._busy: asyncio.Future[None] | None = None
+        self.counters = Counters()
+        self.samples: list[str] = []
+        self.problem = ""
+
+    async def run(self) -> None:
+        """Record until cancelled; `drain` then finishes what was begun."""
+        while True:
+            await self._intake.wait()
+            self._busy = asyncio.ensure_future(self._record(self._intake.take(BATCH)))
+            await asyncio.shield(self._busy)
+
+    async def drain(self) -> None:
+        """Record all that waits; for the end, when nothing more is put in."""
+        if self._busy is not None:
+            await self._busy
+        while self._intake.waiting or self._gaps:
+            await self._record(self._intake.take(BATCH))
+
+    def open_gap(self, since: float, until: float, reason: str) -> None:
+        """Note a stretch (unix seconds) in which events may have been missed."""
+        gap = Gap(
+            id=f"{self._node}-{round(since * 1000)}",
+            since=rfc3339(since),
+            until=rfc3339(until),
+            reason=reason,
+            monitor=self._node,
+        )
+        self._gaps[gap.id] = gap
+        self._intake.wake()
+
+    def set_aside(self, body: bytes, reason: str) -> None:
+        """Count something that cannot be read, and keep a sample of it."""
+        self.counters.poison += 1
+        if len(self.samples) < MAX_SAMPLES:
+            text = body[:SAMPLE].decode("utf-8", "replace")
+            self.samples.append(f"{reason}: {self._redact(text)}")
+        log.warning("Set an event aside: %s", reason)
+
+    async def _record(self, raw: list[tuple[RawEvent, float]]) -> None:
+        events: list[Event] = []
+        workers: list[Worker] = []
+        for event, heard in raw:
+            self._read(event, heard, events, workers)
+        if events or workers:
+            await self._store(events, workers)
+        if raw:
+            self.counters.lag = max(time.time() - raw[0][1], 0.0)
+            self.counters.last_event_at = raw[-1][1]
+        self._note_drops()
+        await self._store_gaps()
+
+    def _read(
+        self, raw: RawEvent, heard: float, events: list[Event], workers: list[Worker]
+    ) -> None:
+        counters = self.counters
+        counters.events += 1
+        try:
+            event = parse(raw, heard, self._redact)
+            worker = parse_worker(raw, heard) if event is None else None
+        except BadEvent as error:
+            self.set_aside(repr(raw)[:SAMPLE].encode("utf-8", "replace"), str(error))
+        except Exception as error:  # whatever an event holds, it stops no other
+            log.exception("An event could not be read")
+            self.set_aside(b"", f"{type(error).__name__} while reading an event")
+        else:
+            if event is not None:
+                counters.task_events += 1
+                events.append(event)
+            elif worker is not None:
+                counters.worker_events += 1
+                workers.append(worker)
+            else:
+                counters.other_events += 1
+
+    async def _store(self, events: list[Event], workers: list[Worker]) -> None:
+        pause = 0.05
+        while True:
+            try:
+                receipt = await self._writer.store(events, workers, now=time.time())
+            except StoreError as error:
+                self._note_problem(error)
+                self.counters.retries += 1
+                await asyncio.sleep(pause * random.uniform(0.5, 1.0))
+                pause = min(pause * 2, 1.0)
+            else:
+                if self.problem:
+                    log.info("The store takes events again.")
+                self.problem = ""
+                self.counters.changes += receipt.changes
+                self.counters.batches += 1
+                return
+
+    def _note_problem(self, error: StoreError) -> None:
+        if not self.problem:
+            log.warning("%s; events wait in memory", error)
+        self.problem = str(error)
+
+    def _note_drops(self) -> None:
+        dropped = self._intake.dropped - self._dropped
+        if dropped:
+            self._dropped = self._intake.dropped
+            now = time.time()
+            self.open_gap(
+                now, now, f"{dropped} events did not fit into memory and were dropped"
+            )
+
+    async def _store_gaps(self) -> None:
+        for id_, gap in list(self._gaps.items()):
+            try:
+                await self._writer.open_gap(gap)
+            except StoreError as error:
+                self._note_problem(error)
+                return
+            self._gaps.pop(id_, None)

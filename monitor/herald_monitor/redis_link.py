@@ -1,0 +1,161 @@
+"""The connections to the store's Redis: raw replies, and errors as sentences."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
+from typing import Any, TypeAlias, cast
+from urllib.parse import urlsplit, urlunsplit
+
+import redis.asyncio as redis
+from redis import exceptions
+from redis.asyncio.retry import Retry
+from redis.backoff import ExponentialBackoff
+
+from herald_monitor.errors import StoreError, StoreUnfit, StoreUnreachable
+
+Word: TypeAlias = str | bytes | int | float
+Reply: TypeAlias = Any
+"""What Redis answers in RESP2: bytes, int, None, or a list of such."""
+
+PATIENCE = 5.0
+"""Seconds for an answer, and beyond the wait of a blocking read."""
+
+SPARE = 64
+"""Connections at most, of each of the two kinds."""
+
+
+def without_password(url: str) -> str:
+    """Return `url` as it may be shown."""
+    parts = urlsplit(url)
+    host = parts.netloc.rpartition("@")[2]
+    user = (parts.netloc.rpartition("@")[0]).partition(":")[0]
+    shown = f"{user}@{host}" if user else host
+    return urlunsplit((parts.scheme, shown, parts.path, "", ""))
+
+
+class Link:
+    """Commands to one Redis. Remembers its URL; connects with `open`."""
+
+    def __init__(self, url: str, *, patience: float = PATIENCE) -> None:
+        self.name = without_password(url)
+        self._url = url
+        self._patience = patience
+        self._client: redis.Redis | None = None
+        self._waiting: redis.Redis | None = None
+
+    def open(self) -> None:
+        """Make the clients; they connect with their first command."""
+        if self._client is None:
+            self._client = self._made(self._patience)
+            # A blocking read waits longer than any answer may take.
+            self._waiting = self._made(None)
+
+    def _made(self, patience: float | None) -> redis.Redis:
+        try:
+            client = redis.Redis.from_url(
+                self._url,
+                protocol=2,
+                decode_responses=False,
+                socket_timeout=patience,
+                socket_connect_timeout=self._patience,
+                socket_keepalive=True,
+                max_connections=SPARE,
+                # Writes compare and set, so that one may be sent twice.
+                retry=Retry(ExponentialBackoff(cap=0.2, base=0.02), 2),
+            )
+        except ValueError as error:
+            raise StoreUnfit(
+                f"the store's URL {self.name!r} cannot be read ({error}); "
+                "write redis://HOST:PORT/DB"
+            ) from error
+        # Replies as they travelled: nothing here is to be guessed twice.
+        client.response_callbacks.clear()
+        return client
+
+    async def close(self) -> None:
+        """Let go of all connections."""
+        clients, self._client, self._waiting = (self._client, self._waiting), None, None
+        for client in clients:
+            if client is not None:
+                await client.aclose()
+
+    async def call(self, *words: Word) -> Reply:
+        """Send one command. Raises `StoreUnreachable`, `StoreError`."""
+        with self._errors():
+            return await cast(Any, self._open(self._client)).execute_command(*words)
+
+    async def calls(
+        self, commands: Sequence[Sequence[Word]], *, atomic: bool = False
+    ) -> list[Reply]:
+        """Send several commands at once; only if `atomic` in one step."""
+        if not commands:
+            return []
+        with self._errors():
+            pipe = cast(Any, self._open(self._client).pipeline(transaction=atomic))
+            for words in commands:
+                pipe.execute_command(*words)
+            return cast(list[Reply], await pipe.execute())
+
+    async def script(self, sha: str, source: str, words: Sequence[Word]) -> Reply:
+        """Run a script; bring it along if the server does not know it."""
+        client = cast(Any, self._open(self._client))
+        with self._errors():
+            try:
+                return await client.execute_command("EVALSHA", sha, *words)
+            except exceptions.NoScriptError:
+                return await client.execute_command("EVAL", source, *words)
+
+    async def wait(self, wait: float, *words: Word) -> Reply:
+        """Send one command that may answer only after `wait` seconds."""
+        with self._errors():
+            # Not for ever: the line may be dead without anybody noticing.
+            async with asyncio.timeout(wait + self._patience):
+                client = cast(Any, self._open(self._waiting))
+                return await client.execute_command(*words)
+
+    def _open(self, client: redis.Redis | None) -> redis.Redis:
+        if client is None:
+            raise StoreError(f"the store at {self.name} is not open; call open() first")
+        return client
+
+    @contextmanager
+    def _errors(self) -> Generator[None]:
+        try:
+            yield
+        except exceptions.RedisError as error:
+            raise told(error, self.name) from error
+        except (OSError, TimeoutError) as error:
+            raise _unreachable(error, self.name) from error
+
+
+def told(error: exceptions.RedisError, name: str) -> StoreError:
+    """Return `error` as a sentence about the store called `name`."""
+    text = str(error).partition(" script: ")[0]
+    if isinstance(error, exceptions.AuthenticationError | exceptions.NoPermissionError):
+        return StoreUnfit(
+            f"the store at {name} does not let Herald in ({text}); give a user and "
+            "a password in its URL, and allow it all commands on keys of {herald}:*"
+        )
+    if isinstance(error, exceptions.ReadOnlyError) or "READONLY" in text:
+        return StoreError(
+            f"the store at {name} is a replica now and takes no writes; "
+            "point HERALD_STORE_URL at the primary"
+        )
+    if isinstance(error, exceptions.OutOfMemoryError) or text.startswith("OOM"):
+        return StoreError(
+            f"the store at {name} is out of memory; raise its maxmemory, "
+            "or shorten HERALD_RETENTION"
+        )
+    if isinstance(error, exceptions.ConnectionError | exceptions.TimeoutError):
+        return _unreachable(error, name)
+    return StoreError(f"the store at {name} refused a command: {text}")
+
+
+def _unreachable(error: Exception, name: str) -> StoreUnreachable:
+    why = str(error).replace("\n", " ") or "no answer in time"
+    return StoreUnreachable(
+        f"the store at {name} does not answer ({why}); "
+        "see that it runs and that HERALD_STORE_URL is right"
+    )

@@ -1,0 +1,196 @@
+"""The ports of the store. Their docstrings are the contract; `tests/contract`
+holds every store to it.
+
+A store keeps three things in step: the records (tasks, workers, gaps), the
+indexes over them, and the log of their changes. Whatever changes a record
+appends the news of it to the log *in the same atomic step*.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import msgspec
+
+from herald_monitor.model.changes import Entry
+from herald_monitor.model.cursor import Cursor
+from herald_monitor.model.events import Event
+from herald_monitor.model.filters import Filter
+from herald_monitor.model.shape import AttemptImage, TaskImage
+from herald_monitor.model.workers import Worker, WorkerImage
+
+
+class Gap(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """A stretch in which events may be missing. `state` is `open` or `closed`."""
+
+    id: str
+    since: str
+    until: str
+    reason: str
+    state: str = "open"
+    monitor: str = ""
+    rev: str | None = None
+
+
+class MonitorImage(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """A monitor that lives, and how it fares. Lags are in milliseconds."""
+
+    id: str
+    started_at: str
+    seen_at: str
+    connected: bool = False
+    broker: str = ""
+    last_event_at: str | None = None
+    lag_ms: int = 0
+    waiting: int = 0
+    counters: dict[str, int] = {}
+
+
+class Receipt(msgspec.Struct, frozen=True):
+    """What a write came to: the log's end after it, and how much was new."""
+
+    cursor: Cursor
+    changes: int = 0
+
+
+class Page(msgspec.Struct, frozen=True):
+    """Some of the tasks that were asked for, newest first.
+
+    `next` continues behind the last one and is None at the end; a page may be
+    shorter than its limit (even empty) and still have a `next`.
+    """
+
+    tasks: tuple[TaskImage, ...] = ()
+    next: str | None = None
+
+
+class Writer(Protocol):
+    """Keeps what events mean. Safe to use from several monitors at once."""
+
+    async def store(
+        self, events: Sequence[Event], workers: Sequence[Worker] = (), *, now: float
+    ) -> Receipt:
+        """Merge `events` and `workers` into their records and announce what changed.
+
+        One atomic step a batch: records, indexes and one log entry, or nothing.
+        Events that tell nothing new change nothing and are not announced, so a
+        batch may be stored again after an error. Concurrent writers never undo
+        each other: merging is repeated on what the other stored. Within a batch
+        a task changes once. Each image in the log is newer than the one before.
+        Raises `StoreUnreachable`.
+        """
+        ...
+
+    async def open_gap(self, gap: Gap) -> Receipt:
+        """Store and announce `gap`, or its new state (same `id`)."""
+        ...
+
+    async def beat(self, monitor: MonitorImage, *, now: float) -> Receipt:
+        """Say that `monitor` lives; let the log move, and workers grow silent.
+
+        Appends an entry without changes if nothing was appended since the last
+        beat: the bookmark of quiet watchers. Workers whose state differs only by
+        `now` (silent, offline) are announced.
+        """
+        ...
+
+    async def sweep(self, *, now: float, most: int = 500) -> int:
+        """Forget up to `most` tasks whose time is over, and announce each as gone.
+
+        Returns how many. Their ids are remembered for a while as expired.
+        """
+        ...
+
+
+class Reader(Protocol):
+    """Answers about what is stored. Images carry their `rev`."""
+
+    async def task(self, task_id: str) -> TaskImage:
+        """Return the task; of state `UNKNOWN`, or `EXPIRED` if it ran out."""
+        ...
+
+    async def attempts(self, task_id: str) -> Sequence[AttemptImage]:
+        """Return the runs of a task, oldest first; none if nothing is stored."""
+        ...
+
+    async def tasks(self, ids: Sequence[str]) -> list[TaskImage | None]:
+        """Return the tasks of `ids`, None where nothing is stored."""
+        ...
+
+    async def page(
+        self,
+        filter_: Filter,
+        *,
+        limit: int = 100,
+        page: str | None = None,
+        after: float | None = None,
+        before: float | None = None,
+    ) -> Page:
+        """Return tasks that match, by when they were first heard of, newest first.
+
+        `after` and `before` (unix seconds) bound that time. A task that matches
+        during the whole of a walk through all pages is on exactly one of them.
+        Raises `BadCursor` for a `page` that Herald never gave out.
+        """
+        ...
+
+    async def count(self, filter_: Filter, most: int) -> int:
+        """Return how many tasks match, or some number over `most` if they are more.
+
+        May count too many (never too few) where several keys are asked for.
+        """
+        ...
+
+    async def counts(self) -> dict[str, int]:
+        """Return how many tasks are in each state that has any."""
+        ...
+
+    async def workers(self, *, now: float) -> list[WorkerImage]:
+        """Return every worker that was heard of, by hostname."""
+        ...
+
+    async def gaps(self) -> list[Gap]:
+        """Return the gaps of the last days, newest first."""
+        ...
+
+    async def monitors(self) -> list[MonitorImage]:
+        """Return the monitors that live."""
+        ...
+
+
+class Log(Protocol):
+    """The changes, in order. Numbers are dense within an epoch."""
+
+    async def end(self) -> Cursor:
+        """Return the place of the newest entry; `START` if there never was one."""
+        ...
+
+    async def read(
+        self, after: Cursor, *, wait: float = 0.0, most: int = 100
+    ) -> list[Entry]:
+        """Return entries behind `after`, waiting up to `wait` seconds for the first.
+
+        The caller checks that they follow each other: a missing number or another
+        epoch means that changes were trimmed away, or that history was replaced.
+        """
+        ...
+
+    async def identity(self) -> str:
+        """Return what names the store's own history (`master_replid`).
+
+        A snapshot read while it changes is worth nothing.
+        """
+        ...
+
+
+class Store(Writer, Reader, Log, Protocol):
+    """All three, as one object that can be opened and closed."""
+
+    async def open(self) -> None:
+        """Connect and check that the store is fit. Raises `StoreError`."""
+        ...
+
+    async def close(self) -> None:
+        """Let go of all connections."""
+        ...

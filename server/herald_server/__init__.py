@@ -1,0 +1,1 @@
+"""Herald's server: tells people and agents, the moment something changes."""

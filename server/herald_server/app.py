@@ -1,0 +1,107 @@
+"""The ASGI application: all doors on one port."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import TYPE_CHECKING
+
+from celery import Celery
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.routing import Mount, WebSocketRoute
+from starlette.websockets import WebSocket
+
+from herald_monitor.model.redaction import Redactor
+from herald_monitor.store import Store
+from herald_server import pages
+from herald_server.auth import Identity, Surroundings, Tokens
+from herald_server.catalog import Catalog
+from herald_server.config import ServerSettings
+from herald_server.control import Control
+from herald_server.feed import Feed
+from herald_server.http import Api
+from herald_server.http_auth import Guard
+from herald_server.hub import Hub
+from herald_server.problems import HANDLED, answer
+from herald_server.reading import Library
+from herald_server.state import Shared
+from herald_server.status import Status
+from herald_server.ws import Door, Sockets
+
+if TYPE_CHECKING:
+    from fastmcp.server.http import StarletteWithLifespan
+
+CLOSED = ("/mcp",)
+
+
+def share(settings: ServerSettings, store: Store, app: Celery | None) -> Shared:
+    """Return what all doors share. `app` is None where nothing can be sent."""
+    hub = Hub()
+    feed = Feed(store, hub)
+    catalog = (
+        Catalog.from_toml(settings.catalog) if settings.catalog else Catalog.shipped()
+    )
+    redact = Redactor(settings.redact)
+    control = Control(app, store, hub, catalog, redact) if app else None
+    node = settings.node or f"{socket.gethostname()}-{os.getpid()}"
+    return Shared(store, hub, feed, Status(store, feed), control, node)
+
+
+def create_app(settings: ServerSettings, store: Store, app: Celery | None) -> Starlette:
+    """Return the application. `store` is open already; its owner closes it.
+
+    `settings.token` must be set: there is no door without a token.
+    """
+    assert settings.token, "a server without a token would be an open door"
+    tokens = Tokens({settings.token: Identity("owner")})
+    shared = share(settings, store, app)
+    library = Library(store, shared.hub, shared.feed)
+    sockets = Sockets(Door(shared.hub, library, tokens, shared.status, shared.node))
+    # Imported here: it costs half a second, which `herald --help` need not wait.
+    from herald_server.mcp.door import build_mcp
+
+    mcp_app = build_mcp(shared).http_app(path="/mcp")
+
+    async def ws(socket: WebSocket) -> None:
+        await sockets(socket)
+
+    around = Surroundings(
+        (*settings.allowed_hosts, settings.host), settings.allowed_origins
+    )
+    made = Starlette(
+        routes=[
+            *pages.routes(),
+            *Api(shared).routes(),
+            WebSocketRoute("/ws", ws),
+            Mount("/", app=mcp_app),
+        ],
+        middleware=[Middleware(Guard, tokens=tokens, around=around, closed=CLOSED)],
+        exception_handlers=dict.fromkeys(HANDLED, answer),
+        lifespan=lambda _: _lifespan(shared, mcp_app),
+    )
+    made.state.sockets = sockets
+    made.state.shared = shared
+    return made
+
+
+@asynccontextmanager
+async def _lifespan(
+    shared: Shared, mcp_app: StarletteWithLifespan
+) -> AsyncIterator[None]:
+    await shared.feed.start()
+    async with AsyncExitStack() as stack:
+        await stack.enter_async_context(mcp_app.lifespan(mcp_app))
+        running = [
+            asyncio.create_task(shared.feed.run()),
+            asyncio.create_task(shared.status.run()),
+        ]
+        try:
+            yield
+        finally:
+            for task in running:
+                task.cancel()
+            await asyncio.gather(*running, return_exceptions=True)

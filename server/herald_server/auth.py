@@ -1,0 +1,108 @@
+"""One check of tokens, one of Origin and Host, for every door."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import hmac
+import secrets
+from collections.abc import Iterable, Mapping
+from urllib.parse import urlsplit
+
+import msgspec
+
+SCOPES = ("read", "start", "cancel", "admin")
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+PROTOCOL = "bearer."
+"""Prefix of the WebSocket subprotocol in which a browser sends its token."""
+
+
+class Identity(msgspec.Struct, frozen=True):
+    """Who somebody is, and what they may do."""
+
+    name: str
+    scopes: frozenset[str] = frozenset(SCOPES)
+
+    def may(self, scope: str) -> bool:
+        """Say whether `scope` was given."""
+        return scope in self.scopes
+
+
+class Tokens:
+    """The tokens that open doors. Only their hashes are kept."""
+
+    def __init__(self, tokens: Mapping[str, Identity]) -> None:
+        self._known = [(_digest(token), who) for token, who in tokens.items()]
+
+    def check(self, token: str | None) -> Identity | None:
+        """Return who `token` belongs to. Takes the same time for any wrong token."""
+        if not token:
+            return None
+        digest = _digest(token)
+        found: Identity | None = None
+        for known, who in self._known:
+            if hmac.compare_digest(known, digest):
+                found = who
+        return found
+
+
+def _digest(token: str) -> bytes:
+    return hashlib.sha256(token.encode("utf-8", "replace")).digest()
+
+
+def new_token() -> str:
+    """Return a fresh token of 192 bits."""
+    return secrets.token_urlsafe(24)
+
+
+def bearer(authorization: str | None) -> str | None:
+    """Return the token of an `Authorization` header (RFC 6750)."""
+    scheme, _, token = (authorization or "").partition(" ")
+    return token.strip() or None if scheme.lower() == "bearer" else None
+
+
+def protocol_token(protocols: Iterable[str]) -> str | None:
+    """Return the token among WebSocket subprotocols: `bearer.<base64url>`."""
+    for protocol in protocols:
+        if protocol.startswith(PROTOCOL):
+            text = protocol[len(PROTOCOL) :]
+            try:
+                raw = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+                return raw.decode()
+            except (binascii.Error, ValueError):
+                return None
+    return None
+
+
+class Surroundings:
+    """From which hosts and pages requests may come.
+
+    A web page elsewhere must not reach a Herald on its visitor's machine: the
+    `Host` must be one of ours (DNS rebinding), and an `Origin`, where a browser
+    sends one, must be that same host or one that is allowed.
+    """
+
+    def __init__(self, hosts: Iterable[str], origins: Iterable[str] = ()) -> None:
+        self._hosts = {h.lower() for h in (*LOOPBACK, *hosts)}
+        self._origins = {o.lower().rstrip("/") for o in origins}
+
+    def host_fits(self, host: str | None) -> bool:
+        """Say whether `host` (a Host header) is one of ours."""
+        return "*" in self._hosts or _name(host) in self._hosts
+
+    def origin_fits(self, origin: str | None, host: str | None) -> bool:
+        """Say whether a page of `origin` may talk to us."""
+        if origin is None:
+            return True
+        if "*" in self._origins or origin.lower() in self._origins:
+            return True
+        return urlsplit(origin).netloc.lower() == (host or "").lower() != ""
+
+
+def _name(host: str | None) -> str:
+    """Return the name in a Host header, without its port."""
+    text = (host or "").lower()
+    if text.startswith("["):
+        return text[1:].partition("]")[0]
+    return text.partition(":")[0]

@@ -1,0 +1,263 @@
+"""What a task type and its parameters are, and the checks that they carry."""
+
+from __future__ import annotations
+
+import difflib
+import math
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Final, Literal, cast, get_args
+
+from herald_monitor.errors import BadInput
+
+JsonType = Literal["integer", "number", "string", "boolean", "array", "object"]
+Scope = Literal["start", "admin"]
+JSON_TYPES: Final[tuple[str, ...]] = get_args(JsonType)
+SCOPES: Final[tuple[str, ...]] = get_args(Scope)
+FORMATS: Final = ("date", "date-time")
+
+_ARTICLES: Final = {"integer": "an integer", "array": "an array", "object": "an object"}
+_RELATIVE: Final = re.compile(r"(?P<base>[A-Za-z_]\w*)(?:\+(?P<days>\d{1,5}))?")
+
+
+class CatalogError(BadInput):
+    """A start that is refused before anything is sent; names the task type."""
+
+    def __init__(self, message: str, task_type: str = "", param: str = "") -> None:
+        super().__init__(message, param)
+        self.task_type = task_type
+
+
+class _Absent:
+    """The default of a parameter that has none."""
+
+    def __repr__(self) -> str:
+        return "ABSENT"
+
+
+ABSENT: Final = _Absent()
+
+
+@dataclass(frozen=True, slots=True)
+class Param:
+    """One parameter of a task type, in the words of JSON Schema.
+
+    The default of a date may be relative: `today`, `today+90`, or another
+    parameter as in `start_date+90` (days). A default of `None` allows null.
+    """
+
+    name: str
+    type: JsonType
+    description: str = ""
+    default: object = ABSENT
+    required: bool = False
+    minimum: float | None = None
+    format: str | None = None
+    enum: tuple[object, ...] | None = None
+
+    def wrong(self, value: object) -> str | None:
+        """Say in one sentence what is wrong with `value`, or nothing."""
+        if value is None and self.default is None:
+            return None
+        if not _is_a(self.type, value):
+            return f"{self.name} must be {_noun(self)}"
+        if self.minimum is not None and cast("float", value) < self.minimum:
+            return f"{self.name} must be at least {self.minimum:g}"
+        if self.enum is not None and not _among(value, self.enum):
+            allowed = ", ".join(str(item) for item in self.enum)
+            return f"{self.name} must be one of {allowed}"
+        if self.format is not None and not _formatted(self.format, str(value)):
+            return f"{self.name} must be {_noun(self)}"
+        return None
+
+    def filled(self, today: date, others: Mapping[str, object]) -> object:
+        """Give the default as it is sent; `ABSENT` if there is none."""
+        if self.format != "date" or not isinstance(self.default, str):
+            return self.default
+        return relative_date(self.default, today, others) or self.default
+
+    def json_schema(self) -> dict[str, object]:
+        """Describe this parameter to a model."""
+        kind: object = [self.type, "null"] if self.default is None else self.type
+        schema: dict[str, object] = {"type": kind}
+        if words := self._words():
+            schema["description"] = words
+        if self.enum is not None:
+            schema["enum"] = list(self.enum)
+        if self.minimum is not None:
+            schema["minimum"] = _whole(self.minimum)
+        if self.format is not None:
+            schema["format"] = self.format
+        if self.required and self.type == "string":
+            schema["minLength"] = 1
+        if self.default is not ABSENT and not self._is_relative():
+            schema["default"] = self.default
+        return schema
+
+    def _words(self) -> str:
+        # A relative default is no value of the schema's type: say it instead.
+        default = f"default: {self.default}" if self._is_relative() else ""
+        return "; ".join(part for part in (self.description, default) if part)
+
+    def _is_relative(self) -> bool:
+        return (
+            self.format == "date"
+            and isinstance(self.default, str)
+            and not _formatted("date", self.default)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class TaskType:
+    """A kind of task that may be started: how, by whom, and how long it takes."""
+
+    name: str
+    celery_name: str
+    description: str = ""
+    params: tuple[Param, ...] = ()
+    duration: str = "unknown"
+    scope: Scope = "start"
+    confirm: bool = False
+    queue: str | None = None
+    title: str = ""
+    required_together: tuple[str, ...] = ()
+    in_order: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def label(self) -> str:
+        """The name as a sentence says it."""
+        return self.title or self.name.replace("_", " ")
+
+    def json_schema(self) -> dict[str, object]:
+        """Describe all parameters to a model as one JSON Schema."""
+        return {
+            "type": "object",
+            "properties": {param.name: param.json_schema() for param in self.params},
+            "required": [param.name for param in self.params if param.required],
+            "additionalProperties": False,
+        }
+
+    def check(self, params: Mapping[str, object], today: date) -> dict[str, object]:
+        """Return the keyword arguments to send; raise `CatalogError`."""
+        self._refuse_unknown(params)
+        self._refuse_missing(params)
+        kwargs: dict[str, object] = {}
+        for param in self.params:
+            value = self._value(param, params, today, kwargs)
+            if value is not ABSENT:
+                kwargs[param.name] = value
+        self._refuse_disorder(kwargs)
+        return kwargs
+
+    def _refuse_unknown(self, params: Mapping[str, object]) -> None:
+        known = [param.name for param in self.params]
+        for name in params:
+            if name in known:
+                continue
+            takes = f"it takes: {', '.join(known)}" if known else "it takes none"
+            hint = closest(name, known)
+            raise CatalogError(
+                f"unknown parameter {name!r} for {self.name}{hint}; {takes}",
+                self.name,
+                name,
+            )
+
+    def _refuse_missing(self, params: Mapping[str, object]) -> None:
+        for param in self.params:
+            if not param.required or params.get(param.name) not in (None, ""):
+                continue
+            if param.name in self.required_together:
+                names = " and ".join(self.required_together)
+                sentence = f"{names} required for {self.label}"
+            else:
+                sentence = f"{param.name} parameter required for {self.label}"
+            raise CatalogError(sentence, self.name, param.name)
+
+    def _value(
+        self,
+        param: Param,
+        params: Mapping[str, object],
+        today: date,
+        earlier: Mapping[str, object],
+    ) -> object:
+        if param.name not in params:
+            return param.filled(today, earlier)
+        value = params[param.name]
+        if sentence := param.wrong(value):
+            raise CatalogError(sentence, self.name, param.name)
+        return value
+
+    def _refuse_disorder(self, kwargs: Mapping[str, object]) -> None:
+        for first, second in self.in_order:
+            if str(kwargs[first]) > str(kwargs[second]):
+                raise CatalogError(
+                    f"{first} must not be after {second}: "
+                    f"{kwargs[first]} is after {kwargs[second]}",
+                    self.name,
+                    first,
+                )
+
+
+def closest(word: str, known: Iterable[str]) -> str:
+    """Suggest the known word that was probably meant, as part of a sentence."""
+    found = difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)
+    return f"; did you mean {found[0]}?" if found else ""
+
+
+def relative_date(text: str, today: date, others: Mapping[str, object]) -> str | None:
+    """Resolve `today`, `today+90` or `start_date+90`; None if it is neither.
+
+    A sum past the calendar's end stops at its last day.
+    """
+    match = _RELATIVE.fullmatch(text)
+    if match is None:
+        return None
+    base = today.isoformat() if match["base"] == "today" else others.get(match["base"])
+    if not isinstance(base, str):
+        return None
+    try:
+        day = date.fromisoformat(base) + timedelta(days=int(match["days"] or 0))
+    except OverflowError:
+        day = date.max
+    return day.isoformat()
+
+
+def _noun(param: Param) -> str:
+    if param.format == "date":
+        return "a date, YYYY-MM-DD"
+    if param.format == "date-time":
+        return "a time with offset, YYYY-MM-DDTHH:MM:SSZ"
+    return _ARTICLES.get(param.type, f"a {param.type}")
+
+
+def _is_a(kind: JsonType, value: object) -> bool:
+    # bool is an int to Python, never to JSON.
+    if isinstance(value, bool):
+        return kind == "boolean"
+    if kind == "number":
+        return isinstance(value, int | float) and math.isfinite(value)
+    python = {"integer": int, "string": str, "array": list, "object": dict}
+    return kind in python and isinstance(value, python[kind])
+
+
+def _among(value: object, allowed: tuple[object, ...]) -> bool:
+    return any(
+        value == item and isinstance(value, bool) == isinstance(item, bool)
+        for item in allowed
+    )
+
+
+def _formatted(form: str, text: str) -> bool:
+    try:
+        if form == "date":
+            # fromisoformat also takes 20260101 and 2026-W01-1.
+            return date.fromisoformat(text).isoformat() == text
+        return datetime.fromisoformat(text).tzinfo is not None
+    except (ValueError, OverflowError):
+        return False
+
+
+def _whole(number: float) -> float:
+    return int(number) if float(number).is_integer() else number

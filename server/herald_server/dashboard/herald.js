@@ -1,0 +1,16 @@
+/**
+ * Live collections of Celery tasks, workers and counts from a Herald server.
+ *
+ *     import { connect } from "https://herald.example/herald.js";
+ *     const client = connect({ url: "wss://herald.example/ws", token });
+ *     client.subscribe({ id: "failed", filter: { state: ["FAILURE"] } },
+ *                      (tasks) => console.log(tasks.items));
+ *
+ * One WebSocket, subprotocol `herald.v1`; no dependency. The connection mends
+ * itself and resumes where it was; what could not be resumed arrives as a new
+ * snapshot (`change.reset`), so `items` is never a mixture of then and now.
+ */
+
+// Served at the root, beside `dashboard/`, so that its address is short.
+export { connect, Client } from "./dashboard/herald/client.js";
+export { Collection } from "./dashboard/herald/collection.js";

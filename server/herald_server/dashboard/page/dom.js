@@ -1,0 +1,71 @@
+/** Making and changing elements; text is always text, never markup. */
+
+const SVG = "http://www.w3.org/2000/svg";
+
+/** The element with this id. @param {string} id @returns {any} */
+export const byId = (id) => document.getElementById(id);
+
+/**
+ * Make an element; `props` are properties, or attributes where the name has a dash
+ * or is `role`, `href`, `scope`; children are nodes or text, nothing when null.
+ */
+export function h(tag, props = {}, ...children) {
+  const element = document.createElement(tag);
+  for (const [key, value] of Object.entries(props)) {
+    if (value === undefined || value === null) continue;
+    if (key in element && !ATTRIBUTES.has(key)) element[key] = value;
+    else element.setAttribute(key, value);
+  }
+  element.append(...children.flat().filter((child) => child !== null && child !== undefined));
+  return element;
+}
+const ATTRIBUTES = new Set(["role", "href", "scope"]);
+
+/** A sign from the sprite in the page; always beside a word, so hidden from readers. */
+export function shape(name) {
+  const svg = document.createElementNS(SVG, "svg");
+  svg.setAttribute("class", "shape");
+  svg.setAttribute("aria-hidden", "true");
+  const use = document.createElementNS(SVG, "use");
+  use.setAttribute("href", `#${name}`);
+  svg.append(use);
+  return svg;
+}
+
+/** Put text into a node, only where it differs: an equal write costs a layout too. */
+export function say(node, text) {
+  if (node.textContent !== text) node.textContent = text;
+}
+
+/** Set or take away an attribute, only where it differs. */
+export function mark(node, name, value) {
+  if (value === null || value === undefined) node.removeAttribute(name);
+  else if (node.getAttribute(name) !== String(value)) node.setAttribute(name, value);
+}
+
+const SLOWEST_MS = 100; // ten paints a second are as many as one can read
+const waiting = new Set();
+let paintedAt = 0;
+
+/** Run `paint` before the next frame, once however often asked; hidden pages wait. */
+export function soon(paint) {
+  waiting.add(paint);
+  if (waiting.size === 1) setTimeout(() => requestAnimationFrame(flush), lull());
+}
+
+function lull() {
+  return Math.max(0, paintedAt + SLOWEST_MS - performance.now());
+}
+
+function flush(at) {
+  const paints = [...waiting];
+  waiting.clear();
+  paintedAt = at;
+  for (const paint of paints) paint();
+}
+
+/** Run `tick` each second while the page can be seen. */
+export function everySecond(tick) {
+  setInterval(() => document.hidden || tick(), 1_000);
+  document.addEventListener("visibilitychange", () => document.hidden || tick());
+}

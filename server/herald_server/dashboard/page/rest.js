@@ -1,0 +1,37 @@
+/** Questions over HTTP: what the live collections do not carry. */
+
+import { learn } from "./clock.js";
+import { base, held } from "./token.js";
+
+/** An answer that is not a yes; its message is a sentence for people. */
+export class Refused extends Error {
+  constructor(status, message) {
+    super(message);
+    this.status = status;
+  }
+}
+
+export const read = (path) => ask("GET", path);
+export const cancel = (id) => ask("POST", `api/v1/tasks/${encodeURIComponent(id)}/cancel`);
+
+async function ask(method, path) {
+  const headers = { Accept: "application/json", Authorization: `Bearer ${held()}` };
+  const answer = await send(new URL(path, base), { method, headers, cache: "no-store" });
+  learn(answer.headers.get("date"));
+  const body = await answer.json().catch(() => null);
+  if (answer.ok && body) return body;
+  throw new Refused(answer.status, sentence(body, answer.status));
+}
+
+async function send(url, options) {
+  try {
+    return await fetch(url, options);
+  } catch {
+    throw new Refused(0, "The server cannot be reached; the page keeps trying to reconnect.");
+  }
+}
+
+// RFC 9457: `detail` speaks of this case, `title` of its kind.
+function sentence(problem, status) {
+  return problem?.detail ?? problem?.title ?? `The server answered with status ${status}.`;
+}

@@ -1,0 +1,1 @@
+"""The sample Celery project and `herald demo`."""

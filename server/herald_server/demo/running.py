@@ -1,0 +1,142 @@
+"""`herald demo`: store, sample workers, monitor, server and a trickle of real work."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import shutil
+import sys
+import tempfile
+import threading
+import uuid
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+from celery import Celery
+
+from herald_monitor.daemon import stop_on_signals
+from herald_monitor.embedded import EmbeddedStore
+from herald_server.config import ServerSettings
+from herald_server.demo.app import make_app
+from herald_server.demo.trickle import Trickle, plan
+from herald_server.running import (
+    environment,
+    heard,
+    monitor_child,
+    say_ready,
+    stop_after,
+    supervised,
+    with_token,
+)
+from herald_server.serve import listen, serve
+from herald_server.supervisor import Child, keep_store
+
+log = logging.getLogger(__name__)
+
+POOLS = ("prefork", "threads")
+SLOTS = 2
+WORKER_PATIENCE = 1.0
+"""Seconds that a sample worker gets: its analyses may be cut off."""
+
+SEED = 20
+
+
+async def run_demo(settings: ServerSettings, seconds: float | None) -> None:
+    """Run everything on this machine until SIGTERM, or for some `seconds`."""
+    bound = listen(settings.host, settings.port)
+    stop = stop_on_signals()
+    async with AsyncExitStack() as stack:
+        place = Path(tempfile.mkdtemp(prefix="herald-demo-"))
+        stack.callback(shutil.rmtree, place, ignore_errors=True)
+        told = await stack.enter_async_context(_store(with_token(settings), place))
+        env = {**environment(told), "HERALD_DEMO_DB": str(place / "schedule.db")}
+        app = make_app(told.broker_url, told.result_backend)
+        children = await stack.enter_async_context(supervised())
+        children.start(monitor_child(told, place / "monitor.log", env))
+        for pool in POOLS:
+            children.start(_worker(pool, env, place))
+
+        def ready(url: str) -> None:
+            _introduce(url, str(told.token), place)
+            say_ready(url)
+            stop_after(stop, seconds)
+            stack.callback(_trickle(app))
+
+        await serve(told, app, bound, stop, ready, heard)
+
+
+@asynccontextmanager
+async def _store(
+    settings: ServerSettings, place: Path
+) -> AsyncIterator[ServerSettings]:
+    """Run the embedded Valkey: Herald's store, and the sample's broker and backend."""
+    store = EmbeddedStore(place / "store")
+    await asyncio.to_thread(store.start)
+    keeping = asyncio.create_task(keep_store(store))
+    base = store.url.rpartition("/")[0]
+    given = {
+        "store_url": f"{base}/0",
+        "broker_url": f"{base}/1",
+        "result_backend": f"{base}/2",
+        # Whatever project the environment names: this is the sample's.
+        "app": None,
+    }
+    try:
+        yield settings.model_copy(update=given)
+    finally:
+        keeping.cancel()
+        await asyncio.gather(keeping, return_exceptions=True)
+        await asyncio.to_thread(store.stop)
+
+
+def _worker(pool: str, env: Mapping[str, str], place: Path) -> Child:
+    command = [sys.executable, "-m", "celery", "-A", "herald_server.demo.app"]
+    command += ["worker", "-P", pool, "-c", str(SLOTS), "-n", f"{pool}@%h"]
+    return Child(
+        f"{pool} worker",
+        [*command, "-l", "WARNING"],
+        {**env, "CELERY_BROKER_URL": env["HERALD_BROKER_URL"]},
+        place / f"{pool}.log",
+        WORKER_PATIENCE,
+    )
+
+
+def _trickle(app: Celery) -> Callable[[], None]:
+    """Start submitting; return what ends it."""
+    stop = threading.Event()
+
+    def submit(name: str, kwargs: Mapping[str, object]) -> str:
+        task_id = str(uuid.uuid4())
+        app.send_task(name, kwargs=dict(kwargs), task_id=task_id, retry=False)
+        return task_id
+
+    def revoke(task_id: str) -> None:
+        app.control.revoke(task_id, terminate=True)
+
+    trickle = Trickle(plan(SEED, datetime.now(UTC).date()), submit, revoke)
+    thread = threading.Thread(
+        target=trickle.run, args=(stop,), name="trickle", daemon=True
+    )
+    thread.start()
+    return stop.set
+
+
+def _introduce(url: str, token: str, place: Path) -> None:
+    """Tell a person where everything is."""
+    channel = url.replace("http", "ws", 1) + "ws"
+    sys.stderr.write(
+        f"""
+  Herald runs with a sample Celery project: 2 workers, and work that trickles in.
+
+  Dashboard   {url}#token={token}
+  WebSocket   {channel}   (subprotocol herald.v1, Authorization: Bearer {token})
+  MCP         {url}mcp   (streamable HTTP, the same header)
+  Logs        {place}
+
+  Ctrl-C ends it and leaves nothing behind.
+
+"""
+    )
+    sys.stderr.flush()

@@ -1,0 +1,205 @@
+"""The HTTP door: reads, start and cancel, health. The API needs a bearer token."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any, cast
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from herald_monitor.errors import BadInput, StoreError
+from herald_monitor.model import shape
+from herald_monitor.model.codec import to_json
+from herald_monitor.model.filters import KEYS, Filter, parse_filter
+from herald_server.control import Control
+from herald_server.health import Health
+from herald_server.http_auth import allowed
+from herald_server.problems import Problem
+from herald_server.state import Shared
+
+MAX_PAGE = 1_000
+MAX_BODY = 262_144
+
+
+def shown(image: object, status: int = 200) -> Response:
+    """Return a response that carries `image` as JSON."""
+    return Response(to_json(image), status, media_type="application/json")
+
+
+class Api:
+    """The routes below `/api/v1`, and the probes."""
+
+    def __init__(self, shared: Shared) -> None:
+        self._store = shared.store
+        self._control: Control | None = shared.control
+        self._health = Health(shared)
+
+    def routes(self) -> list[Route]:
+        """Return the routes."""
+        v1 = "/api/v1"
+        return [
+            Route(f"{v1}/tasks", self.tasks, methods=["GET"]),
+            Route(f"{v1}/tasks", self.start, methods=["POST"]),
+            Route(f"{v1}/tasks/{{id}}", self.task, methods=["GET"]),
+            Route(f"{v1}/tasks/{{id}}/cancel", self.cancel, methods=["POST"]),
+            Route(f"{v1}/workers", self.workers, methods=["GET"]),
+            Route(f"{v1}/stats", self.stats, methods=["GET"]),
+            Route(f"{v1}/health", self.health, methods=["GET"]),
+            Route(f"{v1}/{{rest:path}}", self.nothing),
+            Route("/healthz", self.alive, methods=["GET"]),
+            Route("/readyz", self.ready, methods=["GET"]),
+        ]
+
+    # -- reads ---------------------------------------------------------------
+
+    @allowed("read")
+    async def tasks(self, request: Request) -> Response:
+        """Return a page of tasks, newest first."""
+        query = request.query_params
+        page = await self._store.page(
+            _filter(request),
+            limit=_limit(query.get("limit")),
+            page=query.get("page"),
+            after=_time(query.get("after"), "after"),
+            before=_time(query.get("before"), "before"),
+        )
+        return shown(
+            {"tasks": page.tasks, **({"next": page.next} if page.next else {})}
+        )
+
+    @allowed("read")
+    async def task(self, request: Request) -> Response:
+        """Return one task with its attempts; 404 if nothing is stored."""
+        task_id = request.path_params["id"]
+        task = await self._store.task(task_id)
+        attempts = await self._store.attempts(task_id)
+        body = {**shape.to_dict(task), "attempts": attempts}
+        missing = task.state in (shape.UNKNOWN, shape.EXPIRED)
+        return shown(body, 404 if missing else 200)
+
+    @allowed("read")
+    async def workers(self, request: Request) -> Response:
+        """Return all workers that were heard of."""
+        return shown({"workers": await self._store.workers(now=time.time())})
+
+    @allowed("read")
+    async def stats(self, request: Request) -> Response:
+        """Return how many tasks are in each state."""
+        counts = await self._store.counts()
+        return shown({"counts": counts, "total": sum(counts.values())})
+
+    @allowed("read")
+    async def health(self, request: Request) -> Response:
+        """Return what Herald knows about itself."""
+        return shown(await self._health.report())
+
+    # -- orders ----------------------------------------------------------------
+
+    @allowed("start")
+    async def start(self, request: Request) -> Response:
+        """Start a task of the catalog: `{"task_type": …, "params": {…}}`."""
+        control = self._orders()
+        body = await _object(request)
+        unknown = body.keys() - {"task_type", "params"}
+        if unknown:
+            raise BadInput(
+                f"unknown key {sorted(unknown)[0]!r}; send task_type and params"
+            )
+        task_type, params = body.get("task_type"), body.get("params") or {}
+        if not isinstance(task_type, str):
+            raise BadInput("task_type must be a text")
+        if not isinstance(params, dict):
+            raise BadInput("params must be an object")
+        scope = control.catalog[task_type].scope
+        if not request.state.identity.may(scope):
+            raise Problem(403, f"{task_type} needs a token with the scope {scope}")
+        started = await control.start(task_type, cast("dict[str, object]", params))
+        return shown({**msgspec.to_builtins(started), "status": "queued"}, 201)
+
+    @allowed("cancel")
+    async def cancel(self, request: Request) -> Response:
+        """Cancel a task; the answer says what came of it."""
+        done = await self._orders().cancel(request.path_params["id"])
+        fields: dict[str, Any] = msgspec.to_builtins(done)
+        fields["status"] = fields.pop("state").lower()
+        return shown({k: v for k, v in fields.items() if v is not None})
+
+    def _orders(self) -> Control:
+        if self._control is None:
+            raise Problem(
+                503, "this server knows no broker to send to; set HERALD_BROKER_URL"
+            )
+        return self._control
+
+    # -- probes ------------------------------------------------------------------
+
+    async def alive(self, request: Request) -> Response:
+        """Say that the process lives."""
+        return shown({"status": "ok"})
+
+    async def ready(self, request: Request) -> Response:
+        """Say whether what this process shows can be trusted: 503 if not."""
+        try:
+            why = await self._health.unready()
+        except StoreError as error:
+            why = str(error)
+        if why:
+            raise Problem(503, why)
+        return shown({"status": "ready"})
+
+    @allowed("read")
+    async def nothing(self, request: Request) -> Response:
+        """Answer paths that lead nowhere."""
+        raise Problem(404, f"there is nothing at {request.url.path}")
+
+
+def _filter(request: Request) -> Filter:
+    own = {"limit", "page", "after", "before"}
+    given: dict[str, list[str]] = {}
+    for key, value in request.query_params.multi_items():
+        if key not in own:
+            # `state=A,B` and `state=A&state=B` are the same; ids hold no commas.
+            given.setdefault(key, []).extend(v for v in value.split(",") if v)
+    unknown = given.keys() - set(KEYS)
+    if unknown:
+        # parse_filter's sentence names the filter keys; paging keys are ours.
+        parse_filter({sorted(unknown)[0]: ""})
+    return parse_filter({k: v for k, v in given.items() if v})
+
+
+def _limit(text: str | None) -> int:
+    if text is None:
+        return 100
+    if not text.isascii() or not text.isdigit() or not 1 <= int(text[:9]) <= MAX_PAGE:
+        raise BadInput(f"limit must be a whole number from 1 to {MAX_PAGE}", "limit")
+    return int(text)
+
+
+def _time(text: str | None, key: str) -> float | None:
+    if text is None:
+        return None
+    try:
+        return shape.unix(text.replace(" ", "+"))
+    except ValueError:
+        raise BadInput(
+            f"{key} must be an RFC 3339 time such as 2026-01-31T12:00:00Z", key
+        ) from None
+
+
+async def _object(request: Request) -> Mapping[str, object]:
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > MAX_BODY:
+            raise Problem(413, f"a body is at most {MAX_BODY} bytes")
+    try:
+        said = msgspec.json.decode(bytes(body))
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        raise BadInput("the body must be one JSON object") from None
+    if not isinstance(said, dict):
+        raise BadInput("the body must be one JSON object")
+    return cast("dict[str, object]", said)

@@ -1,0 +1,80 @@
+"""Everything that goes wrong in a call, as a sentence a model can act on."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastmcp.exceptions import NotFoundError, ToolError, ValidationError
+from fastmcp.server.middleware import CallNext, Middleware, MiddlewareContext
+from mcp.types import CallToolRequestParams
+from pydantic import ValidationError as PydanticError
+from pydantic_core import ErrorDetails
+
+from herald_monitor.errors import HeraldError
+from herald_server.catalog_types import closest
+from herald_server.mcp.access import refusal
+
+EXAMPLES = {
+    "params": 'an object of parameters, such as {"days_ahead": 30}',
+    "task_type": "the name of a task type, such as metrics_snapshot",
+    "task_id": "a task id as start_background_task returned it",
+    "timeout_s": "a number of seconds from 0 to 45",
+    "confirm": "true or false",
+}
+
+
+class Sentences(Middleware):
+    """Turns what tools raise into sentences, FastMCP's own errors included."""
+
+    async def on_call_tool(
+        self,
+        context: MiddlewareContext[CallToolRequestParams],
+        call_next: CallNext[CallToolRequestParams, Any],
+    ) -> Any:
+        """Call the tool. Raises `ToolError`."""
+        try:
+            return await call_next(context)
+        except HeraldError as error:
+            raise refusal(error) from error
+        except NotFoundError as error:
+            raise ToolError(await _unknown_tool(context), log_level=10) from error
+        except ValidationError as error:
+            cause = error.__cause__
+            if not isinstance(cause, PydanticError):
+                raise
+            known = await _arguments(context)
+            said = "; ".join(_sentence(one, known) for one in cause.errors())
+            raise ToolError(said, log_level=10) from error
+        except ToolError as error:
+            # A tool's own HeraldError arrives wrapped.
+            if isinstance(error.__cause__, HeraldError):
+                raise refusal(error.__cause__) from error
+            raise
+
+
+async def _arguments(context: MiddlewareContext[CallToolRequestParams]) -> list[str]:
+    assert context.fastmcp_context is not None
+    tool = await context.fastmcp_context.fastmcp.get_tool(context.message.name)
+    return list(tool.parameters.get("properties", {})) if tool else []
+
+
+async def _unknown_tool(context: MiddlewareContext[CallToolRequestParams]) -> str:
+    assert context.fastmcp_context is not None
+    tools = await context.fastmcp_context.fastmcp.list_tools()
+    names = [tool.name for tool in tools]
+    asked = context.message.name[:60]
+    return (
+        f"unknown tool {asked!r}{closest(asked, names)}; available: {', '.join(names)}"
+    )
+
+
+def _sentence(error: ErrorDetails, known: list[str]) -> str:
+    """Say what is wrong with one argument, and what it takes."""
+    name = str(error["loc"][0]) if error["loc"] else "the arguments"
+    takes = f"it takes: {', '.join(known)}"
+    if error["type"] in ("unexpected_keyword_argument", "extra_forbidden"):
+        return f"unknown argument {name[:60]!r}{closest(name, known)}; {takes}"
+    expected = EXAMPLES.get(name, error["msg"])
+    if error["type"] in ("missing", "missing_argument"):
+        return f"{name} is missing: give {expected}; {takes}"
+    return f"{name} must be {expected}"

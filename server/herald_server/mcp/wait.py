@@ -1,0 +1,133 @@
+"""The tool that waits: told of each change, never asking again."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Annotated, Any
+
+from fastmcp import Context, FastMCP
+from mcp.types import ToolAnnotations
+from pydantic import Field
+
+from herald_monitor.model import shape
+from herald_monitor.model.shape import TaskImage
+from herald_monitor.store import Reader
+from herald_server.catalog import Catalog
+from herald_server.following import Follower, following
+from herald_server.hub import Hub
+from herald_server.mcp import describing
+from herald_server.mcp.access import demand
+from herald_server.mcp.answers import AwaitedTask
+from herald_server.mcp.results import Results
+from herald_server.mcp.tools import TaskId, checked_id
+
+CAP = 45.0
+"""Seconds after which clients begin to give up on a call (60 s is common)."""
+
+UNHEARD = 2.0
+"""Seconds in which an id that nobody knows may still be heard of: its task may
+have been sent a moment ago, by somebody else."""
+
+
+class Waiting:
+    """The tool `wait_for_task`."""
+
+    def __init__(
+        self, hub: Hub, reader: Reader, catalog: Catalog, results: Results
+    ) -> None:
+        self._hub = hub
+        self._reader = reader
+        self._catalog = catalog
+        self._results = results
+
+    def register(self, mcp: FastMCP[Any]) -> None:
+        """Add the tool to `mcp`."""
+        mcp.tool(
+            self.wait_for_task,
+            title="Wait for a task",
+            annotations=ToolAnnotations(read_only_hint=True, idempotent_hint=True),
+        )
+
+    async def wait_for_task(
+        self,
+        ctx: Context,
+        task_id: TaskId,
+        timeout_s: Annotated[
+            float, Field(ge=0, le=CAP, description="Seconds to wait at most; up to 45")
+        ] = CAP,
+    ) -> AwaitedTask:
+        """Wait until a task ends, at most 45 s, and return its status and result.
+
+        Answers the moment the task ends, and reports progress meanwhile. If
+        `done` is false the task still runs: call again with the same task_id,
+        nothing is lost. Giving up waiting does not cancel the task.
+        """
+        demand("read", "wait_for_task")
+        told = Telling(ctx)
+        task = await self._until_over(checked_id(task_id), timeout_s, told)
+        outcome = await self._results.of(task)
+        fields = describing.told(task, self._catalog, outcome)
+        done = describing.over(task)
+        if not done and task.state != shape.UNKNOWN:
+            fields["message"] += (
+                f" It has not ended within {timeout_s:g} s: call wait_for_task again "
+                "with the same task_id, nothing is lost."
+            )
+        return AwaitedTask(**fields, done=done)
+
+    async def _until_over(
+        self, task_id: str, timeout: float, told: Telling
+    ) -> TaskImage:
+        async with following(self._hub, self._reader, task_id) as follower:
+            stored = await follower.now()
+            task = stored[0] if stored else await self._reader.task(task_id)
+            if task.state == shape.UNKNOWN:
+                timeout_heard = min(timeout, UNHEARD)
+                task = await _next(follower, task, timeout_heard)
+                timeout -= timeout_heard if task.state == shape.UNKNOWN else 0
+                if task.state == shape.UNKNOWN:
+                    return task
+            loop = asyncio.get_running_loop()
+            until = loop.time() + timeout
+            await told(task)
+            while not describing.over(task) and loop.time() < until:
+                task = await _next(follower, task, until - loop.time())
+                await told(task)
+            return task
+
+
+async def _next(follower: Follower, task: TaskImage, timeout: float) -> TaskImage:
+    """Return the task as it becomes, or as it is after `timeout` seconds."""
+    try:
+        async with asyncio.timeout(timeout):
+            return (await follower.changes() or [task])[-1]
+    except TimeoutError:
+        return task
+
+
+class Telling:
+    """Reports a task's progress on a call: what changed, and never backwards."""
+
+    def __init__(self, ctx: Context) -> None:
+        self._ctx = ctx
+        self._said = ""
+        self._at = -1.0
+
+    async def __call__(self, task: TaskImage) -> None:
+        """Report `task` if it says anything new."""
+        percent = describing.progress_of(task)
+        said = _words(task)
+        if said == self._said and (percent is None or percent <= self._at):
+            return
+        # The protocol wants each number above the one before. A state without
+        # a number moves it by a hair that no percentage shows.
+        at = self._at + 0.001 if self._at >= 0 else 0.0
+        at = max(at, percent or 0.0)
+        self._said, self._at = said, at
+        await self._ctx.report_progress(round(at, 3), 100.0, said)
+
+
+def _words(task: TaskImage) -> str:
+    said = task.progress.message if task.progress else None
+    state = describing.status_of(task)
+    return f"{state}: {said}" if said else state

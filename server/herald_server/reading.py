@@ -1,0 +1,149 @@
+"""What a session wants read: snapshots, and what came since a cursor."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Sequence
+
+from herald_monitor.model.changes import TASK, WORKER, Entry
+from herald_monitor.model.codec import to_json
+from herald_monitor.model.cursor import Cursor
+from herald_monitor.store import Store
+from herald_server.feed import Feed
+from herald_server.hub import Hub
+from herald_server.session import BEHIND, Limits, Read, Session
+
+PAGE = 500
+CATCH_UP = 5.0
+"""Seconds that a client which is ahead of this process waits for it."""
+
+Row = tuple[str, str, bytes, bool]
+"""Id, rev, JSON, whether it is final."""
+
+
+class Library:
+    """Reads for sessions."""
+
+    def __init__(
+        self, store: Store, hub: Hub, feed: Feed, limits: Limits | None = None
+    ) -> None:
+        self._store = store
+        self._hub = hub
+        self._feed = feed
+        self._limits = limits or Limits()
+
+    async def serve(self, session: Session, read: Read) -> AsyncIterator[None]:
+        """Read what `read` asks for and hand it to `session`.
+
+        Yields after each step, so that what became ready is sent before more is
+        read: a slow client is read for slowly. Raises `StoreError`.
+        """
+        if read.finals:
+            await self._finals(session, read)
+        elif read.since is not None:
+            await self._replay(session, read, read.since)
+        else:
+            async for _ in self._snapshot(session, read):
+                yield
+
+    # -- what came since ---------------------------------------------------------
+
+    async def _replay(self, session: Session, read: Read, since: Cursor) -> None:
+        if since > self._hub.pos and not await self._feed.reached(since, CATCH_UP):
+            if await self._store.end() < since:
+                session.restart(read, "epoch")
+            else:
+                session.closing = (
+                    BEHIND,
+                    "this server is behind your cursor; reconnect",
+                )
+            return
+        if since.epoch != self._hub.pos.epoch:
+            session.restart(read, "epoch")
+            return
+        entries = await self._since(since, self._hub.pos)
+        if entries is None:
+            session.restart(read, "trimmed")
+        elif session.wanted(read):
+            session.replayed(read, entries)
+
+    async def _since(self, since: Cursor, until: Cursor) -> list[Entry] | None:
+        """Return the entries behind `since` up to `until`; None if any is missing."""
+        entries: list[Entry] = []
+        at, changes = since, 0
+        while at < until:
+            some = await self._store.read(at, most=500)
+            for entry in some:
+                if not entry.cursor.follows(at):
+                    return None
+                at = entry.cursor
+                changes += len(entry.changes)
+                entries.append(entry)
+            if not some or changes > self._limits.snapshot:
+                return None
+        return entries
+
+    # -- all of it -----------------------------------------------------------------
+
+    async def _snapshot(self, session: Session, read: Read) -> AsyncIterator[None]:
+        if not await self._narrow_enough(session, read):
+            return
+        identity = await self._store.identity()
+        async for rows in self._rows(read):
+            if not session.wanted(read):
+                return
+            session.page(read, rows)
+            yield
+        end = await self._store.end()
+        if not session.wanted(read):
+            return
+        if await self._store.identity() != identity:
+            # A failover in between: half of what was read may never have been.
+            session.restart(read, "epoch")
+        else:
+            session.synced(read, end)
+
+    async def _narrow_enough(self, session: Session, read: Read) -> bool:
+        wish, most = read.sub.wish, self._limits.snapshot
+        if wish.topic != TASK or (wish.limit is not None and wish.limit <= most):
+            return True
+        found = await self._store.count(wish.filter, most)
+        if found <= most:
+            return True
+        session.fail(
+            read,
+            "too_broad",
+            f"over {most} tasks match; narrow the filter, "
+            f'or take only the newest with "limit": 500',
+            retry=False,
+        )
+        return False
+
+    async def _rows(self, read: Read) -> AsyncIterator[list[Row]]:
+        wish = read.sub.wish
+        if wish.topic == TASK:
+            async for rows in self._tasks(read):
+                yield rows
+        elif wish.topic == WORKER:
+            workers = await self._store.workers(now=time.time())
+            yield [(w.id, w.rev or "", to_json(w), False) for w in workers]
+        else:
+            yield [(c.id, "", c.json, False) for c in await self._feed.counts()]
+
+    async def _tasks(self, read: Read) -> AsyncIterator[list[Row]]:
+        left = read.sub.wish.limit
+        page: str | None = None
+        while left is None or left > 0:
+            some = PAGE if left is None else min(PAGE, left)
+            found = await self._store.page(read.sub.wish.filter, limit=some, page=page)
+            yield [(t.id, t.rev or "", to_json(t), t.final) for t in found.tasks]
+            if left is not None:
+                left -= len(found.tasks)
+            page = found.next
+            if page is None:
+                return
+
+    async def _finals(self, session: Session, read: Read) -> None:
+        ids: Sequence[str] = read.sub.wish.filter.ids or ()
+        tasks = await self._store.tasks(ids)
+        session.finals(read, [t.id for t in tasks if t is not None and t.final])

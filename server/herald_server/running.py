@@ -1,0 +1,205 @@
+"""Herald as processes: a server alone, everything together, MCP over stdio."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+import os
+import sys
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+
+from celery import Celery
+
+from herald_monitor.daemon import celery_of, stop_on_signals, store_of
+from herald_monitor.embedded import EmbeddedStore
+from herald_monitor.errors import StoreError
+from herald_monitor.model.redaction import Redactor
+from herald_monitor.monitor import Monitor
+from herald_monitor.store import Reader
+from herald_server.auth import new_token
+from herald_server.config import ServerSettings
+from herald_server.serve import listen, serve
+from herald_server.supervisor import Child, Supervisor, keep_store
+
+log = logging.getLogger(__name__)
+
+HEARD_WITHIN = 5.0
+"""Seconds for which `ready` waits for the monitor to hear the broker: what is
+submitted right after that line must not be missed."""
+
+
+def stop_after(stop: asyncio.Event, seconds: float | None) -> None:
+    """Set `stop` after some `seconds`, if any are given."""
+    if seconds is not None:
+        asyncio.get_running_loop().call_later(seconds, stop.set)
+
+
+def say_ready(url: str) -> None:
+    """Print the one line that programs wait for."""
+    sys.stdout.write(f"ready {url}\n")
+    sys.stdout.flush()
+
+
+def with_token(settings: ServerSettings) -> ServerSettings:
+    """Return `settings` with a token; a new one is told on standard error."""
+    if settings.token:
+        return settings
+    return settings.model_copy(update={"token": new_token()})
+
+
+def open_page(url: str, settings: ServerSettings, told: ServerSettings) -> None:
+    """Tell a person where the page is; the token only if nobody chose it."""
+    secret = f"#token={told.token}" if not settings.token else ""
+    sys.stderr.write(f"Herald is at {url}{secret}\n")
+    sys.stderr.flush()
+
+
+async def run_server(settings: ServerSettings, seconds: float | None) -> None:
+    """Serve what a store holds until SIGTERM, or for some `seconds`."""
+    bound = listen(settings.host, settings.port)
+    stop = stop_on_signals()
+    app = celery_of(settings) if settings.broker_url or settings.app else None
+    told = with_token(settings)
+
+    def ready(url: str) -> None:
+        open_page(url, settings, told)
+        say_ready(url)
+        stop_after(stop, seconds)
+
+    await serve(told, app, bound, stop, ready)
+
+
+async def run_all(
+    settings: ServerSettings,
+    app: Celery | None,
+    seconds: float | None,
+    data: Path | None = None,
+) -> None:
+    """Run store, monitor and server beside a Celery installation."""
+    bound = listen(settings.host, settings.port)
+    stop = stop_on_signals()
+    hears = app or celery_of(settings)
+    told = with_token(settings)
+    async with AsyncExitStack() as stack:
+        told = await stack.enter_async_context(embedded(told, hears, data))
+        if app is None:
+            children = await stack.enter_async_context(supervised())
+            children.start(monitor_child(told))
+        else:
+            await stack.enter_async_context(monitoring(told, app))
+
+        def ready(url: str) -> None:
+            open_page(url, settings, told)
+            say_ready(url)
+            stop_after(stop, seconds)
+
+        await serve(told, hears, bound, stop, ready, heard)
+
+
+@asynccontextmanager
+async def embedded(
+    settings: ServerSettings, app: Celery, data: Path | None
+) -> AsyncIterator[ServerSettings]:
+    """Run the embedded store unless another one was named."""
+    if "store_url" in settings.model_fields_set:
+        yield settings
+        return
+    store = EmbeddedStore(data or place_for(app))
+    await asyncio.to_thread(store.start)
+    keeping = asyncio.create_task(keep_store(store))
+    try:
+        yield settings.model_copy(update={"store_url": store.url})
+    finally:
+        keeping.cancel()
+        await asyncio.gather(keeping, return_exceptions=True)
+        await asyncio.to_thread(store.stop)
+
+
+def place_for(app: Celery) -> Path:
+    """Return where the embedded store for `app`'s broker keeps its files.
+
+    The XDG Base Directory Specification's place for state, one a broker.
+    """
+    broker = app.connection_for_read().as_uri()
+    home = os.environ.get("XDG_STATE_HOME") or str(Path.home() / ".local" / "state")
+    return Path(home) / "herald" / hashlib.sha256(broker.encode()).hexdigest()[:16]
+
+
+@asynccontextmanager
+async def supervised() -> AsyncIterator[Supervisor]:
+    """Give a supervisor whose children end with the block."""
+    children = Supervisor()
+    try:
+        yield children
+    finally:
+        await children.stop()
+
+
+def environment(settings: ServerSettings) -> dict[str, str]:
+    """Return our environment with `settings` in it, for children."""
+    given = {
+        "HERALD_BROKER_URL": settings.broker_url,
+        "HERALD_RESULT_BACKEND": settings.result_backend,
+        "HERALD_APP": settings.app,
+        "HERALD_STORE_URL": settings.store_url,
+        "HERALD_STORE_PREFIX": settings.store_prefix,
+        "HERALD_RETENTION": str(settings.retention),
+        "HERALD_LOG_LEVEL": logging.getLevelName(logging.getLogger().level),
+    }
+    return {**os.environ, **{k: v for k, v in given.items() if v}}
+
+
+def monitor_child(
+    settings: ServerSettings,
+    log_to: Path | None = None,
+    env: Mapping[str, str] | None = None,
+) -> Child:
+    """Return the monitor as a child process."""
+    return Child(
+        "monitor",
+        [sys.executable, "-m", "herald_monitor"],
+        env or environment(settings),
+        log_to,
+    )
+
+
+@asynccontextmanager
+async def monitoring(settings: ServerSettings, app: Celery) -> AsyncIterator[None]:
+    """Run a monitor in this process: for an app that only it could load."""
+    store = store_of(settings)
+    await store.open()
+    stop = asyncio.Event()
+    running = asyncio.create_task(
+        Monitor(app, store, Redactor(settings.redact), settings.node).run(stop)
+    )
+    try:
+        yield
+    finally:
+        stop.set()
+        await asyncio.gather(running, return_exceptions=True)
+        await store.close()
+
+
+async def heard(store: Reader) -> None:
+    """Wait until a monitor hears the broker; say so if none does in time."""
+    try:
+        async with asyncio.timeout(HEARD_WITHIN):
+            while not any(m.connected for m in await store.monitors()):
+                await asyncio.sleep(0.02)
+    except TimeoutError:
+        log.warning(
+            "No monitor hears the broker after %.0f s; it goes on trying.", HEARD_WITHIN
+        )
+    except StoreError as error:
+        log.warning("%s", error)
+
+
+async def run_mcp(settings: ServerSettings) -> None:
+    """Speak MCP over standard input and output until it ends."""
+    from herald_server.mcp.stdio import speak
+
+    app = celery_of(settings) if settings.broker_url or settings.app else None
+    await speak(settings, app)

@@ -1,0 +1,118 @@
+"""A server as a process: a socket, uvicorn, signals, and one line when ready."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import Awaitable, Callable, Iterator
+
+import uvicorn
+from celery import Celery
+
+from herald_monitor.daemon import store_of
+from herald_monitor.errors import HeraldError
+from herald_monitor.store import Reader
+from herald_server.app import create_app
+from herald_server.config import ServerSettings
+from herald_server.ws import Sockets
+
+SPREAD = 3.0
+"""Seconds over which clients come back after a restart."""
+
+CLOSE_WITHIN = 2
+
+
+class AddressTaken(HeraldError):
+    """The address to listen on cannot be had."""
+
+
+class _Server(uvicorn.Server):
+    """Uvicorn without its own signals: whoever runs Herald listens to them."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Capture none."""
+        yield
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Return a listening socket. Raises `AddressTaken`."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    made = socket.socket(family, socket.SOCK_STREAM)
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        made.bind((host, port))
+    except (OSError, UnicodeError) as error:
+        made.close()
+        why = getattr(error, "strerror", None) or str(error)
+        raise AddressTaken(
+            f"cannot listen on {host} port {port}: {why.lower()}; give another "
+            "--host or --port (0 takes a free port)"
+        ) from error
+    made.set_inheritable(True)
+    return made
+
+
+def url_of(bound: socket.socket) -> str:
+    """Return the HTTP URL of a listening socket."""
+    host, port = bound.getsockname()[:2]
+    return f"http://[{host}]:{port}/" if ":" in host else f"http://{host}:{port}/"
+
+
+async def serve(
+    settings: ServerSettings,
+    app: Celery | None,
+    bound: socket.socket,
+    stop: asyncio.Event,
+    ready: Callable[[str], None],
+    before: Callable[[Reader], Awaitable[None]] | None = None,
+) -> None:
+    """Serve on `bound` until `stop`; call `ready` with the URL once serving.
+
+    `before` is awaited ahead of that. Clients are told to come back before their sockets close. Raises `HeraldError`.
+    """
+    store = store_of(settings)
+    await store.open()
+    try:
+        made = create_app(settings, store, app)
+        server = _Server(_config(made))
+        serving = asyncio.create_task(server.serve(sockets=[bound]))
+        await _started(server, serving)
+        if before is not None:
+            await before(store)
+        ready(url_of(bound))
+        stopping = asyncio.create_task(stop.wait())
+        await asyncio.wait([serving, stopping], return_when=asyncio.FIRST_COMPLETED)
+        stopping.cancel()
+        sockets: Sockets = made.state.sockets
+        await sockets.restart(SPREAD)
+        server.should_exit = True
+        await serving
+    finally:
+        await store.close()
+
+
+def _config(app: object) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,  # type: ignore[arg-type]
+        log_config=None,
+        access_log=False,
+        lifespan="on",
+        ws="websockets-sansio",
+        ws_max_size=1 << 18,
+        ws_per_message_deflate=False,
+        ws_ping_interval=20.0,
+        ws_ping_timeout=20.0,
+        timeout_graceful_shutdown=CLOSE_WITHIN,
+        proxy_headers=False,
+        server_header=False,
+    )
+
+
+async def _started(server: uvicorn.Server, serving: asyncio.Task[None]) -> None:
+    while not server.started:
+        if serving.done():
+            serving.result()
+            raise HeraldError("the server did not start; its log says why")
+        await asyncio.sleep(0.005)

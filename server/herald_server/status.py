@@ -1,0 +1,65 @@
+"""What Herald says about itself to its watchers: stale or not, and its gaps."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from herald_monitor.errors import StoreError
+from herald_monitor.store import Gap, Store
+from herald_server.feed import Feed
+
+CHECK_EVERY = 1.0
+SHOWN_GAPS = 20
+
+
+class Status:
+    """The state of this process's view; calls its listeners when it changes."""
+
+    def __init__(self, store: Store, feed: Feed) -> None:
+        self._store = store
+        self._feed = feed
+        self._gaps: list[Gap] = []
+        self._stale = True
+        self._listeners: set[Callable[[], None]] = set()
+
+    def shown(self) -> dict[str, Any]:
+        """Return the fields of a `status` frame."""
+        return {
+            "stale": self._stale,
+            "gaps": [msgspec.to_builtins(gap) for gap in self._gaps[:SHOWN_GAPS]],
+            **({"problem": self._feed.problem} if self._feed.problem else {}),
+        }
+
+    def tell(self, listener: Callable[[], None]) -> Callable[[], None]:
+        """Call `listener` whenever `shown` changes; return what ends that."""
+        self._listeners.add(listener)
+        return lambda: self._listeners.discard(listener)
+
+    async def run(self) -> None:
+        """Notice silence and gaps until cancelled."""
+        await self._read_gaps()
+        while True:
+            before = self.shown()
+            self._stale = self._feed.stale
+            if self._feed.gaps_changed.is_set():
+                self._feed.gaps_changed.clear()
+                await self._read_gaps()
+            if self.shown() != before:
+                for listener in list(self._listeners):
+                    listener()
+            try:
+                async with asyncio.timeout(CHECK_EVERY):
+                    await self._feed.gaps_changed.wait()
+            except TimeoutError:
+                continue
+
+    async def _read_gaps(self) -> None:
+        try:
+            self._gaps = await self._store.gaps()
+        except StoreError:
+            self._feed.gaps_changed.set()  # read again once the store answers
+            await asyncio.sleep(CHECK_EVERY / 10)

@@ -1,0 +1,267 @@
+"""The receiver hears all that real workers say, on every kind of broker."""
+
+import time
+from typing import Any, cast
+
+import pytest
+from celery import Celery
+from kombu import Producer
+from tests.conftest import AppFactory, WorkerFactory
+from tests.hearing import Heard, hearing
+from tests.servers import PrivateValkey, wait_until
+
+from herald_monitor.broadcaster import PROBE
+
+pytestmark = pytest.mark.celery
+
+SUCCESS = {"task-sent", "task-received", "task-started", "task-succeeded"}
+FAILURE = {"task-sent", "task-received", "task-started", "task-failed"}
+
+
+def send(app: Celery, name: str, *args: object, **options: object) -> str:
+    """Send a task; return its id."""
+    return str(cast(Any, app).send_task(name, args, **options).id)
+
+
+def wait_for_last(heard: Heard, task_id: str, kind: str) -> None:
+    """Wait until an event of this kind was heard of the task."""
+    wait_until(lambda: kind in heard.types_of(task_id), 15, f"{kind} of {task_id}")
+
+
+@pytest.mark.parametrize("pool", ["prefork", "threads"])
+def test_hears_every_kind_of_event(
+    broker_url: str, pool: str, project_app: AppFactory, celery_worker: WorkerFactory
+) -> None:
+    app = project_app(broker_url)
+    with hearing(app) as heard:
+        worker = celery_worker(app, pool=pool)
+        added, failed = send(app, "add", 1, 2), send(app, "fail")
+        retried, progress = send(app, "retry_twice"), send(app, "progress")
+        rejected = send(app, "reject")
+        expired = send(app, "add", 1, 2, countdown=0.8, expires=0.4)
+        wait_for_last(heard, added, "task-succeeded")
+        wait_for_last(heard, failed, "task-failed")
+        wait_for_last(heard, retried, "task-succeeded")
+        wait_for_last(heard, progress, "task-succeeded")
+        wait_for_last(heard, rejected, "task-rejected")
+        wait_for_last(heard, expired, "task-revoked")
+        wait_until(lambda: "worker-heartbeat" in kinds(heard), 5, "a heartbeat")
+        worker.stop()
+        wait_until(lambda: "worker-offline" in kinds(heard), 5, "worker-offline")
+    assert set(heard.types_of(added)) == SUCCESS
+    assert set(heard.types_of(failed)) == FAILURE
+    assert heard.types_of(retried).count("task-retried") == 2
+    assert heard.types_of(progress).count("task-progress") == 3
+    assert {"worker-online", "worker-heartbeat"} <= kinds(heard)
+    assert heard.poison == []
+    assert heard.gaps == []
+
+
+def test_events_of_one_task_come_in_order(
+    broker_url: str, project_app: AppFactory, celery_worker: WorkerFactory
+) -> None:
+    app = project_app(broker_url)
+    with hearing(app) as heard:
+        celery_worker(app)
+        ids = [send(app, "add", 1, i) for i in range(30)]
+        wait_until(
+            lambda: all("task-succeeded" in heard.types_of(i) for i in ids), 15, "30"
+        )
+    for task_id in ids:
+        told = [t for t in heard.types_of(task_id) if t != "task-sent"]
+        assert told == ["task-received", "task-started", "task-succeeded"]
+
+
+@pytest.mark.parametrize("first", ["worker", "receiver"])
+def test_turns_events_on(
+    broker_url: str, first: str, project_app: AppFactory, celery_worker: WorkerFactory
+) -> None:
+    """A worker without `-E` sends task events, whoever was there first."""
+    app = project_app(broker_url)
+    if first == "worker":
+        celery_worker(app, events=False, pool="threads")
+    with hearing(app) as heard:
+        if first == "receiver":
+            celery_worker(app, events=False, pool="threads")
+
+        def told() -> bool:
+            task_id = send(app, "add", 1, 2)
+            wait_until(lambda: "task-sent" in heard.types_of(task_id), 5, "sent")
+            return "task-succeeded" in kinds(heard)
+
+        wait_until(told, 10, "events are on")
+
+
+def test_says_when_the_events_were_heard(
+    valkey: PrivateValkey, project_app: AppFactory
+) -> None:
+    app = project_app(valkey.url)
+    with hearing(app) as heard:
+        before = time.time()
+        emit(app, {"type": "task-x", "uuid": "1"})
+        wait_until(lambda: heard.events, 5, "an event")
+    assert before <= heard.times[0] <= time.time()
+    assert heard.receiver.last_event_at == heard.times[0]
+    assert heard.receiver.events == 1
+
+
+def test_lists_are_taken_apart(broker_url: str, project_app: AppFactory) -> None:
+    app = project_app(broker_url)
+    sent: list[object] = [{"type": "task-x", "uuid": str(i)} for i in range(100)]
+    with hearing(app) as heard:
+        emit(app, sent)
+        wait_until(lambda: len(heard.events) == 100, 5, "100 events")
+    assert heard.events == sent
+
+
+POISON = [
+    (b"{", "application/json"),
+    (b"\xff\xfe", "application/json"),
+    (b"[1, null]", "application/json"),
+    (b'{"no": "type"}', "application/json"),
+    (b'{"type": 7}', "application/json"),
+    (b"cos\nsystem\n(S'true'\ntR.", "application/x-python-serialize"),
+    (b"what", "application/unheard-of"),
+]
+
+
+@pytest.mark.parametrize(("body", "kind"), POISON)
+def test_poison_is_set_aside_and_stops_nothing(
+    broker_url: str, body: bytes, kind: str, project_app: AppFactory
+) -> None:
+    app = project_app(broker_url)
+    with hearing(app) as heard:
+        emit_raw(app, body, kind)
+        emit(app, {"type": "task-x", "uuid": "1"})
+        wait_until(lambda: heard.events, 5, "the event behind it")
+    assert [event["uuid"] for event in heard.events] == ["1"]
+    assert heard.poison
+    assert heard.receiver.poison == len(heard.poison)
+    assert all(isinstance(b, bytes) and reason for b, reason in heard.poison)
+    assert heard.gaps == []
+
+
+@pytest.mark.parametrize(
+    "published",
+    [
+        b"",
+        b"no json",
+        b"{}",
+        b"[]",
+        b'{"body": "%%%", "properties": '
+        b'{"body_encoding": "base64"}, "content-type": "application/json"}',
+    ],
+)
+def test_what_is_no_message_is_set_aside_on_redis(
+    valkey: PrivateValkey, published: bytes, project_app: AppFactory
+) -> None:
+    app = project_app(valkey.url)
+    exchange = cast(Any, app).conf.event_exchange
+    with hearing(app) as heard, valkey.client() as client:
+        client.publish(f"/0.{exchange}/task.x", published)
+        emit(app, {"type": "task-x", "uuid": "1"})
+        wait_until(lambda: heard.events, 5, "the event behind it")
+    assert [body for body, _ in heard.poison] == [published]
+
+
+def test_values_that_only_python_calls_json_are_read(
+    broker_url: str, project_app: AppFactory
+) -> None:
+    app = project_app(broker_url)
+    with hearing(app) as heard:
+        emit_raw(app, b'{"type": "worker-x", "load": Infinity}', "application/json")
+        wait_until(lambda: heard.events, 5, "the event")
+    assert heard.events == [{"type": "worker-x", "load": float("inf")}]
+
+
+def test_compressed_and_yaml_bodies_are_read(
+    broker_url: str, project_app: AppFactory
+) -> None:
+    app = project_app(broker_url, event_serializer="yaml")
+    with hearing(app) as heard:
+        emit(app, {"type": "task-x", "uuid": "1"}, compression="zlib")
+        emit(app, {"type": "task-x", "uuid": "2"}, serializer="yaml")
+        wait_until(lambda: len(heard.events) == 2, 5, "both")
+
+
+def test_probes_are_not_delivered(broker_url: str, project_app: AppFactory) -> None:
+    app = project_app(broker_url)
+    with hearing(app, probe_every=0.1) as heard:
+        wait_until(lambda: heard.receiver.messages >= 3, 5, "three probes")
+    assert PROBE not in kinds(heard)
+    assert heard.receiver.events == 0
+    assert heard.receiver.last_event_at is None
+    assert heard.gaps == []
+
+
+def test_leaves_nothing_on_redis(
+    valkey: PrivateValkey, project_app: AppFactory
+) -> None:
+    app = project_app(valkey.url)
+    with hearing(app) as heard:
+        wait_until(lambda: heard.receiver.messages, 5, "the first probe")
+    with valkey.client() as client:
+        assert client.keys("*") == []
+
+
+OPTIONS: list[dict[str, object]] = [
+    {"global_keyprefix": "shop:"},
+    {"fanout_prefix": False},
+    {"fanout_prefix": "/mine."},
+    {"fanout_patterns": False},
+]
+
+
+@pytest.mark.parametrize("options", OPTIONS)
+def test_channels_are_named_as_the_project_names_them(
+    valkey: PrivateValkey, options: dict[str, object], project_app: AppFactory
+) -> None:
+    app = project_app(valkey.url, broker_transport_options=options)
+    with hearing(app) as heard:
+        emit(app, {"type": "task-x", "uuid": "1"})
+        wait_until(lambda: heard.events, 5, "the event")
+
+
+@pytest.mark.rabbitmq
+def test_named_receiver_misses_nothing_while_it_is_away(
+    amqp_url: str, project_app: AppFactory
+) -> None:
+    app = project_app(amqp_url)
+    with hearing(app, node_name="kept") as heard:
+        emit(app, {"type": "task-x", "uuid": "before"})
+        wait_until(lambda: heard.events, 5, "the first")
+    emit(app, {"type": "task-x", "uuid": "meanwhile"})
+    with hearing(app, node_name="kept") as heard:
+        wait_until(lambda: heard.events, 5, "the second")
+    assert [event["uuid"] for event in heard.events] == ["meanwhile"]
+
+
+def kinds(heard: Heard) -> set[str]:
+    """Name the kinds of all events heard."""
+    return {str(event["type"]) for event in heard.events}
+
+
+def emit(app: Celery, body: object, **options: object) -> None:
+    """Publish an event or a list of them as a worker does."""
+    with cast(Any, app).connection_for_write() as connection:
+        dispatcher = cast(Any, app).events.Dispatcher(connection, enabled=False)
+        producer = Producer(connection.channel())
+        cast(Any, producer).publish(
+            body,
+            exchange=dispatcher.exchange.name,
+            routing_key="task.multi",
+            declare=[dispatcher.exchange],
+            **{"serializer": "json", **options},
+        )
+
+
+def emit_raw(app: Celery, body: bytes, content_type: str) -> None:
+    """Publish a body that says of itself that it is an event."""
+    binary = "binary" if content_type != "application/json" else "utf-8"
+    emit(
+        app,
+        body,
+        serializer=None,
+        content_type=content_type,
+        content_encoding=binary,
+    )

@@ -1,0 +1,239 @@
+"""What the receiver does when the broker, or the way to it, breaks."""
+
+import logging
+import time
+from collections.abc import Callable
+from functools import partial
+from typing import Any, cast
+
+import pytest
+from tests.conftest import AppFactory, WorkerFactory
+from tests.e2e.test_receiver import emit, send
+from tests.hearing import Heard, hearing
+from tests.proxy import Proxy
+from tests.servers import PrivateValkey, wait_until
+
+ProxyFactory = Callable[[str], Proxy]
+EVENT: dict[str, object] = {"type": "task-x", "uuid": "1"}
+
+
+@pytest.mark.celery
+def test_broker_killed_and_restarted_is_a_gap_and_then_events_again(
+    valkey: PrivateValkey, project_app: AppFactory, celery_worker: WorkerFactory
+) -> None:
+    app = project_app(valkey.url)
+    with hearing(app) as heard:
+        celery_worker(app, events=False, pool="threads")
+        wait_until(lambda: heard.events, 10, "the worker is heard")
+        last = heard.times[-1]
+        valkey.kill()
+        wait_until(lambda: not heard.receiver.connected, 5, "cut")
+        killed = time.time()
+        valkey.start()
+        wait_until(lambda: heard.gaps, 5, "lost_touch")
+
+        def told() -> bool:
+            task_id = send(app, "add", 1, 2)
+            wait_until(lambda: "task-sent" in heard.types_of(task_id), 5, "sent")
+            return "task-succeeded" in heard.types_of(task_id)
+
+        wait_until(told, 20, "task events of the worker again")
+    [(since, until, reason)] = heard.gaps
+    assert last <= since <= killed <= until
+    assert reason
+    assert heard.receiver.reconnects == 1
+
+
+def test_black_hole_is_found_by_the_probe(
+    broker_url: str, project_app: AppFactory, proxy: ProxyFactory
+) -> None:
+    way = proxy(broker_url)
+    app = project_app(way.url)
+    with hearing(app, probe_every=0.2) as heard:
+        wait_until(lambda: heard.receiver.messages, 5, "a probe")
+        began = time.monotonic()
+        way.black_hole()
+        wait_until(lambda: not heard.receiver.connected, 5, "silence is noticed")
+        assert time.monotonic() - began < 1.5
+        # New connections find a way, old ones stay lost.
+        way.cut()
+        way.heal()
+        wait_until(lambda: heard.gaps, 5, "lost_touch")
+        emit(app, EVENT)
+        wait_until(lambda: heard.events, 5, "events again")
+    assert "nothing came through" in heard.gaps[0][2]
+
+
+def test_cut_connection_is_mended_within_a_second(
+    broker_url: str, project_app: AppFactory, proxy: ProxyFactory
+) -> None:
+    way = proxy(broker_url)
+    app = project_app(way.url)
+    with hearing(app) as heard:
+        way.cut()
+        wait_until(lambda: heard.gaps, 5, "lost_touch")
+        since, until, _ = heard.gaps[0]
+        emit(app, EVENT)
+        wait_until(lambda: heard.events, 5, "events again")
+    assert 0 <= until - since < 1
+
+
+def test_each_cut_is_one_gap(
+    valkey: PrivateValkey, project_app: AppFactory, proxy: ProxyFactory
+) -> None:
+    way = proxy(valkey.url)
+    with hearing(project_app(way.url)) as heard:
+        for cuts in range(1, 4):
+            wait_until(lambda: heard.receiver.connected, 5, "connected")
+            way.cut()
+            wait_until(partial(_has_gaps, heard, cuts), 5, f"gap {cuts}")
+    assert heard.receiver.reconnects == 3
+
+
+def test_broker_that_is_down_at_start_is_waited_for_and_said_once(
+    valkey: PrivateValkey, project_app: AppFactory, caplog: pytest.LogCaptureFixture
+) -> None:
+    app = project_app(valkey.url)
+    valkey.stop()
+    with (
+        caplog.at_level(logging.WARNING, "herald_monitor"),
+        hearing(app, connected=False) as heard,
+    ):
+        wait_until(lambda: tries(heard) >= 4, 10, "some tries")
+        assert len(caplog.messages) == 1
+        assert "trying again" in caplog.messages[0]
+        valkey.start()
+        heard.wait_connected()
+        emit(app, EVENT)
+        wait_until(lambda: heard.events, 5, "events")
+    assert heard.gaps == []
+
+
+def test_stops_at_once_while_the_broker_is_down(
+    valkey: PrivateValkey, project_app: AppFactory
+) -> None:
+    app = project_app(valkey.url)
+    valkey.stop()
+    with hearing(app, connected=False) as heard:
+        wait_until(lambda: tries(heard) >= 2, 5, "it tries")
+        assert stop_time(heard) < 1
+
+
+def test_stops_at_once_while_connected(
+    broker_url: str, project_app: AppFactory
+) -> None:
+    with hearing(project_app(broker_url)) as heard:
+        assert stop_time(heard) < 1
+
+
+def test_stops_at_once_in_a_black_hole(
+    broker_url: str, project_app: AppFactory, proxy: ProxyFactory
+) -> None:
+    way = proxy(broker_url)
+    with hearing(project_app(way.url)) as heard:
+        way.black_hole()
+        assert stop_time(heard) < 1
+
+
+def test_stops_at_once_while_connecting_into_a_black_hole(
+    broker_url: str, project_app: AppFactory, proxy: ProxyFactory
+) -> None:
+    way = proxy(broker_url)
+    way.black_hole()
+    with hearing(project_app(way.url), connected=False) as heard:
+        wait_until(lambda: way.accepted, 5, "it connects")
+        assert stop_time(heard) < 1
+        way.refuse()  # or the thread that connects would wait for its deadline
+
+
+def test_stop_before_run_is_heeded(
+    valkey: PrivateValkey, project_app: AppFactory
+) -> None:
+    heard = Heard(project_app(valkey.url))
+    heard.receiver.stop()
+    began = time.monotonic()
+    heard.receiver.run()
+    assert time.monotonic() - began < 1
+
+
+def test_slow_line_loses_nothing(
+    valkey: PrivateValkey, project_app: AppFactory, proxy: ProxyFactory
+) -> None:
+    way = proxy(valkey.url)
+    app = project_app(way.url)
+    with hearing(app) as heard:
+        way.drip(50_000)
+        there = project_app(valkey.url, event_exchange=exchange_of(app))
+        for number in range(50):
+            emit(there, {"type": "task-x", "uuid": str(number), "pad": "x" * 500})
+        wait_until(lambda: len(heard.events) == 50, 20, "all 50")
+    assert [event["uuid"] for event in heard.events] == [str(n) for n in range(50)]
+    assert heard.gaps == []
+
+
+def test_deliver_that_raises_is_a_gap_and_stops_nothing(
+    valkey: PrivateValkey, project_app: AppFactory, caplog: pytest.LogCaptureFixture
+) -> None:
+    app = project_app(valkey.url)
+    with hearing(app) as heard:
+        heard.fail_next = True
+        emit(app, EVENT)
+        wait_until(lambda: heard.gaps, 5, "lost_touch")
+        emit(app, {"type": "task-x", "uuid": "2"})
+        wait_until(lambda: heard.events, 5, "the next one")
+    assert heard.gaps[0][2] == "1 events could not be handed over"
+    assert "deliver() raised" in caplog.text
+
+
+def test_refused_subscription_is_said_and_tried_again(
+    valkey: PrivateValkey, project_app: AppFactory, caplog: pytest.LogCaptureFixture
+) -> None:
+    app = project_app(valkey.url)
+    with valkey.client() as client:
+        client.execute_command("ACL", "SETUSER", "default", "resetchannels")
+        with hearing(app, connected=False) as heard:
+            wait_until(lambda: "allow the user PSUBSCRIBE" in caplog.text, 5, "said")
+            assert not heard.receiver.connected
+            client.execute_command("ACL", "SETUSER", "default", "allchannels")
+            heard.wait_connected()
+
+
+@pytest.mark.rabbitmq
+def test_second_receiver_of_one_name_waits_for_the_first(
+    amqp_url: str, project_app: AppFactory, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Two readers of one queue would each hear half."""
+    app = project_app(amqp_url)
+    with (
+        hearing(app, node_name="one") as first,
+        hearing(app, node_name="one", connected=False) as second,
+    ):
+        wait_until(lambda: "ACCESS_REFUSED" in caplog.text, 5, "the other is not")
+        emit(app, EVENT)
+        wait_until(lambda: first.events, 5, "the event")
+        assert not second.receiver.connected
+        first.receiver.stop()
+        second.wait_connected()
+    assert second.events == []
+
+
+def _has_gaps(heard: Heard, number: int) -> bool:
+    return len(heard.gaps) == number
+
+
+def exchange_of(app: Any) -> str:
+    """Name the event exchange of an app."""
+    return str(app.conf.event_exchange)
+
+
+def tries(heard: Heard) -> int:
+    """Count the tries to connect since the last success."""
+    return int(cast(Any, heard.receiver)._tries)
+
+
+def stop_time(heard: Heard) -> float:
+    """Stop the receiver; return how many seconds that took."""
+    began = time.monotonic()
+    heard.receiver.stop()
+    heard.thread.join(5)
+    return time.monotonic() - began

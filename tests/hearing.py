@@ -1,0 +1,74 @@
+"""A receiver on a thread, and what it heard, for tests."""
+
+import contextlib
+import threading
+from collections.abc import Generator
+
+from celery import Celery
+
+from herald_monitor.receiver import Receiver
+from herald_monitor.wire import RawEvent
+from tests.servers import wait_until
+
+
+class Heard:
+    """A running receiver with everything that it told."""
+
+    def __init__(
+        self, app: Celery, *, probe_every: float = 5.0, node_name: str | None = None
+    ) -> None:
+        self.fail_next = False
+        self.batches: list[list[RawEvent]] = []
+        self.times: list[float] = []
+        self.gaps: list[tuple[float, float, str]] = []
+        self.poison: list[tuple[bytes, str]] = []
+        self.receiver = Receiver(
+            app,
+            deliver=self._deliver,
+            lost_touch=lambda since, until, why: self.gaps.append((since, until, why)),
+            poison=lambda body, reason: self.poison.append((body, reason)),
+            probe_every=probe_every,
+            node_name=node_name,
+        )
+        self.thread = threading.Thread(target=self.receiver.run)
+
+    @property
+    def events(self) -> list[RawEvent]:
+        """All events, in order."""
+        return [event for batch in self.batches for event in batch]
+
+    def types_of(self, task_id: str) -> list[str]:
+        """Name the kinds of events heard of one task, in order."""
+        return [str(e["type"]) for e in self.events if e.get("uuid") == task_id]
+
+    def wait_connected(self, timeout: float = 10.0) -> None:
+        """Wait until the subscription stands."""
+        wait_until(lambda: self.receiver.connected, timeout, "connected")
+
+    def _deliver(self, batch: list[RawEvent], heard: float) -> None:
+        if self.fail_next:
+            self.fail_next = False
+            raise RuntimeError("told to fail")
+        self.batches.append(batch)
+        self.times.append(heard)
+
+
+@contextlib.contextmanager
+def hearing(
+    app: Celery,
+    *,
+    probe_every: float = 5.0,
+    node_name: str | None = None,
+    connected: bool = True,
+) -> Generator[Heard, None, None]:
+    """Run a receiver for the length of the block, by default once connected."""
+    heard = Heard(app, probe_every=probe_every, node_name=node_name)
+    heard.thread.start()
+    try:
+        if connected:
+            heard.wait_connected()
+        yield heard
+    finally:
+        heard.receiver.stop()
+        heard.thread.join(5)
+        assert not heard.thread.is_alive(), "the receiver did not stop"

@@ -1,0 +1,120 @@
+"""The Celery project whose workers the tests run: one task for each way to end.
+
+`make_app` builds it for the test; a worker's process builds the same one from
+the environment that `environment(app)` describes.
+"""
+
+import os
+import time
+from collections.abc import Callable
+from typing import Any, cast
+from uuid import uuid4
+
+from celery import Celery
+from celery.exceptions import Ignore, Reject
+
+BROKER = "HERALD_PROJECT_BROKER"
+BACKEND = "HERALD_PROJECT_BACKEND"
+NAMES = "HERALD_PROJECT_NAMES"
+
+
+def make_app(
+    broker: str, backend: str | None = None, names: str | None = None, **conf: object
+) -> Celery:
+    """Make the project's app.
+
+    `names` is appended to all names on the broker, so that tests that share
+    one do not hear each other; the default is a new one.
+    """
+    names = names or uuid4().hex[:8]
+    made = Celery("project", broker=broker, backend=backend, set_as_current=False)
+    cast(Any, made).conf.update(
+        {
+            "control_exchange": f"celery-{names}",
+            "event_exchange": f"celeryev-{names}",
+            "event_queue_prefix": f"celeryev-{names}",
+            "task_default_queue": f"celery-{names}",
+            "task_send_sent_event": True,
+            "result_extended": True,
+            "result_expires": 600,
+            "broker_connection_retry_on_startup": True,
+            "worker_prefetch_multiplier": 1,
+            "worker_hijack_root_logger": False,
+            "herald_names": names,
+            **conf,
+        }
+    )
+    for name, (function, options) in TASKS.items():
+        cast(Any, made).task(function, name=name, **options)
+    return made
+
+
+def environment(app: Celery) -> dict[str, str]:
+    """Describe `app` to a worker's process."""
+    conf = cast(Any, app).conf
+    return {
+        BROKER: str(conf.broker_url),
+        BACKEND: str(conf.result_backend or ""),
+        NAMES: str(conf.herald_names),
+    }
+
+
+def add(x: int, y: int) -> int:
+    """Succeed."""
+    return x + y
+
+
+def fail(message: str = "no") -> None:
+    """Fail."""
+    raise ValueError(message)
+
+
+def retry_twice(self: Any, countdown: float = 0) -> int:
+    """Succeed in the third attempt."""
+    if self.request.retries < 2:
+        raise self.retry(countdown=countdown, exc=ValueError("again"))
+    return int(self.request.retries)
+
+
+def reject(self: Any, requeue: bool = False) -> str:
+    """Be rejected; with `requeue` once, and then succeed."""
+    if requeue and self.request.delivery_info.get("redelivered"):
+        return "done"
+    raise Reject("no", requeue=requeue)
+
+
+def ignore() -> None:
+    """End without any ending."""
+    raise Ignore
+
+
+def sleepy(seconds: float) -> float:
+    """Take `seconds`; registered again as `late`, with `acks_late`."""
+    time.sleep(seconds)
+    return seconds
+
+
+def progress(self: Any, steps: int = 3) -> int:
+    """Tell of each step by an event and in the result backend."""
+    for step in range(1, steps + 1):
+        self.send_event("task-progress", current=step, total=steps)
+        self.update_state(state="PROGRESS", meta={"current": step, "total": steps})
+    return steps
+
+
+TASKS: dict[str, tuple[Callable[..., object], dict[str, object]]] = {
+    "add": (add, {}),
+    "fail": (fail, {}),
+    "retry_twice": (retry_twice, {"bind": True, "max_retries": 2}),
+    "reject": (reject, {"bind": True, "acks_late": True}),
+    "ignore": (ignore, {}),
+    "sleepy": (sleepy, {}),
+    "late": (sleepy, {"acks_late": True}),
+    "ignore_result": (add, {"ignore_result": True}),
+    "progress": (progress, {"bind": True}),
+    "silent": (add, {"send_events": False}),
+}
+
+
+if BROKER in os.environ:
+    app = make_app(os.environ[BROKER], os.environ[BACKEND] or None, os.environ[NAMES])
