@@ -74,7 +74,7 @@ class Broadcaster:
         now = time.monotonic()
         with self._changed:
             self._renew = True
-            self._due = [(now, PROBE), (now, HEARTBEAT)]
+            self._due = sorted([(now, PROBE), (now, HEARTBEAT)])  # a heap
         self.ask_for_events()
 
     def pause(self) -> None:
@@ -102,6 +102,7 @@ class Broadcaster:
             except Exception as error:  # any library's error: try afresh
                 logger.debug("Could not send %s: %s", what, error)
                 self._drop()
+                self._probe_soon()
         self._drop()
 
     def _next(self) -> str | None:
@@ -121,6 +122,14 @@ class Broadcaster:
             heapq.heappush(self._due, (now + self._probe_every, PROBE))
         elif what == ENABLE and all(kind != ENABLE for _, kind in self._due):
             heapq.heappush(self._due, (now + REFRESH, ENABLE))
+
+    def _probe_soon(self) -> None:
+        """Probe again on a new connection before anybody misses the probe."""
+        soon = time.monotonic() + min(0.5, self._probe_every / 4)
+        with self._changed:
+            if self._due:
+                others = [(due, what) for due, what in self._due if what != PROBE]
+                self._due = sorted([(soon, PROBE), *others])
 
     def _send(self, what: str) -> None:
         if self._renew:

@@ -88,6 +88,11 @@ class EmbeddedStore:
             self.stop()
             raise
 
+    def wait(self) -> None:
+        """Return when the server has ended, by itself or by `stop`; blocks."""
+        if self._process is not None:
+            self._process.wait()
+
     def stop(self) -> None:
         """End the server, saved, within 3 s; do nothing if it does not run."""
         process, self._process = self._process, None

@@ -196,7 +196,7 @@ class MemoryStore:
         spots = sorted(
             (
                 spot
-                for spot, image in self._matching(filter_)
+                for spot, _ in self._matching(filter_)
                 if (last is None or spot < last)
                 and (after is None or spot.first >= after * 1000)
                 and (before is None or spot.first < before * 1000)
@@ -209,7 +209,7 @@ class MemoryStore:
         return Page(tasks, write_token(shown[-1]) if more else None)
 
     async def count(self, filter_: Filter, most: int) -> int:
-        return sum(1 for _ in self._matching(filter_))
+        return len(list(self._matching(filter_)))
 
     async def counts(self) -> dict[str, int]:
         return dict(Counter(image.state for _, image in self._matching(Filter())))

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeAlias, cast
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import urlsplit
 
 import redis.asyncio as redis
 from redis import exceptions
@@ -22,8 +22,8 @@ Reply: TypeAlias = Any
 PATIENCE = 5.0
 """Seconds for an answer, and beyond the wait of a blocking read."""
 
-SPARE = 64
-"""Connections at most, of each of the two kinds."""
+MOST = 64
+"""Connections of each of the two kinds."""
 
 
 def without_password(url: str) -> str:
@@ -32,7 +32,9 @@ def without_password(url: str) -> str:
     host = parts.netloc.rpartition("@")[2]
     user = (parts.netloc.rpartition("@")[0]).partition(":")[0]
     shown = f"{user}@{host}" if user else host
-    return urlunsplit((parts.scheme, shown, parts.path, "", ""))
+    return (
+        f"{parts.scheme}://{shown}{parts.path}" if parts.scheme else shown + parts.path
+    )
 
 
 class Link:
@@ -54,14 +56,15 @@ class Link:
 
     def _made(self, patience: float | None) -> redis.Redis:
         try:
-            client = redis.Redis.from_url(
+            pool: Any = redis.BlockingConnectionPool.from_url(
                 self._url,
+                max_connections=MOST,
+                timeout=self._patience,
                 protocol=2,
                 decode_responses=False,
                 socket_timeout=patience,
                 socket_connect_timeout=self._patience,
                 socket_keepalive=True,
-                max_connections=SPARE,
                 # Writes compare and set, so that one may be sent twice.
                 retry=Retry(ExponentialBackoff(cap=0.2, base=0.02), 2),
             )
@@ -70,6 +73,7 @@ class Link:
                 f"the store's URL {self.name!r} cannot be read ({error}); "
                 "write redis://HOST:PORT/DB"
             ) from error
+        client = redis.Redis.from_pool(pool)
         # Replies as they travelled: nothing here is to be guessed twice.
         client.response_callbacks.clear()
         return client

@@ -86,7 +86,8 @@ async def _group(link: Link, keys: Keys, key: str, filter_: Filter) -> Group | N
 
 async def _measure(link: Link, groups: Sequence[Group]) -> None:
     indexes = [index for group in groups for index in group.indexes]
-    sizes = dict(zip(indexes, await link.calls([("ZCARD", i) for i in indexes])))
+    counted = await link.calls([("ZCARD", index) for index in indexes])
+    sizes = dict(zip(indexes, counted, strict=True))
     for group in groups:
         group.size = len(group.ids) + sum(sizes[index] for index in group.indexes)
 
@@ -106,7 +107,6 @@ class Walk:
         after: Spot | None,
         fixed: Iterable[Spot] = (),
     ) -> None:
-        self.ended = False
         self._link = link
         self._indexes = indexes
         self._span = span
@@ -114,8 +114,8 @@ class Walk:
         self._chunk = max(CHUNK, MOST // max(len(indexes), 1))
         self._fixed = [spot for spot in fixed if span.holds(spot.first)]
 
-    async def next(self) -> list[Spot]:
-        """Return the next spots; perhaps none although more will come."""
+    async def next(self) -> tuple[list[Spot], bool]:
+        """Return the next spots (perhaps none), and whether they are the last."""
         asked = [self._ask(index) for index in self._indexes]
         runs = [_spots(r) for r in await self._link.calls(asked, atomic=True)]
         # As far down as every index was read: below, one may hold more.
@@ -130,8 +130,7 @@ class Walk:
         elif floor is not None:
             # More tasks of one moment than a chunk holds.
             self._chunk *= 2
-        self.ended = floor is None
-        return found
+        return found, floor is None
 
     def _ahead(self, spot: Spot) -> bool:
         return self._last is None or spot < self._last

@@ -102,28 +102,21 @@ class RedisReader:
         limit: int,
     ) -> Page:
         tasks: list[TaskImage] = []
-        effort = 0
-        while not walk.ended and effort < EFFORT:
-            met = await walk.next()
+        effort, ended = 0, False
+        while not ended and effort < EFFORT:
+            met, ended = await walk.next()
             effort += len(met)
-            inside = await members(self._link, met, others)
-            while inside:
-                part, inside = (
-                    inside[: limit - len(tasks)],
-                    inside[limit - len(tasks) :],
-                )
-                for spot, task in zip(part, await self._images(part), strict=True):
-                    if task is not None and filter_.matches(task):
-                        tasks.append(task)
-                    last = spot
+            left = await members(self._link, met, others)
+            while left:
+                room = limit - len(tasks)
+                part, left = left[:room], left[room:]
+                found = await self.tasks([spot.id for spot in part])
+                tasks += [task for task in found if task and filter_.matches(task)]
                 if len(tasks) == limit:
-                    done = walk.ended and not inside
-                    return Page(tuple(tasks), _next(None if done else last))
+                    done = ended and not left
+                    return Page(tuple(tasks), None if done else write_token(part[-1]))
             last = met[-1] if met else last
-        return Page(tuple(tasks), _next(None if walk.ended else last))
-
-    async def _images(self, spots: Sequence[Spot]) -> list[TaskImage | None]:
-        return await self.tasks([spot.id for spot in spots])
+        return Page(tuple(tasks), None if ended or not last else write_token(last))
 
     async def _spots(self, ids: Sequence[str]) -> list[Spot]:
         """Return the spots of those of `ids` that are stored."""
@@ -150,9 +143,10 @@ class RedisReader:
         """Count tasks that may be in several indexes of a group, or in none."""
         fixed = await self._spots(group.ids)
         walk = Walk(self._link, group.indexes, Span(), None, fixed)
-        count = 0
-        while not walk.ended and count <= most:
-            count += len(await walk.next())
+        count, ended = 0, False
+        while not ended and count <= most:
+            met, ended = await walk.next()
+            count += len(met)
         return count
 
     async def counts(self) -> dict[str, int]:
@@ -161,21 +155,21 @@ class RedisReader:
         return {s: int(n) for s, n in zip(STATES, counted, strict=True) if n}
 
     async def workers(self, *, now: float) -> list[WorkerImage]:
-        stored = await self._listed(WORKER, self._keys.index(*WORKERS))
+        stored = await self._records(WORKER, self._keys.index(*WORKERS))
         images = [worker_of(one, now) for one in stored]
         return sorted(images, key=lambda worker: worker.hostname)
 
     async def gaps(self) -> list[Gap]:
-        stored = await self._listed(GAP, self._keys.index(*GAPS))
+        stored = await self._records(GAP, self._keys.index(*GAPS))
         gaps = [gap_of(one) for one in stored]
         return sorted(gaps, key=lambda gap: (gap.since, gap.id), reverse=True)
 
     async def monitors(self) -> list[MonitorImage]:
-        stored = await self._listed(MONITOR, self._keys.values(MONITOR))
+        stored = await self._records(MONITOR, self._keys.values(MONITOR))
         # A monitor's record has no head: it is in no log.
         return [_monitor.decode(one[1:]) for one in stored]
 
-    async def _listed(self, kind: str, index: str) -> list[bytes]:
+    async def _records(self, kind: str, index: str) -> list[bytes]:
         ids = [id_.decode() for id_ in await self._link.call("ZRANGE", index, 0, -1)]
         stored: list[bytes] = []
         for from_ in range(0, len(ids), READ):
@@ -194,7 +188,3 @@ class RedisReader:
 
 HEAD = 80
 """Bytes that the head of a record fits in."""
-
-
-def _next(last: Spot | None) -> str | None:
-    return None if last is None else write_token(last)

@@ -94,6 +94,10 @@ class Cache:
         """Forget `name`."""
         self._known.pop(name, None)
 
+    def clear(self) -> None:
+        """Forget all."""
+        self._known.clear()
+
 
 class RedisWriter:
     """The `Writer` port on Redis."""
@@ -108,6 +112,7 @@ class RedisWriter:
         self._cache = Cache(cached)
         self._alone = asyncio.Lock()
         self._beaten: Cursor | None = None
+        self._known_end: Cursor | None = None
 
     async def store(
         self, events: Sequence[Event], workers: Sequence[Worker] = (), *, now: float
@@ -145,27 +150,37 @@ class RedisWriter:
         changes, end = 0, None
         async with self._alone:
             while part := dict(islice(left, BATCH)):
-                stored, at = await self._grant_part(part, now)
-                changes, end = changes + stored, at or end
-        return Receipt(end or await self._end(), changes)
+                stored, end = await self._grant_part(part, now)
+                changes += stored
+            return Receipt(end or await self._end(), changes)
 
     async def _grant_part(
         self, wishes: dict[Name, Wish], now: float
-    ) -> tuple[int, Cursor | None]:
-        changes, end = 0, None
+    ) -> tuple[int, Cursor]:
+        changes, left = 0, wishes
         for _ in range(ROUNDS):
-            drafts = await self._drafts(wishes)
-            if not drafts:
+            drafts = await self._drafts(left)
+            out = await self._write(drafts, now) if drafts else None
+            end = out.end if out else await self._end()
+            changes += len(out.known) if out else 0
+            if self._is_other_history(end):
+                # What we remember was lost with the old one, and so may be what
+                # we held for known.
+                self._cache.clear()
+                left = wishes
+            elif not out or not out.refused:
                 return changes, end
-            out = await self._write(drafts, now)
-            changes, end = changes + len(out.known), out.end
-            if not out.refused:
-                return changes, end
-            wishes = {d.name: wishes[d.name] for d in out.refused}
+            else:
+                left = {draft.name: wishes[draft.name] for draft in out.refused}
         raise StoreError(
             f"others changed the same records {ROUNDS} times in a row in the store "
             f"at {self._link.name}; see that not too many monitors share it"
         )
+
+    def _is_other_history(self, end: Cursor) -> bool:
+        """Note where the log ends; say whether it is not the log that we knew."""
+        known, self._known_end = self._known_end, end
+        return known is not None and (known.epoch != end.epoch or end < known)
 
     async def _drafts(self, wishes: dict[Name, Wish]) -> list[Draft]:
         known = {name: self._cache.get(name) for name in wishes}

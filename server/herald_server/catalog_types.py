@@ -203,7 +203,7 @@ class TaskType:
 def closest(word: str, known: Iterable[str]) -> str:
     """Suggest the known word that was probably meant, as part of a sentence."""
     found = difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)
-    return f"; did you mean {found[0]}?" if found else ""
+    return f" (did you mean {found[0]}?)" if found else ""
 
 
 def relative_date(text: str, today: date, others: Mapping[str, object]) -> str | None:

@@ -185,6 +185,20 @@ def test_deliver_that_raises_is_a_gap_and_stops_nothing(
     assert "deliver() raised" in caplog.text
 
 
+def test_loss_of_the_probing_connection_is_no_gap(
+    valkey: PrivateValkey, project_app: AppFactory
+) -> None:
+    with (
+        valkey.client() as client,
+        hearing(project_app(valkey.url), probe_every=0.2) as heard,
+    ):
+        wait_until(lambda: heard.receiver.messages, 5, "the first probe")
+        client.execute_command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+        before = heard.receiver.messages
+        wait_until(lambda: heard.receiver.messages >= before + 3, 5, "more probes")
+    assert heard.gaps == []
+
+
 def test_refused_subscription_is_said_and_tried_again(
     valkey: PrivateValkey, project_app: AppFactory, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -153,7 +153,7 @@ def _another(runs: list[Run]) -> Run:
 
 def _in_order(boots: list[list[Run]], sent: dict[int, Mark]) -> list[Run]:
     for of, boot in enumerate(boots):
-        reached = (0, 0.0)
+        reached = boot[0].place
         for run in boot:
             # One worker's runs keep that worker's order, whatever its clock did.
             reached = run.place = max(reached, run.heard_last)

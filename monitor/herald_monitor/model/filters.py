@@ -143,11 +143,15 @@ def is_glob(text: str) -> bool:
 @lru_cache(maxsize=1024)
 def glob(pattern: str) -> Callable[[str], bool]:
     """Return a test for `pattern`, in which `*` is any text and `?` one character."""
-    parts = [{"*": ".*", "?": "."}.get(c) or re.escape(c) for c in _squeezed(pattern)]
-    match = re.compile("".join(parts), re.DOTALL).fullmatch
+    first, *others = [_literal(part) for part in re.split(r"\*+", pattern)]
+    if not others:
+        match = re.compile(first, re.DOTALL).fullmatch
+    else:
+        # Atomic: what a star took is not tried otherwise, so many stars stay fast.
+        middle = "".join(f"(?>.*?{part})" for part in others[:-1])
+        match = re.compile(f"{first}{middle}.*{others[-1]}", re.DOTALL).fullmatch
     return lambda value: match(value) is not None
 
 
-def _squeezed(pattern: str) -> str:
-    # "****" would backtrack for every star.
-    return re.sub(r"\*+", "*", pattern)
+def _literal(part: str) -> str:
+    return "".join("." if c == "?" else re.escape(c) for c in part)

@@ -15,13 +15,12 @@ from herald_monitor.model.values import end_of_value
 DEFAULT_KEYS = ("password", "token", "secret", "authorization", "api_key", "cookie")
 MASK = "[redacted]"
 
-_SPACE = r"(?:\s|\\+[nrt])*"
-_REST_OF_KEY = re.compile(r"[\w.-]*")
-_SIGN = re.compile(rf"(?:\\*['\"])?\]?{_SPACE}(?:=>|:=|==|[:=]){_SPACE}")
+_SPACE = r"(?:\s|\\{1,16}[nrt])*"
+_SIGN = re.compile(rf"(?:\\{{0,16}}['\"])?\]?{_SPACE}(?:=>|:=|==|[:=]){_SPACE}")
 _ANNOTATED = re.compile(r"\s*=(?!=)\s*")
-_PAIR = re.compile(r"\\*['\"]\s*,\s*")
+_PAIR = re.compile(r"\\{0,16}['\"]\s*,\s*")
 _OPTION = re.compile(r"\s+(?!-)")
-_LINE = re.compile(r"[^\r\n]*")
+_LINE_ENDS = re.compile(r"[\r\n]|\Z")
 _BEARER = re.compile(r"\b(bearer|basic)(\s+)([\w.~+/-]{6,}=*)", re.IGNORECASE)
 _LOGIN = re.compile(r"(://[^\s/:@'\"]{0,256}:)([^\s/@'\"]{1,1024})(?=@)")
 
@@ -35,40 +34,41 @@ class Redactor:
 
     def __init__(self, keys: Sequence[str] = DEFAULT_KEYS) -> None:
         parts = [re.sub(r"(?:_|\\-|\\ )", "[-_ ]?", re.escape(k)) for k in keys if k]
-        self._key = re.compile("|".join(parts), re.IGNORECASE) if parts else None
+        key = "|".join(parts) or r"(?!)"
+        self._quick = re.compile(rf"{key}|bearer|basic|://", re.IGNORECASE)
+        self._key = re.compile(rf"(?:{key})[\w.-]*", re.IGNORECASE)
 
     def __call__(self, text: str) -> str:
         """Return `text` without the secrets in it."""
-        if "://" in text:
-            text = _LOGIN.sub(rf"\1{MASK}", text)
-        if self._key is not None and self._key.search(text):
-            text = self._masked(self._key, text)
-        return _BEARER.sub(rf"\1\2{MASK}", text) if _BEARER.search(text) else text
+        if not self._quick.search(text):
+            return text
+        masked = _BEARER.sub(rf"\1\2{MASK}", self._masked(text))
+        return _LOGIN.sub(rf"\1{MASK}", masked)
 
-    def _masked(self, key: re.Pattern[str], text: str) -> str:
+    def _masked(self, text: str) -> str:
         kept: list[str] = []
         done = 0
-        found = key.search(text)
+        found = self._key.search(text)
         while found:
-            at = _REST_OF_KEY.match(text, found.end()).end()  # type: ignore[union-attr]
-            begin, end = _value(text, found.start(), at)
+            begin, end = _value(text, found.start(), found.end())
             if end > begin:
                 kept += (text[done:begin], _mask(text, begin, end))
-                done = at = end
-            found = key.search(text, at)
+                done = end
+            found = self._key.search(text, end)
         return "".join((*kept, text[done:]))
 
 
 def _value(text: str, key: int, at: int) -> tuple[int, int]:
-    """Return from where to where the secret lies of the key that ends before `at`.
+    """Return from where to where the secret lies whose key ends before `at`.
 
-    `key` is within that key. Nothing lies between two same places.
+    `key` is within that key. Two same places: there is none.
     """
     begin = _after_sign(text, key, at)
     if begin is None:
         return at, at
     if _header(text[key:at]) and text[begin : begin + 1] not in "'\"[{(\\":
-        return begin, _LINE.match(text, begin).end()  # type: ignore[union-attr]
+        ends = _LINE_ENDS.search(text, begin)
+        return begin, ends.start() if ends else len(text)
     end = end_of_value(text, begin)
     # An annotated parameter: `token: str = "abc"`.
     more = _ANNOTATED.match(text, end)
@@ -108,5 +108,5 @@ def _opens_pair(text: str, begin: int) -> bool:
 
 def _mask(text: str, begin: int, end: int) -> str:
     """Return the mask, in the quotes of the value that it stands for."""
-    opened = re.match(r"[bBrRuU]{0,2}(\\*['\"])", text[begin:end])
+    opened = re.match(r"[bBrRuUfF]{0,2}(\\{0,16}['\"])", text[begin:end])
     return f"{opened[1]}{MASK}{opened[1]}" if opened else MASK

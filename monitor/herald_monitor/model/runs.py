@@ -70,7 +70,7 @@ class Run:
         self.received: Mark | None = None
         self.started: Mark | None = None
         self.ends: list[Mark] = []
-        self.place = (0, 0.0)
+        self.place: tuple[int, float] = (0, 0.0)
         """Its time among the deliveries of one attempt: arrival, then the clock."""
 
     @property

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import re
 
-_OPENED = re.compile(r"[bBrRuUfF]{0,2}(\\*)(['\"])")
+# The backslashes are bounded: a run of thousands would be looked at again and again.
+_OPENED = re.compile(r"[bBrRuUfF]{0,2}(\\{0,16})(['\"])")
 _SCHEME = re.compile(
     r"(?:bearer|basic|digest|token|apikey|negotiate)\s+(?=[^\s,;&])", re.IGNORECASE
 )
-_MARKS = re.compile(r"(\\*)(['\"])|[\[\](){}<>]|[\s,;&]|\\+[nrt]")
+_MARKS = re.compile(r"(\\{0,16})(['\"])|[\[\](){}<>]|[\s,;&]|\\{1,16}[nrt]")
 _AFTER_CLOSING = frozenset(" \t\r\n,;:)]}>'\"\\")
 _CLOSES = {"(": ")", "[": "]", "{": "}", "<": ">"}
 
@@ -30,15 +31,16 @@ def end_of_quoted(text: str, at: int, depth: int, quote: str) -> int:
     """Return where the text in quotes ends that begins at `at`.
 
     Its quotes stand behind `depth` backslashes: none in a `repr`, one in JSON
-    within a `repr`, three within that. More of them belong to what is quoted,
-    fewer close the text around it.
+    within JSON, three within that. More of them belong to what is quoted (or to
+    a backslash at its end: then the mask reaches too far, which is the safe
+    side), fewer close the text around it.
     """
     while (at := text.find(quote, at)) >= 0:
         slashes = _slashes(text, at)
         if slashes < depth:
             return at - slashes
         at += 1
-        if slashes % (2 * (depth + 1)) == depth:
+        if slashes == depth:
             return at
     return len(text)
 

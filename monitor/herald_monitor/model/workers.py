@@ -5,12 +5,21 @@ A worker is named by its hostname; each boot (pid) starts its counters anew.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
 
 import msgspec
 
 from herald_monitor.errors import BadEvent
-from herald_monitor.model.events import MAX_NAME, RawEvent, moment, number, shorten
+from herald_monitor.model.events import (
+    MAX_CLOCK,
+    MAX_NAME,
+    MAX_SMALL,
+    RawEvent,
+    moment,
+    number,
+    shorten,
+    whole,
+)
 from herald_monitor.model.shape import rfc3339
 
 KINDS = ("worker-online", "worker-heartbeat", "worker-offline")
@@ -22,6 +31,10 @@ OFFLINE = "offline"
 
 DEFAULT_FREQ = 2.0
 """Celery's heartbeat interval in seconds (celery/worker/heartbeat.py)."""
+
+MAX_FREQ = 3_600.0
+MAX_COUNT = float(1 << 53)
+MAX_SKEW = 1e9
 
 SILENT_AFTER = 3.0
 """Heartbeats that must be missing before a worker counts as silent."""
@@ -51,6 +64,9 @@ class Worker(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=F
     skew: float | None = None
     """Seconds by which its clock runs ahead of the monitor's (negative: behind),
     as far as is known: the word that travelled fastest tells best."""
+    heard: int = 0
+    """When its newest word arrived, in unix seconds, rounded up: whole, so that
+    two monitors that hear the same agree."""
 
 
 class WorkerImage(
@@ -87,54 +103,65 @@ def parse_worker(raw: RawEvent, heard: float) -> Worker | None:
         raise BadEvent(f"{kind} without a hostname")
     stamp = Stamp(
         moment(raw.get("timestamp"), heard),
-        _int(raw.get("clock")),
-        _int(raw.get("pid")),
+        whole(raw.get("clock"), MAX_CLOCK) or 0,
+        whole(raw.get("pid"), MAX_SMALL) or 0,
     )
-    said = number(raw.get("timestamp"))
     return Worker(
         hostname=shorten(hostname, MAX_NAME),
         last=stamp,
         told={k: (stamp, v) for k, v in _fields(raw)},
         online=stamp if kind == "worker-online" else None,
         offline=stamp if kind == "worker-offline" else None,
-        skew=None if said is None else said - heard,
+        skew=_skew(number(raw.get("timestamp")), heard),
+        heard=math.ceil(heard),
     )
 
 
-def _fields(raw: RawEvent) -> list[tuple[str, float | str | tuple[float, ...]]]:
-    fields: list[tuple[str, float | str | tuple[float, ...]]] = []
-    for key in ("freq", "active", "processed"):
+def _skew(said: float | None, heard: float) -> float | None:
+    if said is None:
+        return None
+    return round(min(max(said - heard, -MAX_SKEW), MAX_SKEW), 3)
+
+
+Field = float | str | tuple[float, ...]
+
+
+def _fields(raw: RawEvent) -> list[tuple[str, Field]]:
+    fields: list[tuple[str, Field]] = []
+    for key, most in (
+        ("freq", MAX_FREQ),
+        ("active", MAX_COUNT),
+        ("processed", MAX_COUNT),
+    ):
         value = number(raw.get(key))
-        if value is not None and value >= 0:
+        if value is not None and 0 <= value <= most:
             fields.append((key, value))
     load = raw.get("loadavg")
     if isinstance(load, list | tuple):
         numbers = [number(x) for x in load[:3]]  # pyright: ignore[reportUnknownVariableType,reportUnknownArgumentType]
         fields.append(("loadavg", tuple(x for x in numbers if x is not None)))
-    if raw.get("sw_ident"):
-        words = f"{raw.get('sw_ident')} {raw.get('sw_ver') or ''}".strip()
-        fields.append(("software", shorten(words, MAX_NAME)))
+    words = [w for w in (raw.get("sw_ident"), raw.get("sw_ver")) if isinstance(w, str)]
+    if any(words):
+        fields.append(("software", shorten(" ".join(words).strip(), MAX_NAME)))
     return fields
 
 
-def _int(value: object) -> int:
-    return value if isinstance(value, int) and 0 <= value < 1 << 63 else 0
-
-
 def join_workers(a: Worker, b: Worker) -> Worker:
-    """Return all that `a` and `b` know of one worker."""
+    """Return all that `a` and `b` know of one worker; `a` itself if that is all."""
     told = dict(a.told)
     for key, (stamp, value) in b.told.items():
         if key not in told or (stamp, repr(value)) > (told[key][0], repr(told[key][1])):
             told[key] = (stamp, value)
-    return Worker(
+    joined = Worker(
         hostname=a.hostname,
         last=max(a.last, b.last),
         told=told,
         online=_newer(a.online, b.online),
         offline=_newer(a.offline, b.offline),
         skew=_most(a.skew, b.skew),
+        heard=max(a.heard, b.heard),
     )
+    return a if joined == a else joined
 
 
 def _newer(a: Stamp | None, b: Stamp | None) -> Stamp | None:
@@ -148,36 +175,50 @@ def _most(a: float | None, b: float | None) -> float | None:
 
 
 def state_of(worker: Worker, now: float) -> str:
-    """Return whether `worker` lives at `now` (unix seconds)."""
-    quiet = now - worker.last.at
+    """Return whether `worker` lives at `now` (unix seconds).
+
+    By when it was heard: its clock may be minutes behind.
+    """
+    quiet = now - max(worker.heard, worker.last.at)
     if worker.offline and worker.offline >= worker.last:
         return DRAINING if quiet <= DRAIN_FOR else OFFLINE
-    freq = _number(worker.told, "freq") or DEFAULT_FREQ
+    freq = _number(worker, "freq") or DEFAULT_FREQ
     return ONLINE if quiet <= SILENT_AFTER * freq else SILENT
 
 
-def _number(told: Mapping[str, tuple[Stamp, object]], key: str) -> float | None:
-    return number(told[key][1]) if key in told else None
+def _said(worker: Worker, key: str) -> Field | None:
+    """Return what this boot of `worker` said; counters of the one before are void."""
+    stamp, value = worker.told.get(key, (worker.last, None))
+    return None if worker.online and stamp < worker.online else value
+
+
+def _number(worker: Worker, key: str) -> float | None:
+    return number(_said(worker, key))
+
+
+def _count(worker: Worker, key: str) -> int | None:
+    value = _number(worker, key)
+    return None if value is None else int(value)
 
 
 def worker_image(worker: Worker, now: float, rev: str | None = None) -> WorkerImage:
     """Return `worker` as it is shown at `now`."""
-    told = worker.told
-    counts = {key: _number(told, key) for key in ("active", "processed")}
-    load = told["loadavg"][1] if "loadavg" in told else None
+    load = _said(worker, "loadavg")
+    software = _said(worker, "software")
+    heard = rfc3339(min(max(worker.heard, worker.last.at), now))
     return WorkerImage(
         id=worker.hostname,
         hostname=worker.hostname,
         state=state_of(worker, now),
         pid=worker.last.pid or None,
-        active=None if counts["active"] is None else int(counts["active"]),
-        processed=None if counts["processed"] is None else int(counts["processed"]),
-        loadavg=tuple(load) if isinstance(load, list | tuple) else None,
-        freq=_number(told, "freq"),
-        software=str(told["software"][1]) if "software" in told else None,
+        active=_count(worker, "active"),
+        processed=_count(worker, "processed"),
+        loadavg=load if isinstance(load, tuple) else None,
+        freq=_number(worker, "freq"),
+        software=software if isinstance(software, str) else None,
         started_at=rfc3339(worker.online.at) if worker.online else None,
-        last_heartbeat_at=rfc3339(worker.last.at),
+        last_heartbeat_at=heard,
         clock_skew_ms=None if worker.skew is None else round(worker.skew * 1000),
-        updated_at=rfc3339(worker.last.at),
+        updated_at=heard,
         rev=rev,
     )

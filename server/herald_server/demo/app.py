@@ -17,7 +17,12 @@ def make_app(
     broker = broker_url or os.environ.get("HERALD_BROKER_URL")
     broker = broker or "redis://127.0.0.1:6379/0"
     backend = result_backend or os.environ.get("HERALD_RESULT_BACKEND")
-    made = Celery("herald-demo", include=["herald_server.demo.tasks"])
+    made = Celery(
+        "herald-demo",
+        include=["herald_server.demo.tasks"],
+        # A program that only sends may have an app of its own; workers set theirs.
+        set_as_current=False,
+    )
     made.conf.update(
         broker_url=broker,
         # A Redis broker keeps results as well; RabbitMQ would use rpc://.

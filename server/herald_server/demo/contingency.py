@@ -12,7 +12,7 @@ from herald_server.demo.coverage import Assignment, Problem, solve
 from herald_server.demo.planning import Report
 
 LOSS_SIZES: Final = tuple(range(2, 26, 2))
-LOSS_SAMPLES: Final = 12
+LOSS_SAMPLES: Final = 24
 BROKEN_SHARE: Final = 0.02
 
 

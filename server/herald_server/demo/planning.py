@@ -116,13 +116,25 @@ def reduce_until_covered(
     The last resort is half as many hours again for the essential services; what
     is uncovered then stays uncovered.
     """
-    for services, stretch in _resorts(essential):
-        kept = only(week, services)
-        hours = strain.hours * stretch
-        plan = solve(problem_of(people, kept, replace(strain, hours=hours)))
-        if not plan.uncovered:
-            break
-    return Reduced(kept, plan, tuple(BY_NEED[len(services) :]), stretch)
+    *resorts, last = _resorts(essential)
+    for services, stretch in resorts:
+        reduced = _reduced(people, week, strain, services, stretch)
+        if not reduced.plan.uncovered:
+            return reduced
+    return _reduced(people, week, strain, *last)
+
+
+def _reduced(
+    people: People,
+    week: Week,
+    strain: Strain,
+    services: tuple[str, ...],
+    stretch: float,
+) -> Reduced:
+    kept = only(week, services)
+    harder = replace(strain, hours=strain.hours * stretch)
+    plan = solve(problem_of(people, kept, harder))
+    return Reduced(kept, plan, BY_NEED[len(services) :], stretch)
 
 
 def _resorts(essential: Collection[str]) -> list[tuple[tuple[str, ...], float]]:

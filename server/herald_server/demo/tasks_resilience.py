@@ -48,9 +48,9 @@ def run_contingency_analysis(self: Task[..., Result], days_ahead: int = 90) -> R
     period = ahead(days_ahead)
     people, problems = _problems(period)
     progress = progress_of(self)
-    # The losses in numbers take about twice as long as the pairs.
-    losses = contingency.analyse(problems, _part(progress, 0, 33))
-    breaks_at = contingency.breaking_point(problems, _part(progress, 33, 100))
+    # The losses in numbers take about four times as long as the pairs.
+    losses = contingency.analyse(problems, _part(progress, 0, 20))
+    breaks_at = contingency.breaking_point(problems, _part(progress, 20, 100))
     risk = contingency.transition_risk(breaks_at)
     ranked = contingency.criticality(problems, losses)[:5]
     critical = [

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Generator
+from contextlib import contextmanager
+
 from fastmcp.exceptions import ToolError
 from fastmcp.server.context import Context
 from fastmcp.server.dependencies import get_context, get_http_request
+from mcp.shared.exceptions import MCPError
+from mcp.types import INTERNAL_ERROR, INVALID_PARAMS, INVALID_REQUEST
 
-from herald_monitor.errors import HeraldError
+from herald_monitor.errors import BadInput, HeraldError
 from herald_server.auth import Identity
 
 LOCAL = Identity("local")
@@ -50,7 +56,24 @@ def _over_http() -> bool:
     return context.transport in ("streamable-http", "sse")
 
 
-def refusal(error: HeraldError) -> ToolError:
-    """Return `error` as what a tool raises: its sentence goes to the model."""
-    # Expected and told to the caller: no line in the log of the server.
-    return ToolError(str(error), log_level=10)
+@contextmanager
+def refusing() -> Generator[None, None, None]:
+    """Raise what Herald refuses as `ToolError`: its sentence goes to the model."""
+    try:
+        yield
+    except HeraldError as error:
+        # Expected, and told to the caller: nothing for the server's log.
+        raise ToolError(str(error), log_level=logging.DEBUG) from error
+
+
+@contextmanager
+def serving() -> Generator[None, None, None]:
+    """Raise what Herald refuses as `MCPError`, for methods of the protocol itself."""
+    try:
+        yield
+    except NotAllowed as error:
+        raise MCPError(INVALID_REQUEST, str(error)) from error
+    except BadInput as error:
+        raise MCPError(INVALID_PARAMS, str(error)) from error
+    except HeraldError as error:
+        raise MCPError(INTERNAL_ERROR, str(error)) from error

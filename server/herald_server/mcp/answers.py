@@ -78,7 +78,9 @@ class TaskStatus(BaseModel):
         "inspect (asked of workers), submitted (sent by Herald), inferred",
     )
     as_of: Time = None
-    message: str = Field("", description="What this means and what to do, in a sentence")
+    message: str = Field(
+        "", description="What this means and what to do, in a sentence"
+    )
 
 
 class AwaitedTask(TaskStatus):

@@ -1,7 +1,8 @@
-"""Everything that goes wrong in a call, as a sentence a model can act on."""
+"""Calls that fit no tool, answered with a sentence that a model can act on."""
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 from fastmcp.exceptions import NotFoundError, ToolError, ValidationError
@@ -10,9 +11,7 @@ from mcp.types import CallToolRequestParams
 from pydantic import ValidationError as PydanticError
 from pydantic_core import ErrorDetails
 
-from herald_monitor.errors import HeraldError
 from herald_server.catalog_types import closest
-from herald_server.mcp.access import refusal
 
 EXAMPLES = {
     "params": 'an object of parameters, such as {"days_ahead": 30}',
@@ -24,7 +23,7 @@ EXAMPLES = {
 
 
 class Sentences(Middleware):
-    """Turns what tools raise into sentences, FastMCP's own errors included."""
+    """Says what is wrong with a call in sentences, not in pydantic's words."""
 
     async def on_call_tool(
         self,
@@ -34,22 +33,17 @@ class Sentences(Middleware):
         """Call the tool. Raises `ToolError`."""
         try:
             return await call_next(context)
-        except HeraldError as error:
-            raise refusal(error) from error
         except NotFoundError as error:
-            raise ToolError(await _unknown_tool(context), log_level=10) from error
+            raise ToolError(
+                await _unknown_tool(context), log_level=logging.DEBUG
+            ) from error
         except ValidationError as error:
             cause = error.__cause__
             if not isinstance(cause, PydanticError):
                 raise
             known = await _arguments(context)
             said = "; ".join(_sentence(one, known) for one in cause.errors())
-            raise ToolError(said, log_level=10) from error
-        except ToolError as error:
-            # A tool's own HeraldError arrives wrapped.
-            if isinstance(error.__cause__, HeraldError):
-                raise refusal(error.__cause__) from error
-            raise
+            raise ToolError(said, log_level=logging.DEBUG) from error
 
 
 async def _arguments(context: MiddlewareContext[CallToolRequestParams]) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import time
 from datetime import UTC, datetime
 from typing import Annotated, Any
@@ -18,7 +19,7 @@ from herald_monitor.store import Reader
 from herald_server.catalog import Catalog, TaskType
 from herald_server.control import Control, Started
 from herald_server.mcp import describing
-from herald_server.mcp.access import demand
+from herald_server.mcp.access import demand, refusing
 from herald_server.mcp.answers import (
     ActiveTasks,
     CancelledTask,
@@ -31,9 +32,11 @@ from herald_server.mcp.results import Results
 MOST = 1_000
 """Active tasks that are listed at most."""
 
-TaskType_ = Annotated[
+MOST_COUNTED = 1_000_000
+
+TypeName = Annotated[
     str,
-    Field(description="A task type of the catalog; resource catalog://task-types"),
+    Field(description="One of the task types listed above"),
 ]
 TaskId = Annotated[
     str, Field(description="A task id as start_background_task returned it")
@@ -67,6 +70,7 @@ class Starting:
         self, ctx: Context, task_type: str, params: dict[str, Any], confirm: bool
     ) -> Started | InputRequiredResult:
         """Start it, or return what asks a person first. Raises `HeraldError`."""
+        demand("start", "start_background_task")
         kind = self._catalog[task_type]
         demand(kind.scope, task_type)
         control = orders(self._control)
@@ -111,9 +115,12 @@ class Tools:
 
     def register(self, mcp: FastMCP[Any]) -> None:
         """Add the tools to `mcp`."""
+        # Many clients show their model the tools, but no resources.
+        doc = inspect.cleandoc(self.start_background_task.__doc__ or "")
         mcp.tool(
             self.start_background_task,
             title="Start a background task",
+            description=f"{doc}\n\n{describing.menu(self._catalog)}",
             annotations=ToolAnnotations(
                 read_only_hint=False, destructive_hint=True, idempotent_hint=False
             ),
@@ -139,7 +146,7 @@ class Tools:
     async def start_background_task(
         self,
         ctx: Context,
-        task_type: TaskType_,
+        task_type: TypeName,
         params: Annotated[
             dict[str, Any] | None,
             Field(description="Its parameters by name; leave out what has a default"),
@@ -156,10 +163,10 @@ class Tools:
 
         Follow it with wait_for_task; do not start it again while it runs. Wrong
         parameters are refused before anything is sent, with what is expected
-        instead. The resource catalog://task-types describes all task types and
-        their parameters.
+        instead. The resource catalog://task-types has JSON Schemas of all params.
         """
-        started = await self._starting(ctx, task_type, params or {}, confirm)
+        with refusing():
+            started = await self._starting(ctx, task_type, params or {}, confirm)
         if isinstance(started, InputRequiredResult):
             return started
         return StartedTask(
@@ -169,7 +176,7 @@ class Tools:
             estimated_duration=started.estimated_duration,
             queued_at=started.queued_at,
             message=f"Task queued; it usually takes {started.estimated_duration}. "
-            "Call wait_for_task with this task_id: it answers as soon as the task ends.",
+            "Call wait_for_task with this task_id: it answers once the task ends.",
         )
 
     async def get_task_status(self, task_id: TaskId) -> TaskStatus:
@@ -178,8 +185,9 @@ class Tools:
         Works for every task of the Celery installation, whoever started it. To
         learn when it ends call wait_for_task rather than this again and again.
         """
-        demand("read", "get_task_status")
-        task = await self._reader.task(checked_id(task_id))
+        with refusing():
+            demand("read", "get_task_status")
+            task = await self._reader.task(checked_id(task_id))
         return describing.status(task, self._catalog, await self._results.of(task))
 
     async def cancel_task(self, task_id: TaskId) -> CancelledTask:
@@ -188,8 +196,9 @@ class Tools:
         Waits up to 2 s for a worker's word and tells what really happened; a task
         that has already ended stays as it is.
         """
-        demand("cancel", "cancel_task")
-        done = await orders(self._control).cancel(checked_id(task_id))
+        with refusing():
+            demand("cancel", "cancel_task")
+            done = await orders(self._control).cancel(checked_id(task_id))
         return CancelledTask(
             task_id=done.task_id,
             status=done.state.lower(),
@@ -205,24 +214,29 @@ class Tools:
         ] = None,
     ) -> ActiveTasks:
         """List the tasks that wait, run or will be retried, newest first."""
-        demand("read", "list_active_tasks")
-        name = self._catalog[task_type].celery_name if task_type else None
-        filter_ = Filter(state=describing.ACTIVE, name=(name,) if name else None)
-        tasks = await newest(self._reader, filter_, MOST)
-        total = len(tasks)
-        if total >= MOST:
-            total = max(total, await self._reader.count(filter_, MOST_COUNTED))
-        return ActiveTasks(
-            total_active=total,
-            tasks=[describing.active(task, self._catalog) for task in tasks],
-            queried_at=rfc3339(time.time()),
-            message=""
-            if total == len(tasks)
-            else f"Only the newest {len(tasks)} of {total} are listed.",
-        )
+        with refusing():
+            demand("read", "list_active_tasks")
+            return await actives(self._reader, self._catalog, task_type)
 
 
-MOST_COUNTED = 1_000_000
+async def actives(
+    reader: Reader, catalog: Catalog, task_type: str | None = None
+) -> ActiveTasks:
+    """Return the active tasks, of one type if it is given. Raises `HeraldError`."""
+    name = catalog[task_type].celery_name if task_type else None
+    filter_ = Filter(state=describing.ACTIVE, name=(name,) if name else None)
+    tasks = await newest(reader, filter_, MOST)
+    total = len(tasks)
+    if total >= MOST:
+        total = max(total, await reader.count(filter_, MOST_COUNTED))
+    return ActiveTasks(
+        total_active=total,
+        tasks=[describing.active(task, catalog) for task in tasks],
+        queried_at=rfc3339(time.time()),
+        message=""
+        if total == len(tasks)
+        else f"Only the newest {len(tasks)} of {total} are listed.",
+    )
 
 
 async def newest(reader: Reader, filter_: Filter, most: int) -> list[TaskImage]:

@@ -16,7 +16,7 @@ from herald_server.catalog import Catalog
 from herald_server.following import Follower, following
 from herald_server.hub import Hub
 from herald_server.mcp import describing
-from herald_server.mcp.access import demand
+from herald_server.mcp.access import demand, refusing
 from herald_server.mcp.answers import AwaitedTask
 from herald_server.mcp.results import Results
 from herald_server.mcp.tools import TaskId, checked_id
@@ -39,6 +39,14 @@ class Waiting:
         self._reader = reader
         self._catalog = catalog
         self._results = results
+        self._ending: set[asyncio.Timeout] = set()
+        self._closed = False
+
+    def close(self) -> None:
+        """Let all calls answer now."""
+        self._closed = True
+        for patience in self._ending:
+            patience.reschedule(asyncio.get_running_loop().time())
 
     def register(self, mcp: FastMCP[Any]) -> None:
         """Add the tool to `mcp`."""
@@ -62,9 +70,10 @@ class Waiting:
         `done` is false the task still runs: call again with the same task_id,
         nothing is lost. Giving up waiting does not cancel the task.
         """
-        demand("read", "wait_for_task")
-        told = Telling(ctx)
-        task = await self._until_over(checked_id(task_id), timeout_s, told)
+        with refusing():
+            demand("read", "wait_for_task")
+            told = Telling(ctx)
+            task = await self._until_over(checked_id(task_id), timeout_s, told)
         outcome = await self._results.of(task)
         fields = describing.told(task, self._catalog, outcome)
         done = describing.over(task)
@@ -76,33 +85,35 @@ class Waiting:
         return AwaitedTask(**fields, done=done)
 
     async def _until_over(
-        self, task_id: str, timeout: float, told: Telling
+        self, task_id: str, seconds: float, told: Telling
     ) -> TaskImage:
         async with following(self._hub, self._reader, task_id) as follower:
             stored = await follower.now()
             task = stored[0] if stored else await self._reader.task(task_id)
+            now = asyncio.get_running_loop().time
+            until = now() + seconds
             if task.state == shape.UNKNOWN:
-                timeout_heard = min(timeout, UNHEARD)
-                task = await _next(follower, task, timeout_heard)
-                timeout -= timeout_heard if task.state == shape.UNKNOWN else 0
-                if task.state == shape.UNKNOWN:
-                    return task
-            loop = asyncio.get_running_loop()
-            until = loop.time() + timeout
-            await told(task)
-            while not describing.over(task) and loop.time() < until:
-                task = await _next(follower, task, until - loop.time())
+                task = await self._next(follower, task, min(seconds, UNHEARD))
+            while task.state != shape.UNKNOWN:
                 await told(task)
+                if describing.over(task) or self._closed or now() >= until:
+                    break
+                task = await self._next(follower, task, until - now())
             return task
 
-
-async def _next(follower: Follower, task: TaskImage, timeout: float) -> TaskImage:
-    """Return the task as it becomes, or as it is after `timeout` seconds."""
-    try:
-        async with asyncio.timeout(timeout):
-            return (await follower.changes() or [task])[-1]
-    except TimeoutError:
-        return task
+    async def _next(
+        self, follower: Follower, task: TaskImage, seconds: float
+    ) -> TaskImage:
+        """Return the task as it becomes, or as it is after `seconds`."""
+        patience = asyncio.timeout(seconds)
+        try:
+            async with patience:
+                self._ending.add(patience)
+                return (await follower.changes() or [task])[-1]
+        except TimeoutError:
+            return task
+        finally:
+            self._ending.discard(patience)
 
 
 class Telling:
@@ -119,10 +130,10 @@ class Telling:
         said = _words(task)
         if said == self._said and (percent is None or percent <= self._at):
             return
-        # The protocol wants each number above the one before. A state without
-        # a number moves it by a hair that no percentage shows.
+        # The protocol wants each number above the one before, so a change without
+        # a percentage moves it by a hair. 100 is kept for the end.
         at = self._at + 0.001 if self._at >= 0 else 0.0
-        at = max(at, percent or 0.0)
+        at = max(at, percent if task.final else min(percent, 99.9)) if percent else at
         self._said, self._at = said, at
         await self._ctx.report_progress(round(at, 3), 100.0, said)
 

@@ -24,7 +24,7 @@ const parts = {
   state: h("p", { className: "state big" }),
   name: h("p", { className: "id" }),
   actions: h("div", { className: "actions" }),
-  body: h("div", { className: "details" }),
+  body: h("div", { className: "details" }, ["", "", "", ""].map(() => h("div"))),
 };
 const shut = h("button", { type: "button", className: "quiet shut", "aria-label": "Close", title: "Close (Esc)" }, "×");
 
@@ -50,6 +50,7 @@ export function open(wanted) {
   asking = false;
   clearTimeout(timer);
   timer = 0;
+  parts.actions.replaceChildren();
   client.subscribe({ id: "panel", filter: { ids: [id] } }, hear);
   refresh();
   if (!byId("panel").open) byId("panel").show();
@@ -91,8 +92,8 @@ function render() {
   if (!isOpen()) return;
   headline();
   const task = known();
-  parts.actions.replaceChildren(...actions(task));
-  keepingPlace(() => parts.body.replaceChildren(...notices(task), ...facts(task), ...attempts(whole?.attempts), ...values(task)));
+  const made = [actions(task), notices(task), facts(task), attempts(whole?.attempts), values(task)];
+  made.forEach((nodes, k) => swap(k ? parts.body.children[k - 1] : parts.actions, nodes));
 }
 
 const known = () => ({ id, ...whole, ...live });
@@ -109,13 +110,10 @@ function headline() {
   say(parts.name, id);
 }
 
-// Rewriting the body must not fold an opened block nor lose a selection.
-function keepingPlace(write) {
-  const picked = getSelection();
-  if (picked?.type === "Range" && parts.body.contains(picked.anchorNode)) return;
-  const top = byId("panel").scrollTop;
-  write();
-  byId("panel").scrollTop = top;
+// What stays the same stays in place: under a pointer, in focus, selected.
+function swap(holder, nodes) {
+  const made = h("div", {}, nodes);
+  if (made.innerHTML !== holder.innerHTML) holder.replaceChildren(...made.childNodes);
 }
 
 function actions(task) {

@@ -1,0 +1,38 @@
+"""`celery -A proj herald`: `herald up` for that app.
+
+Celery imports this module at each of its commands, so it must cost nothing: the
+options and all behind them are imported when this command is used.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+
+class LateUp(click.Command):
+    """A command with the options of `herald up`."""
+
+    def get_params(self, ctx: click.Context) -> list[click.Parameter]:
+        from herald_server.commands.up import up_options
+
+        @click.command()
+        @up_options
+        def options(**_: object) -> None:
+            """Carry the options."""
+
+        return [*options.params, *super().get_params(ctx)]
+
+
+@click.command(cls=LateUp, short_help="Monitor and server of Herald for this app.")
+@click.pass_context
+def herald(ctx: click.Context, **options: Any) -> None:
+    """Run Herald for this app: monitor, server and, without --store, the store."""
+    from herald_monitor.errors import HeraldError
+    from herald_server.commands.up import run_up
+
+    try:
+        run_up(ctx.obj.app, **options)
+    except HeraldError as error:
+        raise click.ClickException(str(error)) from error

@@ -1,0 +1,26 @@
+"""`herald cancel`."""
+
+from __future__ import annotations
+
+import click
+import msgspec
+
+from herald_monitor.model.shape import FINAL, REVOKED
+from herald_server.client import Herald
+from herald_server.commands.asking import connected, json_option
+
+TOO_LATE = {state.lower() for state in FINAL - {REVOKED}}
+
+
+@click.command()
+@click.argument("task_id", metavar="ID")
+@json_option
+@connected
+async def cancel(herald: Herald, task_id: str, as_json: bool) -> int:
+    """Cancel the task ID, and say what came of it.
+
+    The exit code is 1 if it had ended already.
+    """
+    done = await herald.cancel(task_id)
+    click.echo(msgspec.json.encode(done) if as_json else done.message)
+    return 1 if done.status in TOO_LATE else 0

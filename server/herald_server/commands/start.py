@@ -1,0 +1,67 @@
+"""`herald start`."""
+
+from __future__ import annotations
+
+import click
+import msgspec
+
+from herald_server.client import Herald
+from herald_server.commands.asking import (
+    connected,
+    json_option,
+    option,
+    wait_timeout_option,
+)
+from herald_server.commands.waiting import wait_for
+
+
+@click.command()
+@click.argument("task_type", metavar="TYPE")
+@click.argument("params", nargs=-1, metavar="[KEY=VALUE]...")
+@option("--wait", is_flag=True, help="Wait until it is over; see herald wait --help.")
+@wait_timeout_option
+@json_option
+@connected
+async def start(
+    herald: Herald,
+    task_type: str,
+    params: tuple[str, ...],
+    wait: bool,
+    timeout: float | None,  # noqa: ASYNC109
+    as_json: bool,
+) -> int:
+    """Start a task of the type TYPE, and print its id.
+
+    A VALUE that is JSON is taken as JSON (5, true, [1, 2], "5"), any other as
+    text.
+    """
+    if timeout is not None and not wait:
+        raise click.UsageError("--timeout is for --wait; give both")
+    started = await herald.start(task_type, parse_params(params))
+    if as_json:
+        click.echo(msgspec.json.encode(started))
+    else:
+        click.echo(started.task_id)
+    if not wait:
+        return 0
+    return await wait_for(herald, started.task_id, timeout, as_json)
+
+
+def parse_params(words: tuple[str, ...]) -> dict[str, object]:
+    """Return the parameters written as `KEY=VALUE`."""
+    params: dict[str, object] = {}
+    for word in words:
+        key, equals, text = word.partition("=")
+        if not key or not equals:
+            raise click.UsageError(f"{word!r} is no KEY=VALUE")
+        if key in params:
+            raise click.UsageError(f"{key!r} is given twice; a list is {key}=[1,2]")
+        params[key] = _value(text)
+    return params
+
+
+def _value(text: str) -> object:
+    try:
+        return msgspec.json.decode(text)
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        return text

@@ -1,0 +1,51 @@
+"""`herald workers`."""
+
+from __future__ import annotations
+
+import time
+
+import click
+import msgspec
+
+from herald_monitor.model.workers import DRAINING, OFFLINE, ONLINE, SILENT, WorkerImage
+from herald_server.client import Herald
+from herald_server.commands.lines import ago, plain, table
+from herald_server.commands.asking import connected, json_option, note
+
+COLOURS = {ONLINE: "green", DRAINING: "yellow", SILENT: "red", OFFLINE: "magenta"}
+HEAD = ("WORKER", "STATE", "RUNS", "DONE", "LOAD", "LAST WORD", "CLOCK", "SOFTWARE")
+
+
+@click.command()
+@json_option
+@connected
+async def workers(herald: Herald, as_json: bool) -> None:
+    """List the workers that were heard of."""
+    found = await herald.workers()
+    if as_json:
+        for worker in found:
+            click.echo(msgspec.json.encode(worker))
+        return
+    now = time.time()
+    for text in table(HEAD, (_row(worker, now) for worker in found)):
+        click.echo(text)
+    if not found:
+        note("no worker was heard of; are they started with -E (events on)?")
+
+
+def _row(worker: WorkerImage, now: float) -> tuple[str, ...]:
+    skew = worker.clock_skew_ms
+    return (
+        plain(worker.hostname),
+        click.style(plain(worker.state), fg=COLOURS.get(worker.state)),
+        _number(worker.active),
+        _number(worker.processed),
+        " ".join(f"{load:.2f}" for load in worker.loadavg or ()),
+        ago(worker.last_heartbeat_at, now),
+        f"{skew:+} ms" if skew is not None else "",
+        plain(worker.software, 40),
+    )
+
+
+def _number(value: int | None) -> str:
+    return "" if value is None else str(value)

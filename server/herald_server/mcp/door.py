@@ -1,0 +1,78 @@
+"""The MCP server: what it is called, what it offers, how it runs."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+from typing import Any
+
+from fastmcp import FastMCP
+
+from herald_server.catalog import Catalog
+from herald_server.mcp.listen import Listening
+from herald_server.mcp.resources import Resources
+from herald_server.mcp.results import Results, ToldResults
+from herald_server.mcp.sentences import Sentences
+from herald_server.mcp.subscribing import Subscribing
+from herald_server.mcp.tasks import Tasks
+from herald_server.mcp.tools import Tools
+from herald_server.mcp.wait import Waiting
+from herald_server.state import Shared
+
+INSTRUCTIONS = (
+    "Herald starts and follows long-running Celery tasks. Start one with "
+    "start_background_task, then call wait_for_task with its task_id: it answers the "
+    "moment the task ends, so there is no need to ask again and again. Task types and "
+    "their parameters are in the resource catalog://task-types. The resources "
+    "task://TASK_ID and tasks://active can be subscribed to."
+)
+
+
+class AgentDoor(FastMCP[Any]):
+    """The MCP server over what the doors share."""
+
+    def __init__(self, shared: Shared, results: Results, catalog: Catalog) -> None:
+        super().__init__(
+            "herald",
+            version=version("celery-herald"),
+            instructions=INSTRUCTIONS,
+            middleware=[Sentences()],
+            mask_error_details=True,
+            # "30" for a number of seconds is understood, as models write it.
+            strict_input_validation=False,
+        )
+        store, hub, control = shared.store, shared.hub, shared.control
+        tasks = Tasks(store, control, catalog, results)
+        self.listening = Listening(hub, tasks)
+        self.waiting = Waiting(hub, store, catalog, results)
+        self.add_extension(tasks)
+        Tools(store, control, catalog, results).register(self)
+        Resources(store, catalog).register(self)
+        Subscribing(hub).register(self)
+        self.listening.register(self)
+        self.waiting.register(self)
+
+    def release(self) -> None:
+        """End all long answers, for a server that is about to stop.
+
+        Streams end on purpose, waiting calls say that the task still runs.
+        """
+        self.listening.close()
+        self.waiting.close()
+
+
+def build_mcp(
+    shared: Shared, results: Results | None = None, catalog: Catalog | None = None
+) -> AgentDoor:
+    """Return the MCP server over what the doors share.
+
+    `results` tells what tasks returned; without it, only what events told.
+    `catalog` names task types where nothing can be sent (default: the shipped).
+    """
+    if shared.control is not None:
+        catalog = shared.control.catalog
+    return AgentDoor(shared, results or ToldResults(), catalog or Catalog.shipped())
+
+
+async def run_stdio(mcp: FastMCP[Any]) -> None:
+    """Serve on stdin and stdout until stdin ends. Nothing else may write to stdout."""
+    await mcp.run_stdio_async(show_banner=False)

@@ -1,0 +1,157 @@
+"""The page on a real server with real workers, as an operator uses it.
+
+Wants three fixtures: `herald_page_url` (a base URL, with a slash at its end),
+`herald_token`, and `submit_task`, which sends a real task that `"succeeds"`,
+`"fails"` or `"runs"` (until it is canceled) and returns its id.
+"""
+
+import re
+from collections.abc import Callable
+from typing import Literal
+from urllib.parse import quote
+
+import pytest
+from playwright.sync_api import Locator, Page, WebSocketRoute, expect
+
+pytestmark = pytest.mark.browser
+
+Submit = Callable[[Literal["succeeds", "fails", "runs"]], str]
+
+
+@pytest.fixture
+def live(tab: Page, herald_page_url: str, herald_token: str) -> Page:
+    """The page, open and live."""
+    tab.goto(f"{herald_page_url}#token={quote(herald_token, safe='')}")
+    expect(tab.locator("#connection")).to_have_text("Live")
+    return tab
+
+
+def row(page: Page, task_id: str) -> Locator:
+    return page.locator(f'#rows tr[data-id="{task_id}"]')
+
+
+def test_the_token_leaves_the_address_bar(live: Page, herald_token: str) -> None:
+    assert herald_token not in live.evaluate("decodeURIComponent(location.href)")
+    live.reload()
+    expect(live.locator("#connection")).to_have_text("Live")
+
+
+def test_a_task_appears_and_ends_without_a_reload(
+    live: Page, submit_task: Submit
+) -> None:
+    task = submit_task("succeeds")
+    expect(row(live, task).locator(".state")).to_have_text("Success")
+
+
+def test_the_workers_are_there(live: Page, submit_task: Submit) -> None:
+    submit_task("succeeds")
+    online = live.locator("#workers .state").filter(has_text="Online")
+    expect(online.first).to_be_visible()
+    expect(live.locator("#workers-word")).to_contain_text("online")
+
+
+def test_a_failure_shows_its_exception_and_traceback(
+    live: Page, submit_task: Submit
+) -> None:
+    task = submit_task("fails")
+    expect(row(live, task).locator(".state")).to_have_text("Failure")
+    row(live, task).click()
+    panel = live.locator("#panel")
+    expect(panel.locator(".notice")).not_to_be_empty()
+    expect(panel.get_by_label("Traceback")).to_contain_text("Traceback")
+    expect(panel.locator(".attempts li")).to_have_count(1)
+
+
+def test_the_filter_is_the_servers_and_stays_in_the_address(
+    live: Page, submit_task: Submit
+) -> None:
+    good, bad = submit_task("succeeds"), submit_task("fails")
+    expect(row(live, good).locator(".state")).to_have_text("Success")
+    live.get_by_role("button", name=re.compile("Failure")).click()
+    expect(live.get_by_role("searchbox")).to_have_value("state:FAILURE")
+    expect(row(live, bad)).to_be_visible()
+    expect(row(live, good)).to_have_count(0)
+    live.reload()
+    expect(row(live, bad)).to_be_visible()
+    expect(live.get_by_role("searchbox")).to_have_value("state:FAILURE")
+
+
+def test_a_task_leaves_a_filter_that_it_no_longer_fits(
+    live: Page, submit_task: Submit
+) -> None:
+    task = submit_task("runs")
+    live.get_by_role("searchbox").fill("state:STARTED")
+    live.keyboard.press("Enter")
+    expect(row(live, task)).to_be_visible()
+    cancel(live, task)
+    expect(row(live, task)).to_have_count(0)
+
+
+def test_a_running_task_ticks_and_is_canceled_with_an_answer(
+    live: Page, submit_task: Submit
+) -> None:
+    task = submit_task("runs")
+    runtime = row(live, task).locator(".c-run")
+    expect(runtime).to_have_text(re.compile("^[1-9] s$"))
+    expect(runtime).not_to_have_text(runtime.inner_text())
+    cancel(live, task)
+    expect(live.locator("#panel .answer")).to_contain_text("revoked")
+    expect(row(live, task).locator(".state")).to_have_text("Revoked")
+
+
+def cancel(page: Page, task_id: str) -> None:
+    row(page, task_id).click()
+    page.get_by_role("button", name="Cancel task …").click()
+    page.get_by_role("button", name="Yes, cancel it").click()
+
+
+def test_the_keyboard_is_enough(live: Page, submit_task: Submit) -> None:
+    first = submit_task("succeeds")
+    expect(row(live, first).locator(".state")).to_have_text("Success")
+    live.keyboard.press("/")
+    expect(live.get_by_role("searchbox")).to_be_focused()
+    live.keyboard.type(first)
+    live.keyboard.press("Enter")
+    expect(live.locator("#rows tr")).to_have_count(1)
+    live.keyboard.press("ArrowDown")
+    live.keyboard.press("Enter")
+    expect(live.locator("#panel")).to_contain_text(first)
+    live.keyboard.press("Escape")
+    expect(live.locator("#panel")).to_be_hidden()
+    live.keyboard.press("?")
+    expect(live.get_by_role("dialog", name="Keys and words")).to_be_visible()
+
+
+def test_the_id_can_be_copied(live: Page, submit_task: Submit) -> None:
+    task = submit_task("succeeds")
+    row(live, task).click()
+    live.get_by_role("button", name="Copy id").click()
+    expect(live.get_by_role("button", name="Copied")).to_be_visible()
+    assert live.evaluate("navigator.clipboard.readText()") == task
+
+
+def test_nothing_is_missed_while_the_connection_was_lost(
+    tab: Page, herald_page_url: str, herald_token: str, submit_task: Submit
+) -> None:
+    """The tasks that ended meanwhile are shown as they ended, from the cursor."""
+    through: list[WebSocketRoute] = []
+
+    def pass_on(socket: WebSocketRoute) -> None:
+        socket.connect_to_server()
+        through.append(socket)
+
+    tab.route_web_socket(re.compile(r"/ws$"), pass_on)
+    tab.goto(f"{herald_page_url}#token={quote(herald_token, safe='')}")
+    before = submit_task("succeeds")
+    expect(row(tab, before).locator(".state")).to_have_text("Success")
+    through[-1].close(code=4013, reason="behind")
+    meanwhile = [submit_task("succeeds"), submit_task("fails")]
+    expect(row(tab, meanwhile[0]).locator(".state")).to_have_text("Success")
+    expect(row(tab, meanwhile[1]).locator(".state")).to_have_text("Failure")
+    expect(row(tab, before)).to_have_count(1)
+    assert len(through) >= 2
+
+
+def test_a_wrong_token_is_refused_with_a_form(tab: Page, herald_page_url: str) -> None:
+    tab.goto(f"{herald_page_url}#token=wrong")
+    expect(tab.locator("#token")).to_be_visible()

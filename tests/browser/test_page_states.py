@@ -1,0 +1,197 @@
+"""The page in states that a healthy server seldom shows, and its craft."""
+
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+from tests.browser.scripted import DASHBOARD, ORIGIN, Frame, ScriptedServer
+
+pytestmark = pytest.mark.browser
+
+MARKUP = "<img src=x onerror=\"document.title='owned'\">"
+
+# WCAG 2 contrast of each tone and text colour on each ground it stands on.
+CONTRASTS = """() => {
+    const canvas = document.createElement("canvas").getContext("2d");
+    const box = document.body.appendChild(document.createElement("i"));
+    const light = (name) => {
+        box.style.color = `var(--${name})`;
+        canvas.fillStyle = getComputedStyle(box).color;
+        canvas.fillRect(0, 0, 1, 1);
+        const parts = [...canvas.getImageData(0, 0, 1, 1).data].slice(0, 3)
+            .map((c) => c / 255)
+            .map((c) => (c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4));
+        return 0.2126 * parts[0] + 0.7152 * parts[1] + 0.0722 * parts[2];
+    };
+    const inks = ["ink", "soft", "link", "good", "bad", "warn", "busy", "wait",
+        "quiet", "lost"];
+    const found = {};
+    for (const ink of inks) for (const ground of ["surface", "sunk", "lit", "paper"]) {
+        const [a, b] = [light(ink), light(ground)].sort((x, y) => y - x);
+        found[`${ink} on ${ground}`] = (a + 0.05) / (b + 0.05);
+    }
+    return found;
+}"""
+
+
+def row(key: str, **more: Any) -> Frame:
+    at = "2026-11-22T10:00:00.000Z"
+    known = {"id": key, "name": f"app.{key}", "state": "RECEIVED", "received_at": at}
+    return {**known, **more}
+
+
+def tasks(*rows: Frame) -> Frame:
+    return {"reset": "new", "put": list(rows), "cursor": "7-1"}
+
+
+@pytest.fixture
+def page(scripted: ScriptedServer) -> ScriptedServer:
+    """The whole page on a scripted server that knows of nothing."""
+    scripted.answers = {topic: tasks() for topic in ("counts", "workers", "tasks")}
+    return scripted
+
+
+def opened(server: ScriptedServer, more: str = "") -> Page:
+    server.page.goto(f"{ORIGIN}#token=t0ken{more}")
+    expect(server.page.locator("#connection")).not_to_have_text("Connecting")
+    return server.page
+
+
+def test_without_a_token_the_page_asks_for_one(page: ScriptedServer) -> None:
+    tab = page.page
+    tab.goto(ORIGIN)
+    expect(tab.locator("#token")).to_be_focused()
+    tab.locator("#token").fill("t0ken")
+    tab.keyboard.press("Enter")
+    expect(tab.locator("#connection")).to_have_text("Live")
+
+
+def test_a_refused_token_is_asked_for_again(page: ScriptedServer) -> None:
+    tab = opened(page)
+    page.close(4401, "The token has expired.")
+    expect(tab.locator(".gate")).to_contain_text("The token has expired.")
+    assert tab.evaluate("sessionStorage.length") == 0
+
+
+def test_another_refusal_is_shown_with_its_reason(page: ScriptedServer) -> None:
+    tab = opened(page)
+    page.close(4413, "too many subscriptions")
+    expect(tab.get_by_role("alert")).to_contain_text("too many subscriptions")
+    expect(tab.locator("#connection")).to_have_text("Refused")
+
+
+def test_nothing_yet_says_what_to_do(page: ScriptedServer) -> None:
+    tab = opened(page)
+    expect(tab.locator("#empty")).to_contain_text("celery -A proj worker -E")
+    expect(tab.locator("#workers")).to_contain_text("herald doctor")
+
+
+def test_what_tasks_say_is_never_markup(page: ScriptedServer) -> None:
+    evil = row("a", name=MARKUP, worker=MARKUP, args=[MARKUP], exception=MARKUP)
+    page.answers["tasks"] = page.answers["panel"] = tasks(evil)
+    tab = opened(page, "&task=a")
+    expect(tab.locator("#panel .notice")).to_contain_text(MARKUP)
+    assert tab.locator("main img, dialog img").count() == 0
+
+
+def test_a_stale_page_says_since_when(page: ScriptedServer) -> None:
+    tab = opened(page)
+    page.send(type="status", stale=True, gaps=[])
+    expect(tab.locator("#connection")).to_contain_text("Stale since ")
+    expect(tab.locator("#said")).to_contain_text("Connection: Stale since")
+
+
+def test_gaps_are_public(page: ScriptedServer) -> None:
+    since, until = "2026-11-22T10:00:00.000Z", "2026-11-22T10:00:09.000Z"
+    gap = {"id": "1", "since": since, "until": until}
+    tab = opened(page)
+    page.send(
+        type="status", stale=False, gaps=[{**gap, "reason": "lost", "state": "open"}]
+    )
+    tab.get_by_text("1 gap").click()
+    expect(tab.locator(".gaps li")).to_contain_text("open")
+
+
+def test_a_wrong_filter_gets_a_sentence_and_is_not_sent(page: ScriptedServer) -> None:
+    tab = opened(page)
+    tab.get_by_role("searchbox").fill("stat:FAILURE")
+    tab.keyboard.press("Enter")
+    expect(tab.locator("#filter-word")).to_contain_text("did you mean state:?")
+    assert [a["filter"] for a in page.asked if a["id"] == "tasks"] == [{}]
+
+
+def test_what_the_server_refuses_is_shown_as_well(page: ScriptedServer) -> None:
+    tab = opened(page)
+    page.until_asked(1, "tasks")
+    page.send(type="error", id="tasks", code="bad_filter", message="No.", retry=False)
+    expect(tab.locator("#filter-word")).to_have_text("No.")
+
+
+@pytest.mark.parametrize(
+    ("written", "sent"),
+    [
+        ("name:a.* state:failure,LOST", {"name": ["a.*"], "state": ["FAILURE", "LOST"]}),
+        ("worker:w1@* queue:a,b", {"worker": ["w1@*"], "queue": ["a", "b"]}),
+        ('name:"two words"', {"name": ["two words"]}),
+        ("report", {"name": ["*report*"]}),
+        ("id:abc", {"ids": ["abc"]}),
+    ],
+)  # fmt: skip
+def test_the_filter_grammar(page: ScriptedServer, written: str, sent: Frame) -> None:
+    tab = opened(page)
+    tab.get_by_role("searchbox").fill(written)
+    tab.keyboard.press("Enter")
+    assert page.until_asked(2, "tasks")["filter"] == sent
+
+
+def test_rows_stay_under_the_pointer(page: ScriptedServer) -> None:
+    page.answers["tasks"] = tasks(*(row(f"t{k:03}") for k in range(60)))
+    tab = opened(page)
+    mine = tab.locator("#rows tr").nth(5)
+    name = mine.get_attribute("data-id")
+    mine.hover()
+    before = mine.bounding_box()
+    fresh = [row(f"new{k}", received_at="2026-11-22T10:01:00.000Z") for k in range(4)]
+    page.send(type="data", id="tasks", put=fresh, cursor="7-2")
+    expect(tab.locator("#newer")).to_have_text("↑ 4 newer")
+    assert tab.locator(f"[data-id={name}]").bounding_box() == before
+
+
+def test_progress_is_shown_only_where_it_was_reported(page: ScriptedServer) -> None:
+    real = row("a", state="STARTED", progress={"current": 3, "total": 4})
+    page.answers["tasks"] = tasks(real, row("b", state="STARTED"))
+    tab = opened(page)
+    expect(tab.locator("[data-id=a] progress")).to_have_js_property("value", 75)
+    expect(tab.locator("[data-id=b] progress")).to_be_hidden()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_every_text_can_be_read(
+    chromium: Browser, page: ScriptedServer, scheme: str
+) -> None:
+    tab = opened(page)
+    tab.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
+    weak = {k: v for k, v in tab.evaluate(CONTRASTS).items() if v < 4.5}
+    assert weak == {}
+
+
+def test_the_page_fits_a_phone(page: ScriptedServer) -> None:
+    page.answers["tasks"] = tasks(row("a" * 90, worker="w" * 90))
+    page.page.set_viewport_size({"width": 390, "height": 844})
+    tab = opened(page)
+    assert tab.evaluate("document.documentElement.scrollWidth") == 390
+
+
+def test_times_are_shown_in_utc_or_here(page: ScriptedServer) -> None:
+    page.answers["panel"] = tasks(row("a"))
+    tab = opened(page, "&task=a")
+    expect(tab.locator(".facts")).to_contain_text("10:00:00.000 UTC")
+    tab.keyboard.press("Escape")
+    tab.locator("#zone").click()
+    expect(tab.locator("#zone")).to_have_text("Local")
+
+
+def test_the_page_stays_light() -> None:
+    """Uncompressed, without the client, which is loaded without the page too."""
+    files = [DASHBOARD / "index.html", *(DASHBOARD / "page").iterdir()]
+    assert sum(file.stat().st_size for file in files) < 80 * 1024

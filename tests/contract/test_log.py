@@ -1,0 +1,149 @@
+"""The log: dense, in order, and waited for without polling."""
+
+import asyncio
+import time
+
+import pytest
+
+from herald_monitor.model.cursor import START, Cursor
+from herald_monitor.store import MonitorImage
+from tests.contract.labs import NOW, Lab, all_changes, event
+from tests.contract.test_storing import life
+
+pytestmark = pytest.mark.anyio
+
+MONITOR = MonitorImage(id="m1", started_at="2027-01-15T08:00:00.000Z", seen_at="now")
+
+
+async def test_an_empty_log_ends_at_the_start(lab: Lab) -> None:
+    async with lab.open() as store:
+        assert await store.end() == START
+        assert await store.read(START) == []
+
+
+async def test_numbers_follow_each_other(lab: Lab) -> None:
+    async with lab.open() as one, lab.open() as other:
+        for n in range(6):
+            await (other if n % 2 else one).store([event("received", f"t{n}")], now=NOW)
+        entries = await one.read(START)
+        assert [entry.cursor.n for entry in entries] == [0, 1, 2, 3, 4, 5]
+        assert entries[-1].cursor == await one.end()
+
+
+async def test_reading_goes_on_behind_a_cursor(lab: Lab) -> None:
+    async with lab.open() as store:
+        for one in life("a"):
+            await store.store([one], now=NOW)
+        first, *rest = await store.read(START, most=4)
+        assert await store.read(first.cursor, most=2) == rest[:2]
+        assert await store.read(rest[-1].cursor) == []
+
+
+async def test_waiting_ends_with_the_first_change(lab: Lab) -> None:
+    async with lab.open() as store, lab.open() as other:
+        waiting = asyncio.create_task(store.read(START, wait=10))
+        await asyncio.sleep(0.02)
+        began = time.monotonic()
+        await other.store(life("a"), now=NOW)
+        [entry] = await waiting
+        assert time.monotonic() - began < 1
+        assert [change.id for change in entry.changes] == ["a"]
+
+
+async def test_waiting_in_vain_ends_by_itself(lab: Lab) -> None:
+    async with lab.open() as store:
+        began = time.monotonic()
+        assert await store.read(START, wait=0.1) == []
+        assert 0.08 < time.monotonic() - began < 2
+
+
+async def test_waiting_may_last_longer_than_an_answer(redis_lab: Lab) -> None:
+    async with redis_lab.open(patience=0.15) as store:
+        assert await store.read(START, wait=0.4) == []
+
+
+async def test_a_cancelled_wait_harms_nobody(lab: Lab) -> None:
+    async with lab.open() as store:
+        for _ in range(5):
+            waiting = asyncio.create_task(store.read(START, wait=10))
+            await asyncio.sleep(0.01)
+            waiting.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await waiting
+        await store.store(life("a"), now=NOW)
+        assert len(await store.read(START, wait=10)) == 1
+
+
+async def test_two_may_wait_at_once(lab: Lab) -> None:
+    async with lab.open() as store:
+        both = [asyncio.create_task(store.read(START, wait=10)) for _ in range(2)]
+        await asyncio.sleep(0.02)
+        await store.store(life("a"), now=NOW)
+        one, other = await asyncio.gather(*both)
+        assert one == other != []
+
+
+async def test_a_beat_moves_a_quiet_log(lab: Lab) -> None:
+    async with lab.open() as store:
+        first = await store.beat(MONITOR, now=NOW)
+        second = await store.beat(MONITOR, now=NOW + 1)
+        assert second.cursor.follows(first.cursor)
+        assert [entry.changes for entry in await store.read(START)] == [(), ()]
+
+
+async def test_a_beat_adds_nothing_to_a_log_that_moved(lab: Lab) -> None:
+    async with lab.open() as store:
+        await store.beat(MONITOR, now=NOW)
+        receipt = await store.store(life("a"), now=NOW)
+        beat = await store.beat(MONITOR, now=NOW + 1)
+        assert beat.cursor == receipt.cursor
+        assert (await store.beat(MONITOR, now=NOW + 2)).cursor.follows(beat.cursor)
+
+
+async def test_a_monitor_that_beats_is_listed(lab: Lab) -> None:
+    async with lab.open() as store:
+        assert await store.monitors() == []
+        await store.beat(MONITOR, now=NOW)
+        assert await store.monitors() == [MONITOR]
+
+
+async def test_a_trimmed_log_shows_that_something_is_missing(lab: Lab) -> None:
+    async with lab.open(log_length=10) as store:
+        first = (await store.beat(MONITOR, now=NOW)).cursor
+        for n in range(250):
+            await store.beat(MONITOR, now=NOW + n)
+        entries = await store.read(first, most=1000)
+        assert len(entries) < 250
+        assert not entries[0].cursor.follows(first)
+        assert entries[-1].cursor == await store.end()
+
+
+async def test_a_log_of_large_entries_is_bounded_by_their_bytes(redis_lab: Lab) -> None:
+    async with redis_lab.open(log_bytes=1_000_000) as store:
+        for n in range(300):
+            events = [
+                event("failed", f"t{m}", n, exception="x" * n * 20) for m in (1, 2)
+            ]
+            await store.store(events, now=NOW)
+        with redis_lab.client() as client:
+            used = client.memory_usage(f"{redis_lab.prefix}:log", samples=0)
+        assert isinstance(used, int)
+        assert used < 2_000_000
+        entries = await store.read(START, most=1000)
+        assert len(entries) > 20
+        assert entries[-1].cursor == await store.end()
+        assert [change async for change in all_changes(store, entries[0].cursor)]
+
+
+async def test_a_cursor_of_the_future_reads_nothing(lab: Lab) -> None:
+    async with lab.open() as store:
+        receipt = await store.store(life("a"), now=NOW)
+        ahead = Cursor(receipt.cursor.epoch, receipt.cursor.n + 5)
+        assert await store.read(ahead) == []
+
+
+async def test_the_identity_stays(lab: Lab) -> None:
+    async with lab.open() as one, lab.open() as other:
+        await one.store(life("a"), now=NOW)
+        assert len(await one.identity()) == 40
+        assert await one.identity() == await other.identity()

@@ -1,0 +1,96 @@
+"""Workers in the store: what they said, and their falling silent."""
+
+from typing import Any
+
+import pytest
+
+from herald_monitor.model.cursor import START
+from herald_monitor.model.shape import rfc3339
+from herald_monitor.model.workers import Worker, WorkerImage, parse_worker
+from tests.contract.labs import NOW, Lab, all_changes
+from tests.contract.test_log import MONITOR
+
+pytestmark = pytest.mark.anyio
+
+
+def said(kind: str, at: float, host: str = "w1@h", **fields: Any) -> Worker:
+    """Return what a worker event at NOW + `at` says."""
+    raw = {"type": f"worker-{kind}", "hostname": host, "timestamp": NOW + at, "pid": 7}
+    worker = parse_worker({**raw, "clock": int(at), "freq": 2.0, **fields}, NOW + at)
+    assert worker is not None
+    return worker
+
+
+async def states(lab: Lab, now: float) -> list[tuple[str, str]]:
+    async with lab.open() as store:
+        return [(w.id, w.state) for w in await store.workers(now=NOW + now)]
+
+
+async def test_a_worker_is_shown_as_it_was_heard(lab: Lab) -> None:
+    async with lab.open() as store:
+        heard = [said("online", 0), said("heartbeat", 2, active=1, processed=5)]
+        assert (await store.store([], heard, now=NOW + 2)).changes == 1
+        [worker] = await store.workers(now=NOW + 2)
+        expected = WorkerImage(
+            id="w1@h",
+            hostname="w1@h",
+            state="online",
+            pid=7,
+            active=1,
+            processed=5,
+            freq=2.0,
+            started_at=rfc3339(NOW),
+            last_heartbeat_at=rfc3339(NOW + 2),
+            clock_skew_ms=0,
+            updated_at=rfc3339(NOW + 2),
+            rev=worker.rev,
+        )
+        assert worker == expected
+        [change] = [c async for c in all_changes(store)]
+        assert (change.kind, change.id, change.rev) == ("w", "w1@h", worker.rev)
+
+
+async def test_each_heartbeat_is_a_change_but_none_twice(lab: Lab) -> None:
+    async with lab.open() as store, lab.open() as other:
+        for at in (2, 4):
+            beat = [said("heartbeat", at, active=0)]
+            assert (await store.store([], beat, now=NOW + at)).changes == 1
+            assert (await other.store([], beat, now=NOW + at)).changes == 0
+
+
+async def test_workers_are_listed_by_hostname(lab: Lab) -> None:
+    async with lab.open() as store:
+        await store.store([], [said("online", 0, h) for h in "cab"], now=NOW)
+        assert [w.hostname for w in await store.workers(now=NOW)] == ["a", "b", "c"]
+
+
+async def test_a_worker_that_falls_silent_is_announced_once(lab: Lab) -> None:
+    async with lab.open() as store, lab.open() as other:
+        await store.store([], [said("online", 0)], now=NOW)
+        assert (await store.beat(MONITOR, now=NOW + 1)).changes == 0
+        assert (await store.beat(MONITOR, now=NOW + 60)).changes == 1
+        assert (await other.beat(MONITOR, now=NOW + 61)).changes == 0
+        assert (await store.beat(MONITOR, now=NOW + 62)).changes == 0
+        *_, last = [change async for change in all_changes(store)]
+        assert b'"state":"silent"' in last.json
+        await other.store([], [said("heartbeat", 63)], now=NOW + 63)
+        *_, last = [change async for change in all_changes(store)]
+        assert b'"state":"online"' in last.json
+
+
+async def test_a_worker_that_left_drains_and_is_offline(lab: Lab) -> None:
+    async with lab.open() as store:
+        await store.store([], [said("online", 0), said("offline", 5)], now=NOW + 5)
+        assert await states(lab, 6) == [("w1@h", "draining")]
+        assert await states(lab, 60) == [("w1@h", "offline")]
+        assert (await store.beat(MONITOR, now=NOW + 60)).changes == 1
+
+
+async def test_a_worker_is_forgotten_a_day_after_its_last_word(lab: Lab) -> None:
+    async with lab.open() as store:
+        await store.store([], [said("online", 0), said("online", 9, "w2@h")], now=NOW)
+        assert await store.sweep(now=NOW + 86_401) == 0
+        assert [w.id for w in await store.workers(now=NOW)] == ["w2@h"]
+        *_, last = [change async for change in all_changes(store)]
+        assert (last.kind, last.id, last.gone) == ("w", "w1@h", True)
+        assert len(await store.read(START)) == 2

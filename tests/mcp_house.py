@@ -1,0 +1,132 @@
+"""The MCP door over a store in memory, with a real feed and a real hub, for tests."""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncGenerator
+from typing import Any, cast
+
+import uvicorn
+from celery import Celery
+from fastmcp import Client
+from fastmcp.client.client import CallToolResult
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+
+from herald_monitor.memory import MemoryStore
+from herald_monitor.model.events import Event, Progress
+from herald_server.auth import Identity, Surroundings, Tokens
+from herald_server.catalog import Catalog
+from herald_server.control import Control
+from herald_server.feed import Feed
+from herald_server.http_auth import Guard
+from herald_server.hub import Hub
+from herald_server.mcp.door import AgentDoor, build_mcp
+from herald_server.mcp.results import BackendResults
+from herald_server.serve import listen, url_of
+from herald_server.state import Shared
+from herald_server.status import Status
+
+SNAPSHOT = "app.tasks.schedule_metrics_tasks.snapshot_metrics"
+
+
+class House:
+    """A door, and what stands behind it."""
+
+    def __init__(self, app: Celery | None = None) -> None:
+        self.store = MemoryStore()
+        self.hub = Hub()
+        self.feed = Feed(self.store, self.hub)
+        self._clock = 0
+        control = Control(app, self.store, self.hub, Catalog.shipped()) if app else None
+        status = Status(self.store, self.feed)
+        self.shared = Shared(self.store, self.hub, self.feed, status, control)
+        self.door: AgentDoor = build_mcp(
+            self.shared, BackendResults(app) if app else None
+        )
+
+    async def tell(self, kind: str, task_id: str, **fields: Any) -> None:
+        """Store an event of a worker, as a monitor does."""
+        self._clock += 1
+        now = time.time()
+        event = Event(
+            kind=kind,
+            task_id=task_id,
+            at=now,
+            host="celery@one",
+            pid=7,
+            clock=self._clock,
+            **fields,
+        )
+        await self.store.store([event], now=now)
+
+    async def started(self, task_id: str, name: str = SNAPSHOT) -> None:
+        """Tell of a task that runs."""
+        await self.tell("received", task_id, name=name, retries=0)
+        await self.tell("started", task_id)
+
+    async def progress(self, task_id: str, percent: float, message: str) -> None:
+        """Tell how far a task is."""
+        progress = Progress(percent=percent, message=message)
+        await self.tell("progress", task_id, progress=progress)
+
+
+@contextlib.asynccontextmanager
+async def house(app: Celery | None = None) -> AsyncGenerator[House, None]:
+    """Open a house: its feed runs until the end of the block."""
+    made = House(app)
+    await made.feed.start()
+    feeding = asyncio.create_task(made.feed.run())
+    try:
+        yield made
+    finally:
+        feeding.cancel()
+        await asyncio.gather(feeding, return_exceptions=True)
+
+
+@contextlib.asynccontextmanager
+async def over_http(
+    made: House, *, stateless: bool = False, **tokens: Identity
+) -> AsyncGenerator[str, None]:
+    """Serve the door of a house on a port of its own; yields the URL of `/mcp`."""
+    inner = made.door.http_app(path="/mcp", stateless_http=stateless)
+    around = Surroundings(())
+    guard = Middleware(Guard, tokens=Tokens(tokens), around=around, closed=("/mcp",))
+    app = Starlette(
+        routes=inner.routes,
+        middleware=[guard],
+        lifespan=lambda _: inner.lifespan(inner),
+    )
+    bound = listen("127.0.0.1", 0)
+    server = uvicorn.Server(
+        uvicorn.Config(
+            app, log_config=None, access_log=False, timeout_graceful_shutdown=2
+        )
+    )
+    serving = asyncio.create_task(server._serve([bound]))
+    while not server.started:
+        await asyncio.sleep(0.005)
+    try:
+        yield url_of(bound) + "mcp"
+    finally:
+        made.door.release()
+        server.should_exit = True
+        await serving
+
+
+async def call(client: Client[Any], tool: str, **arguments: Any) -> dict[str, Any]:
+    """Call a tool and return its structured answer."""
+    result = await client.call_tool(tool, arguments)
+    return cast("dict[str, Any]", result.structured_content)
+
+
+async def refused(client: Client[Any], tool: str, **arguments: Any) -> str:
+    """Call a tool that must refuse; return its sentence."""
+    result: CallToolResult = await client.call_tool(
+        tool, arguments, raise_on_error=False
+    )
+    assert result.is_error, result.structured_content
+    said = str(getattr(result.content[0], "text", ""))
+    assert "\n" not in said, f"not a sentence: {said}"
+    assert "pydantic" not in said
+    return said

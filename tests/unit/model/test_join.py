@@ -1,0 +1,142 @@
+"""`merge` and `join` do not care about order, repetition or grouping."""
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from herald_monitor.model.codec import pack, unpack
+from herald_monitor.model.events import Event
+from herald_monitor.model.reading import attempts, read
+from herald_monitor.model.shape import FINAL, STATES
+from herald_monitor.model.tasks import MAX_MARKS, Task, join, merge
+from tests.unit.model.words import (
+    T0,
+    events,
+    histories,
+    joined,
+    known,
+    say,
+    story,
+    tasks,
+)
+
+few = settings(max_examples=60, deadline=None)
+
+
+@few
+@given(tasks, tasks)
+def test_join_is_commutative(a: Task, b: Task) -> None:
+    assert join(a, b) == join(b, a)
+
+
+@few
+@given(tasks, tasks, tasks)
+def test_join_is_associative(a: Task, b: Task, c: Task) -> None:
+    assert join(join(a, b), c) == join(a, join(b, c))
+
+
+@few
+@given(tasks)
+def test_join_is_idempotent(a: Task) -> None:
+    assert join(a, a) is a
+
+
+@few
+@given(tasks, tasks)
+def test_what_tells_nothing_new_gives_the_same_object(a: Task, b: Task) -> None:
+    """Writers take the same object for: nothing to store, nothing to announce."""
+    both = join(a, b)
+    assert join(both, a) is both
+    assert join(both, b) is both
+
+
+@few
+@given(st.data(), histories())
+def test_any_order_of_events_gives_the_same_task(
+    data: st.DataObject, told: list[Event]
+) -> None:
+    shuffled = data.draw(st.permutations(told))
+    assert known(shuffled) == known(told)
+
+
+@few
+@given(st.lists(histories(4), min_size=1, max_size=3))
+def test_parts_heard_by_several_monitors_join_to_the_whole(
+    parts: list[list[Event]],
+) -> None:
+    whole = known(event for part in parts for event in part)
+    assert joined(known(part) for part in parts) == whole
+
+
+@few
+@given(tasks)
+def test_every_task_can_be_read(task: Task) -> None:
+    image = read(task, "1-2.3")
+    assert image.state in STATES
+    assert image.final == (image.state in FINAL)
+    assert image.rev == "1-2.3"
+    numbers = [one.attempt for one in attempts(task)]
+    assert numbers == sorted(set(numbers))
+    assert image.attempt is None or image.attempt in numbers
+
+
+@few
+@given(tasks)
+def test_a_task_comes_back_from_the_store_as_it_was(task: Task) -> None:
+    stored = b"17-3.0 99\n" + pack(task)
+    decoder = msgspec.msgpack.Decoder(Task)
+    assert unpack(stored, decoder) == ("17-3.0", "99", task)
+
+
+@few
+@given(tasks, events)
+def test_a_known_event_tells_nothing_new(task: Task, event: Event) -> None:
+    once = merge(task, event)
+    assert merge(once, event) is once
+
+
+def test_one_event_heard_by_two_monitors_counts_from_its_first_hearing() -> None:
+    early = say("started", 2, at=T0 + 1, said=T0 + 60, heard=T0 + 1)
+    late = say("started", 2, at=T0 + 3, said=T0 + 60, heard=T0 + 3)
+    assert known([late, early]) == known([early])
+
+
+def test_a_task_that_is_retried_for_ever_keeps_its_latest_marks() -> None:
+    told = [
+        e
+        for n in range(90)
+        for e in story(f"received:{n} started retried", clock=1 + 3 * n)
+    ]
+    task = known(told)
+    assert len(task.marks) == MAX_MARKS
+    assert read(task).retries == 89
+
+
+@pytest.mark.parametrize("shift", [0, 1, 7, 100, 269])
+def test_forgetting_the_oldest_marks_does_not_depend_on_the_order(shift: int) -> None:
+    """Also where one saying was heard twice, by a clock that ran ahead."""
+    told = [
+        e
+        for n in range(90)
+        for e in story(f"received:{n} started retried", clock=1 + 3 * n)
+    ]
+    ahead = [say("started", 5, at=T0 + at, said=T0 + 5, heard=T0 + at) for at in (1, 3)]
+    assert known([*ahead, *told]) == known([*told[shift:], *ahead, *told[:shift]])
+
+
+def test_a_later_attempt_is_believed_about_facts() -> None:
+    first = say("received:0", 1, args="(1,)")
+    second = say("received:1", 4, args="(2,)")
+    assert read(known([second, first])).args == "(2,)"
+
+
+def test_the_sender_is_believed_before_the_worker() -> None:
+    sent = say("sent", 1, args="(1, 2)", queue="mail")
+    received = say("received", 1, args="(1, ...)")
+    image = read(known([received, sent]))
+    assert (image.args, image.queue) == ("(1, 2)", "mail")
+
+
+def test_facts_of_a_bare_end_are_not_asked_for() -> None:
+    assert read(known([say("succeeded", 3, name="x")])).name is None
