@@ -3,15 +3,13 @@
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Generator
 from typing import Any, cast
 
 import uvicorn
 from celery import Celery
 from fastmcp import Client
 from fastmcp.client.client import CallToolResult
-from starlette.applications import Starlette
-from starlette.middleware import Middleware
 
 from herald_monitor.memory import MemoryStore
 from herald_monitor.model.events import Event, Progress
@@ -90,20 +88,17 @@ async def over_http(
 ) -> AsyncGenerator[str, None]:
     """Serve the door of a house on a port of its own; yields the URL of `/mcp`."""
     inner = made.door.http_app(path="/mcp", stateless_http=stateless)
-    around = Surroundings(())
-    guard = Middleware(Guard, tokens=Tokens(tokens), around=around, closed=("/mcp",))
-    app = Starlette(
-        routes=inner.routes,
-        middleware=[guard],
-        lifespan=lambda _: inner.lifespan(inner),
-    )
+    guarded = Guard(inner, Tokens(tokens), Surroundings(()), closed=("/mcp",))
     bound = listen("127.0.0.1", 0)
-    server = uvicorn.Server(
-        uvicorn.Config(
-            app, log_config=None, access_log=False, timeout_graceful_shutdown=2
-        )
+    config = uvicorn.Config(
+        guarded,
+        log_config=None,
+        access_log=False,
+        lifespan="on",
+        timeout_graceful_shutdown=2,
     )
-    serving = asyncio.create_task(server._serve([bound]))
+    server = Quiet(config)
+    serving = asyncio.create_task(server.serve([bound]))
     while not server.started:
         await asyncio.sleep(0.005)
     try:
@@ -112,6 +107,15 @@ async def over_http(
         made.door.release()
         server.should_exit = True
         await serving
+
+
+class Quiet(uvicorn.Server):
+    """Uvicorn that leaves signals to pytest."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Generator[None, None, None]:
+        """Capture none."""
+        yield
 
 
 async def call(client: Client[Any], tool: str, **arguments: Any) -> dict[str, Any]:

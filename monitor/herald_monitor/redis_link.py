@@ -9,6 +9,7 @@ from typing import Any, TypeAlias, cast
 from urllib.parse import urlsplit
 
 import redis.asyncio as redis
+from hiredis import pack_command
 from redis import exceptions
 from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialBackoff
@@ -73,10 +74,7 @@ class Link:
                 f"the store's URL {self.name!r} cannot be read ({error}); "
                 "write redis://HOST:PORT/DB"
             ) from error
-        client = redis.Redis.from_pool(pool)
-        # Replies as they travelled: nothing here is to be guessed twice.
-        client.response_callbacks.clear()
-        return client
+        return redis.Redis.from_pool(pool)
 
     async def close(self) -> None:
         """Let go of all connections."""
@@ -88,7 +86,7 @@ class Link:
     async def call(self, *words: Word) -> Reply:
         """Send one command. Raises `StoreUnreachable`, `StoreError`."""
         with self._errors():
-            return await cast(Any, self._open(self._client)).execute_command(*words)
+            return (await self._exchange(self._client, [words]))[0]
 
     async def calls(
         self, commands: Sequence[Sequence[Word]], *, atomic: bool = False
@@ -97,27 +95,57 @@ class Link:
         if not commands:
             return []
         with self._errors():
-            pipe = cast(Any, self._open(self._client).pipeline(transaction=atomic))
-            for words in commands:
-                pipe.execute_command(*words)
-            return cast(list[Reply], await pipe.execute())
+            if not atomic:
+                return await self._exchange(self._client, commands)
+            step = [("MULTI",), *commands, ("EXEC",)]
+            return cast(list[Reply], (await self._exchange(self._client, step))[-1])
 
     async def script(self, sha: str, source: str, words: Sequence[Word]) -> Reply:
         """Run a script; bring it along if the server does not know it."""
-        client = cast(Any, self._open(self._client))
         with self._errors():
             try:
-                return await client.execute_command("EVALSHA", sha, *words)
+                known = [("EVALSHA", sha, *words)]
+                return (await self._exchange(self._client, known))[0]
             except exceptions.NoScriptError:
-                return await client.execute_command("EVAL", source, *words)
+                whole = [("EVAL", source, *words)]
+                return (await self._exchange(self._client, whole))[0]
 
     async def wait(self, wait: float, *words: Word) -> Reply:
         """Send one command that may answer only after `wait` seconds."""
         with self._errors():
             # Not for ever: the line may be dead without anybody noticing.
             async with asyncio.timeout(wait + self._patience):
-                client = cast(Any, self._open(self._waiting))
-                return await client.execute_command(*words)
+                return (await self._exchange(self._waiting, [words]))[0]
+
+    async def _exchange(
+        self, client: redis.Redis | None, commands: Sequence[Sequence[Word]]
+    ) -> list[Reply]:
+        """Send `commands` in one go and return the replies.
+
+        Below the client of redis-py, which packs a batch in Python: that took as
+        long as merging it.
+        """
+        pool: Any = self._open(client).connection_pool
+        packed = b"".join(pack_command(tuple(words)) for words in commands)
+        line = await pool.get_connection()
+
+        async def once() -> list[Reply]:
+            await line.send_packed_command(packed)
+            return await _replies(line, len(commands))
+
+        async def again(_: Exception) -> None:
+            await line.disconnect(nowait=True)
+
+        try:
+            return cast(list[Reply], await line.retry.call_with_retry(once, again))
+        except exceptions.ResponseError:
+            raise
+        except BaseException:
+            # Half an answer may be on its way: the next must not read it.
+            await line.disconnect(nowait=True)
+            raise
+        finally:
+            await pool.release(line)
 
     def _open(self, client: redis.Redis | None) -> redis.Redis:
         if client is None:
@@ -132,6 +160,20 @@ class Link:
             raise told(error, self.name) from error
         except (OSError, TimeoutError) as error:
             raise _unreachable(error, self.name) from error
+
+
+async def _replies(line: Any, number: int) -> list[Reply]:
+    """Read as many replies; raise the first error among them only after the last."""
+    replies: list[Reply] = []
+    failed: exceptions.ResponseError | None = None
+    for _ in range(number):
+        try:
+            replies.append(await line.read_response(disconnect_on_error=False))
+        except exceptions.ResponseError as error:
+            failed = failed or error
+    if failed is not None:
+        raise failed
+    return replies
 
 
 def told(error: exceptions.RedisError, name: str) -> StoreError:

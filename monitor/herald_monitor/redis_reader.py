@@ -141,7 +141,11 @@ class RedisReader:
 
     async def _counted(self, group: Group, most: int) -> int:
         """Count tasks that may be in several indexes of a group, or in none."""
-        fixed = await self._spots(group.ids)
+        ids = group.ids
+        if group.key == "root":
+            found = [task for task in await self.tasks(ids) if task]
+            ids = tuple(t.id for t in found if (t.root_id or t.id) == t.id)
+        fixed = await self._spots(ids)
         walk = Walk(self._link, group.indexes, Span(), None, fixed)
         count, ended = 0, False
         while not ended and count <= most:

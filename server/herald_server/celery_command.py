@@ -27,7 +27,7 @@ class LateUp(click.Command):
 
 @click.command(cls=LateUp, short_help="Monitor and server of Herald for this app.")
 @click.pass_context
-def herald(ctx: click.Context, **options: Any) -> None:
+def herald(ctx: click.Context, /, **options: Any) -> None:
     """Run Herald for this app: monitor, server and, without --store, the store."""
     from herald_monitor.errors import HeraldError
     from herald_server.commands.up import run_up

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from importlib import import_module
-from typing import Any, NoReturn
+from typing import Any, NoReturn, cast
 
 import click
 
@@ -95,9 +95,16 @@ class Commands(click.Group):
             _say(error)
 
 
+def _only(error: Exception) -> Exception:
+    """Return what a group of one error holds."""
+    if not isinstance(error, ExceptionGroup):
+        return error
+    inner = cast("ExceptionGroup[Exception]", error).exceptions
+    return _only(inner[0]) if len(inner) == 1 else error
+
+
 def _say(error: Exception) -> NoReturn:
-    while isinstance(error, ExceptionGroup) and len(error.exceptions) == 1:
-        error = error.exceptions[0]
+    error = _only(error)
     if isinstance(error, HeraldError):
         raise click.ClickException(str(error)) from error
     raise click.ClickException(

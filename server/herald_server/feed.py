@@ -10,8 +10,6 @@ import asyncio
 import logging
 import random
 import time
-from collections.abc import Callable
-
 from herald_monitor.errors import StoreError
 from herald_monitor.model.changes import GAP, Change
 from herald_monitor.model.cursor import START, Cursor
@@ -40,12 +38,12 @@ class Feed:
         self._hub = hub
         self._counts: dict[str, int] = {}
         self._recount = asyncio.Event()
+        self._counting = asyncio.Lock()
         self._moved = asyncio.Condition()
         self.alive_at = 0.0
         self.problem = ""
         self.gaps_changed = asyncio.Event()
         self.resets = 0
-        self.on_reset: Callable[[str], None] | None = None
 
     @property
     def stale(self) -> bool:
@@ -79,7 +77,7 @@ class Feed:
     async def _step(self) -> None:
         entries = await self._store.read(self._hub.pos, wait=WAIT, most=200)
         if not entries:
-            await self._check_end()
+            await self.check()
         for entry in entries:
             pos = self._hub.pos
             if not entry.cursor.follows(pos):
@@ -100,12 +98,18 @@ class Feed:
         if any(change.kind == GAP for change in changes):
             self.gaps_changed.set()
 
-    async def _check_end(self) -> None:
-        if await self._store.end() < self._hub.pos:
-            await self._start_over("epoch")
+    async def check(self) -> None:
+        """Start over if the log ends before what was read of it: history was lost."""
+        before = self._hub.pos
+        # The end first: the position may move on while it is asked for.
+        end = await self._store.end()
+        if end < before and self._hub.pos == before:
+            self._go_on(end, "epoch")
 
     async def _start_over(self, reason: str) -> None:
-        end = await self._store.end()
+        self._go_on(await self._store.end(), reason)
+
+    def _go_on(self, end: Cursor, reason: str) -> None:
         before = self._hub.pos
         self._hub.start_over(end, reason)
         self._recount.set()
@@ -131,9 +135,13 @@ class Feed:
         return True
 
     async def counts(self) -> list[Change]:
-        """Return the number of tasks in each state, as changes of the topic counts."""
-        counts = await self._store.counts()
-        return [self._counted(state, n) for state, n in sorted(counts.items())]
+        """Return the number of tasks in each state, as changes of the topic counts.
+
+        Whoever watches counts already is told of them as well: what is told to
+        all stays the same, and what differs from it is told later.
+        """
+        await self._tell_counts()
+        return [self._counted(state, n) for state, n in sorted(self._counts.items())]
 
     async def _count(self) -> None:
         """Tell watchers of counts what became different, at most twice a second."""
@@ -141,17 +149,16 @@ class Feed:
             await self._recount.wait()
             self._recount.clear()
             if self._hub.watched(COUNTS):
-                await self._tell_counts()
+                try:
+                    await self._tell_counts()
+                except StoreError:
+                    self._recount.set()  # told again once the store answers
             await asyncio.sleep(COUNT_EVERY)
 
     async def _tell_counts(self) -> None:
-        before = self._counts
-        try:
+        async with self._counting:
             now = await self._store.counts()
-        except StoreError:
-            self._recount.set()  # told again once the store answers
-            return
-        self._counts = now
+            before, self._counts = self._counts, now
         states = sorted(before.keys() | now.keys())
         changed = [
             self._counted(s, now.get(s, 0))

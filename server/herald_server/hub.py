@@ -2,19 +2,26 @@
 
 Each watcher has a map of pending changes by id, so that gathering many changes
 into one frame and dropping outdated ones are the same thing. Nobody waits for
-anybody: a watcher that does not take its changes keeps at most `MAX_PENDING`
-of them, then forgets them all and is told to start over.
+anybody: a watcher that does not take its changes keeps at most `MAX_PENDING` of
+them, and `MAX_BYTES` of images, then forgets them all and is told to start over.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from typing import TypeVar
 
 from herald_monitor.model.changes import TASK, WORKER, Change, Entry
 from herald_monitor.model.cursor import START, Cursor
 from herald_monitor.model.filters import Filter
 
+K = TypeVar("K")
+
 MAX_PENDING = 10_000
+MAX_BYTES = 4 * 1024 * 1024
+
+BOOKMARK_EVERY = 500
+"""Log entries after which everybody is woken, to take a fresh cursor at least."""
 
 COUNTS = "c"
 TOPICS = {"tasks": TASK, "workers": WORKER, "counts": COUNTS}
@@ -28,7 +35,7 @@ class Watcher:
     `reset` holds the reason while everything told before is void.
     """
 
-    __slots__ = ("every", "filter", "pending", "reset", "topic", "wake")
+    __slots__ = ("every", "filter", "pending", "reset", "size", "topic", "wake")
 
     def __init__(
         self,
@@ -43,28 +50,29 @@ class Watcher:
         self.every = every
         """Whether each transition is told, not only the latest."""
         self.pending: dict[str, Change] = {}
+        self.size = 0
+        """Bytes of the images that are pending."""
         self.reset = ""
 
     def offer(self, change: Change) -> None:
         """Take note of `change` if it is asked for, now or before it happened."""
-        if self.reset or not self._concerns(change):
+        if concerns(self.filter, change):
+            self.note(change)
+
+    def note(self, change: Change) -> None:
+        """Take note of a change that is asked for. The newest of an id stays."""
+        if self.reset:
             return
         key = change.rev if self.every else change.id
         known = self.pending.get(key)
-        if known is not None and known.place >= change.place:
-            return
+        if known is not None:
+            if known.place >= change.place:
+                return
+            self.size -= len(known.json)
         self.pending[key] = change
-        if len(self.pending) > MAX_PENDING:
+        self.size += len(change.json)
+        if len(self.pending) > MAX_PENDING or self.size > MAX_BYTES:
             self.start_over("slow")
-
-    def _concerns(self, change: Change) -> bool:
-        if change.task is None:
-            return True
-        if not change.gone and self.filter.matches(change.task):
-            return True
-        return change.before is not None and self.filter.matched(
-            change.task, change.before
-        )
 
     def leaves(self, change: Change) -> bool:
         """Say whether `change` takes its task out of what is asked for."""
@@ -74,14 +82,73 @@ class Watcher:
 
     def start_over(self, reason: str) -> None:
         """Void everything: the next thing told is a fresh snapshot."""
-        self.pending.clear()
+        self.take()
         self.reset = reason
 
     def take(self) -> list[Change]:
         """Return what is pending, in order, and forget it."""
         changes = list(self.pending.values())
         self.pending.clear()
+        self.size = 0
         return changes
+
+
+def concerns(filter_: Filter, change: Change) -> bool:
+    """Say whether whoever asks for `filter_` must hear of `change`."""
+    if change.task is None:
+        return True
+    if change.before is not None and filter_.matched(change.task, change.before):
+        return True
+    if change.gone:
+        # Nobody knows any more what it was, so everybody is told that it is gone.
+        unknown = change.before is None
+        return unknown and (filter_.ids is None or change.id in filter_.ids)
+    return filter_.matches(change.task)
+
+
+class _Room:
+    """The watchers of one topic: by id where ids are asked for, else by filter.
+
+    What thousands ask for alike is compared once; who asks for a few ids costs
+    nothing while others change.
+    """
+
+    def __init__(self) -> None:
+        self.all: set[Watcher] = set()
+        self._by_filter: dict[Filter, set[Watcher]] = {}
+        self._by_id: dict[str, set[Watcher]] = {}
+
+    def add(self, watcher: Watcher) -> None:
+        self.all.add(watcher)
+        if watcher.filter.ids is None:
+            self._by_filter.setdefault(watcher.filter, set()).add(watcher)
+        for id_ in watcher.filter.ids or ():
+            self._by_id.setdefault(id_, set()).add(watcher)
+
+    def discard(self, watcher: Watcher) -> None:
+        self.all.discard(watcher)
+        _discard(self._by_filter, watcher.filter, watcher)
+        for id_ in watcher.filter.ids or ():
+            _discard(self._by_id, id_, watcher)
+
+    def offer(self, change: Change, touched: set[Watcher]) -> None:
+        for filter_, watchers in self._by_filter.items():
+            if concerns(filter_, change):
+                for watcher in watchers:
+                    watcher.note(change)
+                touched |= watchers
+        for watcher in self._by_id.get(change.id, ()):
+            if concerns(watcher.filter, change):
+                watcher.note(change)
+                touched.add(watcher)
+
+
+def _discard(sets: dict[K, set[Watcher]], key: K, watcher: Watcher) -> None:
+    watchers = sets.get(key)
+    if watchers is not None:
+        watchers.discard(watcher)
+        if not watchers:
+            del sets[key]
 
 
 class Hub:
@@ -89,37 +156,38 @@ class Hub:
 
     def __init__(self) -> None:
         self.pos: Cursor = START
-        self._watchers: dict[str, set[Watcher]] = {
-            kind: set() for kind in TOPICS.values()
-        }
+        self._rooms = {kind: _Room() for kind in TOPICS.values()}
         self._listeners: set[Callable[[Entry], None]] = set()
 
     def watch(self, watcher: Watcher) -> Cursor:
         """Register `watcher`; it is offered everything behind the cursor returned."""
-        self._watchers[watcher.topic].add(watcher)
+        self._rooms[watcher.topic].add(watcher)
         return self.pos
 
     def drop(self, watcher: Watcher) -> None:
         """Forget `watcher`. Doing so twice is no error."""
-        self._watchers[watcher.topic].discard(watcher)
+        self._rooms[watcher.topic].discard(watcher)
 
     def listen(self, listener: Callable[[Entry], None]) -> Callable[[], None]:
         """Call `listener` with each entry; return what ends that."""
         self._listeners.add(listener)
         return lambda: self._listeners.discard(listener)
 
-    def watchers(self) -> int:
-        """Return how many subscriptions there are."""
-        return sum(len(w) for w in self._watchers.values())
+    def watchers(self, topic: str | None = None) -> int:
+        """Return how many subscriptions there are, of `topic` or of all."""
+        rooms = self._rooms.values() if topic is None else [self._rooms[topic]]
+        return sum(len(room.all) for room in rooms)
 
     def watched(self, topic: str) -> bool:
         """Say whether anybody watches `topic`."""
-        return bool(self._watchers[topic])
+        return bool(self._rooms[topic].all)
 
     def publish(self, entry: Entry) -> None:
         """Offer what `entry` changed to all watchers, and move on."""
         self.pos = entry.cursor
         touched = self.offer(entry.changes)
+        if entry.cursor.n % BOOKMARK_EVERY == 0:
+            touched = self._everybody()
         for watcher in touched:
             watcher.wake()
         for listener in list(self._listeners):
@@ -129,11 +197,13 @@ class Hub:
         """Offer `changes` and return who has something to take."""
         touched: set[Watcher] = set()
         for change in changes:
-            for watcher in self._watchers.get(change.kind, ()):
-                watcher.offer(change)
-                if watcher.pending or watcher.reset:
-                    touched.add(watcher)
+            room = self._rooms.get(change.kind)
+            if room is not None:
+                room.offer(change, touched)
         return touched
+
+    def _everybody(self) -> set[Watcher]:
+        return {w for room in self._rooms.values() for w in room.all}
 
     def start_over(self, pos: Cursor, reason: str) -> None:
         """Go on from `pos` after history was lost; every watcher starts over.
@@ -142,7 +212,6 @@ class Hub:
         believe that it stands before the break.
         """
         self.pos = pos
-        for watchers in self._watchers.values():
-            for watcher in list(watchers):
-                watcher.start_over(reason)
-                watcher.wake()
+        for watcher in self._everybody():
+            watcher.start_over(reason)
+            watcher.wake()

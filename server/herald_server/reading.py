@@ -11,26 +11,37 @@ from herald_monitor.model.cursor import Cursor
 from herald_monitor.store import Store
 from herald_server.feed import Feed
 from herald_server.hub import Hub
-from herald_server.session import BEHIND, Limits, Read, Session
+from herald_server.limits import BEHIND, Limits
+from herald_server.session import Session
+from herald_server.subscription import Read, Row
 
-PAGE = 500
+PAGE = 250
+MOST = 500
+"""Entries of the log that are read at once."""
+
 CATCH_UP = 5.0
 """Seconds that a client which is ahead of this process waits for it."""
-
-Row = tuple[str, str, bytes, bool]
-"""Id, rev, JSON, whether it is final."""
 
 
 class Library:
     """Reads for sessions."""
 
     def __init__(
-        self, store: Store, hub: Hub, feed: Feed, limits: Limits | None = None
+        self,
+        store: Store,
+        hub: Hub,
+        feed: Feed,
+        limits: Limits | None = None,
+        *,
+        page: int = PAGE,
+        catch_up: float = CATCH_UP,
     ) -> None:
         self._store = store
         self._hub = hub
         self._feed = feed
         self._limits = limits or Limits()
+        self._page = page
+        self._catch_up = catch_up
 
     async def serve(self, session: Session, read: Read) -> AsyncIterator[None]:
         """Read what `read` asks for and hand it to `session`.
@@ -49,30 +60,35 @@ class Library:
     # -- what came since ---------------------------------------------------------
 
     async def _replay(self, session: Session, read: Read, since: Cursor) -> None:
-        if since > self._hub.pos and not await self._feed.reached(since, CATCH_UP):
+        if since > self._hub.pos and not await self._caught_up(since):
             if await self._store.end() < since:
                 session.restart(read, "epoch")
             else:
-                session.closing = (
-                    BEHIND,
-                    "this server is behind your cursor; reconnect",
-                )
+                session.close(BEHIND, "this server is behind your cursor; reconnect")
             return
         if since.epoch != self._hub.pos.epoch:
             session.restart(read, "epoch")
             return
         entries = await self._since(since, self._hub.pos)
+        if not session.wanted(read):
+            return
         if entries is None:
             session.restart(read, "trimmed")
-        elif session.wanted(read):
+        else:
             session.replayed(read, entries)
 
+    async def _caught_up(self, since: Cursor) -> bool:
+        return await self._feed.reached(since, self._catch_up)
+
     async def _since(self, since: Cursor, until: Cursor) -> list[Entry] | None:
-        """Return the entries behind `since` up to `until`; None if any is missing."""
+        """Return the entries behind `since` up to `until`; None if any is missing.
+
+        None further: what lies behind `until` is offered by the hub.
+        """
         entries: list[Entry] = []
         at, changes = since, 0
         while at < until:
-            some = await self._store.read(at, most=500)
+            some = await self._store.read(at, most=min(until.n - at.n, MOST))
             for entry in some:
                 if not entry.cursor.follows(at):
                     return None
@@ -94,14 +110,18 @@ class Library:
                 return
             session.page(read, rows)
             yield
+        same = await self._store.identity() == identity
         end = await self._store.end()
+        if end < self._hub.pos:
+            # The store lost history that was told already: all start over.
+            await self._feed.check()
         if not session.wanted(read):
             return
-        if await self._store.identity() != identity:
+        if same:
+            session.synced(read, end)
+        else:
             # A failover in between: half of what was read may never have been.
             session.restart(read, "epoch")
-        else:
-            session.synced(read, end)
 
     async def _narrow_enough(self, session: Session, read: Read) -> bool:
         wish, most = read.sub.wish, self._limits.snapshot
@@ -134,7 +154,7 @@ class Library:
         left = read.sub.wish.limit
         page: str | None = None
         while left is None or left > 0:
-            some = PAGE if left is None else min(PAGE, left)
+            some = self._page if left is None else min(self._page, left)
             found = await self._store.page(read.sub.wish.filter, limit=some, page=page)
             yield [(t.id, t.rev or "", to_json(t), t.final) for t in found.tasks]
             if left is not None:
@@ -146,4 +166,6 @@ class Library:
     async def _finals(self, session: Session, read: Read) -> None:
         ids: Sequence[str] = read.sub.wish.filter.ids or ()
         tasks = await self._store.tasks(ids)
-        session.finals(read, [t.id for t in tasks if t is not None and t.final])
+        if session.wanted(read):
+            final = [t for t in tasks if t is not None and t.final]
+            session.finals(read, [(t.id, t.rev or "0-0") for t in final])

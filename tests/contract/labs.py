@@ -78,7 +78,8 @@ class Lab:
     def clean(self) -> None:
         """Delete all that was stored here."""
         if self.url is not None:
-            with self.client() as client:
+            with self.client() as plain:
+                client = cast(Any, plain)
                 for key in client.scan_iter(f"{self.prefix}:*", count=1000):
                     client.delete(key)
 

@@ -3,7 +3,7 @@
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -39,7 +39,7 @@ def app(module_valkey: PrivateValkey, project_app: AppFactory) -> Celery:
 @asynccontextmanager
 async def opened(
     mode: str, app: Celery | None = None, **options: Any
-) -> AsyncIterator[tuple[House, Client[Any]]]:
+) -> AsyncGenerator[tuple[House, Client[Any]], None]:
     async with house(app) as made, Client(made.door, mode=mode, **options) as client:
         yield made, client
 
@@ -48,7 +48,7 @@ def queued(server: PrivateValkey, app: Celery) -> list[Any]:
     """Return the messages that wait in the app's queue."""
     name = str(app.conf.task_default_queue)
     with server.client() as client:
-        return [json.loads(one) for one in client.lrange(name, 0, -1)]  # type: ignore[union-attr]
+        return [json.loads(one) for one in client.lrange(name, 0, -1)]
 
 
 # -- what a model sees ---------------------------------------------------------
@@ -456,11 +456,14 @@ async def test_starting_without_a_broker_says_what_to_set(mode: str) -> None:
 async def test_a_broker_that_is_gone_is_named(
     mode: str, project_app: AppFactory
 ) -> None:
-    async with opened(mode, project_app("redis://127.0.0.1:1/0")) as (_, client):
+    once: dict[str, object] = {"broker_transport_options": {"max_retries": 0}}
+    gone = project_app("redis://127.0.0.1:1/0", None, **once)
+    async with opened(mode, gone) as (_, client):
         said = await refused(
             client, "start_background_task", task_type="metrics_snapshot"
         )
-    assert "broker at redis://127.0.0.1:1" in said
+    assert "the broker at redis://" in said
+    assert "127.0.0.1:1/0 cannot be reached" in said
 
 
 # -- confirmation ------------------------------------------------------------------

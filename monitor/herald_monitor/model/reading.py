@@ -28,6 +28,9 @@ STATE_OF = {
     "started": shape.STARTED,
 }
 
+CROSSING = 2.0
+"""Seconds in which a worker's answer and its next event may cross."""
+
 WAITING = (shape.PENDING, shape.RECEIVED)
 
 
@@ -88,7 +91,7 @@ def _begun(run: Run) -> float | None:
 
 def _heard_last(task: Task) -> float:
     heard = [m.heard for m in task.marks]
-    return max([*heard, task.step.at] if task.step else heard, default=0.0)
+    return max([*heard, task.step.heard] if task.step else heard, default=0.0)
 
 
 def _weaker(
@@ -102,7 +105,10 @@ def _weaker(
         return shape.LOST, report
     if report.kind == "received" and state == shape.PENDING:
         return shape.RECEIVED, report
-    if report.kind == "started" and state in (*WAITING, shape.LOST):
+    if report.kind == "started" and (
+        state in (*WAITING, shape.LOST)
+        or (state == shape.RETRY and report.at > heard + CROSSING)
+    ):
         return shape.STARTED, report
     if report.kind == "retried" and state in (*WAITING, shape.STARTED, shape.LOST):
         return shape.RETRY, report

@@ -121,9 +121,10 @@ class Run:
         return max((m.arrived, m.at) for m in told) if told else _moment(self.first)
 
 
-def _rank(mark: Mark) -> tuple[bool, int, int, float]:
+def _rank(mark: Mark) -> tuple[int, int, int, float]:
+    for_good = mark.kind in OUTCOMES or (mark.kind == "rejected" and not mark.flag)
     given_back = mark.kind == "rejected" and mark.flag
-    return (not given_back, ORDER[mark.kind], mark.clock, mark.at)
+    return (for_good - given_back, ORDER[mark.kind], mark.clock, mark.at)
 
 
 def _moment(mark: Mark) -> tuple[int, float]:

@@ -50,6 +50,13 @@ class Step(msgspec.Struct, frozen=True, array_like=True, gc=False):
     host: str
     pid: int
     progress: Progress
+    late: int = 0
+    """Whole seconds between `at` and its arrival."""
+
+    @property
+    def heard(self) -> float:
+        """The latest moment at which it can have been heard."""
+        return int(self.at) + self.late + 1.0 if self.late else self.at
 
 
 class Task(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -92,9 +99,11 @@ def join(a: Task, b: Task) -> Task:
 
 def _told(event: Event) -> Task:
     facts = _event_facts(event)
+    # Never negative: nothing is heard before it happened.
+    late = 0 if event.heard is None else max(int(event.heard) - int(event.at), 0)
     if event.kind == "progress":
         assert event.progress is not None
-        step = Step(event.at, event.clock, event.host, event.pid, event.progress)
+        step = Step(event.at, event.clock, event.host, event.pid, event.progress, late)
         return Task(event.task_id, (), (), facts, step)
     mark = Mark(
         event.kind,
@@ -111,7 +120,7 @@ def _told(event: Event) -> Task:
         event.result if event.kind == "succeeded" else event.exception,
         event.traceback,
         event.said,
-        0 if event.heard is None else max(int(event.heard) - int(event.at), 0),
+        late,
     )
     if event.source in ("event", "submitted"):
         return Task(event.task_id, (mark,), (), facts)
@@ -219,6 +228,7 @@ def _step_order(step: Step) -> tuple[Any, ...]:
         _or_less(p.current, 0.0),
         _or_less(p.total, 0.0),
         _or_less(p.message, ""),
+        -step.late,
     )
 
 

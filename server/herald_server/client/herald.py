@@ -172,7 +172,11 @@ class Herald:
         self._watches.add(made)
         return made
 
-    async def wait(self, task_id: str, timeout: float | None = None) -> TaskImage:
+    async def wait(
+        self,
+        task_id: str,
+        timeout: float | None = None,  # noqa: ASYNC109
+    ) -> TaskImage:
         """Return the task once it is final, or `LOST`.
 
         `timeout` is in seconds. Raises `TimedOut`, and `Forgotten` if its record

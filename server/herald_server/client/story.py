@@ -7,6 +7,7 @@ nothing is told twice, or half.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Generic, TypeVar
 
@@ -120,7 +121,8 @@ class Story(Generic[T]):
         if data.reset:
             self._pending = [Reset(data.reset)] if self._told else []
         self._pending += [Gone(id_) for id_ in data.gone]
-        self._pending += [Put(image) for image in data.put]
+        # Ids stand once in a frame, so its order is free: we take that of time.
+        self._pending += [Put(image) for image in sorted(data.put, key=_place)]
         if data.cursor is None:
             return []
         self.cursor, self._told = data.cursor, True
@@ -144,6 +146,12 @@ class Story(Generic[T]):
                     f"events since {gap.since} may be missing ({gap.reason}); "
                     "Herald is repairing"
                 )
+
+
+def _place(image: object) -> tuple[int, ...]:
+    """Return when in the log `image` became so; a rev is `E-n.i`."""
+    rev: str = getattr(image, "rev", None) or ""
+    return tuple(int(n) for n in re.split("[-.]", rev) if n.isdecimal())
 
 
 def _complain(error: _Error) -> None:

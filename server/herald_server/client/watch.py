@@ -28,7 +28,8 @@ class Watch(Generic[T]):
 
     First comes what there is now, then what becomes of it. A broken connection
     is taken up again where it broke, for as long as it takes; only the first
-    one must succeed. It can be gone through once. Iterating raises `Unreachable`, `Refused`, `ServerProblem`.
+    one must succeed. It can be gone through once. Iterating
+    raises `Unreachable`, `Refused`, `ServerProblem`.
     """
 
     def __init__(self, address: Address, story: Story[T], tell: Tell) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from functools import partial, wraps
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from typing import Any, Concatenate, ParamSpec, TypeVar, cast
 
 import click
 
@@ -33,7 +33,9 @@ token_option = click.option(
     help="The token that Herald printed at its start.  [env var: HERALD_TOKEN]",
 )
 
-json_option = option("--json", "as_json", is_flag=True, help="Print JSON lines.")
+json_option = option(
+    "--json", "as_json", envvar="HERALD_JSON", is_flag=True, help="Print JSON lines."
+)
 
 wait_timeout_option = option(
     "--timeout",
@@ -68,9 +70,8 @@ def filtered(command: F) -> F:
 
 def asked(ids: tuple[str, ...] = (), **given: tuple[str, ...]) -> FilterKeys:
     """Return the filter of the options that were given."""
-    whole: Any = {key: values for key, values in given.items() if values}
-    keys: FilterKeys = {"ids": ids, **whole} if ids else whole
-    return keys
+    whole = {"ids": ids, **given}
+    return cast(FilterKeys, {key: values for key, values in whole.items() if values})
 
 
 def note(sentence: str) -> None:

@@ -30,9 +30,7 @@ LONG = 100
 def plain(text: str | None, most: int = LONG) -> str:
     """Return the first line of a foreign text, cut, without control characters."""
     lines = (text or "").strip().splitlines() or [""]
-    clean = "".join(
-        c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in lines[0]
-    )
+    clean = "".join(c if c.isprintable() else "\ufffd" for c in lines[0])
     return clean if len(clean) <= most else clean[: most - 1] + "…"
 
 

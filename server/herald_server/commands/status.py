@@ -8,8 +8,8 @@ import msgspec
 from herald_monitor.model import shape
 from herald_monitor.model.shape import AttemptImage
 from herald_server.client import Herald, TaskDetail
-from herald_server.commands.lines import how_far, moment, plain, runtime, state, table
 from herald_server.commands.asking import connected, json_option
+from herald_server.commands.lines import how_far, moment, plain, runtime, state, table
 
 WIDE = 1_000
 HEAD = ("ATTEMPT", "STATE", "WORKER", "PID", "STARTED", "FINISHED", "RUNTIME", "")
@@ -55,13 +55,13 @@ def page(task: TaskDetail) -> list[str]:
 
 
 def _facts(task: TaskDetail) -> list[tuple[str, str]]:
-    where = " ".join(filter(None, [task.worker, task.pid and f"(pid {task.pid})"]))
+    pid = f" (pid {task.pid})" if task.pid else ""
     return [
         ("id", plain(task.id)),
         ("args", plain(task.args, WIDE)),
         ("kwargs", plain(task.kwargs, WIDE)),
         ("queue", plain(task.queue)),
-        ("worker", plain(where)),
+        ("worker", plain((task.worker or "") + pid)),
         ("root", plain(task.root_id) if task.root_id != task.id else ""),
         ("parent", plain(task.parent_id)),
         ("group", plain(task.group_id)),

@@ -7,7 +7,6 @@ import msgspec
 
 from herald_monitor.model.shape import TaskImage
 from herald_server.client import Herald
-from herald_server.commands.lines import how_far, moment, plain, runtime, state, table
 from herald_server.commands.asking import (
     asked,
     connected,
@@ -16,6 +15,7 @@ from herald_server.commands.asking import (
     note,
     option,
 )
+from herald_server.commands.lines import how_far, moment, plain, runtime, state, table
 
 HEAD = ("CHANGED", "STATE", "NAME", "ID", "WORKER", "RUNTIME", "")
 
@@ -35,6 +35,7 @@ HEAD = ("CHANGED", "STATE", "NAME", "ID", "WORKER", "RUNTIME", "")
 @connected
 async def tasks(
     herald: Herald,
+    /,
     after: str | None,
     before: str | None,
     limit: int,

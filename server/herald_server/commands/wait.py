@@ -17,8 +17,8 @@ from herald_server.commands.waiting import wait_for
 async def wait(
     herald: Herald,
     task_id: str,
-    timeout: float | None,
-    as_json: bool,  # noqa: ASYNC109
+    timeout: float | None,  # noqa: ASYNC109
+    as_json: bool,
 ) -> int:
     """Wait until the task ID is over, and print how it ended.
 

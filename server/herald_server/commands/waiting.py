@@ -11,8 +11,8 @@ import msgspec
 from herald_monitor.model import shape
 from herald_monitor.model.shape import TaskImage
 from herald_server.client import Forgotten, Herald
-from herald_server.commands.lines import bar, how_far, percent, plain, state, task_line
 from herald_server.commands.asking import note
+from herald_server.commands.lines import bar, how_far, percent, plain, state, task_line
 
 TIMED_OUT = 3
 NO_ENDING = 2
@@ -47,7 +47,10 @@ class Meter:
 
 
 async def wait_for(
-    herald: Herald, task_id: str, timeout: float | None, as_json: bool
+    herald: Herald,
+    task_id: str,
+    timeout: float | None,  # noqa: ASYNC109
+    as_json: bool,
 ) -> int:
     """Print the task once it has ended; return the exit code."""
     meter = Meter(sys.stderr.isatty())

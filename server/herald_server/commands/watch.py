@@ -7,7 +7,6 @@ import msgspec
 
 from herald_monitor.model.shape import TaskImage
 from herald_server.client import Change, Gone, Herald, Put, Reset
-from herald_server.commands.lines import plain, task_line
 from herald_server.commands.asking import (
     asked,
     connected,
@@ -15,6 +14,7 @@ from herald_server.commands.asking import (
     json_option,
     option,
 )
+from herald_server.commands.lines import plain, task_line
 
 
 @click.command()
@@ -32,6 +32,7 @@ from herald_server.commands.asking import (
 @connected
 async def watch(
     herald: Herald,
+    /,
     ids: tuple[str, ...],
     limit: int,
     every: bool,

@@ -9,8 +9,8 @@ import msgspec
 
 from herald_monitor.model.workers import DRAINING, OFFLINE, ONLINE, SILENT, WorkerImage
 from herald_server.client import Herald
-from herald_server.commands.lines import ago, plain, table
 from herald_server.commands.asking import connected, json_option, note
+from herald_server.commands.lines import ago, plain, table
 
 COLOURS = {ONLINE: "green", DRAINING: "yellow", SILENT: "red", OFFLINE: "magenta"}
 HEAD = ("WORKER", "STATE", "RUNS", "DONE", "LOAD", "LAST WORD", "CLOCK", "SOFTWARE")

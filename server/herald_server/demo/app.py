@@ -37,7 +37,6 @@ def make_app(
         task_send_sent_event=True,
         task_track_started=True,
         timezone="UTC",
-        worker_hijack_root_logger=False,
         # One long analysis must not hold back short ones behind it.
         worker_prefetch_multiplier=1,
         worker_send_task_events=True,

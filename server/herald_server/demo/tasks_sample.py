@@ -30,8 +30,8 @@ from herald_server.demo.task_names import (
 
 Result = dict[str, Any]
 
-DAMAGED_EACH: Final = 4
-"""Each fourth batch of absences has a line that cannot be read."""
+DAMAGED_EACH: Final = 3
+"""Each third batch of absences has a line that cannot be read."""
 
 logger = logging.getLogger(__name__)
 
@@ -42,7 +42,7 @@ class CalendarBusy(Exception):
 
 @shared_task(bind=True, name=IMPORT_ABSENCES)
 def import_absences(self: Task[..., Result], batch: int = 0) -> Result:
-    """Read a batch of absences; each fourth batch is damaged and fails."""
+    """Read a batch of absences; each third batch is damaged and fails."""
     with database.opened(database.demo_path()) as db:
         faculty = database.people(db).faculty
     lines = list(_batch(batch, len(faculty)))

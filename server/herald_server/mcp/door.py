@@ -71,8 +71,3 @@ def build_mcp(
     if shared.control is not None:
         catalog = shared.control.catalog
     return AgentDoor(shared, results or ToldResults(), catalog or Catalog.shipped())
-
-
-async def run_stdio(mcp: FastMCP[Any]) -> None:
-    """Serve on stdin and stdout until stdin ends. Nothing else may write to stdout."""
-    await mcp.run_stdio_async(show_banner=False)

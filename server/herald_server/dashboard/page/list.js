@@ -5,12 +5,14 @@ import { count, many } from "./format.js";
 import { Row } from "./row.js";
 
 export const LIMIT = 500;
+const STEP = 80; // rows made at once; more come as one scrolls, for each costs a frame
 const CALM = 8; // more new rows than this at once, and none is lit
 
 /** @type {Map<string, Row>} */
 const rows = new Map();
 let collection = null;
 let current = null; // the id of the row the arrow keys stand on
+let made = STEP; // how many rows there are at most, now
 let unseen = 0; // newer rows above what is in view
 
 /** Wire the list; `open(id)` is called when a task is to be shown. */
@@ -23,7 +25,8 @@ export function show(open) {
     open(tr.dataset.id);
   });
   byId("newer").addEventListener("click", () => scrollTo(0));
-  byId("scroller").addEventListener("scroll", () => soon(pill), { passive: true });
+  // Captured, for on a phone it is the page that scrolls and not the list.
+  document.addEventListener("scroll", () => soon(reach), { passive: true, capture: true });
   everySecond(() => rows.forEach((row) => row.tick()));
 }
 
@@ -68,39 +71,52 @@ function stand(id, focus) {
   row.tr.scrollIntoView({ block: "nearest" });
 }
 
+// Rows come as the end gets near, and go again when one is back at the top.
+function reach() {
+  const { firstElementChild: first, lastElementChild: last } = byId("rows");
+  if (!first) return;
+  const near = last.getBoundingClientRect().top < 2 * innerHeight;
+  const more = near ? Math.min(LIMIT, made + STEP) : first.getBoundingClientRect().top > 0 ? STEP : made;
+  if (more === made || (more > made && made > collection.items.size)) return pill();
+  made = more;
+  render();
+}
+
 function render() {
-  const tasks = collection.newest();
+  const all = collection.newest();
   const anchor = held();
-  const [from, before] = [anchor?.offsetTop, byId("rows").firstElementChild];
-  const fresh = arrange(tasks);
+  if (anchor) made = Math.min(LIMIT, Math.max(made, STEP + all.findIndex((task) => task.id === anchor.dataset.id)));
+  const tasks = all.slice(0, made);
+  const [from, above] = [anchor?.offsetTop, anchor?.rowIndex];
+  arrange(tasks);
   const moved = anchor?.isConnected ? anchor.offsetTop - from : 0;
   if (moved) byId("scroller").scrollTop += moved;
-  if (moved > 0 && before) unseen += fresh;
+  if (moved > 0) unseen += anchor.rowIndex - above;
   if (!rows.has(current)) current = null;
   reachable();
-  words(tasks.length);
+  words(all.length);
   pill();
 }
 
 function arrange(tasks) {
   const body = byId("rows");
-  for (const [id, row] of rows) if (!collection.items.has(id)) rows.delete(id) && row.tr.remove();
-  const made = [];
+  const wanted = new Set(tasks.map((task) => task.id));
+  for (const [id, row] of rows) if (!wanted.has(id)) rows.delete(id) && row.tr.remove();
+  const fresh = [];
   let at = body.firstElementChild;
   for (const task of tasks) {
-    const row = rows.get(task.id) ?? make(task.id, made);
+    const row = rows.get(task.id) ?? make(task.id, fresh);
     row.fill(task);
     if (row.tr === at) at = at.nextElementSibling;
     else body.insertBefore(row.tr, at);
   }
-  if (made.length <= CALM) made.forEach((row) => row.tr.classList.add("fresh"));
-  return made.length;
+  if (fresh.length <= CALM) fresh.forEach((row) => row.tr.classList.add("fresh"));
 }
 
-function make(id, made) {
+function make(id, fresh) {
   const row = new Row(id);
   rows.set(id, row);
-  made.push(row);
+  fresh.push(row);
   return row;
 }
 

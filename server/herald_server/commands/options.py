@@ -1,0 +1,136 @@
+"""Options that several commands share; each is an environment variable as well."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from functools import reduce
+from typing import Any, TypeVar
+
+import click
+from pydantic import ValidationError
+
+from herald_monitor.errors import BadInput
+from herald_server.config import ServerSettings
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+SOURCE = (
+    click.option(
+        "--broker",
+        "broker_url",
+        envvar="HERALD_BROKER_URL",
+        show_envvar=True,
+        help="Celery's broker.",
+    ),
+    click.option(
+        "--backend",
+        "result_backend",
+        envvar="HERALD_RESULT_BACKEND",
+        show_envvar=True,
+        help="Celery's result backend.",
+    ),
+    click.option(
+        "-A",
+        "--app",
+        "app",
+        envvar="HERALD_APP",
+        show_envvar=True,
+        help="Your Celery app, instead of --broker and --backend.",
+    ),
+)
+STORE = (
+    click.option(
+        "--store",
+        "store_url",
+        envvar="HERALD_STORE_URL",
+        show_envvar=True,
+        help="Redis or Valkey in which Herald keeps what it knows.",
+    ),
+    click.option(
+        "--retention",
+        type=float,
+        envvar="HERALD_RETENTION",
+        show_envvar=True,
+        help="Seconds for which a finished task is kept.  [default: a day]",
+    ),
+)
+DOORS = (
+    click.option(
+        "--host",
+        envvar="HERALD_HOST",
+        show_envvar=True,
+        help="Address to listen on.  [default: 127.0.0.1]",
+    ),
+    click.option(
+        "--port",
+        type=click.IntRange(0, 65_535),
+        envvar="HERALD_PORT",
+        show_envvar=True,
+        help="Port to listen on; 0 takes a free one.  [default: 8787]",
+    ),
+    click.option(
+        "--token",
+        envvar="HERALD_TOKEN",
+        show_envvar=True,
+        help="A token with all scopes; made up and printed if left out.",
+    ),
+    click.option(
+        "--catalog",
+        type=click.Path(dir_okay=False),
+        envvar="HERALD_CATALOG",
+        show_envvar=True,
+        help="A herald.toml: task types that may be started.",
+    ),
+)
+LOGS = (
+    click.option(
+        "--log-level",
+        default="INFO",
+        envvar="HERALD_LOG_LEVEL",
+        show_envvar=True,
+        show_default=True,
+        type=click.Choice(["DEBUG", "INFO", "WARNING", "ERROR"], case_sensitive=False),
+    ),
+)
+FOR = click.option(
+    "--for",
+    "seconds",
+    type=click.FloatRange(0, min_open=True),
+    metavar="SECONDS",
+    help="Stop by itself after so long, with exit 0.",
+)
+
+
+def options(*groups: Any) -> Callable[[Command], Command]:
+    """Give a command the options of some groups, in their order."""
+    listed = [
+        option
+        for group in groups
+        for option in (group if isinstance(group, tuple) else (group,))
+    ]
+    return lambda command: reduce(
+        lambda made, option: option(made), reversed(listed), command
+    )
+
+
+def settings_of(**given: Any) -> ServerSettings:
+    """Return the settings: what was `given` over the environment. Raises `BadInput`."""
+    try:
+        return ServerSettings(**{k: v for k, v in given.items() if v is not None})
+    except ValidationError as error:
+        wrong = error.errors()[0]
+        name = "_".join(str(part) for part in wrong["loc"])
+        raise BadInput(f"HERALD_{name.upper()}: {wrong['msg']}", name) from error
+
+
+def log_to_stderr(level: str) -> None:
+    """Send log lines to standard error."""
+    logging.basicConfig(
+        level=level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s"
+    )
+    # Each request of an MCP client would be a line.
+    for chatty in ("httpx", "mcp", "fastmcp", "uvicorn.error"):
+        logging.getLogger(chatty).setLevel(
+            max(logging.WARNING, logging.getLogger().level)
+        )

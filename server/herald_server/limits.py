@@ -1,0 +1,62 @@
+"""What one connection may do, with what code it ends otherwise, and what is counted.
+
+Close codes below 4400: reconnect and resume. From 4400: mend something first.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+SLOW = 4008
+BEHIND = 4013
+BAD_MESSAGE = 4400
+UNAUTHENTICATED = 4401
+FORBIDDEN = 4403
+BAD_PROTOCOL = 4406
+AUTH_TIMEOUT = 4408
+RATE = 4429
+
+
+class Limits(msgspec.Struct, frozen=True, kw_only=True):
+    """What one connection may ask for. Shown in `hello`.
+
+    A client that resumes may subscribe to everything at once; further
+    subscribes come at `subscribes_per_s`.
+    """
+
+    subs: int = 50
+    ids_per_sub: int = 1_000
+    in_bytes: int = 65_536
+    snapshot: int = 10_000
+    subscribes_per_s: int = 10
+    bad_messages: int = 10
+
+
+class Tally(msgspec.Struct):
+    """What the connections of a process were told, in numbers."""
+
+    connections: int = 0
+    frames: int = 0
+    bytes: int = 0
+    resets: dict[str, int] = {}
+    closes: dict[int, int] = {}
+
+
+class Allowance:
+    """So many at once, then so many a second."""
+
+    def __init__(self, most: int, per_second: float) -> None:
+        self._most = most
+        self._per_second = per_second
+        self._left = float(most)
+        self._at = 0.0
+
+    def take(self, now: float) -> bool:
+        """Take one if there is one left by `now` (seconds)."""
+        refill = max(now - self._at, 0.0) * self._per_second
+        self._left = min(self._left + refill, self._most)
+        self._at = now
+        if self._left < 1:
+            return False
+        self._left -= 1
+        return True

@@ -1,0 +1,213 @@
+"""One subscription of a connection: first read, then live. No I/O.
+
+It is first read from the store (a snapshot) or from the log (a replay of what
+came since a cursor), then live. The hub offers it changes from before the read
+starts, so nothing lies between; what the snapshot holds already is told apart
+by its rev.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple
+
+import msgspec
+
+from herald_monitor.model.changes import Change, Entry
+from herald_monitor.model.codec import to_json
+from herald_monitor.model.cursor import Cursor, parse_cursor
+from herald_monitor.model.filters import Filter
+from herald_server import frames
+from herald_server.hub import Watcher
+from herald_server.messages import Subscribe
+
+Place = tuple[Cursor, int]
+Row = tuple[str, str, bytes, bool]
+"""Of a snapshot: id, rev (empty if it has none), JSON, whether it is final."""
+
+
+class Read(msgspec.Struct, frozen=True, eq=False):
+    """Something to be read for `sub`: all of it, or what came `since` a cursor.
+
+    `finals` asks only which of its ids are final already.
+    """
+
+    sub: Subscription
+    since: Cursor | None = None
+    finals: bool = False
+
+
+class Part(NamedTuple):
+    """A `data` frame, but for its cursor."""
+
+    sub: str
+    put: list[bytes]
+    gone: list[str]
+    reset: str = ""
+
+    def frame(self, cursor: Cursor | None = None) -> bytes:
+        """Return it as bytes."""
+        return frames.data(self.sub, self.put, self.gone, cursor, self.reset)
+
+
+class Subscription:
+    """What one `subscribe` asked for, and how far it has come.
+
+    `live` means that its client is told of changes as they come. `slow` counts
+    how often in a row it fell behind before it was.
+    """
+
+    def __init__(self, wish: Subscribe, wake: Callable[[], None]) -> None:
+        self.wish = wish
+        self.watcher = Watcher(wish.filter, wake, wish.topic, wish.every)
+        self.live = False
+        self.slow = 0
+        self._read: Read | None = None
+        self._reset = ""
+        """Told with the next frame: it is the first of a snapshot."""
+        self._held: dict[str, bytes] = {}
+        """The last page of the snapshot, which waits for its cursor."""
+        self._shown: dict[str, Place] = {}
+        """What the snapshot showed, until the log has been read past it."""
+        self._end: Cursor | None = None
+        filter_ = wish.filter
+        only_ids = filter_.ids is not None and filter_ == Filter(ids=filter_.ids)
+        self._open: set[str] | None = set(filter_.ids or ()) if only_ids else None
+        """Ids that are not final yet, if ids is all that it asks for."""
+
+    @property
+    def over(self) -> bool:
+        """Whether all ids that it asks for are final, and were told as such."""
+        return self.live and self._open == set()
+
+    # -- what is read ----------------------------------------------------------
+
+    def begin(self, reason: str, since: Cursor | None = None) -> Read:
+        """Return what has to be read for it, from the beginning."""
+        self.live = False
+        self._reset = reason
+        self._held, self._shown, self._end = {}, {}, None
+        self._read = Read(self, since)
+        return self._read
+
+    def waits_for(self, read: Read) -> bool:
+        """Say whether `read` is still of use."""
+        return self._read is read and not self.watcher.reset
+
+    def replayed(self, entries: Sequence[Entry]) -> Read | None:
+        """Go live with `entries`, all that came since its cursor.
+
+        Returns what is left to be read: what ended before the cursor is not
+        told again, but counts.
+        """
+        later = self.watcher.take()
+        for entry in entries:
+            for change in entry.changes:
+                if change.kind == self.wish.topic:
+                    self.watcher.offer(change)
+        for change in later:
+            # Behind the entries, in order; what is in both is not taken twice.
+            self.watcher.note(change)
+        self.live, self._reset = True, ""
+        self._read = Read(self, finals=True) if self._open is not None else None
+        return self._read
+
+    def finals(self, tasks: Iterable[tuple[str, str]], pos: Cursor) -> None:
+        """Note which of its ids are final: (id, rev) of each.
+
+        One that became so behind `pos` does not count yet: its client is still
+        to be told.
+        """
+        if self._open is not None:
+            self._open -= {id_ for id_, rev in tasks if place_of(rev)[0] <= pos}
+        self._read = None
+
+    def page(self, rows: Sequence[Row]) -> Part | None:
+        """Hold a page of the snapshot; return the one held before."""
+        part = self._release() if self._held else None
+        for id_, rev, json, final in rows:
+            self._held[id_] = self._projected(json)
+            if rev:
+                self._shown[id_] = place_of(rev)
+            if final and self._open is not None:
+                self._open.discard(id_)
+        return part
+
+    def synced(self, end: Cursor) -> None:
+        """Note that the snapshot is read; `end` was the log's end afterwards."""
+        self._end = end
+        self._read = None
+
+    def _release(self) -> Part:
+        put, self._held = list(self._held.values()), {}
+        reset, self._reset = self._reset, ""
+        return Part(self.wish.id, put, [], reset)
+
+    # -- what is told ------------------------------------------------------------
+
+    def parts(self, pos: Cursor) -> list[Part]:
+        """Return all that is pending, now that the log was read up to `pos`."""
+        if self.live:
+            return self._gathered() if self.watcher.pending else []
+        if self._end is None or pos < self._end:
+            return []
+        return self._first()
+
+    def _first(self) -> list[Part]:
+        """Go live: the log has been read to where the snapshot ended."""
+        self.live, self.slow = True, 0
+        if self.wish.every:
+            # Each transition is told, so none is merged into the snapshot.
+            return [self._release(), *self._gathered()]
+        gone: list[str] = []
+        for change in self._fresh():
+            held = self._held.pop(change.id, None)
+            if not self.watcher.leaves(change):
+                self._held[change.id] = self._projected(change.json)
+            elif held is None:
+                gone.append(change.id)
+        self._shown = {}
+        return [self._release()._replace(gone=gone)]
+
+    def _gathered(self) -> list[Part]:
+        """Return what is pending as frames in which no id stands twice."""
+        out: list[Part] = []
+        seen: set[str] = set()
+        for change in self._fresh():
+            if not out or change.id in seen:
+                out.append(Part(self.wish.id, [], []))
+                seen = set()
+            seen.add(change.id)
+            if self.watcher.leaves(change):
+                out[-1].gone.append(change.id)
+            else:
+                out[-1].put.append(self._projected(change.json))
+        self._shown = {}
+        return out
+
+    def _fresh(self) -> Iterable[Change]:
+        """Yield what is pending and was not shown, and note what became final."""
+        for change in self.watcher.take():
+            if self._knows(change):
+                continue
+            ends = change.gone or (change.task is not None and change.task.final)
+            if ends and self._open is not None:
+                self._open.discard(change.id)
+            yield change
+
+    def _knows(self, change: Change) -> bool:
+        shown = self._shown.get(change.id)
+        return shown is not None and change.place <= shown
+
+    def _projected(self, json: bytes) -> bytes:
+        fields = self.wish.fields
+        if fields is None:
+            return json
+        whole: dict[str, object] = msgspec.json.decode(json)
+        return to_json({k: v for k, v in whole.items() if k in fields})
+
+
+def place_of(rev: str) -> Place:
+    """Return the place in the log that `rev` names."""
+    cursor, _, number = rev.partition(".")
+    return parse_cursor(cursor), int(number or 0)

@@ -1,0 +1,113 @@
+"""The whole server over a store in memory, in a thread of its own, for clients."""
+
+import asyncio
+import contextlib
+import threading
+import time
+from collections.abc import Coroutine, Generator
+from typing import Any, TypeVar
+
+import uvicorn
+from celery import Celery
+
+from herald_monitor.memory import MemoryStore
+from herald_monitor.model.events import Event
+from herald_monitor.model.workers import Worker, read_worker
+from herald_server.app import create_app
+from herald_server.config import ServerSettings
+from herald_server.serve import listen, url_of
+
+TOKEN = "token-of-the-tests"
+T = TypeVar("T")
+
+
+class LiveServer:
+    """A server on a free port. Its methods may be called from any other thread."""
+
+    def __init__(self, store: MemoryStore, app: Celery | None = None) -> None:
+        self.store = store
+        self.url = ""
+        self._app = app
+        self._clock = 0
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._run)
+        self._ready = threading.Event()
+        self._server: uvicorn.Server | None = None
+
+    def start(self) -> None:
+        """Serve, and return once it does."""
+        self._thread.start()
+        assert self._ready.wait(20), "the server does not start"
+
+    def stop(self) -> None:
+        """Stop, with all its connections."""
+        if self._server is not None:
+            self._server.should_exit = True
+        self._thread.join(10)
+        assert not self._thread.is_alive()
+
+    def tell(self, kind: str, task_id: str, **fields: Any) -> None:
+        """Store an event of a worker, as a monitor does."""
+        self._clock += 1
+        said = {"host": "celery@one", "pid": 7, "clock": self._clock, **fields}
+        now = time.time()
+        event = Event(kind=kind, task_id=task_id, at=now, **said)
+        self.do(self.store.store([event], now=now))
+
+    def hear_of(self, worker: Worker) -> None:
+        """Store what a worker said of itself."""
+        self.do(self.store.store([], [worker], now=time.time()))
+
+    def do(self, job: Coroutine[Any, Any, T]) -> T:
+        """Run something where the store lives."""
+        return asyncio.run_coroutine_threadsafe(job, self._loop).result(10)
+
+    def _run(self) -> None:
+        with contextlib.closing(self._loop):
+            self._loop.run_until_complete(self._serve())
+            self._loop.run_until_complete(self._loop.shutdown_default_executor())
+
+    async def _serve(self) -> None:
+        settings = ServerSettings(token=TOKEN)
+        bound = listen("127.0.0.1", 0)
+        config = uvicorn.Config(
+            create_app(settings, self.store, self._app),
+            log_config=None,
+            access_log=False,
+            ws="websockets-sansio",
+            timeout_graceful_shutdown=1,
+        )
+        self._server = uvicorn.Server(config)
+        serving = asyncio.create_task(self._server.serve(sockets=[bound]))
+        while not (self._server.started or serving.done()):
+            await asyncio.sleep(0.005)
+        self.url = url_of(bound)
+        self._ready.set()
+        await serving
+
+
+def worker_of(hostname: str, **fields: Any) -> Worker:
+    """Return what a heartbeat tells of a worker."""
+    beat = {
+        "type": "worker-heartbeat",
+        "hostname": hostname,
+        "timestamp": time.time(),
+        "clock": 1,
+        "pid": 7,
+        "freq": 2.0,
+        **fields,
+    }
+    return read_worker(beat, time.time())
+
+
+@contextlib.contextmanager
+def live_server(
+    app: Celery | None = None, store: MemoryStore | None = None
+) -> Generator[LiveServer, None, None]:
+    """Run a server for the length of the block."""
+    server = LiveServer(store or MemoryStore(), app)
+    server.start()
+    try:
+        yield server
+    finally:
+        server.stop()

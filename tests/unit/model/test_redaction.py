@@ -1,0 +1,179 @@
+"""No secret survives, and little else is lost."""
+
+import json
+import string
+import time
+from collections.abc import Callable
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from herald_monitor.model.events import shorten
+from herald_monitor.model.redaction import DEFAULT_KEYS, MASK, Redactor
+
+redact = Redactor()
+
+
+@pytest.mark.parametrize(
+    ("text", "masked"),
+    [
+        # repr
+        ("{'password': 'hunter2', 'a': 1}", "{'password': '[redacted]', 'a': 1}"),
+        ("{'password': \"it's\", 'a': 1}", "{'password': \"[redacted]\", 'a': 1}"),
+        ("{'password': 'a\\'b', 'a': 1}", "{'password': '[redacted]', 'a': 1}"),
+        ("{'password': b'\\x00', 'a': 1}", "{'password': '[redacted]', 'a': 1}"),
+        ("{'token': None, 'a': 1}", "{'token': [redacted], 'a': 1}"),
+        ("{'tokens': ['x', \"]'\", (1,)], 'a': 1}", "{'tokens': [redacted], 'a': 1}"),
+        ("{'secret': {'k': {'x': '}'}}, 'a': 1}", "{'secret': [redacted], 'a': 1}"),
+        ("User(password=Secret('x, y'), a=1)", "User(password=[redacted], a=1)"),
+        ("<User token=<Token: a b> a=1>", "<User token=[redacted] a=1>"),
+        ("('token', 'abc', 5)", "('token', '[redacted]', 5)"),
+        ("[('Cookie', 'a=b; c=d'), ('x', 1)]", "[('Cookie', '[redacted]'), ('x', 1)]"),
+        ("environ['API_KEY'] = 'abc'", "environ['API_KEY'] = '[redacted]'"),
+        ("f(token: str = 'abc', b=2)", "f(token: [redacted], b=2)"),
+        # JSON, plain and within another text
+        ('{"apiKey": "abc", "a": 1}', '{"apiKey": "[redacted]", "a": 1}'),
+        ('{"Token": {"a": [1, "]"]}, "b": 3}', '{"Token": [redacted], "b": 3}'),
+        ('{"token":\n  "abc"}', '{"token":\n  "[redacted]"}'),
+        (r"""'{"password": "a\\"b", "c": 1}'""", """'{"password": "[redacted]", "c": 1}'"""),
+        (r'"{\"password\": \"a\\\"b\", \"c\": 1}"', r'"{\"password\": \"[redacted]\", \"c\": 1}"'),
+        (r'"{\"token\":\n \"ab\", \"c\": 1}"', r'"{\"token\":\n \"[redacted]\", \"c\": 1}"'),
+        (r'"{\"token\": \"ab", "c"', r'"{\"token\": \"[redacted]\"", "c"'),
+        # key=value, headers, command lines, URLs
+        ("password=hunter2 host=x", "password=[redacted] host=x"),
+        ("?token=abc&x=1", "?token=[redacted]&x=1"),
+        ("token => abc, a", "token => [redacted], a"),
+        ("['token=abc', 'x']", "['token=[redacted]', 'x']"),
+        ("token=ab'c x", "token=[redacted] x"),
+        ("token=Bearer abc, x", "token=[redacted], x"),
+        ("Authorization: Bearer a.b\nHost: x", "Authorization: [redacted]\nHost: x"),
+        ("Cookie: a=b; c=d", "Cookie: [redacted]"),
+        ("--password hunter2 --user bob", "--password [redacted] --user bob"),
+        ("--api-key=abc x", "--api-key=[redacted] x"),
+        ("got Bearer abcdef.ghi from", "got Bearer [redacted] from"),
+        ("redis://:s3cret@h:1/0", "redis://:[redacted]@h:1/0"),
+        ("amqp://bob:pass@h//", "amqp://bob:[redacted]@h//"),
+        # names
+        ("X-Auth-Token: abc", "X-Auth-Token: [redacted]"),
+        ("PASSWORD_HASH=abc", "PASSWORD_HASH=[redacted]"),
+        ("api key: abc", "api key: [redacted]"),
+        # cut
+        ("{'password': 'hunter2 and", "{'password': '[redacted]'"),
+        ("{'password': {'a': 'b', 'c", "{'password': [redacted]"),
+        ("password=", "password="),
+        # nothing to hide
+        ("ValueError('no')", "ValueError('no')"),
+        ("invalid token", "invalid token"),
+        ("the token - which", "the token - which"),
+        ("--token --force", "--token --force"),
+        ("('a', 'token', 5)", "('a', 'token', 5)"),
+        ("http://h:80/x@y", "http://h:80/x@y"),
+    ],
+)  # fmt: skip
+def test_redaction(text: str, masked: str) -> None:
+    assert redact(text) == masked
+
+
+def test_keys_are_ours_to_choose() -> None:
+    only = Redactor(["iban", "", "card no"])
+    assert only("iban=DE1 token=abc") == "iban=[redacted] token=abc"
+    assert only("card_no=1 CARD-NO=2") == "card_no=[redacted] CARD-NO=[redacted]"
+
+
+def test_without_keys_only_urls_and_bearer_tokens_are_masked() -> None:
+    nothing = Redactor([])
+    assert nothing("password=x redis://:y@h") == f"password=x redis://:{MASK}@h"
+
+
+# ---- a planted secret never survives ---------------------------------------------------
+
+PLANTED = "s3cr3t"
+keys = st.sampled_from(["password", "Token", "client_secret", "API-KEY", "x.cookie"])
+around = st.text("\\'\"{}[]()<>,:;= \n" + string.ascii_letters, max_size=12)
+secrets = st.builds(lambda a, b: a + PLANTED + b, around, around)
+nested = st.recursive(
+    secrets,
+    lambda inner: (
+        st.lists(inner, min_size=1, max_size=3)
+        | st.dictionaries(around, inner, min_size=1, max_size=3)
+    ),
+    max_leaves=4,
+)
+others = st.dictionaries(around, st.integers() | around, max_size=3)
+
+WRITTEN: dict[str, Callable[[object], str]] = {
+    "repr": repr,
+    "JSON": json.dumps,
+    "JSON in a repr": lambda value: repr(json.dumps(value)),
+    "JSON in JSON": lambda value: json.dumps(json.dumps(value)),
+    "repr in a repr": lambda value: repr({"x": repr(value)}),
+    "list of pairs": lambda value: repr(list(dict(value).items())),  # type: ignore[call-overload]
+}
+
+
+@pytest.mark.parametrize("written", WRITTEN.values(), ids=WRITTEN)
+@settings(max_examples=80, deadline=None)
+@given(key=keys, secret=nested, before=others, after=others, cut=st.integers(0, 60))
+@example(key="Token", secret="'\"" + PLANTED, before={}, after={}, cut=0)
+@example(key="Token", secret="\\" + PLANTED + "\\", before={}, after={"a": ""}, cut=0)
+def test_a_planted_secret_never_survives(
+    written: Callable[[object], str],
+    key: str,
+    secret: object,
+    before: dict[str, object],
+    after: dict[str, object],
+    cut: int,
+) -> None:
+    text = written({**before, key: secret, **after})
+    assert PLANTED in text
+    assert PLANTED not in redact(text)
+    assert PLANTED not in redact(shorten(text, max(len(text) - cut, 40)))
+
+
+plain = st.text(
+    string.ascii_letters + string.digits + "+/=._-$%#!*~^|@'\"\\", max_size=8
+)
+
+
+@settings(max_examples=80, deadline=None)
+@given(keys, st.builds(lambda a: PLANTED + a, plain), st.sampled_from("=:"))
+def test_a_plain_value_never_survives(key: str, secret: str, sign: str) -> None:
+    assert PLANTED not in redact(f"cannot log in ({key}{sign}{secret}) at db")
+
+
+@settings(max_examples=80, deadline=None)
+@given(st.lists(st.sampled_from([*DEFAULT_KEYS, "'", '"', "\\", ":", "=", "(", ")", ",", " ", "x", "://", "@", "<", "bearer abcdefg"]), max_size=20).map("".join))  # fmt: skip
+def test_redacting_twice_leaks_nothing_and_raises_nothing(text: str) -> None:
+    once = redact(text)
+    assert len(redact(once)) <= len(once) + len(MASK) * once.count(MASK) + len(MASK)
+
+
+SLOW = [
+    "token" * 1700,
+    "token=" * 1400,
+    "token=(" * 1200,
+    "token='\\" * 1100,
+    "a" * 8000 + "token",
+    "-" * 8000 + "token",
+    "token:" + "\\" * 8000,
+    "token=x" + "\\" * 8000,
+    "token='" + "\\'" * 4000,
+    "token=<" * 1000,
+    "token" + " " * 8000,
+    "token" + "\\n" * 4000,
+    "token: str" * 800,
+    "://:" * 2000,
+    "://" + "a" * 8000,
+    "bearer " * 1200,
+    '("token", ' * 800,
+    "token=[" + "'" * 8000,
+]
+
+
+@pytest.mark.parametrize("text", SLOW, ids=lambda t: t[:16])
+def test_no_text_makes_it_slow(text: str) -> None:
+    """Milliseconds each; the bound leaves room for a busy machine."""
+    begun = time.process_time()
+    redact(text)
+    assert time.process_time() - begun < 0.25

@@ -1,0 +1,238 @@
+"""The extension `io.modelcontextprotocol/tasks`, on the wire."""
+
+import asyncio
+import json
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from typing import Any, cast
+
+import httpx2
+import pytest
+from celery import Celery
+
+from herald_server.auth import Identity
+from tests.conftest import AppFactory
+from tests.mcp_house import SNAPSHOT, House, house, over_http
+from tests.servers import PrivateValkey
+
+pytestmark = pytest.mark.anyio
+
+VERSION = "2026-07-28"
+TASKS = "io.modelcontextprotocol/tasks"
+META = "io.modelcontextprotocol"
+
+
+class Wire:
+    """A client of the newer protocol that speaks bare JSON."""
+
+    def __init__(self, http: httpx2.AsyncClient, url: str, able: bool) -> None:
+        self._http = http
+        self._url = url
+        self._able: dict[str, Any] = {"extensions": {TASKS: {}}} if able else {}
+
+    def _request(self, method: str, params: dict[str, Any]) -> dict[str, Any]:
+        meta = {
+            f"{META}/protocolVersion": VERSION,
+            f"{META}/clientInfo": {"name": "test", "version": "0"},
+            f"{META}/clientCapabilities": self._able,
+        }
+        return {
+            "jsonrpc": "2.0",
+            "id": 1,
+            "method": method,
+            "params": {**params, "_meta": meta},
+        }
+
+    def _headers(self, method: str, name: str | None) -> dict[str, str]:
+        headers = {
+            "Accept": "application/json, text/event-stream",
+            "MCP-Protocol-Version": VERSION,
+            "Mcp-Method": method,
+        }
+        return {**headers, "Mcp-Name": name} if name else headers
+
+    async def __call__(
+        self, method: str, named: str | None = None, /, **params: Any
+    ) -> dict[str, Any]:
+        """Send a request and return its answer: `result` or `error`."""
+        answer = await self._http.post(
+            self._url,
+            json=self._request(method, params),
+            headers=self._headers(method, named),
+        )
+        if answer.headers["content-type"].startswith("application/json"):
+            return cast("dict[str, Any]", answer.json())
+        frames = [line[6:] for line in answer.text.splitlines() if line[:5] == "data:"]
+        return cast("dict[str, Any]", json.loads(frames[-1]))
+
+    @asynccontextmanager
+    async def listen(self, *ids: str) -> AsyncGenerator[Any, None]:
+        """Open a stream that tells of tasks; yields what returns the next frame."""
+        method = "subscriptions/listen"
+        request = self._request(method, {"notifications": {"taskIds": list(ids)}})
+        async with self._http.stream(
+            "POST", self._url, json=request, headers=self._headers(method, None)
+        ) as answer:
+            lines = answer.aiter_lines()
+
+            async def following() -> dict[str, Any]:
+                async with asyncio.timeout(3):
+                    while not (line := await anext(lines)).startswith("data:"):
+                        pass
+                return cast("dict[str, Any]", json.loads(line[5:]))
+
+            yield following
+
+    async def start(self) -> dict[str, Any]:
+        """Start a task with a tool call and return the whole answer."""
+        tool = "start_background_task"
+        arguments = {"task_type": "metrics_snapshot"}
+        return await self("tools/call", tool, name=tool, arguments=arguments)
+
+
+@pytest.fixture
+def app(module_valkey: PrivateValkey, project_app: AppFactory) -> Celery:
+    """An app on a private broker, which is its result backend too."""
+    return project_app(module_valkey.url, module_valkey.url)
+
+
+@asynccontextmanager
+async def wire(
+    app: Celery | None = None, able: bool = True, *scopes: str
+) -> AsyncGenerator[tuple[House, Wire], None]:
+    who = Identity("me", frozenset(scopes or ("read", "start", "cancel", "admin")))
+    async with (
+        house(app) as made,
+        over_http(made, me=who) as url,
+        httpx2.AsyncClient(headers={"Authorization": "Bearer me"}, timeout=30) as http,
+    ):
+        yield made, Wire(http, url, able)
+
+
+async def test_a_start_becomes_a_task_with_the_id_of_celery(app: Celery) -> None:
+    async with wire(app) as (made, client):
+        result = (await client.start())["result"]
+        stored = await made.store.task(result["taskId"])
+    assert result["resultType"] == "task"
+    assert result["status"] == "working"
+    assert stored.name == SNAPSHOT
+    assert result["pollIntervalMs"] == 1000
+    assert result["ttlMs"] is None
+    assert result["createdAt"] == stored.submitted_at
+
+
+async def test_clients_without_the_extension_get_the_plain_answer(app: Celery) -> None:
+    async with wire(app, False) as (_, client):
+        result = (await client.start())["result"]
+    assert result["resultType"] == "complete"
+    assert result["structuredContent"]["status"] == "queued"
+
+
+async def test_a_refused_start_is_an_ordinary_error_of_the_tool(app: Celery) -> None:
+    tool = "start_background_task"
+    async with wire(app) as (_, client):
+        arguments = {"task_type": "metrics_snapsho"}
+        answer = await client("tools/call", tool, name=tool, arguments=arguments)
+    assert answer["result"]["isError"] is True
+    assert "did you mean" in answer["result"]["content"][0]["text"]
+
+
+async def test_each_step_of_a_task_is_pushed(app: Celery) -> None:
+    async with wire(app) as (made, client):
+        task_id = (await client.start())["result"]["taskId"]
+        async with client.listen(task_id, "unknown") as following:
+            first = await following()
+            assert first["method"] == "notifications/subscriptions/acknowledged"
+            assert first["params"]["notifications"]["taskIds"] == [task_id]
+            now = await following()
+            assert now["method"] == "notifications/tasks"
+            assert now["params"]["status"] == "working"
+            assert now["params"]["_meta"][f"{META}/subscriptionId"] == 1
+            await made.started(task_id)
+            await made.progress(task_id, 50, "half")
+            while "half" not in now["params"]["statusMessage"]:
+                now = await following()
+            assert now["params"]["statusMessage"] == "started 50%: half"
+            await made.tell("succeeded", task_id, result="{'metrics': 1}")
+            end = (await following())["params"]
+        while made.hub.watchers():
+            await asyncio.sleep(0.005)
+    assert end["status"] == "completed"
+    assert end["result"]["isError"] is False
+    assert end["result"]["structuredContent"]["result"] == {"metrics": 1}
+
+
+async def test_getting_a_task_tells_its_result(app: Celery) -> None:
+    async with wire(app) as (made, client):
+        task_id = (await client.start())["result"]["taskId"]
+        await made.started(task_id)
+        await made.tell("succeeded", task_id, result="[1, 2]")
+        told = (await client("tasks/get", task_id, taskId=task_id))["result"]
+        tools = (await client("tools/list"))["result"]["tools"]
+    assert told["resultType"] == "complete"
+    assert told["status"] == "completed"
+    shown = told["result"]["structuredContent"]
+    schema = next(t for t in tools if t["name"] == "start_background_task")
+    assert set(schema["outputSchema"]["required"]) <= set(shown)
+    assert shown["result"] == [1, 2]
+
+
+@pytest.mark.parametrize(
+    ("kind", "status"),
+    [("failed", "completed"), ("revoked", "cancelled"), ("rejected", "completed")],
+)
+async def test_how_tasks_end(kind: str, status: str) -> None:
+    async with wire() as (made, client):
+        await made.started("t1")
+        await made.tell(kind, "t1", exception="ValueError('no')")
+        told = (await client("tasks/get", "t1", taskId="t1"))["result"]
+    assert told["status"] == status
+    assert "ValueError" in told["statusMessage"]
+    if status == "completed":
+        assert told["result"]["isError"] is True
+
+
+async def test_cancelling_reaches_the_workers(app: Celery) -> None:
+    async with wire(app) as (made, client):
+        await made.started("t1")
+        cancelling = asyncio.create_task(client("tasks/cancel", "t1", taskId="t1"))
+        while not made.hub.watchers():
+            await asyncio.sleep(0.005)
+        await made.tell("revoked", "t1", flag=True)
+        answer = await asyncio.wait_for(cancelling, 3)
+        told = (await client("tasks/get", "t1", taskId="t1"))["result"]
+    assert answer["result"]["resultType"] == "complete"
+    assert told["status"] == "cancelled"
+
+
+@pytest.mark.parametrize("method", ["tasks/get", "tasks/update", "tasks/cancel"])
+async def test_what_is_refused(method: str, app: Celery) -> None:
+    async with wire(app) as (made, client):
+        await made.started("t1")
+        unknown = (await client(method, "nobody", taskId="nobody"))["error"]
+        other = (await client(method, "another", taskId="t1"))["error"]
+        nameless = (await client(method))["error"]
+    async with wire(app, False) as (made, client):
+        await made.started("t1")
+        unable = (await client(method, "t1", taskId="t1"))["error"]
+    assert unknown["code"] == -32602
+    assert "never heard" in unknown["message"]
+    assert other["code"] == -32020
+    assert nameless["code"] == -32602
+    assert unable["code"] == -32021
+    assert TASKS in unable["data"]["requiredCapabilities"]["extensions"]
+
+
+async def test_cancelling_needs_its_scope(app: Celery) -> None:
+    async with wire(app, True, "read") as (made, client):
+        await made.started("t1")
+        error = (await client("tasks/cancel", "t1", taskId="t1"))["error"]
+    assert "needs a token with the scope cancel" in error["message"]
+
+
+async def test_listening_to_tasks_needs_the_extension() -> None:
+    async with wire(None, False) as (made, client):
+        method = "subscriptions/listen"
+        error = (await client(method, notifications={"taskIds": ["t1"]}))["error"]
+        assert made.hub.watchers() == 0
+    assert error["code"] == -32021
