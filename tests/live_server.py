@@ -12,10 +12,11 @@ from celery import Celery
 
 from herald_monitor.memory import MemoryStore
 from herald_monitor.model.events import Event
-from herald_monitor.model.workers import Worker, read_worker
+from herald_monitor.model.workers import Worker, parse_worker
 from herald_server.app import create_app
 from herald_server.config import ServerSettings
 from herald_server.serve import listen, url_of
+from herald_server.state import Shared
 
 TOKEN = "token-of-the-tests"
 T = TypeVar("T")
@@ -33,6 +34,7 @@ class LiveServer:
         self._thread = threading.Thread(target=self._run)
         self._ready = threading.Event()
         self._server: uvicorn.Server | None = None
+        self._shared: Shared | None = None
 
     def start(self) -> None:
         """Serve, and return once it does."""
@@ -49,7 +51,12 @@ class LiveServer:
     def tell(self, kind: str, task_id: str, **fields: Any) -> None:
         """Store an event of a worker, as a monitor does."""
         self._clock += 1
-        said = {"host": "celery@one", "pid": 7, "clock": self._clock, **fields}
+        said: dict[str, Any] = {
+            "host": "celery@one",
+            "pid": 7,
+            "clock": self._clock,
+            **fields,
+        }
         now = time.time()
         event = Event(kind=kind, task_id=task_id, at=now, **said)
         self.do(self.store.store([event], now=now))
@@ -57,6 +64,10 @@ class LiveServer:
     def hear_of(self, worker: Worker) -> None:
         """Store what a worker said of itself."""
         self.do(self.store.store([], [worker], now=time.time()))
+
+    def watched(self) -> bool:
+        """Say whether anybody watches anything."""
+        return self._shared is not None and self._shared.hub.watchers() > 0
 
     def do(self, job: Coroutine[Any, Any, T]) -> T:
         """Run something where the store lives."""
@@ -70,8 +81,10 @@ class LiveServer:
     async def _serve(self) -> None:
         settings = ServerSettings(token=TOKEN)
         bound = listen("127.0.0.1", 0)
+        made = create_app(settings, self.store, self._app)
+        self._shared = made.state.shared
         config = uvicorn.Config(
-            create_app(settings, self.store, self._app),
+            made,
             log_config=None,
             access_log=False,
             ws="websockets-sansio",
@@ -97,7 +110,9 @@ def worker_of(hostname: str, **fields: Any) -> Worker:
         "freq": 2.0,
         **fields,
     }
-    return read_worker(beat, time.time())
+    worker = parse_worker(beat, time.time())
+    assert worker is not None
+    return worker
 
 
 @contextlib.contextmanager

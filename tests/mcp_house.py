@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncGenerator, Generator
+from collections.abc import AsyncGenerator, Generator, Mapping
 from typing import Any, cast
 
 import uvicorn
@@ -84,7 +84,7 @@ async def house(app: Celery | None = None) -> AsyncGenerator[House, None]:
 
 @contextlib.asynccontextmanager
 async def over_http(
-    made: House, *, stateless: bool = False, **tokens: Identity
+    made: House, tokens: Mapping[str, Identity], *, stateless: bool = False
 ) -> AsyncGenerator[str, None]:
     """Serve the door of a house on a port of its own; yields the URL of `/mcp`."""
     inner = made.door.http_app(path="/mcp", stateless_http=stateless)
@@ -104,7 +104,7 @@ async def over_http(
     try:
         yield url_of(bound) + "mcp"
     finally:
-        made.door.release()
+        await made.door.release()
         server.should_exit = True
         await serving
 

@@ -71,6 +71,7 @@ class MemoryStore:
         self._due: dict[Name, float] = {}
         self._gone: dict[str, None] = {}
         self._monitors: dict[str, tuple[float, MonitorImage]] = {}
+        self._leases: dict[str, tuple[str, float]] = {}
         self._log: deque[Entry] = deque(maxlen=log_length)
         self._end = START
         self._identity = secrets.token_hex(20)
@@ -113,6 +114,14 @@ class MemoryStore:
         for id_ in list(islice(self._gone, max(len(self._gone) - GONE_MOST, 0))):
             del self._gone[id_]
         return len(tasks)
+
+    async def lease(self, work: str, owner: str, seconds: float) -> bool:
+        holder, until = self._leases.get(work, (owner, 0.0))
+        now = time.monotonic()
+        if holder != owner and until > now:
+            return False
+        self._leases[work] = owner, now + seconds
+        return True
 
     def _over(self, kind: str, now: float) -> list[Name]:
         return [n for n in self._named(kind) if self._due[n] <= now]

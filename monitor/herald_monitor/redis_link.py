@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeAlias, cast
 from urllib.parse import urlsplit
 
+import hiredis
 import redis.asyncio as redis
-from hiredis import pack_command
 from redis import exceptions
 from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialBackoff
@@ -25,6 +25,10 @@ PATIENCE = 5.0
 
 MOST = 64
 """Connections of each of the two kinds."""
+
+
+# Its stub says that a command is one word long.
+_pack = cast(Callable[[tuple[Word, ...]], bytes], hiredis.pack_command)  # pyright: ignore[reportUnknownMemberType]
 
 
 def without_password(url: str) -> str:
@@ -126,7 +130,7 @@ class Link:
         long as merging it.
         """
         pool: Any = self._open(client).connection_pool
-        packed = b"".join(pack_command(tuple(words)) for words in commands)
+        packed = b"".join(_pack(tuple(words)) for words in commands)
         line = await pool.get_connection()
 
         async def once() -> list[Reply]:

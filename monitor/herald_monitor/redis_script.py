@@ -62,11 +62,11 @@ class Outcome:
 
 
 @cache
-def _source(allow_oom: bool) -> tuple[str, str]:
-    body = files("herald_monitor").joinpath("scripts/store.lua").read_text("utf-8")
-    # Forgetting must work in a full store: it is what makes room.
-    source = ("#!lua flags=allow-oom\n" if allow_oom else "#!lua\n") + body
-    return hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest(), source
+def source_of(name: str, flags: str = "") -> tuple[str, str]:
+    """Return the hash and the text of a script, its `flags` on the first line."""
+    text = files("herald_monitor").joinpath("scripts", name).read_text("utf-8")
+    text = text.replace("#!lua\n", f"#!lua{flags}\n", 1)
+    return hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest(), text
 
 
 class StoreScript:
@@ -86,7 +86,8 @@ class StoreScript:
     ) -> Outcome:
         """Store `drafts` in one step, then run `commands` in the same."""
         words = self._words(drafts, commands, bookmark)
-        sha, source = _source(allow_oom)
+        # Forgetting must work in a full store: it is what makes room.
+        sha, source = source_of("store.lua", " flags=allow-oom" if allow_oom else "")
         end, opened, *refused = await self._link.script(sha, source, words)
         return _outcome(drafts, end, bool(opened), {int(n) - 1 for n in refused})
 

@@ -102,6 +102,13 @@ class Writer(Protocol):
         """
         ...
 
+    async def lease(self, work: str, owner: str, seconds: float) -> bool:
+        """Take or renew the right of `owner` to do `work`; say whether it has it.
+
+        It is nobody else's until `seconds` after the last time this said yes.
+        """
+        ...
+
 
 class Reader(Protocol):
     """Answers about what is stored. Images carry their `rev`."""

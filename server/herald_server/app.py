@@ -26,11 +26,13 @@ from herald_server.feed import Feed
 from herald_server.http import Api
 from herald_server.http_auth import Guard
 from herald_server.hub import Hub
+from herald_server.limits import Limits
 from herald_server.problems import HANDLED, answer
+from herald_server.pump import Door, Patience
 from herald_server.reading import Library
 from herald_server.state import Shared
 from herald_server.status import Status
-from herald_server.ws import Door, Sockets
+from herald_server.ws import Sockets
 
 if TYPE_CHECKING:
     from fastmcp.server.http import StarletteWithLifespan
@@ -51,20 +53,29 @@ def share(settings: ServerSettings, store: Store, app: Celery | None) -> Shared:
     return Shared(store, hub, feed, Status(store, feed), control, node)
 
 
-def create_app(settings: ServerSettings, store: Store, app: Celery | None) -> Starlette:
+def create_app(
+    settings: ServerSettings,
+    store: Store,
+    app: Celery | None,
+    limits: Limits | None = None,
+    patience: Patience | None = None,
+) -> Starlette:
     """Return the application. `store` is open already; its owner closes it.
 
-    `settings.token` must be set: there is no door without a token.
+    `settings.token` must be set: there is no door without a token. `limits` and
+    `patience` are those of each WebSocket.
     """
     assert settings.token, "a server without a token would be an open door"
     tokens = Tokens({settings.token: Identity("owner")})
     shared = share(settings, store, app)
-    library = Library(store, shared.hub, shared.feed)
-    sockets = Sockets(Door(shared.hub, library, tokens, shared.status, shared.node))
+    sockets = Sockets(_door(shared, tokens, limits, patience))
     # Imported here: it costs half a second, which `herald --help` need not wait.
     from herald_server.mcp.door import build_mcp
+    from herald_server.mcp.results import BackendResults
 
-    mcp_app = build_mcp(shared).http_app(path="/mcp")
+    results = BackendResults(app, Redactor(settings.redact)) if app else None
+    mcp_door = build_mcp(shared, results)
+    mcp_app = mcp_door.http_app(path="/mcp")
 
     async def ws(socket: WebSocket) -> None:
         await sockets(socket)
@@ -85,7 +96,24 @@ def create_app(settings: ServerSettings, store: Store, app: Celery | None) -> St
     )
     made.state.sockets = sockets
     made.state.shared = shared
+    made.state.mcp = mcp_door
     return made
+
+
+def _door(
+    shared: Shared, tokens: Tokens, limits: Limits | None, patience: Patience | None
+) -> Door:
+    limits = limits or Limits()
+    return Door(
+        shared.hub,
+        Library(shared.store, shared.hub, shared.feed, limits),
+        tokens,
+        shared.status,
+        shared.node,
+        limits,
+        patience or Patience(),
+        tally=shared.tally,
+    )
 
 
 @asynccontextmanager

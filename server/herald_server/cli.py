@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from importlib import import_module
-from typing import Any, NoReturn, cast
+from typing import Any, NoReturn
 
 import click
 
@@ -97,9 +97,7 @@ class Commands(click.Group):
 
 def _only(error: Exception) -> Exception:
     """Return what a group of one error holds."""
-    if not isinstance(error, ExceptionGroup):
-        return error
-    inner = cast("ExceptionGroup[Exception]", error).exceptions
+    inner: tuple[Exception, ...] = getattr(error, "exceptions", ())
     return _only(inner[0]) if len(inner) == 1 else error
 
 

@@ -10,6 +10,7 @@ import asyncio
 import logging
 import random
 import time
+
 from herald_monitor.errors import StoreError
 from herald_monitor.model.changes import GAP, Change
 from herald_monitor.model.cursor import START, Cursor

@@ -158,6 +158,7 @@ class Hub:
         self.pos: Cursor = START
         self._rooms = {kind: _Room() for kind in TOPICS.values()}
         self._listeners: set[Callable[[Entry], None]] = set()
+        self._awaited: list[tuple[Cursor, Callable[[], None]]] = []
 
     def watch(self, watcher: Watcher) -> Cursor:
         """Register `watcher`; it is offered everything behind the cursor returned."""
@@ -172,6 +173,17 @@ class Hub:
         """Call `listener` with each entry; return what ends that."""
         self._listeners.add(listener)
         return lambda: self._listeners.discard(listener)
+
+    def reach(self, cursor: Cursor, wake: Callable[[], None]) -> None:
+        """Call `wake` once the log has been read up to `cursor`."""
+        self._awaited.append((cursor, wake))
+        self._tell_reached()
+
+    def _tell_reached(self) -> None:
+        reached = [wake for cursor, wake in self._awaited if cursor <= self.pos]
+        self._awaited = [one for one in self._awaited if one[0] > self.pos]
+        for wake in reached:
+            wake()
 
     def watchers(self, topic: str | None = None) -> int:
         """Return how many subscriptions there are, of `topic` or of all."""
@@ -190,6 +202,8 @@ class Hub:
             touched = self._everybody()
         for watcher in touched:
             watcher.wake()
+        if self._awaited:
+            self._tell_reached()
         for listener in list(self._listeners):
             listener(entry)
 
@@ -215,3 +229,5 @@ class Hub:
         for watcher in self._everybody():
             watcher.start_over(reason)
             watcher.wake()
+        # Whoever waited for the old history has just been told to start over.
+        self._awaited.clear()

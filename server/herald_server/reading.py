@@ -110,8 +110,9 @@ class Library:
                 return
             session.page(read, rows)
             yield
-        same = await self._store.identity() == identity
         end = await self._store.end()
+        # Asked last: it vouches for all that was read before, the end too.
+        same = await self._store.identity() == identity
         if end < self._hub.pos:
             # The store lost history that was told already: all start over.
             await self._feed.check()

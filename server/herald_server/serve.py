@@ -16,6 +16,7 @@ from herald_monitor.store import Reader
 from herald_server.app import create_app
 from herald_server.config import ServerSettings
 from herald_server.ws import Sockets
+from herald_server.ws_protocol import CuttableProtocol
 
 SPREAD = 3.0
 """Seconds over which clients come back after a restart."""
@@ -87,6 +88,7 @@ async def serve(
         stopping.cancel()
         sockets: Sockets = made.state.sockets
         await sockets.restart(SPREAD)
+        await made.state.mcp.release()
         server.should_exit = True
         await serving
     finally:
@@ -99,7 +101,7 @@ def _config(app: object) -> uvicorn.Config:
         log_config=None,
         access_log=False,
         lifespan="on",
-        ws="websockets-sansio",
+        ws=CuttableProtocol,
         ws_max_size=1 << 18,
         ws_per_message_deflate=False,
         ws_ping_interval=20.0,

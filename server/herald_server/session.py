@@ -77,7 +77,7 @@ class Session:
     # -- what the client says ------------------------------------------------
 
     def receive(self, text: str | bytes, now: float) -> Message | None:
-        """Take in one frame; return the message if it is the caller's to act on (auth)."""
+        """Take in one frame; return the message if the caller must act on it (auth)."""
         try:
             said = self._receive(text, now)
         except BadMessage as error:
@@ -215,7 +215,8 @@ class Session:
     def synced(self, read: Read, end: Cursor) -> None:
         """Note that the snapshot is read; `end` was the log's end afterwards."""
         read.sub.synced(end)
-        self._wake()
+        # It goes live once the log has been read as far as the snapshot may show.
+        self._hub.reach(end, self._wake)
 
     def fail(self, read: Read, code: str, message: str, *, retry: bool) -> None:
         """Answer that a subscription cannot be had, and forget it."""
@@ -226,7 +227,7 @@ class Session:
     # -- what is told ----------------------------------------------------------
 
     def data(self, now: float) -> list[bytes]:
-        """Return all that is pending as frames; the last carries the cursor, if safe."""
+        """Return what is pending as frames; the last carries the cursor, if safe."""
         pos = self._hub.pos
         parts: list[Part] = []
         for sub in self._subs.values():

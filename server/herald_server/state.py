@@ -8,6 +8,7 @@ from herald_monitor.store import Store
 from herald_server.control import Control
 from herald_server.feed import Feed
 from herald_server.hub import Hub
+from herald_server.limits import Tally
 from herald_server.status import Status
 
 
@@ -20,3 +21,4 @@ class Shared(msgspec.Struct, frozen=True):
     status: Status
     control: Control | None = None
     node: str = ""
+    tally: Tally = msgspec.field(default_factory=Tally)

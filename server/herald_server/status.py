@@ -24,10 +24,15 @@ class Status:
         self._feed = feed
         self._gaps: list[Gap] = []
         self._stale = True
+        self._lag_ms: int | None = None
         self._listeners: set[Callable[[], None]] = set()
 
     def shown(self) -> dict[str, Any]:
         """Return the fields of a `status` frame."""
+        lag = {} if self._lag_ms is None else {"lag_ms": self._lag_ms}
+        return {**self._compared(), **lag}
+
+    def _compared(self) -> dict[str, Any]:
         return {
             "stale": self._stale,
             "gaps": [msgspec.to_builtins(gap) for gap in self._gaps[:SHOWN_GAPS]],
@@ -43,12 +48,14 @@ class Status:
         """Notice silence and gaps until cancelled."""
         await self._read_gaps()
         while True:
-            before = self.shown()
+            before = self._compared()
             self._stale = self._feed.stale
             if self._feed.gaps_changed.is_set():
                 self._feed.gaps_changed.clear()
                 await self._read_gaps()
-            if self.shown() != before:
+            await self._read_lag()
+            # The lag alone is no news: it differs each time.
+            if self._compared() != before:
                 for listener in list(self._listeners):
                     listener()
             try:
@@ -56,6 +63,14 @@ class Status:
                     await self._feed.gaps_changed.wait()
             except TimeoutError:
                 continue
+
+    async def _read_lag(self) -> None:
+        """Ask how long events wait before they are stored, where anybody is told."""
+        try:
+            monitors = await self._store.monitors() if self._listeners else []
+        except StoreError:
+            monitors = []
+        self._lag_ms = min((m.lag_ms for m in monitors if m.connected), default=None)
 
     async def _read_gaps(self) -> None:
         try:

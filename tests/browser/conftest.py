@@ -6,7 +6,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    Page,
+    expect,
+    sync_playwright,
+)
 from tests.browser.scripted import ScriptedServer
 
 FLAGS = [
@@ -29,6 +35,7 @@ def chromium() -> Iterator[Browser]:
         if os.environ.get("HERALD_TEST_REQUIRE_ALL") == "1":
             pytest.fail("Chromium is missing: install it or set HERALD_TEST_CHROMIUM.")
         pytest.skip("no Chromium; set HERALD_TEST_CHROMIUM to its path")
+    expect.set_options(timeout=WAIT_MS)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
         yield browser

@@ -13,7 +13,15 @@ from fastmcp import Client as FastClient
 from mcp.client import Client
 from mcp.client.streamable_http import streamable_http_client
 from mcp.shared.exceptions import MCPError
-from mcp.types import ResourceUpdatedNotification, TextResourceContents
+from mcp.types import (
+    EmptyResult,
+    ResourceUpdatedNotification,
+    SubscribeRequest,
+    SubscribeRequestParams,
+    TextResourceContents,
+    UnsubscribeRequest,
+    UnsubscribeRequestParams,
+)
 
 from herald_server.auth import Identity
 from tests.conftest import AppFactory
@@ -70,7 +78,7 @@ async def read(client: Client, uri: str) -> Any:
 
 
 async def test_a_task_is_a_resource_with_its_attempts(mode: str) -> None:
-    async with house() as made, over_http(made, **OWNER) as url, web() as http:
+    async with house() as made, over_http(made, OWNER) as url, web() as http:
         await made.started("T-1")
         async with Client(
             streamable_http_client(url, http_client=http), mode=mode
@@ -85,7 +93,7 @@ async def test_a_task_is_a_resource_with_its_attempts(mode: str) -> None:
 async def test_resources_say_that_they_can_be_subscribed_to(mode: str) -> None:
     async with (
         house() as made,
-        over_http(made, **OWNER) as url,
+        over_http(made, OWNER) as url,
         web() as http,
         Client(streamable_http_client(url, http_client=http), mode=mode) as c,
     ):
@@ -95,7 +103,7 @@ async def test_resources_say_that_they_can_be_subscribed_to(mode: str) -> None:
 
 
 async def test_listening_tells_of_a_task_and_of_the_active_ones() -> None:
-    async with house() as made, over_http(made, **OWNER) as url, web() as http:
+    async with house() as made, over_http(made, OWNER) as url, web() as http:
         await made.started("T-1")
         async with Client(streamable_http_client(url, http_client=http)) as client:
             wanted = ["task://T-1", "tasks://active", "file://nothing"]
@@ -113,7 +121,7 @@ async def test_listening_tells_of_a_task_and_of_the_active_ones() -> None:
 
 
 async def test_listening_gathers_a_burst_but_tells_the_end_at_once() -> None:
-    async with house() as made, over_http(made, **OWNER) as url, web() as http:
+    async with house() as made, over_http(made, OWNER) as url, web() as http:
         await made.started("T-1")
         async with (
             Client(streamable_http_client(url, http_client=http)) as client,
@@ -132,7 +140,17 @@ async def test_listening_gathers_a_burst_but_tells_the_end_at_once() -> None:
     assert told <= 4
 
 
-@pytest.mark.filterwarnings("ignore:resources/:mcp.MCPDeprecationWarning")
+async def ask(client: Client, what: str, uri: str) -> None:
+    """Subscribe or unsubscribe; the client's own methods for it are deprecated."""
+    params = SubscribeRequestParams(uri=uri)
+    request: Any = (
+        SubscribeRequest(params=params)
+        if what == "subscribe"
+        else UnsubscribeRequest(params=UnsubscribeRequestParams(uri=uri))
+    )
+    await client.session.send_request(request, EmptyResult)
+
+
 async def test_a_subscription_of_the_older_era_is_told_on_its_connection() -> None:
     told: list[str] = []
 
@@ -140,11 +158,11 @@ async def test_a_subscription_of_the_older_era_is_told_on_its_connection() -> No
         if isinstance(message, ResourceUpdatedNotification):
             told.append(str(message.params.uri))
 
-    async with house() as made, over_http(made, **OWNER) as url, web() as http:
+    async with house() as made, over_http(made, OWNER) as url, web() as http:
         await made.started("T-1")
         transport = streamable_http_client(url, http_client=http)
         async with Client(transport, mode="legacy", message_handler=note) as client:
-            await client.session.subscribe_resource("task://T-1")
+            await ask(client, "subscribe", "task://T-1")
             # The stream on which it is told opens on its own time.
             async with asyncio.timeout(5):
                 percent = 0.0
@@ -152,12 +170,12 @@ async def test_a_subscription_of_the_older_era_is_told_on_its_connection() -> No
                     percent += 1
                     await made.progress("T-1", percent, "on")
                     await asyncio.sleep(0.05)
-            await client.session.unsubscribe_resource("task://T-1")
+            await ask(client, "unsubscribe", "task://T-1")
             await until(lambda: not made.hub.watchers())
-            await client.session.subscribe_resource("tasks://active")
+            await ask(client, "subscribe", "tasks://active")
             await until(lambda: made.hub.watchers() == 1)
             with pytest.raises(MCPError, match="subscribe to task://TASK_ID"):
-                await client.session.subscribe_resource("catalog://task-types")
+                await ask(client, "subscribe", "catalog://task-types")
         # Its session is ended by the client's goodbye.
         await until(lambda: not made.hub.watchers())
     assert set(told) == {"task://T-1"}
@@ -166,12 +184,12 @@ async def test_a_subscription_of_the_older_era_is_told_on_its_connection() -> No
 async def test_streams_end_when_the_server_is_about_to_stop() -> None:
     async with (
         house() as made,
-        over_http(made, **OWNER) as url,
+        over_http(made, OWNER) as url,
         web() as http,
         Client(streamable_http_client(url, http_client=http)) as client,
         client.listen(resource_subscriptions=["task://t"]) as stream,
     ):
-        made.door.release()
+        await made.door.release()
         async with asyncio.timeout(2):
             assert [event async for event in stream] == []
 
@@ -185,7 +203,7 @@ async def test_each_scope_opens_its_own_tools(mode: str, app: Celery) -> None:
         "starter": Identity("starter", frozenset(["start"])),
         "canceller": Identity("canceller", frozenset(["cancel"])),
     }
-    async with house(app) as made, over_http(made, **tokens) as url:
+    async with house(app) as made, over_http(made, tokens) as url:
         await made.tell("succeeded", "ended")
         async with bearer(url, "reader", mode) as reader:
             start = {"task_type": "metrics_snapshot"}
@@ -221,7 +239,7 @@ async def test_crisis_activation_needs_admin(mode: str, app: Celery) -> None:
         "params": {"severity": "minor", "reason": "flood"},
         "confirm": True,
     }
-    async with house(app) as made, over_http(made, **tokens) as url:
+    async with house(app) as made, over_http(made, tokens) as url:
         async with bearer(url, "starter", mode) as starter:
             said = await refused(starter, "start_background_task", **crisis)
         async with bearer(url, "admin", mode) as admin:
@@ -234,7 +252,7 @@ async def test_who_may_not_read_may_not_listen() -> None:
     tokens = {"starter": Identity("starter", frozenset(["start"]))}
     async with (
         house() as made,
-        over_http(made, **tokens) as url,
+        over_http(made, tokens) as url,
         web("starter") as http,
     ):
         async with Client(streamable_http_client(url, http_client=http)) as client:
@@ -245,7 +263,7 @@ async def test_who_may_not_read_may_not_listen() -> None:
 
 
 async def test_a_wrong_token_does_not_even_reach_the_door() -> None:
-    async with house() as made, over_http(made, **OWNER) as url, web("wrong") as http:
+    async with house() as made, over_http(made, OWNER) as url, web("wrong") as http:
         answer = await http.post(url, json={})
     assert answer.status_code == 401
 
@@ -256,7 +274,7 @@ async def test_a_wrong_token_does_not_even_reach_the_door() -> None:
 async def test_a_client_that_leaves_does_not_cancel_the_task(
     app: Celery, module_valkey: PrivateValkey
 ) -> None:
-    async with house(app) as made, over_http(made, **OWNER) as url:
+    async with house(app) as made, over_http(made, OWNER) as url:
         async with bearer(url, "owner", "auto") as client:
             begun = await call(
                 client, "start_background_task", task_type="metrics_snapshot"
@@ -275,7 +293,7 @@ async def test_a_client_that_leaves_does_not_cancel_the_task(
 
 
 async def test_without_sessions_any_process_can_answer(mode: str) -> None:
-    async with house() as made, over_http(made, stateless=True, **OWNER) as url:
+    async with house() as made, over_http(made, OWNER, stateless=True) as url:
         await made.started("t1")
         async with bearer(url, "owner", mode) as client:
             told = await call(client, "get_task_status", task_id="t1")

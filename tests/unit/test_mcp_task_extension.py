@@ -103,7 +103,7 @@ async def wire(
     who = Identity("me", frozenset(scopes or ("read", "start", "cancel", "admin")))
     async with (
         house(app) as made,
-        over_http(made, me=who) as url,
+        over_http(made, {"me": who}) as url,
         httpx2.AsyncClient(headers={"Authorization": "Bearer me"}, timeout=30) as http,
     ):
         yield made, Wire(http, url, able)
@@ -158,6 +158,7 @@ async def test_each_step_of_a_task_is_pushed(app: Celery) -> None:
         while made.hub.watchers():
             await asyncio.sleep(0.005)
     assert end["status"] == "completed"
+    assert end["ttlMs"] is None
     assert end["result"]["isError"] is False
     assert end["result"]["structuredContent"]["result"] == {"metrics": 1}
 
@@ -168,6 +169,7 @@ async def test_getting_a_task_tells_its_result(app: Celery) -> None:
         await made.started(task_id)
         await made.tell("succeeded", task_id, result="[1, 2]")
         told = (await client("tasks/get", task_id, taskId=task_id))["result"]
+        assert told["ttlMs"] is None
         tools = (await client("tools/list"))["result"]["tools"]
     assert told["resultType"] == "complete"
     assert told["status"] == "completed"

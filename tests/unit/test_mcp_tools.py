@@ -297,7 +297,7 @@ async def test_waiting_ends_when_the_server_is_about_to_stop(mode: str) -> None:
         waiting = asyncio.create_task(call(client, "wait_for_task", task_id="t1"))
         while not made.hub.watchers():
             await asyncio.sleep(0.005)
-        made.door.release()
+        await made.door.release()
         told = await asyncio.wait_for(waiting, 2)
     assert told["done"] is False
 

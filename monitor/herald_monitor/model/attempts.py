@@ -99,39 +99,47 @@ def _to_end(runs: list[Run], mark: Mark) -> Run:
     for run in runs:
         if run.ends and mark.clock - run.ends[-1].clock == 1 and _echo(run, mark):
             return run
-    running = [r for r in runs if r.started and not r.ends]
-    waiting = [r for r in runs if not r.started and not r.ends]
-    if mark.kind == "revoked" and not mark.flag and waiting:
-        # What runs is revoked only by being terminated.
-        return waiting[0]
-    if running:
-        return _ended(runs, running, mark)
-    if waiting:
-        return waiting[0]
+    going = [r for r in runs if not r.ends]
+    if len(going) > 1:
+        return _ended(runs, going, mark)
+    if going:
+        return going[0]
     # A second outcome stays with the run that it contradicts, for all to see.
     return runs[-1] if runs and runs[-1].over else _another(runs)
 
 
-def _ended(runs: Sequence[Run], running: Sequence[Run], mark: Mark) -> Run:
-    """Return the one of several `running` that `mark` ends.
+def _ended(runs: Sequence[Run], going: Sequence[Run], mark: Mark) -> Run:
+    """Return the one of several `going` that `mark` ends.
 
     The message of the next attempt is out, received and perhaps started before
-    this one says that it will be retried; an outcome belongs to the newest
-    attempt, since starting it means the one before it is over. Of two runs of one
-    attempt the older may never end (Task.replace() leaves it without a word), so
-    the newer takes the outcome.
+    this one says that it will be retried; any other end belongs to the newest
+    attempt, since that it exists means the one before it is over. Of two runs of
+    one attempt the older may never end (Task.replace() leaves it without a word),
+    so the newer takes the end.
     """
-    if len(running) == 1:
-        return running[0]
+    reach = _reach(runs)
+    running = [r for r in going if r.started]
+    if mark.kind == "retried":
+        return min(running or going, key=lambda r: reach[id(r)])
+    if mark.kind == "revoked" and not mark.flag:
+        # What runs is revoked only by being terminated.
+        going = [r for r in going if not r.started] or going
+    newest = max(reach[id(r)] for r in going)
+    latest = [r for r in going if reach[id(r)] == newest]
+    return next((r for r in reversed(latest) if r.started), latest[0])
+
+
+def _reach(runs: Sequence[Run]) -> dict[int, int]:
+    """Return the attempt of each run (by `id`), as far as this boot can tell.
+
+    One whose `received` was lost is at least of the attempt before it.
+    """
     reach: dict[int, int] = {}
     known = -1
     for run in runs:
-        # One whose `received` was lost is at least of the attempt before it.
         known = run.retries if run.retries >= 0 else known
         reach[id(run)] = known
-    if mark.kind == "retried":
-        return min(running, key=lambda r: reach[id(r)])
-    return max(reversed(running), key=lambda r: reach[id(r)])
+    return reach
 
 
 def _echo(run: Run, mark: Mark) -> bool:

@@ -116,16 +116,12 @@ class Run:
 
     @property
     def heard_last(self) -> tuple[int, float]:
-        """When it was last heard of: arrival, then the worker's clock."""
-        told = [m for m in (self.received, self.started, *self.ends) if m]
-        return max((m.arrived, m.at) for m in told) if told else _moment(self.first)
+        """When its worker was last heard of: arrival, then that worker's clock."""
+        told = (self.received, self.started, *self.ends)
+        return max((m.arrived, m.at) for m in told if m)
 
 
 def _rank(mark: Mark) -> tuple[int, int, int, float]:
     for_good = mark.kind in OUTCOMES or (mark.kind == "rejected" and not mark.flag)
     given_back = mark.kind == "rejected" and mark.flag
     return (for_good - given_back, ORDER[mark.kind], mark.clock, mark.at)
-
-
-def _moment(mark: Mark) -> tuple[int, float]:
-    return (mark.arrived, mark.at)

@@ -140,9 +140,10 @@ def _fields(raw: RawEvent) -> list[tuple[str, Field]]:
     if isinstance(load, list | tuple):
         numbers = [number(x) for x in load[:3]]  # pyright: ignore[reportUnknownVariableType,reportUnknownArgumentType]
         fields.append(("loadavg", tuple(x for x in numbers if x is not None)))
-    words = [w for w in (raw.get("sw_ident"), raw.get("sw_ver")) if isinstance(w, str)]
-    if any(words):
-        fields.append(("software", shorten(" ".join(words).strip(), MAX_NAME)))
+    name, version = raw.get("sw_ident"), raw.get("sw_ver")
+    if isinstance(name, str) and name:
+        words = f"{name} {version}" if isinstance(version, str) else name
+        fields.append(("software", shorten(words, MAX_NAME)))
     return fields
 
 

@@ -1,7 +1,8 @@
+#!lua
 -- Store records, their indexes and the news of them in one step, or nothing.
 --
--- The shebang line is added by the caller (redis_script.py): with it Redis
--- refuses the whole script before its first write when memory is full.
+-- The first line makes Redis refuse the whole script before its first write when
+-- memory is full; for forgetting, redis_script.py adds a flag there that allows it.
 --
 -- KEYS  1 meta  2 log  3 marks  4 due  5 gone
 --       then one key a record, then one key an index

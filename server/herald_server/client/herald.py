@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncGenerator, Iterable
 from typing import Any, Literal, TypedDict, Unpack, overload
 from urllib.parse import quote
 from weakref import WeakSet
@@ -193,7 +193,7 @@ class Herald:
             ) from None
         return last
 
-    async def follow(self, task_id: str) -> AsyncIterator[TaskImage]:
+    async def follow(self, task_id: str) -> AsyncGenerator[TaskImage, None]:
         """Yield a task now and whenever it changes, until it is final or `LOST`.
 
         Raises `Forgotten` if its record runs out first.
@@ -230,7 +230,7 @@ class Herald:
         before: str | None = None,
         limit: int | None = None,
         **filter_: Unpack[FilterKeys],
-    ) -> AsyncIterator[TaskImage]:
+    ) -> AsyncGenerator[TaskImage, None]:
         """Yield the tasks that match, newest first, at most `limit`.
 
         `after` and `before` (RFC 3339) bound when they were first heard of.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from typing import Generic, TypeVar
 
 from herald_server.client.address import Address
@@ -44,10 +44,10 @@ class Watch(Generic[T]):
         self.cursor = story.cursor
         """Up to where every change was handed out; a later watch may go on from it."""
 
-    def __aiter__(self) -> AsyncIterator[Change[T]]:
+    def __aiter__(self) -> AsyncGenerator[Change[T], None]:
         return self._changes()
 
-    async def _changes(self) -> AsyncIterator[Change[T]]:
+    async def _changes(self) -> AsyncGenerator[Change[T], None]:
         try:
             while not (self._story.done or self._closed):
                 for change in await self._heard():

@@ -30,8 +30,13 @@ LONG = 100
 def plain(text: str | None, most: int = LONG) -> str:
     """Return the first line of a foreign text, cut, without control characters."""
     lines = (text or "").strip().splitlines() or [""]
-    clean = "".join(c if c.isprintable() else "\ufffd" for c in lines[0])
-    return clean if len(clean) <= most else clean[: most - 1] + "…"
+    return clean(lines[0], most)
+
+
+def clean(line: str, most: int = LONG) -> str:
+    """Return a foreign line, cut, without what would control a terminal."""
+    shown = "".join(c if c.isprintable() else "\ufffd" for c in line.expandtabs(4))
+    return shown if len(shown) <= most else shown[: most - 1] + "…"
 
 
 def state(name: str, width: int = WIDTH) -> str:

@@ -9,7 +9,15 @@ from herald_monitor.model import shape
 from herald_monitor.model.shape import AttemptImage
 from herald_server.client import Herald, TaskDetail
 from herald_server.commands.asking import connected, json_option
-from herald_server.commands.lines import how_far, moment, plain, runtime, state, table
+from herald_server.commands.lines import (
+    clean,
+    how_far,
+    moment,
+    plain,
+    runtime,
+    state,
+    table,
+)
 
 WIDE = 1_000
 HEAD = ("ATTEMPT", "STATE", "WORKER", "PID", "STARTED", "FINISHED", "RUNTIME", "")
@@ -50,7 +58,7 @@ def page(task: TaskDetail) -> list[str]:
     if task.attempts:
         lines += ["", *table(HEAD, map(_row, task.attempts))]
     if task.traceback:
-        lines += ["", *(plain(text, WIDE) for text in _lines(task.traceback))]
+        lines += ["", *(clean(line, WIDE) for line in task.traceback.splitlines())]
     return lines
 
 
@@ -91,8 +99,3 @@ def _row(run: AttemptImage) -> tuple[str, ...]:
         f"{run.runtime:.3f} s" if run.runtime is not None else "",
         plain(run.exception),
     )
-
-
-def _lines(text: str) -> list[str]:
-    # `plain` strips; the indent of a traceback is half of its meaning.
-    return [line.replace("\t", "    ") for line in text.rstrip().splitlines()]

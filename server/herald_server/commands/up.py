@@ -44,15 +44,16 @@ def up(**given: Any) -> None:
 
 
 def run_up(
-    app: Celery | None,
+    celery: Celery | None,
+    /,
     *,
     log_level: str,
     seconds: float | None,
     data: Path | None,
     **given: Any,
 ) -> None:
-    """Run until SIGTERM, or for some `seconds`. `app` comes from `celery -A`."""
+    """Run until SIGTERM, or for some `seconds`. `celery` is the app of `celery -A`."""
     from herald_server.running import run_all
 
     log_to_stderr(log_level)
-    asyncio.run(run_all(settings_of(**given), app, seconds, data))
+    asyncio.run(run_all(settings_of(**given), celery, seconds, data))

@@ -6,6 +6,8 @@ from importlib.metadata import version
 from typing import Any
 
 from fastmcp import FastMCP
+from fastmcp.server.http import StarletteWithLifespan, StreamableHTTPASGIApp
+from mcp.server.streamable_http import StreamableHTTPServerTransport
 
 from herald_server.catalog import Catalog
 from herald_server.mcp.listen import Listening
@@ -40,6 +42,7 @@ class AgentDoor(FastMCP[Any]):
             # "30" for a number of seconds is understood, as models write it.
             strict_input_validation=False,
         )
+        self._apps: list[StarletteWithLifespan] = []
         store, hub, control = shared.store, shared.hub, shared.control
         tasks = Tasks(store, control, catalog, results)
         self.listening = Listening(hub, tasks)
@@ -51,13 +54,32 @@ class AgentDoor(FastMCP[Any]):
         self.listening.register(self)
         self.waiting.register(self)
 
-    def release(self) -> None:
+    def http_app(self, *args: Any, **options: Any) -> StarletteWithLifespan:
+        """Return the ASGI application; `release` ends its sessions too."""
+        made = super().http_app(*args, **options)
+        self._apps.append(made)
+        return made
+
+    async def release(self) -> None:
         """End all long answers, for a server that is about to stop.
 
         Streams end on purpose, waiting calls say that the task still runs.
         """
         self.listening.close()
         self.waiting.close()
+        for session in self._sessions():
+            await session.terminate()
+
+    def _sessions(self) -> list[StreamableHTTPServerTransport]:
+        """Return the sessions of clients of the older protocol."""
+        found: list[StreamableHTTPServerTransport] = []
+        for route in (route for made in self._apps for route in made.routes):
+            endpoint = getattr(route, "endpoint", None)
+            if isinstance(endpoint, StreamableHTTPASGIApp) and endpoint.session_manager:
+                # FastMCP ends them like this as well, but after the streams.
+                sessions = endpoint.session_manager._server_instances  # pyright: ignore[reportPrivateUsage]
+                found += sessions.values()
+        return found
 
 
 def build_mcp(

@@ -34,7 +34,8 @@ async def speak(settings: ServerSettings, app: Celery | None) -> None:
         shared = share(settings, store, app)
         results = BackendResults(app, Redactor(settings.redact)) if app else None
         async with _fed(shared):
-            await build_mcp(shared, results).run_stdio_async(show_banner=False)
+            door = build_mcp(shared, results)
+            await door.run_stdio_async(show_banner=False, log_level="warning")
     finally:
         await store.close()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, RootModel
 
 from herald_monitor.model import shape
 from herald_monitor.model.codec import to_json
@@ -28,10 +28,8 @@ STATUS = {
 INTERNAL_ERROR = -32603
 
 
-class Wire(BaseModel):
-    """Fields that go to the wire as they are."""
-
-    model_config = ConfigDict(extra="allow")
+class Wire(RootModel[dict[str, Any]]):
+    """Fields that go to the wire as they are: nulls of a plain model are dropped."""
 
 
 class TaskNotification(BaseModel):
@@ -43,7 +41,7 @@ class TaskNotification(BaseModel):
 
 def created(task: TaskImage) -> Wire:
     """Return the result of a call that goes on as a task."""
-    return Wire.model_validate({"resultType": "task", **_common(task)})
+    return Wire({"resultType": "task", **_common(task)})
 
 
 def detailed(task: TaskImage, catalog: Catalog, outcome: Outcome) -> dict[str, Any]:

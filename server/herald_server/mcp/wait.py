@@ -79,8 +79,8 @@ class Waiting:
         done = describing.over(task)
         if not done and task.state != shape.UNKNOWN:
             fields["message"] += (
-                f" It has not ended within {timeout_s:g} s: call wait_for_task again "
-                "with the same task_id, nothing is lost."
+                " It has not ended yet: call wait_for_task again with the same "
+                "task_id, nothing is lost."
             )
         return AwaitedTask(**fields, done=done)
 

@@ -15,7 +15,7 @@ RECORDINGS = ("prefork-redis", "threads-redis", "prefork-amqp")
 
 
 class Recorded(NamedTuple):
-    """One task: what was heard of it, in the order of hearing, and what became of it."""
+    """One task: what was heard of it, in that order, and what became of it."""
 
     recording: str
     scenario: str

@@ -36,9 +36,9 @@ redact = Redactor()
         ('{"apiKey": "abc", "a": 1}', '{"apiKey": "[redacted]", "a": 1}'),
         ('{"Token": {"a": [1, "]"]}, "b": 3}', '{"Token": [redacted], "b": 3}'),
         ('{"token":\n  "abc"}', '{"token":\n  "[redacted]"}'),
-        (r"""'{"password": "a\\"b", "c": 1}'""", """'{"password": "[redacted]", "c": 1}'"""),
-        (r'"{\"password\": \"a\\\"b\", \"c\": 1}"', r'"{\"password\": \"[redacted]\", \"c\": 1}"'),
-        (r'"{\"token\":\n \"ab\", \"c\": 1}"', r'"{\"token\":\n \"[redacted]\", \"c\": 1}"'),
+        (r"""'{"token": "a\\"b", "c": 1}'""", """'{"token": "[redacted]", "c": 1}'"""),
+        (r'"{\"token\": \"a\\\"b\", \"c\"}"', r'"{\"token\": \"[redacted]\", \"c\"}"'),
+        (r'"{\"token\":\n \"ab\", \"c\"}"', r'"{\"token\":\n \"[redacted]\", \"c\"}"'),
         (r'"{\"token\": \"ab", "c"', r'"{\"token\": \"[redacted]\"", "c"'),
         # key=value, headers, command lines, URLs
         ("password=hunter2 host=x", "password=[redacted] host=x"),
@@ -86,12 +86,12 @@ def test_without_keys_only_urls_and_bearer_tokens_are_masked() -> None:
     assert nothing("password=x redis://:y@h") == f"password=x redis://:{MASK}@h"
 
 
-# ---- a planted secret never survives ---------------------------------------------------
+# ---- a planted secret never survives ------------------------------------------
 
 PLANTED = "s3cr3t"
 keys = st.sampled_from(["password", "Token", "client_secret", "API-KEY", "x.cookie"])
 around = st.text("\\'\"{}[]()<>,:;= \n" + string.ascii_letters, max_size=12)
-secrets = st.builds(lambda a, b: a + PLANTED + b, around, around)
+secrets = st.tuples(around, around).map(PLANTED.join)
 nested = st.recursive(
     secrets,
     lambda inner: (
@@ -137,16 +137,36 @@ plain = st.text(
 
 
 @settings(max_examples=80, deadline=None)
-@given(keys, st.builds(lambda a: PLANTED + a, plain), st.sampled_from("=:"))
-def test_a_plain_value_never_survives(key: str, secret: str, sign: str) -> None:
-    assert PLANTED not in redact(f"cannot log in ({key}{sign}{secret}) at db")
+@given(keys, plain, st.sampled_from("=:"))
+def test_a_plain_value_never_survives(key: str, rest: str, sign: str) -> None:
+    text = f"cannot log in ({key}{sign}{PLANTED}{rest}) at db"
+    assert PLANTED not in redact(text)
 
 
-@settings(max_examples=80, deadline=None)
-@given(st.lists(st.sampled_from([*DEFAULT_KEYS, "'", '"', "\\", ":", "=", "(", ")", ",", " ", "x", "://", "@", "<", "bearer abcdefg"]), max_size=20).map("".join))  # fmt: skip
-def test_redacting_twice_leaks_nothing_and_raises_nothing(text: str) -> None:
-    once = redact(text)
-    assert len(redact(once)) <= len(once) + len(MASK) * once.count(MASK) + len(MASK)
+WORDS = [
+    "'",
+    '"',
+    "\\",
+    ":",
+    "=",
+    "(",
+    ")",
+    ",",
+    " ",
+    "x",
+    "://",
+    "@",
+    "<",
+    "bearer abcdefg",
+]
+pieces = st.lists(st.sampled_from([*DEFAULT_KEYS, *WORDS]), max_size=20)
+
+
+@settings(max_examples=150, deadline=None)
+@given(pieces)
+def test_any_text_at_all_can_be_redacted_again_and_again(words: list[str]) -> None:
+    once = redact("".join(words))
+    assert len(redact(once)) <= len(once) + len(MASK) * len(words)
 
 
 SLOW = [

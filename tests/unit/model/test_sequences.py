@@ -68,8 +68,7 @@ ONE_WORKER = [
     ("received started failed received revoked", "FAILURE", 1, False),
     # ---- losses in the midst
     ("received started started succeeded", "SUCCESS", 2, False),
-    # (two losses: the state is right, the attempt cannot be known)
-    ("received started received:1 succeeded", "SUCCESS", 1, False),
+    ("received started received:1 succeeded", "SUCCESS", 2, False),
     ("received received:1 retried succeeded", "SUCCESS", 2, False),
     ("received started failed received succeeded", "SUCCESS", 2, False),
     ("received started received:1 started started succeeded", "SUCCESS", 3, False),

@@ -4,6 +4,7 @@ from tests.unit.model.transition_table import (
     BEGIN,
     END,
     README,
+    SAME,
     STATES,
     render,
     written,
@@ -26,5 +27,5 @@ def test_a_state_that_is_final_is_left_only_for_a_new_attempt_or_the_backend() -
         if state.strip("*") not in ("SUCCESS", "FAILURE", "REVOKED", "REJECTED"):
             continue
         for cell in cells:
-            assert cell == "–" or "(2)" in cell or cell.rstrip("!") in STATES
+            assert cell == SAME or "(2)" in cell or cell.rstrip("!") in STATES
             assert cell.split()[0].rstrip("!") not in ("PENDING", "RECEIVED", "RETRY")

@@ -40,7 +40,7 @@ SKEWS = [-300.0, -60.0, 0.0, 60.0, 300.0]
 skew_of_a = pytest.mark.parametrize("a", SKEWS)
 skew_of_b = pytest.mark.parametrize("b", SKEWS)
 
-# ---- two workers -------------------------------------------------------------------
+# ---- two workers --------------------------------------------------------------
 
 
 @skew_of_a
@@ -144,7 +144,7 @@ def test_all_copies_revoked_before_they_ran() -> None:
     assert shown(told).state == "REVOKED"
 
 
-# ---- one worker, restarted -----------------------------------------------------------
+# ---- one worker, restarted ----------------------------------------------------
 
 
 def test_a_restarted_container_has_its_old_pid_and_a_new_clock() -> None:
@@ -184,7 +184,7 @@ def test_events_without_a_clock_keep_the_order_of_their_kinds() -> None:
     assert shown(told).state == "SUCCESS"
 
 
-# ---- which attempt, where `received` was lost ---------------------------------------
+# ---- which attempt, where `received` was lost ---------------------------------
 
 
 def test_the_start_after_a_retry_elsewhere_is_the_next_attempt() -> None:
@@ -246,7 +246,7 @@ def test_the_first_sending_of_an_attempt_counts() -> None:
     assert shown(told).submitted_at == "2027-01-15T08:00:01.000Z"
 
 
-# ---- what asking finds out --------------------------------------------------------------
+# ---- what asking finds out ----------------------------------------------------
 
 
 def test_the_backend_ends_what_events_left_open() -> None:
@@ -365,7 +365,7 @@ def test_a_lost_task_that_ended_after_all_has_ended() -> None:
     assert shown(told).state == "SUCCESS"
 
 
-# ---- what is shown beside the state ---------------------------------------------------
+# ---- what is shown beside the state -------------------------------------------
 
 
 def percent(told: list[Event]) -> float | None:

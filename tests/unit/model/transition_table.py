@@ -12,6 +12,7 @@ from herald_monitor.model.shape import TaskImage
 from tests.unit.model.words import T0, say, shown, story
 
 README = Path(__file__).parents[3] / "monitor" / "README.md"
+SAME = "\u2013"
 BEGIN, END = "<!-- transitions -->", "<!-- /transitions -->"
 
 STATES = {
@@ -65,7 +66,7 @@ def _cell(before: str, word: str) -> str:
     named = word in ("sent", "received") and before.endswith("retried")
     after = shown([*told, _next(f"{word}:1" if named else word, len(told) + 1)])
     if told and _same(shown(told), after):
-        return "–"
+        return SAME
     mark = "!" if after.conflict else ""
     attempt = f" ({after.attempt})" if (after.attempt or 1) > 1 else ""
     return after.state + mark + attempt

@@ -1,0 +1,266 @@
+"""The ten task types over MCP, on a whole Herald: agent, server, monitor, workers."""
+
+import json
+import os
+import sys
+from collections.abc import AsyncGenerator, Generator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, cast
+
+import httpx2
+import pytest
+from celery import Celery
+from fastmcp import Client
+from fastmcp.client.transports import StdioTransport
+from tests.mcp_house import call, refused
+from tests.servers import PrivateValkey, private_valkey, wait_until
+
+from herald_monitor.child_process import end, kill, spawn
+from herald_server.demo.app import make_app
+from herald_server.demo.seeding import RUN_IDS
+
+pytestmark = [
+    pytest.mark.anyio,
+    pytest.mark.celery,
+    pytest.mark.timeout(90),
+    pytest.mark.xdist_group("mcp_http"),
+]
+
+TOKEN = "token-of-the-agent"
+HERALD = (sys.executable, "-m", "herald_server")
+
+PERIOD = {"period.start", "period.end"}
+SCENARIOS = (
+    *("single_faculty_loss", "double_faculty_loss", "half_capacity_season"),
+    *("holiday_skeleton", "pandemic_essential_only", "mass_casualty_event"),
+    "weather_emergency",
+)
+TYPES: dict[str, tuple[dict[str, Any], set[str]]] = {
+    "resilience_health_check": (
+        {},
+        {"status", "utilization", "defense_level", "n1_pass", "n2_pass"}
+        | {"immediate_actions"},
+    ),
+    "resilience_contingency": (
+        {"days_ahead": 2},
+        PERIOD
+        | {"n1_pass", "n1_vulnerabilities_count", "n2_pass", "n2_fatal_pairs_count"}
+        | {"phase_transition_risk", "most_critical_faculty", "recommendations"},
+    ),
+    "resilience_fallback_precompute": (
+        {"days_ahead": 2},
+        PERIOD
+        | {"scenarios_computed", "scenarios_failed"}
+        | {
+            f"results.{scenario}.{key}"
+            for scenario in SCENARIOS
+            for key in ("id", "valid_until", "coverage_rate", "services_reduced")
+        },
+    ),
+    "resilience_utilization_forecast": (
+        {"days_ahead": 3},
+        PERIOD | {"total_faculty", "high_risk_days", "high_risk_periods"},
+    ),
+    "resilience_crisis_activation": (
+        {"severity": "minor", "reason": "storm"},
+        {"severity", "reason", "actions_taken"},
+    ),
+    "metrics_computation": (
+        {"start_date": "2026-11-23", "end_date": "2026-11-29"},
+        PERIOD
+        | {
+            f"schedule_analysis.metrics.{name}.value"
+            for name in ("fairness", "coverage", "compliance")
+        }
+        | {"stability_metrics", "task_status"},
+    ),
+    "metrics_snapshot": ({"period_days": 7}, PERIOD | {"metrics", "summary"}),
+    "metrics_cleanup": (
+        {"retention_days": 400},
+        {"retention_days", "cutoff_date", "deleted_count", "deleted_by_status"}
+        | {"task_status"},
+    ),
+    "metrics_fairness_report": (
+        {"weeks_back": 2},
+        {"weekly_fairness", "trend_direction", "anomalies", "recommendations"},
+    ),
+    "metrics_version_diff": (
+        dict(zip(("run_id_1", "run_id_2"), RUN_IDS, strict=False)),
+        {"comparison.differences.violations_delta"}
+        | {"metric_changes.fairness_delta", "metric_changes.coverage_delta"}
+        | {"summary.improved", "task_status"},
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where everything of this installation lies."""
+    return tmp_path_factory.mktemp("mcp")
+
+
+@pytest.fixture(scope="module")
+def env(
+    place: Path, module_valkey: PrivateValkey
+) -> Generator[dict[str, str], None, None]:
+    """The settings of one installation: broker and backend, and a store beside it."""
+    with private_valkey() as store:
+        yield {
+            **os.environ,
+            "HERALD_BROKER_URL": module_valkey.url,
+            "HERALD_RESULT_BACKEND": module_valkey.url,
+            "HERALD_STORE_URL": store.url,
+            "HERALD_TOKEN": TOKEN,
+            "HERALD_DEMO_DB": str(place / "schedule.sqlite3"),
+        }
+
+
+@pytest.fixture(scope="module")
+def worker(place: Path, env: dict[str, str]) -> Generator[None, None, None]:
+    """A worker of the sample project."""
+    app: Celery = make_app(env["HERALD_BROKER_URL"], env["HERALD_BROKER_URL"])
+    words = (sys.executable, "-m", "celery", "-A", "herald_server.demo.app", "worker")
+    process = spawn(
+        [*words, "-P", "threads", "-c", "4", "-n", "mcp@demo"],
+        place / "worker.log",
+        env=env,
+    )
+    try:
+        control = cast(Any, app).control
+        wait_until(lambda: control.ping(timeout=0.3), 30, "the worker answers")
+        yield
+    finally:
+        end(process, 10)
+        kill(process)
+        cast(Any, app).close()
+
+
+@pytest.fixture(scope="module")
+def herald(
+    place: Path, env: dict[str, str], worker: None
+) -> Generator[str, None, None]:
+    """Monitor and server; the URL of the server."""
+    log = place / "server.log"
+    started = [
+        spawn([*HERALD, "monitor"], place / "monitor.log", env=env),
+        spawn([*HERALD, "server", "--port", "0"], log, env=env),
+    ]
+
+    def address() -> str:
+        assert all(process.poll() is None for process in started), log.read_text()
+        said = [s for s in log.read_text().splitlines() if s.startswith("ready ")]
+        return said[0].split()[1] if said else ""
+
+    def hears() -> bool:
+        return httpx2.get(f"{address()}readyz").status_code == 200
+
+    try:
+        wait_until(address, 30, f"the server is ready; see {log}")
+        wait_until(hears, 10, f"the monitor hears the broker; see {place}")
+        yield address()
+    finally:
+        for process in started:
+            end(process, 10)
+            kill(process)
+
+
+@asynccontextmanager
+async def agent(herald: str, mode: str = "auto") -> AsyncGenerator[Client[Any], None]:
+    async with Client(f"{herald}mcp", auth=TOKEN, mode=mode) as client:
+        yield client
+
+
+def paths(value: object, prefix: str = "") -> set[str]:
+    """Return the path of every key inside `value`."""
+    if not isinstance(value, dict):
+        return set()
+    found: set[str] = set()
+    for key, inner in cast("dict[str, object]", value).items():
+        found |= {f"{prefix}{key}"} | paths(inner, f"{prefix}{key}.")
+    return found
+
+
+async def awaited(client: Client[Any], task_id: str) -> dict[str, Any]:
+    """Wait for a task as an agent does."""
+    for _ in range(2):
+        told = await call(client, "wait_for_task", task_id=task_id, timeout_s=20)
+        if told["done"]:
+            return told
+    pytest.fail(f"it does not end: {told}")
+
+
+@pytest.mark.parametrize("task_type", TYPES)
+async def test_each_type_is_started_and_followed_to_its_result(
+    herald: str, task_type: str
+) -> None:
+    params, keys = TYPES[task_type]
+    async with agent(herald) as client:
+        begun = await call(
+            client,
+            "start_background_task",
+            task_type=task_type,
+            params=params,
+            confirm=True,
+        )
+        told = await awaited(client, begun["task_id"])
+    assert told["status"] == "success", told
+    assert told["task_type"] == task_type
+    assert told["progress"] == 100
+    assert told["result_truncated"] is False
+    assert keys | {"timestamp"} <= paths(told["result"])
+
+
+async def test_clients_of_the_older_era_are_served_too(herald: str) -> None:
+    heard: list[str] = []
+
+    async def note(at: float, total: float | None, said: str | None) -> None:
+        heard.append(str(said))
+
+    async with agent(herald, "legacy") as client:
+        begun = await call(
+            client, "start_background_task", task_type="resilience_health_check"
+        )
+        result = await client.call_tool(
+            "wait_for_task", {"task_id": begun["task_id"]}, progress_handler=note
+        )
+    assert cast(Any, result.structured_content)["status"] == "success"
+    assert heard[-1].startswith("success")
+
+
+async def test_a_wrong_start_is_refused_over_http(herald: str) -> None:
+    async with agent(herald) as client:
+        said = await refused(
+            client,
+            "start_background_task",
+            task_type="resilience_contingency",
+            params={"days_ahead": 0},
+        )
+    assert said == "days_ahead must be at least 1"
+
+
+@pytest.mark.parametrize("token", [None, "wrong", TOKEN + "x"])
+async def test_without_the_right_token_nobody_comes_in(
+    herald: str, token: str | None
+) -> None:
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    async with httpx2.AsyncClient(headers=headers) as http:
+        answer = await http.post(f"{herald}mcp", json={})
+    assert answer.status_code == 401
+    assert "valid token" in json.loads(answer.text)["detail"]
+
+
+@pytest.mark.parametrize("mode", ["auto", "legacy"])
+async def test_an_agent_on_this_machine_is_served_over_stdio(
+    herald: str, env: dict[str, str], place: Path, mode: str
+) -> None:
+    command, *words = [*HERALD, "mcp"]
+    transport = StdioTransport(
+        command, words, env=env, log_file=place / "stdio.log", keep_alive=False
+    )
+    async with Client(transport, mode=mode) as client:
+        begun = await call(
+            client, "start_background_task", task_type="resilience_health_check"
+        )
+        told = await awaited(client, begun["task_id"])
+    assert told["status"] == "success"

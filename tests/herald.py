@@ -1,0 +1,85 @@
+"""Herald as its users run it: a process, driven by its command line."""
+
+import json
+import os
+import subprocess
+import sys
+import urllib.request
+from pathlib import Path
+from typing import Any, cast
+
+from herald_monitor.child_process import end, spawn
+from tests.servers import ROOT, wait_until
+
+TOKEN = "a-token-for-tests"
+
+
+class HeraldProcess:
+    """A `herald` command that serves, such as `up` or `demo`."""
+
+    def __init__(self, log: Path, *words: str, **env: str) -> None:
+        self.log = log
+        self.url = ""
+        self._words = [sys.executable, "-m", "herald_server", *words, "--port", "0"]
+        self._env = {
+            **os.environ,
+            "HERALD_TOKEN": TOKEN,
+            "XDG_STATE_HOME": str(log.parent / "state"),
+            "PYTHONPATH": str(ROOT),
+            **env,
+        }
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        assert self._process is not None
+        return self._process.pid
+
+    def start(self) -> None:
+        """Start it and wait for its `ready` line."""
+        self.log.unlink(missing_ok=True)
+        self._process = spawn(self._words, self.log, env=self._env)
+        wait_until(self._ready, 30, f"`herald` is ready; see {self.log}")
+
+    def _ready(self) -> bool:
+        said = self.log.read_text() if self.log.exists() else ""
+        lines = [line for line in said.splitlines() if line.startswith("ready http")]
+        if lines:
+            self.url = lines[0].removeprefix("ready ")
+        assert self._process is not None
+        assert self._process.poll() is None or lines, said[-3000:]
+        return bool(lines)
+
+    def wait(self, timeout: float) -> int:
+        """Wait for its end and return the exit code."""
+        assert self._process is not None
+        return self._process.wait(timeout)
+
+    def stop(self, patience: float = 8.0) -> bool:
+        """Send SIGTERM; say whether it went by itself."""
+        assert self._process is not None
+        return end(self._process, patience)
+
+    def get(self, path: str) -> Any:
+        """Return what a GET below its URL answers."""
+        return get(self.url + path)
+
+    def tasks(self, **query: str) -> dict[str, dict[str, Any]]:
+        """Return all tasks it knows, by id, through every page."""
+        found: dict[str, dict[str, Any]] = {}
+        page = ""
+        while True:
+            words = "&".join(f"{k}={v}" for k, v in query.items())
+            answer = self.get(f"api/v1/tasks?limit=500&{words}{page}")
+            found.update({task["id"]: task for task in answer["tasks"]})
+            if "next" not in answer:
+                return found
+            page = f"&page={answer['next']}"
+
+
+def get(url: str) -> Any:
+    """Return the JSON at `url`, asked for with the tests' token."""
+    request = urllib.request.Request(url, headers={"Authorization": f"Bearer {TOKEN}"})
+    with urllib.request.urlopen(request, timeout=10) as answer:
+        return cast(Any, json.load(answer))

@@ -1,0 +1,495 @@
+"""A store that can be maltreated, and a world of nodes and clients around it.
+
+Nothing but a seed decides in which order things happen: each word between a
+node and the store waits at a gate until the schedule lets it through, both on
+its way there and on its way back. Feed, hub, library, session and pump are the
+real ones.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from random import Random
+from typing import Any, TypeVar, cast
+
+import msgspec
+
+from herald_monitor.batch import Draft, missing
+from herald_monitor.memory import MemoryStore
+from herald_monitor.model.changes import TASK, Change, Entry
+from herald_monitor.model.cursor import START, Cursor, parse_cursor
+from herald_monitor.model.events import Event
+from herald_monitor.model.filters import Filter, parse_filter
+from herald_monitor.model.shape import TaskImage
+from herald_monitor.store import Page
+from herald_server.auth import Identity, Tokens
+from herald_server.feed import Feed
+from herald_server.hub import Hub, concerns
+from herald_server.limits import Limits
+from herald_server.pacing import Pace
+from herald_server.pump import Door, Gone, Pump
+from herald_server.reading import Library
+from herald_server.status import Status
+from tests import validators
+from tests.validators import Journal
+
+T = TypeVar("T")
+NOW = 1_800_000_000.0
+TOKEN = "a-token-of-the-model"
+KINDS = ("sent", "received", "started", "succeeded", "failed", "retried", "revoked")
+
+
+class Gates:
+    """Where everything waits for its turn."""
+
+    def __init__(self) -> None:
+        self.waiting: list[asyncio.Future[None]] = []
+        self.open = False
+
+    async def go(self) -> None:
+        """Wait for a turn."""
+        if self.open:
+            await asyncio.sleep(0)
+            return
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.waiting.append(turn)
+        try:
+            await turn
+        finally:
+            if turn in self.waiting:
+                self.waiting.remove(turn)
+
+    def let(self, random: Random) -> None:
+        """Give somebody the turn."""
+        if self.waiting:
+            turn = self.waiting.pop(random.randrange(len(self.waiting)))
+            if not turn.done():
+                turn.set_result(None)
+
+    def let_all(self) -> None:
+        """Keep nobody waiting any more."""
+        self.open = True
+        while self.waiting:
+            self.waiting.pop().set_result(None)
+
+
+class FragileStore(MemoryStore):
+    """A store that is trimmed, flushed, and loses what its replica did not get.
+
+    `history` has, for each place in the log, what was stored then.
+    """
+
+    def __init__(self, gates: Gates) -> None:
+        super().__init__(log_length=1_000_000)
+        self._gates = gates
+        self._epochs = 1_000
+        self._fence = ""
+        self._truth: dict[str, TaskImage] = {}
+        self._replica: dict[str, Any] | None = None
+        self.history: dict[Cursor, dict[str, TaskImage]] = {}
+        self.changes: dict[Cursor, tuple[Change, ...]] = {}
+
+    # -- what happens to it --------------------------------------------------------
+
+    def _append(self, drafts: Sequence[Draft]) -> None:
+        if self._end == START or self._fence != self._identity:
+            self._epochs += 1
+            self._end = Cursor(self._epochs, -1)
+            self._fence = self._identity
+        super()._append(drafts)
+        entry = self._log[-1]
+        for change in entry.changes:
+            if change.gone:
+                self._truth.pop(change.id, None)
+            elif change.task is not None:
+                self._truth[change.id] = msgspec.structs.replace(
+                    change.task, rev=change.rev
+                )
+        self.history[entry.cursor] = dict(self._truth)
+        self.changes[entry.cursor] = entry.changes
+
+    def heartbeat(self) -> None:
+        """Append an entry without changes."""
+        self._append([])
+
+    def forget(self, task_id: str) -> None:
+        """Sweep a task away."""
+        if (TASK, task_id) in self._known:
+            self._forget([(TASK, task_id)])
+
+    def expire(self, task_id: str) -> None:
+        """Find that a record ran out unnoticed: nobody knows what it was."""
+        if self._known.pop((TASK, task_id), None) is not None:
+            del self._due[TASK, task_id]
+            self._append([missing((TASK, task_id), ())])
+
+    def trim(self, keep: int) -> None:
+        """Cut the log off."""
+        while len(self._log) > keep:
+            self._log.popleft()
+
+    def replicate(self) -> None:
+        """Bring the replica up to date."""
+        kept = ("_known", "_due", "_gone", "_log", "_truth", "_end", "_fence")
+        self._replica = {
+            name: value.copy() if hasattr(value, "copy") else value
+            for name, value in ((n, getattr(self, n)) for n in kept)
+        }
+
+    def fail_over(self, identity: str) -> None:
+        """Go on with the replica: what it did not get was never there."""
+        if self._replica is not None:
+            vars(self).update(self._replica)
+            self._identity = identity
+            self.replicate()
+
+    def flush(self) -> None:
+        """Lose everything, and stay the same server."""
+        for kept in (self._known, self._due, self._gone, self._log, self._truth):
+            kept.clear()
+        self._end, self._fence = START, ""
+        self.replicate()
+
+    # -- what nodes see of it --------------------------------------------------------
+
+    async def _gated(self, answer: Callable[[], Awaitable[T]]) -> T:
+        await self._gates.go()
+        said = await answer()
+        await self._gates.go()
+        return said
+
+    async def end(self) -> Cursor:
+        return await self._gated(super().end)
+
+    async def identity(self) -> str:
+        return await self._gated(super().identity)
+
+    async def read(
+        self, after: Cursor, *, wait: float = 0.0, most: int = 100
+    ) -> list[Entry]:
+        read = super().read
+        return await self._gated(lambda: read(after, most=min(most, 4)))
+
+    async def count(self, filter_: Filter, most: int) -> int:
+        count = super().count
+        return await self._gated(lambda: count(filter_, most))
+
+    async def tasks(self, ids: Sequence[str]) -> list[TaskImage | None]:
+        tasks = super().tasks
+        return await self._gated(lambda: tasks(ids))
+
+    async def page(
+        self,
+        filter_: Filter,
+        *,
+        limit: int = 100,
+        page: str | None = None,
+        after: float | None = None,
+        before: float | None = None,
+    ) -> Page:
+        get = super().page
+        return await self._gated(
+            lambda: get(filter_, limit=limit, page=page, after=after, before=before)
+        )
+
+
+class Node:
+    """A server process."""
+
+    def __init__(
+        self,
+        store: FragileStore,
+        library: type[Library],
+        most: int,
+    ) -> None:
+        hub = Hub()
+        self.feed = Feed(store, hub)
+        self.hub = hub
+        self.door = Door(
+            hub,
+            library(store, hub, self.feed, Limits(), page=most, catch_up=0.0),
+            Tokens({TOKEN: Identity("model")}),
+            Status(store, self.feed),
+            "node",
+            pace=Pace(rate=1e12),
+        )
+        self._running: asyncio.Task[None] | None = None
+
+    async def _run(self) -> None:
+        await self.feed.start()
+        await self.feed.run()
+
+    def start(self) -> None:
+        """Begin to read the log."""
+        self._running = asyncio.create_task(self._run())
+
+    async def stop(self) -> None:
+        """Stop, as a killed process does."""
+        assert self._running is not None
+        self._running.cancel()
+        await asyncio.gather(self._running, return_exceptions=True)
+
+
+class _Line:
+    """A connection to a client, without a network."""
+
+    def __init__(self, client: Client, slow: bool) -> None:
+        self._client = client
+        self._slow = slow
+        self.inbox: asyncio.Queue[str | None] = asyncio.Queue()
+
+    async def hear(self) -> str | bytes:
+        said = await self.inbox.get()
+        if said is None:
+            raise Gone
+        return said
+
+    async def send(self, frame: bytes) -> None:
+        if self._slow:
+            await self._client.gates.go()
+        self._client.hear(msgspec.json.decode(frame))
+
+    async def close(self, code: int, reason: str) -> None:
+        self._client.closes.append(code)
+
+    def cut(self, code: int, reason: str) -> None:
+        self._client.closes.append(code)
+
+
+class Client:
+    """A client with some subscriptions, which come back over any node."""
+
+    def __init__(self, gates: Gates, *wishes: Mapping[str, Any]) -> None:
+        self.gates = gates
+        self.wishes = wishes
+        self.journals = [Journal(f"s{i}") for i in range(len(wishes))]
+        self.closes: list[int] = []
+        self.errors: list[Any] = []
+        self.node: Node | None = None
+        self._line: _Line | None = None
+        self._pump: asyncio.Task[None] | None = None
+
+    @property
+    def connected(self) -> bool:
+        return self._pump is not None and not self._pump.done()
+
+    def connect(self, node: Node, slow: bool) -> None:
+        """Connect, and subscribe to everything."""
+        self.node = node
+        line = self._line = _Line(self, slow)
+        for journal, wish in zip(self.journals, self.wishes, strict=True):
+            said = {"type": "subscribe", "id": journal.sub, **wish, **journal.open()}
+            line.inbox.put_nowait(msgspec.json.encode(said).decode())
+        line.inbox.put_nowait('{"type":"ping"}')
+        self._pump = asyncio.create_task(Pump(node.door, line).run(TOKEN, True))
+
+    async def disconnect(self) -> None:
+        """Vanish."""
+        if self._line is not None and self._pump is not None:
+            self._line.inbox.put_nowait(None)
+            self.hear = lambda frame: None  # type: ignore[method-assign]
+            await self._pump
+            del self.hear
+            self._line = self._pump = self.node = None
+
+    def hear(self, frame: dict[str, Any]) -> None:
+        """Take in a frame."""
+        if frame["type"] == "error":
+            self.errors.append(frame)
+        for journal in self.journals:
+            if frame["type"] == "pong":
+                journal.acknowledge()
+            else:
+                journal.hear(frame)
+
+
+WISHES: tuple[tuple[Mapping[str, Any], ...], ...] = (
+    ({"filter": {}},),
+    ({"filter": {"state": "STARTED"}},),
+    ({"filter": {"state": ["SUCCESS", "RETRY"]}}, {"filter": {"name": "a.*"}}),
+    ({"filter": {"ids": ["t0", "t1", "t2"], "state": ["STARTED", "SUCCESS"]}},),
+    ({"filter": {"worker": "w1@*"}, "mode": "events"},),
+    ({"filter": {}, "mode": "events"}, {"filter": {"state": ["FAILURE", "RECEIVED"]}}),
+)
+
+
+class World:
+    """Everything, and the schedule that a seed makes."""
+
+    def __init__(
+        self, seed: int, library: type[Library] = Library, nodes: int = 3
+    ) -> None:
+        self.random = Random(seed)
+        self.gates = Gates()
+        self.store = FragileStore(self.gates)
+        self.most = self.random.randint(1, 4)
+        self._library = library
+        self.nodes = [self._node() for _ in range(nodes)]
+        self.clients = [Client(self.gates, *wishes) for wishes in WISHES]
+        self._clock = itertools.count(1)
+        self._names = itertools.count()
+
+    def _node(self) -> Node:
+        return Node(self.store, self._library, self.most)
+
+    async def run(self, steps: int) -> list[str]:
+        """Live through `steps` and an end without faults; return all complaints."""
+        await self.write()
+        for node in self.nodes:
+            node.start()
+        for _ in range(steps):
+            await self._step()
+            await settle()
+        try:
+            await self._quiet_end()
+            return self._complaints()
+        finally:
+            for client in self.clients:
+                await client.disconnect()
+            for node in self.nodes:
+                await node.stop()
+
+    async def _step(self) -> None:
+        random = self.random
+        what = random.random()
+        if what < 0.22:
+            await self.write()
+        elif what < 0.85:
+            self.gates.let(random)
+        elif what < 0.93:
+            await self._come_or_go(random.choice(self.clients))
+        elif what < 0.96:
+            self.store.replicate()
+        else:
+            await self._fault()
+
+    async def _fault(self) -> None:
+        random = self.random
+        fault = random.randrange(8)
+        if fault == 0:
+            self.store.fail_over(f"server-{next(self._names)}")
+        elif fault == 1 and random.random() < 0.3:
+            self.store.flush()
+        elif fault == 2:
+            await self._restart(random.randrange(len(self.nodes)))
+        elif fault in (3, 4):
+            self.store.trim(random.randint(0, 12))
+        elif fault == 5:
+            self.store.expire(self._id())
+        else:
+            self.store.forget(self._id())
+
+    async def _come_or_go(self, client: Client) -> None:
+        if client.connected:
+            await client.disconnect()
+        else:
+            client.connect(self.random.choice(self.nodes), self.random.random() < 0.5)
+
+    async def _restart(self, index: int) -> None:
+        old = self.nodes[index]
+        for client in self.clients:
+            if client.node is old:
+                await client.disconnect()
+        await old.stop()
+        self.nodes[index] = self._node()
+        self.nodes[index].start()
+
+    def _id(self) -> str:
+        return f"t{self.random.randrange(8)}"
+
+    async def write(self) -> None:
+        """Store one to three real events in one batch."""
+        events = [self._event() for _ in range(self.random.randint(1, 3))]
+        await self.store.store(events, now=NOW)
+
+    def _event(self) -> Event:
+        random, clock = self.random, next(self._clock)
+        id_ = self._id()
+        kind = random.choice(KINDS)
+        name = f"{'ab'[int(id_[1]) % 2]}.{id_}" if kind in ("sent", "received") else None
+        return Event(
+            kind=kind,
+            task_id=id_,
+            at=NOW + clock,
+            host=f"w{random.randint(1, 2)}@h",
+            pid=random.randint(1, 2),
+            clock=clock,
+            name=name,
+            retries=random.randint(0, 2) if kind in ("sent", "received") else None,
+        )
+
+    async def _quiet_end(self) -> None:
+        self.store.heartbeat()
+        self.gates.let_all()
+        for _ in range(400):
+            for client in self.clients:
+                if not client.connected:
+                    await client.disconnect()
+                    client.connect(self.nodes[0], False)
+            await settle()
+            if all(self._caught_up(client) for client in self.clients):
+                return
+
+    def _caught_up(self, client: Client) -> bool:
+        end = max(self.store.history)
+        return all(
+            journal.cursor is not None and parse_cursor(journal.cursor) == end
+            for journal in client.journals
+        )
+
+    # -- the verdict ------------------------------------------------------------------
+
+    def _complaints(self) -> list[str]:
+        found: list[str] = []
+        for number, client in enumerate(self.clients):
+            found += [f"client {number}: refused: {e}" for e in client.errors]
+            for journal, wish in zip(client.journals, client.wishes, strict=True):
+                found += self._complaints_of(number, journal, wish)
+        return found
+
+    def _complaints_of(
+        self, number: int, journal: Journal, wish: Mapping[str, Any]
+    ) -> list[str]:
+        filter_ = parse_filter(cast(dict[str, object], wish["filter"]))
+
+        def truth(cursor: str) -> dict[str, str] | None:
+            then = self.store.history.get(parse_cursor(cursor))
+            return None if then is None else revs(then.values(), filter_)
+
+        stored = self.store.history[max(self.store.history)].values()
+        found = validators.complaints(
+            journal, final=revs(stored, filter_), truth=truth
+        )
+        if wish.get("mode") == "events":
+            missed = validators.every_transition(
+                journal, lambda a, b: self._between(filter_, a, b)
+            )
+            found += [f"not every transition: {said}" for said in missed]
+        return [f"client {number}, {journal.sub}, {said}" for said in found]
+
+    def _between(
+        self, filter_: Filter, after: Cursor, upto: Cursor
+    ) -> list[tuple[str, str]]:
+        return [
+            (change.id, change.rev)
+            for cursor, changes in self.store.changes.items()
+            if after < cursor <= upto and cursor.epoch == upto.epoch
+            for change in changes
+            if not change.gone
+            and change.task is not None
+            and filter_.matches(change.task)
+            and concerns(filter_, change)
+        ]
+
+
+def revs(tasks: Iterable[TaskImage], filter_: Filter) -> dict[str, str]:
+    """Return the revs of the tasks that match."""
+    return {task.id: task.rev or "" for task in tasks if filter_.matches(task)}
+
+
+async def settle() -> None:
+    """Let everybody come to a gate."""
+    for _ in range(12):
+        await asyncio.sleep(0)

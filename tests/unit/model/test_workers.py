@@ -1,0 +1,241 @@
+"""What workers say, and whether they live."""
+
+import math
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from herald_monitor.errors import BadEvent
+from herald_monitor.model.codec import pack, to_json, unpack
+from herald_monitor.model.workers import (
+    DRAIN_FOR,
+    Worker,
+    join_workers,
+    parse_worker,
+    state_of,
+    worker_image,
+)
+from tests.unit.model.recorded import RECORDINGS, raw
+from tests.unit.model.words import T0
+
+HEARTBEAT: dict[str, Any] = {
+    "type": "worker-heartbeat",
+    "hostname": "w1@h",
+    "pid": 7,
+    "clock": 40,
+    "timestamp": T0,
+    "utcoffset": 0,
+    "freq": 2.0,
+    "active": 1,
+    "processed": 12,
+    "loadavg": [0.5, 0.25, 0.1],
+    "sw_ident": "py-celery",
+    "sw_ver": "5.7.0",
+    "sw_sys": "Linux",
+}
+
+
+def said(kind: str = "heartbeat", heard: float = T0, **changed: object) -> Worker:
+    """Return what one event tells of a worker; None takes a field away."""
+    told = {**HEARTBEAT, "timestamp": heard, "type": f"worker-{kind}"} | changed
+    worker = parse_worker({k: v for k, v in told.items() if v is not None}, heard)
+    assert worker is not None
+    return worker
+
+
+def both(*told: Worker) -> Worker:
+    """Return what several events tell, which does not depend on their order."""
+    whole = told[0]
+    for one in told[1:]:
+        whole = join_workers(whole, one)
+    again = told[-1]
+    for one in reversed(told[:-1]):
+        again = join_workers(again, one)
+    assert whole == again
+    return whole
+
+
+WAKE_UP: dict[str, Any] = {
+    "freq": 5,
+    "active": None,
+    "processed": None,
+    "loadavg": None,
+    "sw_ident": None,
+}
+
+
+def test_a_heartbeat_is_shown() -> None:
+    image = worker_image(said(), T0 + 1, "1-2.0")
+    assert (image.id, image.hostname, image.state) == ("w1@h", "w1@h", "online")
+    assert (image.pid, image.active, image.processed, image.freq) == (7, 1, 12, 2.0)
+    assert (image.loadavg, image.software) == ((0.5, 0.25, 0.1), "py-celery 5.7.0")
+    assert image.last_heartbeat_at == image.updated_at == "2027-01-15T08:00:00.000Z"
+    assert (image.clock_skew_ms, image.started_at, image.rev) == (0, None, "1-2.0")
+
+
+def test_a_wake_up_heartbeat_takes_no_counters_away() -> None:
+    worker = both(said(), said(heard=T0 + 1, clock=41, **WAKE_UP))
+    image = worker_image(worker, T0 + 1)
+    assert (image.active, image.processed, image.software) == (1, 12, "py-celery 5.7.0")
+    assert image.freq == 5
+
+
+def test_a_wake_up_heartbeat_alone_tells_that_it_lives() -> None:
+    image = worker_image(said(**WAKE_UP), T0 + 1)
+    assert (image.state, image.processed, image.loadavg) == ("online", None, None)
+
+
+def test_a_worker_may_tell_no_version() -> None:
+    assert worker_image(said(sw_ver=None), T0).software == "py-celery"
+
+
+def test_a_restart_voids_the_counters_of_the_boot_before() -> None:
+    again = said("online", T0 + 9, pid=8, clock=1, **WAKE_UP)
+    image = worker_image(both(said(), again), T0 + 10)
+    assert (image.processed, image.active, image.pid) == (None, None, 8)
+    assert image.started_at == "2027-01-15T08:00:09.000Z"
+
+
+def test_a_restart_tells_its_own_counters() -> None:
+    again = said("online", T0 + 9, pid=8, clock=1, processed=0, active=0)
+    image = worker_image(both(said(), again), T0 + 10)
+    assert (image.processed, image.active) == (0, 0)
+
+
+@pytest.mark.parametrize(
+    ("quiet", "state"),
+    [(0, "online"), (5.9, "online"), (6.1, "silent"), (1e6, "silent")],
+)
+def test_a_worker_is_silent_after_three_heartbeats(quiet: float, state: str) -> None:
+    assert state_of(said(), T0 + quiet) == state
+
+
+def test_a_worker_that_tells_no_interval_is_given_celerys() -> None:
+    assert state_of(said(freq=0), T0 + 5.9) == "online"
+    assert state_of(said(freq=None), T0 + 6.1) == "silent"
+
+
+def test_offline_opens_a_warm_shutdown() -> None:
+    worker = both(said(), said("offline", T0 + 1, clock=41))
+    assert state_of(worker, T0 + 2) == "draining"
+    assert state_of(worker, T0 + 1 + DRAIN_FOR + 1) == "offline"
+
+
+def test_a_worker_that_comes_back_is_online() -> None:
+    worker = both(said("offline", T0), said("online", T0 + 5, pid=8, clock=1))
+    assert state_of(worker, T0 + 6) == "online"
+
+
+@pytest.mark.parametrize("skew", [-300.0, -7.0, 300.0])
+def test_a_worker_lives_whatever_its_clock_says(skew: float) -> None:
+    worker = said(heard=T0, timestamp=T0 + skew)
+    image = worker_image(worker, T0 + 1)
+    assert image.state == "online"
+    assert image.clock_skew_ms == skew * 1000
+    assert image.last_heartbeat_at == "2027-01-15T08:00:00.000Z"
+
+
+def test_the_word_that_travelled_fastest_tells_the_skew() -> None:
+    slow = said(heard=T0 + 9, timestamp=T0)
+    fast = said(heard=T0 + 2.01, timestamp=T0 + 2)
+    assert worker_image(both(slow, fast), T0).clock_skew_ms == -10
+
+
+def test_a_worker_without_a_timestamp_has_no_known_skew() -> None:
+    silent = said(timestamp=None)
+    assert worker_image(silent, T0).clock_skew_ms is None
+    assert worker_image(both(silent, said()), T0).clock_skew_ms == 0
+
+
+def test_two_monitors_that_hear_the_same_agree() -> None:
+    assert said(heard=T0 + 0.2, timestamp=T0).heard == said(heard=T0 + 0.9).heard
+
+
+@pytest.mark.parametrize("hostname", [None, "", 5, ["w"]])
+def test_a_worker_without_a_hostname_is_refused(hostname: object) -> None:
+    with pytest.raises(BadEvent, match="worker-heartbeat without a hostname"):
+        parse_worker({"type": "worker-heartbeat", "hostname": hostname}, T0)
+
+
+@pytest.mark.parametrize("kind", ["task-sent", None, 5, [], "worker-dance"])
+def test_other_kinds_tell_nothing_of_a_worker(kind: object) -> None:
+    assert parse_worker({**HEARTBEAT, "type": kind}, T0) is None
+
+
+@pytest.mark.parametrize(
+    "junk", [math.nan, math.inf, -1, True, "5", [5], 10**400, 1e300, b"5"]
+)
+def test_fields_that_cannot_be_meant_are_dropped(junk: object) -> None:
+    worker = said(
+        freq=junk,
+        active=junk,
+        processed=junk,
+        loadavg=[junk, 1],
+        pid=junk,
+        clock=junk,
+        sw_ident=[junk],
+        sw_ver=5,
+        timestamp=junk,
+    )
+    image = worker_image(worker, T0)
+    assert (image.freq, image.active, image.processed, image.pid) == (None,) * 4
+    assert image.software is None
+    assert pack(worker)
+    assert to_json(image)
+
+
+stamps = st.sampled_from([T0 - 300, T0, T0 + 1, T0 + 2])
+workers = st.builds(
+    said,
+    kind=st.sampled_from(["online", "heartbeat", "offline"]),
+    heard=stamps,
+    timestamp=stamps | st.none(),
+    clock=st.integers(1, 3),
+    pid=st.sampled_from([7, 8]),
+    freq=st.sampled_from([None, 2, 5]),
+    active=st.sampled_from([None, 0, 1]),
+    processed=st.sampled_from([None, 0, 12]),
+    loadavg=st.sampled_from([None, [1.0], [1.0, 2.0]]),
+)
+several = st.lists(workers, min_size=1, max_size=4).map(lambda told: both(*told))
+few = settings(max_examples=60, deadline=None)
+
+
+@few
+@given(several, several, several)
+def test_joining_workers_does_not_care_about_order_or_repetition(
+    a: Worker, b: Worker, c: Worker
+) -> None:
+    assert join_workers(a, b) == join_workers(b, a)
+    assert join_workers(join_workers(a, b), c) == join_workers(a, join_workers(b, c))
+    assert join_workers(a, a) is a
+    whole = join_workers(a, b)
+    assert join_workers(whole, b) is whole
+
+
+@few
+@given(several, stamps)
+def test_every_worker_can_be_shown_and_stored(worker: Worker, now: float) -> None:
+    assert worker_image(worker, now).state in (
+        "online",
+        "draining",
+        "silent",
+        "offline",
+    )
+    decoder = msgspec.msgpack.Decoder(Worker)
+    assert unpack(b"1-1.0 0\n" + pack(worker), decoder)[2] == worker
+
+
+@pytest.mark.parametrize("recording", RECORDINGS)
+def test_real_workers_are_read(recording: str) -> None:
+    told = [parse_worker(event, heard) for event, heard in raw(recording)]
+    heard = [worker for worker in told if worker]
+    assert {w.hostname for w in heard} >= {"w1@h"}
+    first = both(*(w for w in heard if w.hostname == "w1@h"))
+    image = worker_image(first, first.last.at)
+    assert image.software == "py-celery 5.7.0"
+    assert image.clock_skew_ms is not None
+    assert abs(image.clock_skew_ms) < 50
