@@ -131,8 +131,9 @@ async def _primary(
 class Payloads:
     """Stored metas, as bytes, read as the app's backend reads them."""
 
-    def __init__(self, backend: Any) -> None:
+    def __init__(self, backend: Any, large: int = LARGE) -> None:
         self._backend = backend
+        self._large = large
         self._json = backend.content_type == "application/json"
         self._plain = msgspec.json.Decoder().decode
         self._parts = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
@@ -145,7 +146,7 @@ class Payloads:
             except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
                 # Python's JSON is wider, and it may be compressed.
                 pass
-        if len(payload) > HOPELESS:
+        if len(payload) > max(HOPELESS, self._large):
             raise BadEvent(
                 f"A result of {len(payload)} bytes is no plain JSON, too large to be"
                 " looked into; let tasks store large results elsewhere."
@@ -153,7 +154,7 @@ class Payloads:
         return self._slowly(payload)
 
     def _quickly(self, payload: bytes) -> Mapping[str, object]:
-        if len(payload) > LARGE:
+        if len(payload) > self._large:
             parts = self._parts(payload)
             return {key: self._part(value) for key, value in parts.items()}
         if b'"__type__"' in payload:

@@ -38,6 +38,9 @@ READ = 250
 EFFORT = 4_000
 """Spots of a walk that one page looks at; then it is handed out as it is."""
 
+INTERSECTED = 100_000
+"""Tasks that Redis goes through for one count at most: it answers nobody else then."""
+
 _monitor = msgspec.msgpack.Decoder(MonitorImage)
 
 
@@ -131,7 +134,8 @@ class RedisReader:
         smallest = groups[0]
         if smallest.ids or smallest.key == "tag":
             return await self._counted(smallest, most)
-        if len(groups) > 1 and all(len(g.indexes) == 1 for g in groups):
+        single = len(groups) > 1 and all(len(g.indexes) == 1 for g in groups)
+        if single and smallest.size <= INTERSECTED:
             indexes = [group.indexes[0] for group in groups]
             limit = ("LIMIT", most + 1)
             return int(

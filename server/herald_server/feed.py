@@ -53,7 +53,8 @@ class Feed:
 
     async def start(self) -> None:
         """Take the end of the log as the place to go on from. Raises `StoreError`."""
-        self._hub.pos = await self._store.end()
+        # Whoever watches already was offered nothing yet, and reads anew.
+        self._hub.start_over(await self._store.end(), "new")
 
     async def run(self) -> None:
         """Read until cancelled; a store that does not answer is asked again."""

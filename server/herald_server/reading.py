@@ -110,18 +110,18 @@ class Library:
                 return
             session.page(read, rows)
             yield
+        before = self._hub.pos
         end = await self._store.end()
         # Asked last: it vouches for all that was read before, the end too.
         same = await self._store.identity() == identity
-        if end < self._hub.pos:
+        if end < before:
             # The store lost history that was told already: all start over.
             await self._feed.check()
-        if not session.wanted(read):
-            return
-        if same:
-            session.synced(read, end)
+        if same and end >= before:
+            if session.wanted(read):
+                session.synced(read, end)
         else:
-            # A failover in between: half of what was read may never have been.
+            # Half of what was read may never have been.
             session.restart(read, "epoch")
 
     async def _narrow_enough(self, session: Session, read: Read) -> bool:

@@ -26,6 +26,9 @@ from herald_server.supervisor import Child, Supervisor, keep_store
 
 log = logging.getLogger(__name__)
 
+ADDRESS = "address"
+"""File beside an embedded store's data that holds its URL while it runs."""
+
 HEARD_WITHIN = 5.0
 """Seconds for which `ready` waits for the monitor to hear the broker: what is
 submitted right after that line must not be missed."""
@@ -62,7 +65,7 @@ async def run_server(settings: ServerSettings, seconds: float | None) -> None:
     bound = listen(settings.host, settings.port)
     stop = stop_on_signals()
     app = celery_of(settings) if settings.broker_url or settings.app else None
-    told = with_token(settings)
+    told = with_token(beside(settings, app))
 
     def ready(url: str) -> None:
         open_page(url, settings, told)
@@ -107,15 +110,31 @@ async def embedded(
     if "store_url" in settings.model_fields_set:
         yield settings
         return
-    store = EmbeddedStore(data or place_for(app))
+    place = data or place_for(app)
+    store = EmbeddedStore(place)
     await asyncio.to_thread(store.start)
+    (place / ADDRESS).write_text(store.url)
     keeping = asyncio.create_task(keep_store(store))
     try:
         yield settings.model_copy(update={"store_url": store.url})
     finally:
+        (place / ADDRESS).unlink(missing_ok=True)
         keeping.cancel()
         await asyncio.gather(keeping, return_exceptions=True)
         await asyncio.to_thread(store.stop)
+
+
+def beside(settings: ServerSettings, app: Celery | None) -> ServerSettings:
+    """Return `settings` with the store of the `herald up` for the same broker.
+
+    Only where no store is named, and one runs on this machine.
+    """
+    if app is None or "store_url" in settings.model_fields_set:
+        return settings
+    address = place_for(app) / ADDRESS
+    if not address.exists():
+        return settings
+    return settings.model_copy(update={"store_url": address.read_text()})
 
 
 def place_for(app: Celery) -> Path:
@@ -202,4 +221,4 @@ async def run_mcp(settings: ServerSettings) -> None:
     from herald_server.mcp.stdio import speak
 
     app = celery_of(settings) if settings.broker_url or settings.app else None
-    await speak(settings, app)
+    await speak(beside(settings, app), app)

@@ -20,7 +20,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 
 from herald_monitor.model.changes import Entry
-from herald_monitor.model.cursor import Cursor
+from herald_monitor.model.cursor import START, Cursor
 from herald_server import frames
 from herald_server.hub import BOOKMARK_EVERY, COUNTS, Hub
 from herald_server.limits import BAD_MESSAGE, RATE, SLOW, Allowance, Limits, Tally
@@ -185,7 +185,7 @@ class Session:
 
     def replayed(self, read: Read, entries: Sequence[Entry]) -> None:
         """Go live with what came since the cursor. `entries` follow each other."""
-        rest = read.sub.replayed(entries)
+        rest = read.sub.replayed(read.since or START, entries)
         if rest is not None:
             self.reads.append(rest)
         # Where nothing came, a bookmark says that it is complete.

@@ -94,13 +94,14 @@ class Subscription:
         """Say whether `read` is still of use."""
         return self._read is read and not self.watcher.reset
 
-    def replayed(self, entries: Sequence[Entry]) -> Read | None:
+    def replayed(self, since: Cursor, entries: Sequence[Entry]) -> Read | None:
         """Go live with `entries`, all that came since its cursor.
 
         Returns what is left to be read: what ended before the cursor is not
         told again, but counts.
         """
-        later = self.watcher.take()
+        # A server that was behind the cursor offered what its client knows.
+        later = [c for c in self.watcher.take() if c.place[0] > since]
         for entry in entries:
             for change in entry.changes:
                 if change.kind == self.wish.topic:

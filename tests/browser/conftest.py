@@ -2,8 +2,9 @@
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 from playwright.sync_api import (
@@ -14,6 +15,9 @@ from playwright.sync_api import (
     sync_playwright,
 )
 from tests.browser.scripted import ScriptedServer
+from tests.herald import TOKEN, HeraldProcess
+from tests.servers import private_valkey
+from tests.stranger import Stranger
 
 FLAGS = [
     "--no-sandbox",
@@ -74,3 +78,60 @@ def tab(context: BrowserContext) -> Iterator[Page]:
 def scripted(tab: Page) -> ScriptedServer:
     """A server that says what the test tells it to."""
     return ScriptedServer(tab)
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stranger]:
+    """A project with a worker that can be told to stop a task."""
+    place = tmp_path_factory.mktemp("shop")
+    with private_valkey() as server:
+        backend = server.url.rpartition("/")[0] + "/3"
+        project = Stranger(place, server.url, backend, "prefork")
+        project.start_worker()
+        yield project
+        project.stop()
+
+
+@pytest.fixture(scope="module")
+def herald(shop: Stranger) -> Iterator[HeraldProcess]:
+    """`herald up` beside the project."""
+    broker = shop.env["SHOP_BROKER"]
+    up = HeraldProcess(shop.place / "up.log", "up", "--broker", broker)
+    up.start()
+    yield up
+    up.stop()
+
+
+@pytest.fixture
+def herald_page_url(herald: HeraldProcess) -> str:
+    """The page's address."""
+    return herald.url
+
+
+@pytest.fixture
+def herald_token() -> str:
+    """A token that opens it."""
+    return TOKEN
+
+
+@pytest.fixture
+def submit_task(shop: Stranger) -> Iterator[Callable[[str], str]]:
+    """Send a task that "succeeds", "fails" or "runs" until it is cancelled."""
+    work = {
+        "succeeds": ("shop.pay", [21]),
+        "fails": ("shop.refuse", ["no"]),
+        "runs": ("shop.pack", [60]),
+    }
+    app = cast(Any, shop.app)
+    running: list[str] = []
+
+    def submit(how: str) -> str:
+        name, args = work[how]
+        task_id: str = app.send_task(name, args).id
+        if how == "runs":
+            running.append(task_id)
+        return task_id
+
+    yield submit
+    for task_id in running:
+        app.control.revoke(task_id, terminate=True)

@@ -34,6 +34,18 @@ async def test_a_lost_log_opens_an_epoch(redis_lab: Lab) -> None:
         assert new.cursor.n == 0
 
 
+async def test_a_clock_set_back_does_not_bring_an_old_epoch_back(
+    redis_lab: Lab,
+) -> None:
+    async with redis_lab.open() as store:
+        await store.beat(MONITOR, now=NOW)
+        with redis_lab.client() as client:
+            client.hset(f"{redis_lab.prefix}:meta", "epoch", "99999999999999")
+            client.delete(f"{redis_lab.prefix}:log")
+        new = await store.beat(MONITOR, now=NOW)
+        assert new.cursor == (100_000_000_000_000, 0)
+
+
 async def test_a_log_without_meta_opens_an_epoch_behind_it(redis_lab: Lab) -> None:
     async with redis_lab.open() as store:
         old = await store.beat(MONITOR, now=NOW)

@@ -21,9 +21,9 @@ COUNT = 1_000
 ENDINGS = {"SUCCESS", "FAILURE", "REVOKED"}
 
 
-@pytest.fixture(params=["prefork", "threads"])
+@pytest.fixture
 def pool(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
+    return str(getattr(request, "param", "prefork"))
 
 
 @pytest.fixture
@@ -100,6 +100,14 @@ def submit(stranger: Stranger, count: int) -> dict[str, str]:
     return sent
 
 
+AMQP = pytest.param("amqp", "prefork", marks=pytest.mark.rabbitmq)
+
+
+@pytest.mark.parametrize(
+    ("broker_url", "pool"),
+    [("redis", "prefork"), ("redis", "threads"), AMQP],
+    indirect=True,
+)
 async def test_every_task_ends_as_the_result_backend_says(
     herald: HeraldProcess, stranger: Stranger
 ) -> None:
@@ -121,6 +129,7 @@ async def test_every_task_ends_as_the_result_backend_says(
     assert {task["attempt"] for task in retried} == {3}
 
 
+@pytest.mark.parametrize("broker_url", ["redis"], indirect=True)
 async def test_what_is_known_survives_a_restart(
     broker_url: str, stranger: Stranger, herald: HeraldProcess
 ) -> None:

@@ -1,34 +1,23 @@
-"""The Python client against a real server, over connections that break."""
+"""The Python client waits, asks and gives orders, against a real server."""
 
 import asyncio
-import socket
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
-from contextlib import aclosing, asynccontextmanager
-from functools import partial
+from collections.abc import Iterator
 
 import pytest
 from celery import Celery
 
 from herald_monitor.errors import BadInput
 from herald_monitor.memory import MemoryStore
-from herald_monitor.model.shape import TaskImage
 from herald_server.client import (
-    Change,
     Forgotten,
-    Gone,
     Herald,
-    Put,
-    Refused,
-    Reset,
     ServerProblem,
     TimedOut,
-    Unreachable,
-    Watch,
 )
 from tests.conftest import AppFactory
 from tests.live_server import TOKEN, LiveServer, live_server, worker_of
-from tests.proxy import Proxy
 from tests.servers import PrivateValkey
+from tests.told import settled
 
 pytestmark = pytest.mark.anyio
 
@@ -45,230 +34,6 @@ def server() -> Iterator[LiveServer]:
     """A server with an empty store."""
     with live_server() as server:
         yield server
-
-
-async def settled(predicate: Callable[[], object]) -> None:
-    """Wait until `predicate` is true."""
-    async with asyncio.timeout(10):
-        while not predicate():
-            await asyncio.sleep(0.005)
-
-
-class Told:
-    """All that a watch tells, gathered beside the test."""
-
-    def __init__(self) -> None:
-        self.changes: list[Change[TaskImage]] = []
-
-    @property
-    def tasks(self) -> dict[str, TaskImage]:
-        """What a program that follows the changes has now."""
-        known: dict[str, TaskImage] = {}
-        for change in self.changes:
-            match change:
-                case Put(task):
-                    known[task.id] = task
-                case Gone(id_):
-                    known.pop(id_, None)
-                case Reset():
-                    known.clear()
-        return known
-
-    @property
-    def states(self) -> dict[str, str]:
-        """Id → state."""
-        return {id_: task.state for id_, task in self.tasks.items()}
-
-    def has(self, id_: str) -> bool:
-        """Whether a task is among the tasks."""
-        return id_ in self.tasks
-
-    @property
-    def revs(self) -> list[str]:
-        """The revs of all puts."""
-        return [c.image.rev or "" for c in self.changes if isinstance(c, Put)]
-
-    @property
-    def resets(self) -> list[str]:
-        """The reasons of all resets."""
-        return [c.reason for c in self.changes if isinstance(c, Reset)]
-
-
-@asynccontextmanager
-async def following(watch: Watch[TaskImage]) -> AsyncGenerator[Told, None]:
-    """Gather what `watch` tells until the end of the block."""
-    told = Told()
-
-    async def gather() -> None:
-        async for change in watch:
-            told.changes.append(change)
-
-    gathering = asyncio.create_task(gather())
-    try:
-        yield told
-    finally:
-        gathering.cancel()
-        done = await asyncio.gather(gathering, return_exceptions=True)
-        if isinstance(done[0], Exception):
-            raise done[0]
-
-
-async def test_tells_what_there_is_and_what_becomes_of_it(server: LiveServer) -> None:
-    server.tell("received", "a", name="n")
-    async with (
-        Herald(server.url, TOKEN) as herald,
-        following(herald.watch()) as told,
-    ):
-        await settled(lambda: told.states == {"a": "RECEIVED"})
-        server.tell("started", "a")
-        server.tell("received", "b", name="n")
-        await settled(lambda: told.states == {"a": "STARTED", "b": "RECEIVED"})
-    assert told.resets == []
-
-
-async def test_ten_cuts_lose_nothing_and_repeat_nothing(
-    server: LiveServer, proxy: Callable[[str], Proxy]
-) -> None:
-    line = proxy(server.url)
-    notes: list[str] = []
-    server.tell("received", "before", name="n")
-    async with (
-        Herald(line.url, TOKEN, tell=notes.append) as herald,
-        following(herald.watch(every=True)) as told,
-    ):
-        await settled(lambda: "before" in told.states)
-        for n in range(10):
-            server.tell("received", f"t{n}", name="n")
-            server.tell("started", f"t{n}")
-            line.cut()
-            server.tell("succeeded", f"t{n}", result="1")
-            server.tell("received", f"u{n}", name="n")
-            await settled(partial(told.has, f"u{n}"))
-    right = {f"t{n}": "SUCCESS" for n in range(10)}
-    right |= {f"u{n}": "RECEIVED" for n in range(10)}
-    assert told.states == right | {"before": "RECEIVED"}
-    assert len(told.revs) == len(set(told.revs)) == 41
-    assert told.resets == []
-    assert sum("lost touch" in note for note in notes) == 10
-    assert sum("again" in note and "in touch" in note for note in notes) == 10
-
-
-async def test_cut_snapshot_begins_anew_and_is_told_once(
-    proxy: Callable[[str], Proxy],
-) -> None:
-    with live_server(store=MemoryStore(log_length=5)) as server:
-        line = proxy(server.url)
-        async with (
-            Herald(line.url, TOKEN) as herald,
-            following(herald.watch()) as told,
-        ):
-            server.tell("received", "old", name="n")
-            await settled(lambda: "old" in told.states)
-            line.refuse()
-            for n in range(700):
-                server.tell("received", f"t{n}", name="n" * 100)
-            line.heal()
-            line.drip(500_000)
-            for _ in range(3):
-                await settled(lambda: line.connections == 1)
-                line.cut()
-            line.drip(None)
-            await settled(lambda: len(told.states) == 701)
-    assert told.resets == ["trimmed"]
-    assert len(told.revs) == len(set(told.revs)) + 1 == 702  # "old" stands twice
-
-
-async def test_server_that_is_away_is_waited_for(
-    server: LiveServer, proxy: Callable[[str], Proxy]
-) -> None:
-    line = proxy(server.url)
-    async with (
-        Herald(line.url, TOKEN) as herald,
-        following(herald.watch()) as told,
-    ):
-        server.tell("received", "a", name="n")
-        await settled(lambda: "a" in told.states)
-        line.refuse()
-        server.tell("rejected", "a")
-        line.heal()
-        await settled(lambda: told.states == {"a": "REJECTED"})
-
-
-async def test_lost_history_is_told_as_a_reset(proxy: Callable[[str], Proxy]) -> None:
-    with live_server(store=MemoryStore(log_length=5)) as server:
-        line = proxy(server.url)
-        async with (
-            Herald(line.url, TOKEN) as herald,
-            following(herald.watch(state=["RECEIVED"])) as told,
-        ):
-            server.tell("received", "old", name="n")
-            await settled(lambda: "old" in told.states)
-            line.refuse()
-            server.tell("started", "old")
-            for n in range(9):
-                server.tell("received", f"t{n}", name="n")
-            line.heal()
-            await settled(lambda: len(told.states) == 9)
-    assert told.resets == ["trimmed"]
-    assert "old" not in told.states
-
-
-async def test_later_watch_goes_on_from_a_cursor(server: LiveServer) -> None:
-    server.tell("received", "a", name="n")
-    async with Herald(server.url, TOKEN) as herald:
-        first = herald.watch()
-        async with following(first):
-            await settled(lambda: first.cursor)
-        server.tell("received", "b", name="n")
-        async with following(herald.watch(since=first.cursor)) as told:
-            await settled(lambda: told.states == {"b": "RECEIVED"})
-
-
-async def test_watch_of_ids_ends_when_all_are_final(shared: LiveServer) -> None:
-    shared.tell("received", "end-1", name="n")
-    shared.tell("received", "end-2", name="n")
-    seen: dict[str, str] = {}
-    async with Herald(shared.url, TOKEN) as herald, asyncio.timeout(10):
-        async for change in herald.watch(ids=["end-1", "end-2"]):
-            assert isinstance(change, Put)
-            seen[change.image.id] = change.image.state
-            if change.image.state == "RECEIVED" and len(seen) == 2:
-                shared.tell("failed", "end-1", exception="E()")
-                shared.tell("succeeded", "end-2", result="1")
-    assert seen == {"end-1": "FAILURE", "end-2": "SUCCESS"}
-
-
-async def test_task_that_leaves_the_filter_is_gone(shared: LiveServer) -> None:
-    shared.tell("received", "leaver", name="leaving")
-    async with Herald(shared.url, TOKEN) as herald:
-        watch = herald.watch(name="leaving", state="RECEIVED")
-        async with following(watch) as told:
-            await settled(lambda: "leaver" in told.states)
-            shared.tell("started", "leaver")
-            await settled(lambda: Gone("leaver") in told.changes)
-
-
-async def test_closing_ends_a_watch_that_waits(shared: LiveServer) -> None:
-    herald = Herald(shared.url, TOKEN)
-    watch = herald.watch(ids="never-heard-of")
-    async with following(watch) as told, asyncio.timeout(5):
-        await settled(lambda: watch.cursor)
-        await herald.aclose()
-    assert told.changes == []
-
-
-async def test_workers_and_counts_are_topics(server: LiveServer) -> None:
-    server.hear_of(worker_of("celery@one", active=2))
-    server.tell("received", "a", name="n")
-    async with Herald(server.url, TOKEN) as herald, asyncio.timeout(10):
-        async with aclosing(herald.watch(topic="workers").__aiter__()) as workers:
-            change = await anext(workers)
-        assert isinstance(change, Put)
-        assert (change.image.id, change.image.active) == ("celery@one", 2)
-        async with aclosing(herald.watch(topic="counts").__aiter__()) as counts:
-            counted = await anext(counts)
-        assert isinstance(counted, Put)
-        assert (counted.image.id, counted.image.count) == ("RECEIVED", 1)
 
 
 async def test_wait_returns_the_ending(shared: LiveServer) -> None:
@@ -385,68 +150,3 @@ async def test_filter_that_makes_no_sense_is_said(shared: LiveServer) -> None:
     async with Herald(shared.url, TOKEN) as herald:
         with pytest.raises(BadInput, match="did you mean 'SUCCESS'"):
             herald.watch(state="SUCESS")
-
-
-Use = Callable[[Herald], Awaitable[object]]
-
-
-async def watch_once(herald: Herald) -> object:
-    """Use the channel."""
-    async with aclosing(herald.watch().__aiter__()) as changes:
-        return await anext(changes)
-
-
-DOORS = [watch_once, Herald.stats]
-
-
-@pytest.mark.parametrize("use", DOORS)
-@pytest.mark.parametrize(
-    ("token", "sentence"),
-    [("wrong", "does not know this token"), (None, "wants to be told a token")],
-)
-async def test_wrong_token_is_refused_at_once(
-    shared: LiveServer,
-    monkeypatch: pytest.MonkeyPatch,
-    use: Use,
-    token: str | None,
-    sentence: str,
-) -> None:
-    monkeypatch.delenv("HERALD_TOKEN", raising=False)
-    async with Herald(shared.url, token) as herald, asyncio.timeout(5):
-        with pytest.raises(Refused, match=sentence) as raised:
-            await use(herald)
-    assert raised.value.code in (401, 4401)
-    assert "HERALD_TOKEN" in str(raised.value)
-
-
-@pytest.mark.parametrize("use", DOORS)
-async def test_server_that_is_down_is_said(use: Use) -> None:
-    with socket.socket() as held:
-        held.bind(("127.0.0.1", 0))  # and does not listen
-        url = f"http://127.0.0.1:{held.getsockname()[1]}/"
-        async with Herald(url, TOKEN) as herald:
-            with pytest.raises(Unreachable, match=r"\(connection refused\)") as raised:
-                await use(herald)
-    assert url in str(raised.value)
-
-
-@pytest.mark.parametrize("use", DOORS)
-@pytest.mark.parametrize("answer", [b"", b"SSH-2.0-OpenSSH_9.2\r\n\r\n"])
-async def test_what_is_no_herald_is_said(use: Use, answer: bytes) -> None:
-    async def greet(_: asyncio.StreamReader, line: asyncio.StreamWriter) -> None:
-        line.write(answer)
-        line.close()
-
-    strange = await asyncio.start_server(greet, "127.0.0.1", 0)
-    async with strange:
-        port = strange.sockets[0].getsockname()[1]
-        async with Herald(f"http://127.0.0.1:{port}/", TOKEN) as herald:
-            with pytest.raises(Unreachable, match="no Herald answers"):
-                await use(herald)
-
-
-@pytest.mark.parametrize("use", DOORS)
-async def test_wrong_path_is_said(shared: LiveServer, use: Use) -> None:
-    async with Herald(shared.url + "elsewhere/", TOKEN) as herald:
-        with pytest.raises((ServerProblem, Refused), match="elsewhere"):
-            await use(herald)

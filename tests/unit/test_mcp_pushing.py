@@ -181,6 +181,30 @@ async def test_a_subscription_of_the_older_era_is_told_on_its_connection() -> No
     assert set(told) == {"task://T-1"}
 
 
+async def test_subscriptions_work_in_memory_as_over_stdio(mode: str) -> None:
+    told: list[str] = []
+
+    async def note(message: Any) -> None:
+        if isinstance(message, ResourceUpdatedNotification):
+            told.append(str(message.params.uri))
+
+    async with house() as made:
+        server: Any = made.door._mcp_server  # pyright: ignore[reportPrivateUsage]
+        async with Client(server, mode=mode, message_handler=note) as client:
+            if mode == "legacy":
+                await ask(client, "subscribe", "task://T-1")
+                await made.started("T-1")
+                await until(lambda: told)
+            else:
+                wanted = ["task://T-1"]
+                async with client.listen(resource_subscriptions=wanted) as stream:
+                    await made.started("T-1")
+                    async with asyncio.timeout(3):
+                        told.append(cast(Any, await anext(aiter(stream))).uri)
+        await until(lambda: not made.hub.watchers())
+    assert told[0] == "task://T-1"
+
+
 async def test_streams_end_when_the_server_is_about_to_stop() -> None:
     async with (
         house() as made,

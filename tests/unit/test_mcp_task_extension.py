@@ -28,13 +28,13 @@ class Wire:
     def __init__(self, http: httpx2.AsyncClient, url: str, able: bool) -> None:
         self._http = http
         self._url = url
-        self._able: dict[str, Any] = {"extensions": {TASKS: {}}} if able else {}
+        self.able: dict[str, Any] = {"extensions": {TASKS: {}}} if able else {}
 
     def _request(self, method: str, params: dict[str, Any]) -> dict[str, Any]:
         meta = {
             f"{META}/protocolVersion": VERSION,
             f"{META}/clientInfo": {"name": "test", "version": "0"},
-            f"{META}/clientCapabilities": self._able,
+            f"{META}/clientCapabilities": self.able,
         }
         return {
             "jsonrpc": "2.0",
@@ -135,6 +135,28 @@ async def test_a_refused_start_is_an_ordinary_error_of_the_tool(app: Celery) -> 
         answer = await client("tools/call", tool, name=tool, arguments=arguments)
     assert answer["result"]["isError"] is True
     assert "did you mean" in answer["result"]["content"][0]["text"]
+
+
+async def test_a_start_that_asks_a_person_becomes_a_task_once_they_agree(
+    app: Celery,
+) -> None:
+    tool = "start_background_task"
+    call = {
+        "name": tool,
+        "arguments": {
+            "task_type": "resilience_crisis_activation",
+            "params": {"severity": "minor", "reason": "storm"},
+        },
+    }
+    async with wire(app) as (made, client):
+        client.able["elicitation"] = {"form": {}}
+        asked = (await client("tools/call", tool, **call))["result"]
+        assert await made.store.counts() == {}
+        agreed = {"confirm": {"action": "accept", "content": {"confirm": True}}}
+        begun = await client("tools/call", tool, **call, inputResponses=agreed)
+    assert asked["resultType"] == "input_required"
+    assert "storm" in asked["inputRequests"]["confirm"]["params"]["message"]
+    assert begun["result"]["resultType"] == "task"
 
 
 async def test_each_step_of_a_task_is_pushed(app: Celery) -> None:

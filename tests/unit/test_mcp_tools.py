@@ -5,8 +5,9 @@ import json
 import time
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, cast
 
+import anyio
 import pytest
 from celery import Celery
 from fastmcp import Client
@@ -14,6 +15,8 @@ from fastmcp.client.elicitation import ElicitResult
 from mcp.types import TextResourceContents
 
 from herald_monitor.model.events import Event
+from herald_server.catalog import Catalog
+from herald_server.mcp.starting import Starting
 from tests.conftest import AppFactory
 from tests.mcp_house import SNAPSHOT, House, call, house, refused
 from tests.servers import PrivateValkey
@@ -349,7 +352,7 @@ async def test_listing_one_type(mode: str) -> None:
 
 
 async def test_listing_more_than_fit_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("herald_server.mcp.tools.MOST", 5)
+    monkeypatch.setattr("herald_server.mcp.active.MOST", 5)
     async with opened("auto") as (made, client):
         for number in range(8):
             await made.started(f"t{number}")
@@ -451,6 +454,18 @@ async def test_starting_without_a_broker_says_what_to_set(mode: str) -> None:
         cancelled = await refused(client, "cancel_task", task_id="t1")
     assert "set HERALD_BROKER_URL" in said
     assert "set HERALD_BROKER_URL" in cancelled
+
+
+async def test_a_start_is_finished_even_if_its_client_leaves(
+    app: Celery, module_valkey: PrivateValkey
+) -> None:
+    async with house(app) as made:
+        start = Starting(made.shared.control, Catalog.shipped())
+        with anyio.CancelScope() as leaving:
+            leaving.cancel()
+            await start(cast(Any, None), "metrics_snapshot", {}, False)
+        assert await made.store.counts() == {"PENDING": 1}
+    assert len(queued(module_valkey, app)) == 1
 
 
 async def test_a_broker_that_is_gone_is_named(

@@ -31,6 +31,9 @@ STATE_OF = {
 CROSSING = 2.0
 """Seconds in which a worker's answer and its next event may cross."""
 
+SAID_AFTER = 1.0
+"""Seconds by which a worker may say late that a task has started."""
+
 WAITING = (shape.PENDING, shape.RECEIVED)
 
 
@@ -59,8 +62,8 @@ def read(task: Task, rev: str | None = None) -> TaskImage:
         conflict=_conflict(task, run, runs),
         final=final,
         rev=rev,
-        **_run_fields(run, runs),
-        **_outcome_fields(run, runs, state, by),
+        **(_run_fields(run, runs) if run else _report_fields(by)),
+        **_outcome_fields(task, run, runs, state, by),
         **facts,
     )
 
@@ -75,16 +78,39 @@ def _state(task: Task, run: Run | None) -> tuple[str, Mark | None]:
         if report.kind in OUTCOMES and report.source == "backend":
             # A run that began after the ending was stored is a second run.
             if since is None or since <= report.at:
-                state, by = STATE_OF[report.kind], report
+                state, by = _agreed(report, run) or (STATE_OF[report.kind], report)
         elif state not in shape.FINAL and (by is None or report.at > by.heard):
-            state, by = _weaker(report, state, by, _heard_last(task))
+            if not _of_earlier_attempt(report, run):
+                state, by = _weaker(report, state, by, _heard_last(task))
     return state, by
+
+
+def _agreed(report: Mark, run: Run | None) -> tuple[str, Mark] | None:
+    """Return the state by the worker's own word where `report` says the same."""
+    if run is None or not run.over or run.end is None:
+        return None
+    return _state_of_run(run) if run.end.kind == report.kind else None
+
+
+def _of_earlier_attempt(report: Mark, run: Run | None) -> bool:
+    """Say whether `report` may be of an attempt before the one of `run`.
+
+    The backend keeps RETRY until the next attempt ends, and says of which attempt
+    it is only with `result_extended`.
+    """
+    if run is None or report.source != "backend":
+        return False
+    if report.retries < 0 and report.kind != "retried":
+        return False
+    return max(report.retries, 0) < run.retries
 
 
 def _begun(run: Run) -> float | None:
     """Return when `run` began for sure, by the clock of its worker."""
     if run.started:
-        return run.started.at
+        # The parent process says it, maybe after its child has stored the result.
+        begun = run.started.at - SAID_AFTER
+        return max(begun, run.received.at) if run.received else begun
     # Its start was lost; the worker stores an outcome after it received the task.
     return run.received.at if run.received and run.over else None
 
@@ -163,9 +189,12 @@ def _progress(task: Task, run: Run | None, state: str) -> Progress | None:
     return step.progress
 
 
-def _run_fields(run: Run | None, runs: Sequence[Run]) -> dict[str, Any]:
-    if run is None:
-        return {}
+def _report_fields(by: Mark | None) -> dict[str, Any]:
+    """Return where a task runs of which no event was heard."""
+    return {"worker": by.host or None, "pid": by.pid or None} if by else {}
+
+
+def _run_fields(run: Run, runs: Sequence[Run]) -> dict[str, Any]:
     sent = [r.sent.at for r in runs if r.sent]
     told = run.received or run.sent
     eta = told.eta if told else None
@@ -185,7 +214,7 @@ def _run_fields(run: Run | None, runs: Sequence[Run]) -> dict[str, Any]:
 
 
 def _outcome_fields(
-    run: Run | None, runs: Sequence[Run], state: str, by: Mark | None
+    task: Task, run: Run | None, runs: Sequence[Run], state: str, by: Mark | None
 ) -> dict[str, Any]:
     end = by
     if state == shape.RETRY and (by is None or by.kind != "retried"):
@@ -196,9 +225,10 @@ def _outcome_fields(
         return {}
     over = state in shape.FINAL
     detail = _richest(end, run)
+    text = detail.text if detail.text is not None else _stored_text(task, end)
     return {
-        "result": detail.text if end.kind == "succeeded" else None,
-        "exception": detail.text if end.kind != "succeeded" else None,
+        "result": text if end.kind == "succeeded" else None,
+        "exception": text if end.kind != "succeeded" else None,
         "traceback": detail.traceback,
         "runtime": _runtime(run, detail) if over else None,
         "finished_at": rfc3339(end.at) if over else None,
@@ -210,6 +240,12 @@ def _richest(end: Mark, run: Run | None) -> Mark:
     if end.source == "event" or run is None or run.end is None:
         return end
     return run.end if run.end.kind == end.kind else end
+
+
+def _stored_text(task: Task, end: Mark) -> str | None:
+    """Return what the backend keeps of an end whose event tells no text."""
+    told = [r for r in task.reports if (r.source, r.kind) == ("backend", end.kind)]
+    return max(told, key=lambda r: r.at).text if told else None
 
 
 def _runtime(run: Run | None, end: Mark) -> float | None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from herald_monitor.model.values import end_of_value
+from herald_monitor.model.values import doublings, end_of_value
 
 DEFAULT_KEYS = ("password", "token", "secret", "authorization", "api_key", "cookie")
 MASK = "[redacted]"
@@ -48,9 +48,10 @@ class Redactor:
     def _masked(self, text: str) -> str:
         kept: list[str] = []
         done = 0
+        doubled = doublings(text)
         found = self._key.search(text)
         while found:
-            begin, end = _value(text, found.start(), found.end())
+            begin, end = _value(text, found.start(), found.end(), doubled)
             if end > begin:
                 kept += (text[done:begin], _mask(text, begin, end))
                 done = end
@@ -58,7 +59,7 @@ class Redactor:
         return "".join((*kept, text[done:]))
 
 
-def _value(text: str, key: int, at: int) -> tuple[int, int]:
+def _value(text: str, key: int, at: int, doubled: Sequence[int]) -> tuple[int, int]:
     """Return from where to where the secret lies whose key ends before `at`.
 
     `key` is within that key. Two same places: there is none.
@@ -69,10 +70,10 @@ def _value(text: str, key: int, at: int) -> tuple[int, int]:
     if _header(text[key:at]) and text[begin : begin + 1] not in "'\"[{(\\":
         ends = _LINE_ENDS.search(text, begin)
         return begin, ends.start() if ends else len(text)
-    end = end_of_value(text, begin)
+    end = end_of_value(text, begin, doubled)
     # An annotated parameter: `token: str = "abc"`.
     more = _ANNOTATED.match(text, end)
-    return begin, end_of_value(text, more.end()) if more else end
+    return begin, end_of_value(text, more.end(), doubled) if more else end
 
 
 def _header(key: str) -> bool:

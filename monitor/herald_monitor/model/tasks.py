@@ -32,8 +32,9 @@ FACTS = (
 )
 """What is told of a task as a whole, besides its tags."""
 
-SAYS = {"received": 0, "sent": 1, "submitted": 2, "inspect": 0, "backend": 0}
-"""Who is believed about a fact: who sent the task, before who received it."""
+SAYS = {"received": 0, "sent": 1, "submitted": 2, "inspect": 0, "backend": -1}
+"""Who is believed about a fact: who sent the task, before who received it, before
+what was stored of it."""
 
 Fact = tuple[int, str | int]
 """How much it is believed (a later attempt more), and the value. Tags are one
@@ -104,7 +105,7 @@ def _told(event: Event) -> Task:
     if event.kind == "progress":
         assert event.progress is not None
         step = Step(event.at, event.clock, event.host, event.pid, event.progress, late)
-        return Task(event.task_id, (), (), facts, step)
+        return Task(event.task_id, (), _running(event), facts, step)
     mark = Mark(
         event.kind,
         event.host,
@@ -125,6 +126,15 @@ def _told(event: Event) -> Task:
     if event.source in ("event", "submitted"):
         return Task(event.task_id, (mark,), (), facts)
     return Task(event.task_id, (), (mark,), facts)
+
+
+def _running(event: Event) -> tuple[Mark, ...]:
+    """Return that a task runs whose progress was stored; events say it themselves."""
+    if event.source != "backend":
+        return ()
+    retries = -1 if event.retries is None else event.retries
+    mark = Mark("started", event.host, event.pid, 0, event.at, "backend", retries)
+    return (mark,)
 
 
 def _event_facts(event: Event) -> dict[str, Fact]:

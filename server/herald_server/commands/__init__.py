@@ -1,1 +1,1 @@
-"""The commands of `herald`, one file each. Imported only when they are run."""
+"""The commands of `herald`, one a file; each is imported only when it is called."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from importlib.metadata import version
 from typing import Any
 
@@ -90,6 +91,15 @@ def build_mcp(
     `results` tells what tasks returned; without it, only what events told.
     `catalog` names task types where nothing can be sent (default: the shipped).
     """
+    _log_plainly()
     if shared.control is not None:
         catalog = shared.control.catalog
     return AgentDoor(shared, results or ToldResults(), catalog or Catalog.shipped())
+
+
+def _log_plainly() -> None:
+    # FastMCP draws its own log; ours is one, in lines, where the user wants it.
+    log = logging.getLogger("fastmcp")
+    log.handlers.clear()
+    log.propagate = True
+    log.setLevel(logging.WARNING)

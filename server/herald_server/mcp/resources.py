@@ -16,7 +16,7 @@ from herald_monitor.model.codec import to_json
 from herald_monitor.store import Reader
 from herald_server.catalog import Catalog, TaskType
 from herald_server.mcp.access import demand
-from herald_server.mcp.tools import actives, checked_id
+from herald_server.mcp.active import actives, checked_id
 
 TASK = "task://"
 ACTIVE = "tasks://active"

@@ -35,7 +35,7 @@ async def speak(settings: ServerSettings, app: Celery | None) -> None:
         results = BackendResults(app, Redactor(settings.redact)) if app else None
         async with _fed(shared):
             door = build_mcp(shared, results)
-            await door.run_stdio_async(show_banner=False, log_level="warning")
+            await door.run_stdio_async(show_banner=False)
     finally:
         await store.close()
 

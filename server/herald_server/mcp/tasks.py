@@ -31,6 +31,7 @@ from mcp_types import (
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 from pydantic import ConfigDict, Field
 
+from herald_monitor.errors import StoreError
 from herald_monitor.model.shape import TaskImage
 from herald_monitor.store import Reader
 from herald_server.catalog import Catalog
@@ -39,7 +40,7 @@ from herald_server.mcp import tasks_wire
 from herald_server.mcp.access import demand, serving
 from herald_server.mcp.describing import MISSING, sentence
 from herald_server.mcp.results import Results
-from herald_server.mcp.tools import orders
+from herald_server.mcp.starting import orders
 
 ID = "io.modelcontextprotocol/tasks"
 TOOL = "start_background_task"
@@ -108,8 +109,11 @@ class Tasks(ServerExtension):
         ):
             return outcome
         started = outcome.structured_content or {}
-        with serving():
+        try:
             task = await self._reader.task(str(started["task_id"]))
+        except StoreError:
+            # It is started, so an error would only have it started again.
+            return outcome
         return tasks_wire.created(task)
 
     async def known(self, ids: Sequence[str]) -> list[TaskImage]:

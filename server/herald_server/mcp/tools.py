@@ -3,36 +3,26 @@
 from __future__ import annotations
 
 import inspect
-import time
-from datetime import UTC, datetime
 from typing import Annotated, Any
 
 from fastmcp import Context, FastMCP
 from mcp.types import InputRequiredResult, ToolAnnotations
 from pydantic import Field
 
-from herald_monitor.errors import BadInput, HeraldError
-from herald_monitor.model.events import MAX_ID
-from herald_monitor.model.filters import Filter
-from herald_monitor.model.shape import TaskImage, rfc3339
 from herald_monitor.store import Reader
-from herald_server.catalog import Catalog, TaskType
-from herald_server.control import Control, Started
+from herald_server.catalog import Catalog
+from herald_server.control import Control
 from herald_server.mcp import describing
 from herald_server.mcp.access import demand, refusing
+from herald_server.mcp.active import actives, checked_id
 from herald_server.mcp.answers import (
     ActiveTasks,
     CancelledTask,
     StartedTask,
     TaskStatus,
 )
-from herald_server.mcp.confirming import confirmed
 from herald_server.mcp.results import Results
-
-MOST = 1_000
-"""Active tasks that are listed at most."""
-
-MOST_COUNTED = 1_000_000
+from herald_server.mcp.starting import Starting, orders
 
 TypeName = Annotated[
     str,
@@ -41,60 +31,6 @@ TypeName = Annotated[
 TaskId = Annotated[
     str, Field(description="A task id as start_background_task returned it")
 ]
-
-
-class NoBroker(HeraldError):
-    """This server cannot send anything."""
-
-
-def checked_id(task_id: str) -> str:
-    """Return `task_id` if it can be one. Raises `BadInput`."""
-    task_id = task_id.strip()
-    if not 0 < len(task_id) <= MAX_ID:
-        raise BadInput(
-            f"task_id must be a text of 1 to {MAX_ID} characters, as "
-            "start_background_task returned it",
-            "task_id",
-        )
-    return task_id
-
-
-class Starting:
-    """Starts a task type once it is known, allowed, correct and confirmed."""
-
-    def __init__(self, control: Control | None, catalog: Catalog) -> None:
-        self._control = control
-        self._catalog = catalog
-
-    async def __call__(
-        self, ctx: Context, task_type: str, params: dict[str, Any], confirm: bool
-    ) -> Started | InputRequiredResult:
-        """Start it, or return what asks a person first. Raises `HeraldError`."""
-        demand("start", "start_background_task")
-        kind = self._catalog[task_type]
-        demand(kind.scope, task_type)
-        control = orders(self._control)
-        kwargs = kind.check(params, datetime.now(UTC).date())
-        if kind.confirm:
-            ask = await confirmed(ctx, _question(kind, kwargs), confirm)
-            if ask is not None:
-                return ask
-        return await control.start(task_type, params)
-
-
-def orders(control: Control | None) -> Control:
-    """Return what sends to Celery. Raises `NoBroker`."""
-    if control is None:
-        raise NoBroker(
-            "this server knows no broker to send to; set HERALD_BROKER_URL and "
-            "start it again"
-        )
-    return control
-
-
-def _question(kind: TaskType, kwargs: dict[str, object]) -> str:
-    given = ", ".join(f"{key}={value!r}" for key, value in kwargs.items())
-    return f"Start {kind.label} ({given})? {kind.description}."
 
 
 class Tools:
@@ -217,36 +153,3 @@ class Tools:
         with refusing():
             demand("read", "list_active_tasks")
             return await actives(self._reader, self._catalog, task_type)
-
-
-async def actives(
-    reader: Reader, catalog: Catalog, task_type: str | None = None
-) -> ActiveTasks:
-    """Return the active tasks, of one type if it is given. Raises `HeraldError`."""
-    name = catalog[task_type].celery_name if task_type else None
-    filter_ = Filter(state=describing.ACTIVE, name=(name,) if name else None)
-    tasks = await newest(reader, filter_, MOST)
-    total = len(tasks)
-    if total >= MOST:
-        total = max(total, await reader.count(filter_, MOST_COUNTED))
-    return ActiveTasks(
-        total_active=total,
-        tasks=[describing.active(task, catalog) for task in tasks],
-        queried_at=rfc3339(time.time()),
-        message=""
-        if total == len(tasks)
-        else f"Only the newest {len(tasks)} of {total} are listed.",
-    )
-
-
-async def newest(reader: Reader, filter_: Filter, most: int) -> list[TaskImage]:
-    """Return the newest `most` tasks that match."""
-    found: list[TaskImage] = []
-    page: str | None = None
-    while len(found) < most:
-        some = await reader.page(filter_, limit=min(500, most - len(found)), page=page)
-        found += some.tasks
-        page = some.next
-        if page is None:
-            break
-    return found

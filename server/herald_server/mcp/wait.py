@@ -17,9 +17,10 @@ from herald_server.following import Follower, following
 from herald_server.hub import Hub
 from herald_server.mcp import describing
 from herald_server.mcp.access import demand, refusing
+from herald_server.mcp.active import checked_id
 from herald_server.mcp.answers import AwaitedTask
 from herald_server.mcp.results import Results
-from herald_server.mcp.tools import TaskId, checked_id
+from herald_server.mcp.tools import TaskId
 
 CAP = 45.0
 """Seconds after which clients begin to give up on a call (60 s is common)."""

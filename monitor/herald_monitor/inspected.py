@@ -1,0 +1,139 @@
+"""What workers answer when they are asked what they have, read as events. Pure.
+
+Answers come from strangers: whatever cannot be meant is left out and counted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import cast
+
+import msgspec
+
+from herald_monitor.model.events import (
+    MAX_NAME,
+    MAX_SMALL,
+    MAX_TEXT,
+    Event,
+    is_id,
+    moment,
+    number,
+    shorten,
+    whole,
+)
+
+Redact = Callable[[str], str]
+
+ACTIVE = "active"
+RESERVED = "reserved"
+SCHEDULED = "scheduled"
+QUEUES = "active_queues"
+KINDS = {ACTIVE: "started", RESERVED: "received", SCHEDULED: "received"}
+
+MOST = 50_000
+"""Tasks of one worker's answer that are looked at."""
+
+
+class Inspected(msgspec.Struct, frozen=True):
+    """What workers said: who answered, what each of them has, and what it consumes."""
+
+    answered: frozenset[str] = frozenset()
+    events: list[Event] = []
+    queues: frozenset[str] = frozenset()
+    poison: int = 0
+
+    @property
+    def held(self) -> frozenset[str]:
+        """The ids of the tasks that some worker has."""
+        return frozenset(event.task_id for event in self.events)
+
+
+def read_answers(
+    command: str, hostname: str, answer: object, heard: float, redact: Redact = str
+) -> tuple[list[Event], int]:
+    """Return what `hostname` has by its `answer`, and how much could not be read."""
+    if not isinstance(answer, list):
+        return [], 1
+    events: list[Event] = []
+    poison = 0
+    for one in cast(list[object], answer)[:MOST]:
+        event = _read(command, hostname, one, heard, redact)
+        if event is None:
+            poison += 1
+        else:
+            events.append(event)
+    return events, poison
+
+
+def _read(
+    command: str, hostname: str, one: object, heard: float, redact: Redact
+) -> Event | None:
+    request = _mapping(one)
+    if request is not None and command == SCHEDULED:
+        request = _mapping(request.get("request"))
+    task_id = request.get("id") if request is not None else None
+    if request is None or not is_id(task_id):
+        return None
+    kind = KINDS[command]
+    info = _mapping(request.get("delivery_info")) or {}
+    begun = number(request.get("time_start")) if kind == "started" else None
+    texts = _texts(request, redact) if command == ACTIVE else {}
+    return Event(
+        kind=kind,
+        task_id=task_id,
+        at=heard,
+        source="inspect",
+        host=shorten(hostname, MAX_NAME),
+        pid=whole(request.get("worker_pid"), MAX_SMALL) or 0,
+        name=_name(request.get("name")) or _name(request.get("type")),
+        routing_key=_name(info.get("routing_key")),
+        priority=whole(info.get("priority"), MAX_SMALL),
+        said=None if begun is None else moment(begun, heard),
+        **texts,
+    )
+
+
+def _texts(request: Mapping[str, object], redact: Redact) -> dict[str, str]:
+    """Return the arguments of what runs, as its sender wanted them to be shown.
+
+    What waits tells its arguments as they are, even if `argsrepr` hides them.
+    """
+    return {
+        key: redact(shorten(told, MAX_TEXT))
+        for key in ("args", "kwargs")
+        if isinstance(told := request.get(key), str) and told
+    }
+
+
+def read_queues(answer: object) -> set[str]:
+    """Return the names of the queues that a worker consumes."""
+    if not isinstance(answer, list):
+        return set()
+    told = (_mapping(one) for one in cast(list[object], answer))
+    names = (_name(one.get("name")) for one in told if one is not None)
+    return {name for name in names if name}
+
+
+def keeps_silent(answer: object) -> bool:
+    """Say whether a worker has tasks that send no events, by `registered`."""
+    return isinstance(answer, list) and any(
+        isinstance(one, str) and "send_events=False" in one
+        for one in cast(list[object], answer)
+    )
+
+
+def replies(told: object) -> Iterator[tuple[str, object]]:
+    """Yield hostname and answer of each reply of a broadcast."""
+    if not isinstance(told, Mapping):
+        return
+    for hostname, answer in cast(Mapping[object, object], told).items():
+        if isinstance(hostname, str) and hostname:
+            yield hostname, answer
+
+
+def _mapping(value: object) -> Mapping[str, object] | None:
+    return cast(Mapping[str, object], value) if isinstance(value, Mapping) else None
+
+
+def _name(value: object) -> str | None:
+    return shorten(value, MAX_NAME) if isinstance(value, str) and value else None

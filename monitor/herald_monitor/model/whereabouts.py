@@ -1,0 +1,162 @@
+"""Where an unfinished task can be, and whether it must be given up for lost.
+
+A task is lost when everybody who could have it was asked and nobody has it: no
+living worker, no queue of the broker, and no ending in the result backend. One
+who does not answer may have it; so a task is only lost on answers, or after the
+long silence of the one that had it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+
+from herald_monitor.model import workers as w
+from herald_monitor.model.shape import LOST, STARTED, TaskImage, unix
+from herald_monitor.model.workers import WorkerImage
+
+LOOKS = 2
+"""Looks in a row that must not find a task: a message may be between two places."""
+
+MUTE_FACTOR = 2.0
+"""How much longer to wait where a living worker does not answer: it may have it."""
+
+
+class Whereabouts(msgspec.Struct, frozen=True, kw_only=True):
+    """What one look around found. `at` (unix seconds) is when it began."""
+
+    at: float
+    workers: Mapping[str, WorkerImage] = {}
+    answered: frozenset[str] = frozenset()
+    held: frozenset[str] = frozenset()
+    """Tasks that a worker has: running, waiting for a place, or for their time."""
+    queued: frozenset[str] = frozenset()
+    """Tasks whose message lies in a queue."""
+    unacked: frozenset[str] = frozenset()
+    """Tasks whose message was given out and is not confirmed; it comes back."""
+    queues_known: bool = True
+    """Whether a message that was not found lies in no queue."""
+
+    @property
+    def mute(self) -> bool:
+        """Whether a worker lives and did not answer."""
+        return any(
+            one.state == w.ONLINE and name not in self.answered
+            for name, one in self.workers.items()
+        )
+
+
+class Absence(msgspec.Struct, frozen=True, gc=False):
+    """Since when (unix seconds) a task was found nowhere, and in how many looks."""
+
+    since: float
+    looks: int = 1
+
+
+def is_suspect(task: TaskImage, where: Whereabouts, lost_after: float) -> bool:
+    """Say whether it is worth while to look for `task` in the broker's queues."""
+    if task.id in where.held or task.state == LOST:
+        return False
+    if task.state != STARTED:
+        return where.at - _last_word(task) > lost_after / LOOKS
+    return task.worker in where.answered or _silent_for(task, where) > lost_after
+
+
+def is_absent(task: TaskImage, where: Whereabouts) -> bool:
+    """Say whether `task` is nowhere, as far as the answers reach."""
+    if task.id in where.held or task.id in where.queued:
+        return False
+    if task.state == STARTED:
+        # What runs is in no queue, however many messages lie there. Only a
+        # message that is not confirmed may come back, which is another run.
+        return task.worker in where.answered or not _may_run(task, where)
+    if task.worker not in where.answered and _may_run(task, where):
+        return False
+    return task.id not in where.unacked and where.queues_known
+
+
+def why_lost(
+    task: TaskImage, where: Whereabouts, absence: Absence, lost_after: float
+) -> str:
+    """Return why `task`, found nowhere, is lost; an empty text if it is not yet."""
+    if where.mute:
+        lost_after *= MUTE_FACTOR
+    if task.state == STARTED:
+        return _why_not_run(task, where, absence, lost_after)
+    if absence.looks < LOOKS or where.at - absence.since < lost_after:
+        return ""
+    return (
+        f"it waited to be run, but for {_seconds(where.at - absence.since)} it has been"
+        " in no queue of the broker, with no worker that answers, and without a result"
+    )
+
+
+def at_risk(task: TaskImage, workers: Mapping[str, WorkerImage]) -> bool:
+    """Say whether the worker that has `task` is not known to live."""
+    if task.worker is None:
+        return False
+    one = workers.get(task.worker)
+    return one is None or one.state in (w.SILENT, w.OFFLINE)
+
+
+def _why_not_run(
+    task: TaskImage, where: Whereabouts, absence: Absence, lost_after: float
+) -> str:
+    again = (
+        "; its message is not confirmed, so that the broker will deliver it again"
+        if task.id in where.unacked
+        else ""
+    )
+    if task.worker in where.answered:
+        return _why_dropped(task, where) + again if absence.looks >= LOOKS else ""
+    silent = _silent_for(task, where)
+    if silent <= lost_after:
+        return ""
+    one = where.workers.get(task.worker or "")
+    if one is not None and one.state == w.OFFLINE:
+        return (
+            f"worker {task.worker} said goodbye, and for {_seconds(silent)} after the"
+            f" time that it had to finish, nothing was heard of the task{again}"
+        )
+    return (
+        f"worker {task.worker or 'unknown'}, which ran it, has been silent for"
+        f" {_seconds(silent)}, and no other worker has it{again}"
+    )
+
+
+def _why_dropped(task: TaskImage, where: Whereabouts) -> str:
+    one = where.workers.get(task.worker or "")
+    if one and one.started_at and task.started_at and one.started_at > task.started_at:
+        return f"worker {task.worker} was started anew at {one.started_at} without it"
+    return (
+        f"worker {task.worker} lives but has it no more, and there is no result: it"
+        " ended without a word (Ignore(), or its events were lost and it keeps no"
+        " result)"
+    )
+
+
+def _may_run(task: TaskImage, where: Whereabouts) -> bool:
+    one = where.workers.get(task.worker or "")
+    return one is not None and one.state in (w.ONLINE, w.DRAINING)
+
+
+def _silent_for(task: TaskImage, where: Whereabouts) -> float:
+    """Return the seconds since the last sign of life of `task` or its worker."""
+    if _may_run(task, where):
+        return 0.0
+    one = where.workers.get(task.worker or "")
+    last = _last_word(task)
+    if one is not None and one.last_heartbeat_at:
+        heard = unix(one.last_heartbeat_at)
+        # Whoever says goodbye has some time to finish what runs.
+        last = max(last, heard + (w.DRAIN_FOR if one.state == w.OFFLINE else 0.0))
+    return where.at - last
+
+
+def _last_word(task: TaskImage) -> float:
+    return unix(task.updated_at) if task.updated_at else 0.0
+
+
+def _seconds(span: float) -> str:
+    return f"{span:.0f} s"

@@ -1,0 +1,148 @@
+"""The metas in a Redis result backend, read on connections of our own."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, TypeAlias, cast
+
+from redis import RedisError
+
+from herald_monitor.backend_link import LARGE, Payloads, redis_client, refusal
+from herald_monitor.errors import BadEvent
+
+logger = logging.getLogger(__name__)
+
+Meta: TypeAlias = Mapping[str, object]
+SetAside: TypeAlias = Callable[[BadEvent], None]
+
+BLOCK = 1_000
+FIRST_BLOCK = 100
+MUCH = 4_000_000
+"""Ids in one MGET. It grows while answers stay below so many bytes."""
+
+SCAN_COUNT = 1_000
+SCAN_PAUSE = 0.005
+"""Seconds between two steps of a scan, in which others have the server."""
+
+
+class RedisResults:
+    """Reads what Celery's `backend` keeps. All methods raise `BackendUnreachable`.
+
+    `set_aside` is told of each meta that cannot be read.
+    """
+
+    def __init__(self, backend: Any, set_aside: SetAside) -> None:
+        self._backend = backend
+        self._set_aside = set_aside
+        self._block = FIRST_BLOCK
+        self._client: Any = None
+        self._lock = asyncio.Lock()
+
+    async def metas(self, ids: Sequence[str]) -> list[tuple[str, Meta]]:
+        """Return the metas of those of `ids` that there are."""
+        payloads = Payloads(self._backend)
+        metas: list[tuple[str, Meta]] = []
+        done = 0
+        while done < len(ids):
+            part = ids[done : done + self._block]
+            found = await self._mget(part)
+            for task_id, payload in zip(part, found, strict=True):
+                if payload is not None:
+                    self._note(task_id, payload, payloads, metas)
+            self._adapt(sum(len(payload) for payload in found if payload))
+            done += len(part)
+        return metas
+
+    async def meta(self, task_id: str, most: int = LARGE) -> tuple[int, Meta | None]:
+        """Return the size of a meta in bytes, and the meta. Raises `BadEvent`.
+
+        In one of more than `most` bytes large values are `Unread`.
+        """
+        [payload] = await self._mget([task_id])
+        if payload is None:
+            return 0, None
+        return len(payload), Payloads(self._backend, most).read(payload)
+
+    async def known(self, ids: Sequence[str]) -> set[str]:
+        """Return which of `ids` there are."""
+        keys = self._keys(ids)
+        async with self._connected() as client:
+            if await client.execute_command("EXISTS", *keys) == len(keys):
+                return set(ids)
+            pipe = client.pipeline(transaction=False)
+            for key in keys:
+                pipe.execute_command("EXISTS", key)
+            held = await pipe.execute()
+        return {task_id for task_id, there in zip(ids, held, strict=True) if there}
+
+    async def find(self, limit: int) -> list[str]:
+        """Return up to `limit` ids, in no order, at the pace of a scan with pauses."""
+        prefix = cast(bytes, self._backend.task_keyprefix)
+        words = ("MATCH", glob(prefix), "COUNT", SCAN_COUNT)
+        found: dict[str, None] = {}
+        cursor: Any = b"0"
+        while len(found) < limit:
+            async with self._connected() as client:
+                cursor, keys = await client.execute_command("SCAN", cursor, *words)
+            for key in keys:
+                found[key[len(prefix) :].decode("utf-8", "replace")] = None
+            if cursor == b"0":
+                break
+            await asyncio.sleep(SCAN_PAUSE)
+        return list(found)[:limit]
+
+    async def close(self) -> None:
+        """Let go of all connections."""
+        client, self._client = self._client, None
+        if client is not None:
+            await client.aclose()
+
+    def _keys(self, ids: Sequence[str]) -> list[bytes]:
+        return [self._backend.get_key_for_task(task_id) for task_id in ids]
+
+    async def _mget(self, ids: Sequence[str]) -> list[bytes | None]:
+        async with self._connected() as client:
+            found = await client.execute_command("MGET", *self._keys(ids))
+            return cast(list[bytes | None], found)
+
+    def _note(
+        self,
+        task_id: str,
+        payload: bytes,
+        payloads: Payloads,
+        metas: list[tuple[str, Meta]],
+    ) -> None:
+        try:
+            metas.append((task_id, payloads.read(payload)))
+        except BadEvent as error:
+            self._set_aside(error)
+
+    def _adapt(self, size: int) -> None:
+        """Ask for fewer at once where results are large."""
+        if size > MUCH:
+            self._block = max(self._block // 4, 1)
+        else:
+            self._block = min(self._block * 2, BLOCK)
+
+    @asynccontextmanager
+    async def _connected(self) -> AsyncGenerator[Any]:
+        try:
+            async with self._lock:
+                if self._client is None:
+                    self._client = await redis_client(self._backend)
+                client = self._client
+            yield client
+        except (RedisError, OSError, TimeoutError) as error:
+            # Connect anew the next time: Sentinels may know another primary.
+            await self.close()
+            raise refusal(self._backend, error) from error
+
+
+def glob(prefix: bytes) -> bytes:
+    """Return the pattern of all that begins with `prefix`."""
+    text = prefix.decode("latin-1")
+    escaped = "".join(f"\\{c}" if c in "*?[]\\" else c for c in text)
+    return escaped.encode("latin-1") + b"*"

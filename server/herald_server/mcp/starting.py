@@ -1,0 +1,62 @@
+"""Starting a task: known, allowed, correct, confirmed, and then sent for good."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import anyio
+from fastmcp import Context
+from mcp.types import InputRequiredResult
+
+from herald_monitor.errors import HeraldError
+from herald_server.catalog import Catalog, TaskType
+from herald_server.control import Control, Started
+from herald_server.mcp.access import demand
+from herald_server.mcp.confirming import confirmed
+
+
+class NoBroker(HeraldError):
+    """This server cannot send anything."""
+
+
+class Starting:
+    """Starts a task type once it is known, allowed, correct and confirmed."""
+
+    def __init__(self, control: Control | None, catalog: Catalog) -> None:
+        self._control = control
+        self._catalog = catalog
+
+    async def __call__(
+        self, ctx: Context, task_type: str, params: dict[str, Any], confirm: bool
+    ) -> Started | InputRequiredResult:
+        """Start it, or return what asks a person first. Raises `HeraldError`."""
+        demand("start", "start_background_task")
+        kind = self._catalog[task_type]
+        demand(kind.scope, task_type)
+        control = orders(self._control)
+        kwargs = kind.check(params, datetime.now(UTC).date())
+        if kind.confirm:
+            ask = await confirmed(ctx, _question(kind, kwargs), confirm)
+            if ask is not None:
+                return ask
+        # A client that leaves now must not leave a task behind that was
+        # registered and never sent.
+        with anyio.CancelScope(shield=True):
+            started = await control.start(task_type, params)
+        return started
+
+
+def orders(control: Control | None) -> Control:
+    """Return what sends to Celery. Raises `NoBroker`."""
+    if control is None:
+        raise NoBroker(
+            "this server knows no broker to send to; set HERALD_BROKER_URL and "
+            "start it again"
+        )
+    return control
+
+
+def _question(kind: TaskType, kwargs: dict[str, object]) -> str:
+    given = ", ".join(f"{key}={value!r}" for key, value in kwargs.items())
+    return f"Start {kind.label} ({given})? {kind.description}."
