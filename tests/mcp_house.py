@@ -13,6 +13,7 @@ from fastmcp.client.client import CallToolResult
 
 from herald_monitor.memory import MemoryStore
 from herald_monitor.model.events import Event, Progress
+from herald_monitor.store import Store
 from herald_server.auth import Identity, Surroundings, Tokens
 from herald_server.catalog import Catalog
 from herald_server.control import Control
@@ -31,8 +32,8 @@ SNAPSHOT = "app.tasks.schedule_metrics_tasks.snapshot_metrics"
 class House:
     """A door, and what stands behind it."""
 
-    def __init__(self, app: Celery | None = None) -> None:
-        self.store = MemoryStore()
+    def __init__(self, app: Celery | None = None, store: Store | None = None) -> None:
+        self.store: Store = store or MemoryStore()
         self.hub = Hub()
         self.feed = Feed(self.store, self.hub)
         self._clock = 0
@@ -70,9 +71,11 @@ class House:
 
 
 @contextlib.asynccontextmanager
-async def house(app: Celery | None = None) -> AsyncGenerator[House, None]:
+async def house(
+    app: Celery | None = None, store: Store | None = None
+) -> AsyncGenerator[House, None]:
     """Open a house: its feed runs until the end of the block."""
-    made = House(app)
+    made = House(app, store)
     await made.feed.start()
     feeding = asyncio.create_task(made.feed.run())
     try:

@@ -93,23 +93,32 @@ def _puts(step: Step) -> list[Mapping[str, Any]]:
 
 
 def ordered(journal: Journal) -> Iterator[str]:
-    """Changes of a task come as they became true; the cursor never goes back."""
+    """Changes of a task come as they became true; the cursor never goes back.
+
+    A snapshot that is broken off before its cursor, because history was lost
+    meanwhile, was never the client's to believe.
+    """
     newest: dict[str, Place] = {}
     cursor: Cursor | None = None
+    doubts: list[str] = []
     for step in journal.steps:
         if step.frame.get("reset"):
-            newest, cursor = {}, None
+            newest, cursor, doubts = {}, None, []
         for item in _puts(step):
             if item.get("rev"):
                 told = newest.get(item["id"], START_PLACE)
                 if place(item["rev"]) < told:
-                    yield f"{item['id']} went back from {told} to {item['rev']}"
+                    doubts.append(
+                        f"{item['id']} went back from {told} to {item['rev']}"
+                    )
                 newest[item["id"]] = place(item["rev"])
         if step.frame.get("cursor"):
             now = parse_cursor(step.frame["cursor"])
             if cursor is not None and now < cursor:
                 yield f"the cursor went back from {cursor} to {now}"
             cursor = now
+            yield from doubts
+            doubts = []
 
 
 # -- 2 -----------------------------------------------------------------------------

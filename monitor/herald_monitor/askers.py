@@ -58,7 +58,10 @@ class Askers:
         self._jobs: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
 
     async def ask(
-        self, question: Callable[[Asked], Answer], things: Sequence[Asked], within: float
+        self,
+        question: Callable[[Asked], Answer],
+        things: Sequence[Asked],
+        within: float,
     ) -> list[Answer]:
         """Return the answers of `question` to all `things`, in no order.
 

@@ -117,14 +117,14 @@ async def _primary(
     options = cast(Mapping[str, Any], backend._transport_options)
     places = [(host["host"], host["port"]) for host in given["hosts"]]
     bounds = {"socket_timeout": patience, "socket_connect_timeout": patience}
-    sentinel = Sentinel(
+    sentinel = cast(Any, Sentinel)(
         places, sentinel_kwargs={**bounds, **options.get("sentinel_kwargs", {})}
     )
     try:
-        found = await sentinel.discover_master(str(options.get("master_name")))
-        return cast(tuple[str, int], found)
+        host, port = await sentinel.discover_master(str(options.get("master_name")))
+        return str(host), int(port)
     finally:
-        for one in cast(list[aio.Redis], sentinel.sentinels):
+        for one in sentinel.sentinels:
             await one.aclose()
 
 
@@ -174,8 +174,8 @@ class Payloads:
             raise
         except Exception as error:
             raise BadEvent(
-                f"A result cannot be read ({type(error).__name__}: {error}); give Herald"
-                " the project's own settings with -A if it uses another serializer."
+                f"A result cannot be read ({type(error).__name__}: {error}); give"
+                " Herald the project's settings with -A if its serializer is another."
             ) from error
 
 

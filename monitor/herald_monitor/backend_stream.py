@@ -36,7 +36,7 @@ class BackendStream:
     async def open(self, pattern: bytes) -> list[Published]:
         """Connect and subscribe; return what came right behind the confirmation."""
         async with asyncio.timeout(PATIENCE):
-            await self._line.connect()
+            await cast(Any, self._line).connect()
             await self._line.send_command("PSUBSCRIBE", pattern, check_health=False)
             early: list[Published] = []
             while not self._confirmed:
@@ -68,8 +68,9 @@ class BackendStream:
                 f"the result backend refused the subscription to results ({reply});"
                 " allow the user PSUBSCRIBE on the channels celery-task-meta-*"
             )
-        kind = reply[0] if isinstance(reply, list) else None
+        parts = cast(list[Any], reply if isinstance(reply, list) else [None])
+        kind = parts[0]
         if kind == b"pmessage":
-            published.append((reply[2], reply[3]))
+            published.append((parts[2], parts[3]))
         elif kind == b"psubscribe":
             self._confirmed = True

@@ -132,6 +132,8 @@ def first_heard(now: float, number: int) -> str:
 
 
 def _merging(events: Sequence[Event], first: str) -> Wish:
+    stored_only = all(event.source == "backend" for event in events)
+
     def wish(known: Known | None) -> Draft | None:
         was = known.record if known else None
         assert was is None or isinstance(was, Task)
@@ -141,6 +143,8 @@ def _merging(events: Sequence[Event], first: str) -> Wish:
         if task is None or task is was or task == was:
             return None
         image = read(task)
+        if known is not None and stored_only and _shows_nothing_new(known, task, image):
+            return None
         return Draft(
             (TASK, task.id),
             known,
@@ -151,6 +155,18 @@ def _merging(events: Sequence[Event], first: str) -> Wish:
         )
 
     return wish
+
+
+def _shows_nothing_new(known: Known, task: Task, image: TaskImage) -> bool:
+    """Say whether the result backend merely repeats what a worker has said.
+
+    Most tasks are told twice, in an event and as a result; that is one change.
+    """
+    assert isinstance(known.record, Task)
+    assert isinstance(known.image, TaskImage)
+    return task.marks is known.record.marks and image == msgspec.structs.replace(
+        known.image, updated_at=image.updated_at
+    )
 
 
 def wishes_of_workers(workers: Iterable[Worker], now: float) -> dict[Name, Wish]:

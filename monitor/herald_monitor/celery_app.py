@@ -22,6 +22,9 @@ READ_ONLY: Mapping[str, object] = {
     "broker_connection_retry_on_startup": True,
     "broker_connection_timeout": 4.0,
     "broker_pool_limit": 4,
+    # Who sends is told at once that the broker is away; the receiver has a
+    # patience of its own.
+    "broker_transport_options": {"max_retries": 0},
     "redis_socket_timeout": 10.0,
     "redis_socket_connect_timeout": 4.0,
     "worker_hijack_root_logger": False,

@@ -52,6 +52,10 @@ class MonitorSettings(BaseSettings):
         default=DEFAULT_KEYS,
         description="Parts of key names whose values are cut out, separated by commas.",
     )
+    listen_backend: bool = Field(
+        default=True,
+        description="Hear results as a Redis result backend stores them.",
+    )
     node: str | None = Field(
         default=None, description="Name of this monitor; otherwise host and process id."
     )

@@ -86,9 +86,9 @@ def let_go(connection: Connection) -> None:
 def broker_name(app: Celery) -> str:
     """Name the app's broker for a log, without its password."""
     url = cast(Any, app.conf).broker_read_url
-    if not isinstance(url, str):
-        url = ";".join(url)
-    return str(maybe_sanitize_url(url))
+    if not url:  # Celery's own default
+        return str(cast(Any, app).connection_for_read().as_uri())
+    return str(maybe_sanitize_url(url if isinstance(url, str) else ";".join(url)))
 
 
 def accepted(app: Celery) -> set[str]:

@@ -48,7 +48,13 @@ async def monitor(settings: MonitorSettings, app: Celery | None = None) -> None:
     for warning in store.warnings:
         log.warning("%s", warning)
     try:
-        hears = Monitor(app, store, Redactor(settings.redact), settings.node)
+        hears = Monitor(
+            app,
+            store,
+            Redactor(settings.redact),
+            settings.node,
+            listen_backend=settings.listen_backend,
+        )
         await hears.run(stop_on_signals())
     finally:
         await store.close()

@@ -76,7 +76,9 @@ class Inspection:
 
         def look() -> set[str]:
             asked: dict[str, object] = {"taskinfoitems": ["send_events"]}
-            told = self._connected(lambda ask: ask("registered", hostnames, asked), within)
+            told = self._connected(
+                lambda ask: ask("registered", hostnames, asked), within
+            )
             return {host for host, answer in replies(told) if keeps_silent(answer)}
 
         return await self._aside(look, within)
@@ -149,4 +151,3 @@ class Inspection:
             return look(ask)
         finally:
             let_go(connection)
-

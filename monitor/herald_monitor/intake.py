@@ -8,29 +8,35 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections import deque
 from collections.abc import Callable
+from typing import TypeAlias
 
+from herald_monitor.model.events import Event
 from herald_monitor.wire import RawEvent
+
+Heard: TypeAlias = RawEvent | Event
+"""As it travelled, or as it was found out by asking."""
 
 MAX_WAITING = 200_000
 """Events; about 300 MB at most. A minute at 3,000 events a second."""
 
-DISPENSABLE = frozenset(["task-progress", "worker-heartbeat"])
+DISPENSABLE = frozenset(["task-progress", "worker-heartbeat", "progress"])
 """What is said again soon, and goes first when there is too much."""
 
 
 class Intake:
-    """Batches of raw events that wait to be recorded.
+    """Batches of events that wait to be recorded.
 
-    `put` is called on any thread, the others on the loop that `open` was
+    `put` and `offer` are called on any thread, the others on the loop that `open` was
     called on. `dropped` counts what did not fit.
     """
 
     def __init__(self, most: int = MAX_WAITING) -> None:
         self._most = most
         self._lock = threading.Lock()
-        self._batches: deque[tuple[list[RawEvent], float]] = deque()
+        self._batches: deque[tuple[list[Heard], float]] = deque()
         self._wake: Callable[[], None] = lambda: None
         self._ready = asyncio.Event()
         self.waiting = 0
@@ -48,6 +54,13 @@ class Intake:
 
     def put(self, events: list[RawEvent], heard: float) -> None:
         """Take in what was `heard` at a time (unix seconds)."""
+        self._put(list[Heard](events), heard)
+
+    def offer(self, events: list[Event]) -> None:
+        """Take in what was found out by asking just now."""
+        self._put(list[Heard](events), time.time())
+
+    def _put(self, events: list[Heard], heard: float) -> None:
         with self._lock:
             if self.waiting + len(events) > self._most:
                 events = self._make_room(events)
@@ -59,8 +72,8 @@ class Intake:
         if alone:
             self._wake()
 
-    def _make_room(self, events: list[RawEvent]) -> list[RawEvent]:
-        needed = [e for e in events if e.get("type") not in DISPENSABLE]
+    def _make_room(self, events: list[Heard]) -> list[Heard]:
+        needed = [e for e in events if _kind(e) not in DISPENSABLE]
         room = max(self._most - self.waiting, 0)
         kept = needed[:room]
         self.dropped += len(events) - len(kept)
@@ -75,9 +88,9 @@ class Intake:
                 return
             await self._ready.wait()
 
-    def take(self, most: int) -> list[tuple[RawEvent, float]]:
+    def take(self, most: int) -> list[tuple[Heard, float]]:
         """Return up to about `most` events with their times, oldest first."""
-        taken: list[tuple[RawEvent, float]] = []
+        taken: list[tuple[Heard, float]] = []
         with self._lock:
             while self._batches and len(taken) < most:
                 events, heard = self._batches.popleft()
@@ -88,3 +101,7 @@ class Intake:
     def wake(self) -> None:
         """Let `wait` look again."""
         self._ready.set()
+
+
+def _kind(event: Heard) -> object:
+    return event.kind if isinstance(event, Event) else event.get("type")

@@ -100,7 +100,7 @@ def _event(
     told: Mapping[str, object], kind: str, task_id: str, heard: float, redact: Redact
 ) -> Event:
     result = told.get("result")
-    at_work = _at_work(result) if kind == "started" else {}
+    at_work = _at_work(result if kind == "started" else None)
     failed = kind in ("failed", "revoked", "retried")
     return Event(
         kind=kind,
@@ -143,7 +143,7 @@ def _step(meta: Mapping[str, object], state: str, redact: Redact) -> Progress:
 
 def _at_work(result: object) -> Mapping[str, object]:
     """Return what STARTED says of who started it (celery/app/trace.py)."""
-    return cast(Mapping[str, object], result) if isinstance(result, Mapping) else {}
+    return cast(Mapping[str, object], result if isinstance(result, Mapping) else {})
 
 
 def _facts(

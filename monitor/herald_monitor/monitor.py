@@ -1,4 +1,4 @@
-"""A monitor: one receiver, one recorder, and a heart that beats once a second."""
+"""A monitor: receiver, backend channel, recorder, and a heart, once a second."""
 
 from __future__ import annotations
 
@@ -13,6 +13,9 @@ from collections.abc import Callable
 import msgspec
 from celery import Celery
 
+from herald_monitor.backend_channel import BackendChannel
+from herald_monitor.backends import kind_of
+from herald_monitor.consumers import broker_name
 from herald_monitor.errors import StoreError
 from herald_monitor.intake import Intake
 from herald_monitor.model.shape import rfc3339
@@ -36,6 +39,8 @@ class Monitor:
         writer: Writer,
         redact: Callable[[str], str] = str,
         node: str | None = None,
+        *,
+        listen_backend: bool = True,
     ) -> None:
         self.node = node or f"{socket.gethostname()}-{os.getpid()}"
         self._app = app
@@ -48,6 +53,14 @@ class Monitor:
             lost_touch=self._lost_touch,
             poison=self._recorder.set_aside,
         )
+        self._channel = BackendChannel(
+            app,
+            deliver=self._intake.offer,
+            lost_touch=self._lost_backend,
+            poison=self._recorder.set_aside,
+            redact=redact,
+        )
+        self._listen_backend = listen_backend
         self._loop: asyncio.AbstractEventLoop | None = None
         self._started_at = time.time()
 
@@ -59,6 +72,8 @@ class Monitor:
             target=self._receiver.run, name="receiver", daemon=True
         )
         thread.start()
+        if self._listen_backend and kind_of(self._app) == "redis":
+            self._channel.start()
         tasks = [
             asyncio.create_task(self._recorder.run()),
             asyncio.create_task(self._beat()),
@@ -71,6 +86,7 @@ class Monitor:
             )
         finally:
             self._receiver.stop()
+            await self._channel.stop()
             await asyncio.to_thread(thread.join, 2.0)
             for task in (*tasks, stopped):
                 task.cancel()
@@ -95,6 +111,14 @@ class Monitor:
             self._loop.call_soon_threadsafe(
                 self._recorder.open_gap, since, until, reason
             )
+
+    @property
+    def listens(self) -> bool:
+        """Whether results are heard as they are stored."""
+        return self._channel.connected
+
+    def _lost_backend(self, since: float, until: float, reason: str) -> None:
+        self._recorder.open_gap(since, until, f"the result backend: {reason}")
 
     async def _beat(self) -> None:
         while True:
@@ -123,7 +147,7 @@ class Monitor:
             started_at=rfc3339(self._started_at),
             seen_at=rfc3339(time.time()),
             connected=self._receiver.connected,
-            broker=self._app.connection_for_read().as_uri(),
+            broker=broker_name(self._app),
             last_event_at=rfc3339(heard) if heard else None,
             lag_ms=round(lag * 1000),
             waiting=self._intake.waiting,
@@ -131,5 +155,6 @@ class Monitor:
                 **counted,
                 "dropped": self._intake.dropped,
                 "reconnects": self._receiver.reconnects,
+                "backend_reconnects": self._channel.reconnects,
             },
         )

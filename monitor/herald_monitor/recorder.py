@@ -11,7 +11,7 @@ from collections.abc import Callable
 import msgspec
 
 from herald_monitor.errors import BadEvent, StoreError
-from herald_monitor.intake import Intake
+from herald_monitor.intake import Heard, Intake
 from herald_monitor.model.events import Event, parse
 from herald_monitor.model.shape import rfc3339
 from herald_monitor.model.workers import Worker, parse_worker
@@ -27,12 +27,18 @@ SAMPLE = 200
 
 
 class Counters(msgspec.Struct):
-    """What happened since the monitor started. Lag is in seconds."""
+    """What happened since the monitor started. Lag is in seconds.
+
+    `backend_events` are results that were stored, `asked_events` what workers
+    answered and what was inferred; `events` are those of the broker.
+    """
 
     events: int = 0
     task_events: int = 0
     worker_events: int = 0
     other_events: int = 0
+    backend_events: int = 0
+    asked_events: int = 0
     changes: int = 0
     batches: int = 0
     retries: int = 0
@@ -96,18 +102,28 @@ class Recorder:
             self.samples.append(f"{reason}: {self._redact(text)}")
         log.warning("Set an event aside: %s", reason)
 
-    async def _record(self, raw: list[tuple[RawEvent, float]]) -> None:
+    async def _record(self, taken: list[tuple[Heard, float]]) -> None:
         events: list[Event] = []
         workers: list[Worker] = []
-        for event, heard in raw:
-            self._read(event, heard, events, workers)
+        for event, heard in taken:
+            if isinstance(event, Event):
+                self._count(event)
+                events.append(event)
+            else:
+                self._read(event, heard, events, workers)
+                self.counters.last_event_at = heard
         if events or workers:
             await self._store(events, workers)
-        if raw:
-            self.counters.lag = max(time.time() - raw[0][1], 0.0)
-            self.counters.last_event_at = raw[-1][1]
+        if taken:
+            self.counters.lag = max(time.time() - taken[0][1], 0.0)
         self._note_drops()
         await self._store_gaps()
+
+    def _count(self, event: Event) -> None:
+        if event.source == "backend":
+            self.counters.backend_events += 1
+        else:
+            self.counters.asked_events += 1
 
     def _read(
         self, raw: RawEvent, heard: float, events: list[Event], workers: list[Worker]

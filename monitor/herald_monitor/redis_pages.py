@@ -77,8 +77,7 @@ async def _group(link: Link, keys: Keys, key: str, filter_: Filter) -> Group | N
         stored = await link.call("ZRANGE", keys.values(key), 0, -1)
         tests = [glob(one) for one in asked]
         known = [value.decode() for value in stored]
-        # A value with a star in it may also be meant as it is.
-        values = tuple(v for v in known if v in asked or any(t(v) for t in tests))
+        values = tuple(v for v in known if any(test(v) for test in tests))
     # The root of a tree is in no index of its own.
     ids = asked if key == "root" else ()
     return Group(key, [keys.index(key, value) for value in values], ids)

@@ -22,7 +22,12 @@ from herald_monitor.model.workers import Worker, WorkerImage
 
 
 class Gap(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
-    """A stretch in which events may be missing. `state` is `open` or `closed`."""
+    """A stretch in which events may be missing. `state` is `open` or `closed`.
+
+    `missing` counts starts of tasks that certainly were not heard. It is closed
+    once every unfinished task was asked about after its end: `repaired` of them
+    were not as the events had told, or not known at all.
+    """
 
     id: str
     since: str
@@ -30,6 +35,9 @@ class Gap(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     reason: str
     state: str = "open"
     monitor: str = ""
+    missing: int = 0
+    repaired: int = 0
+    closed_at: str | None = None
     rev: str | None = None
 
 
@@ -105,7 +113,8 @@ class Writer(Protocol):
     async def lease(self, work: str, owner: str, seconds: float) -> bool:
         """Take or renew the right of `owner` to do `work`; say whether it has it.
 
-        It is nobody else's until `seconds` after the last time this said yes.
+        It is nobody else's until `seconds` after the last time this said yes; with
+        0 seconds its owner gives it back.
         """
         ...
 

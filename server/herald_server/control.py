@@ -18,6 +18,7 @@ from anyio import to_thread
 from celery import Celery
 from kombu.exceptions import OperationalError
 
+from herald_monitor.consumers import broker_name
 from herald_monitor.errors import HeraldError
 from herald_monitor.model import shape
 from herald_monitor.model.events import MAX_TEXT, Event, shorten
@@ -124,7 +125,7 @@ class Control:
             raise BrokerUnreachable(self._unreachable(error)) from error
 
     def _unreachable(self, error: BaseException) -> str:
-        where = self._app.connection_for_write().as_uri()
+        where = broker_name(self._app)
         why = error or type(error).__name__
         return (
             f"the broker at {where} cannot be reached ({why}); "

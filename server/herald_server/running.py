@@ -13,6 +13,7 @@ from pathlib import Path
 
 from celery import Celery
 
+from herald_monitor.consumers import broker_name
 from herald_monitor.daemon import celery_of, stop_on_signals, store_of
 from herald_monitor.embedded import EmbeddedStore
 from herald_monitor.errors import StoreError
@@ -142,7 +143,7 @@ def place_for(app: Celery) -> Path:
 
     The XDG Base Directory Specification's place for state, one a broker.
     """
-    broker = app.connection_for_read().as_uri()
+    broker = broker_name(app)
     home = os.environ.get("XDG_STATE_HOME") or str(Path.home() / ".local" / "state")
     return Path(home) / "herald" / hashlib.sha256(broker.encode()).hexdigest()[:16]
 

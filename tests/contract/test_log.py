@@ -72,6 +72,21 @@ async def test_a_cancelled_wait_harms_nobody(lab: Lab) -> None:
                 await waiting
         await store.store(life("a"), now=NOW)
         assert len(await store.read(START, wait=10)) == 1
+        # No answer to a question of before may be left over.
+        for _ in range(6):
+            assert await store.read(await store.end(), wait=0.01) == []
+
+
+async def test_a_cancelled_question_is_not_answered_to_the_next(redis_lab: Lab) -> None:
+    async with redis_lab.open() as store:
+        await store.store([*life("a"), *life("b")], now=NOW)
+        for steps in range(12):
+            asked = asyncio.create_task(store.task("a"))
+            for _ in range(steps % 6):
+                await asyncio.sleep(0)
+            asked.cancel()
+            await asyncio.gather(asked, return_exceptions=True)
+            assert (await store.task("b")).id == "b"
 
 
 async def test_two_may_wait_at_once(lab: Lab) -> None:

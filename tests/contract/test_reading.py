@@ -152,6 +152,7 @@ async def test_globs_find_names(lab: Lab) -> None:
 
 async def test_a_glob_over_hundreds_of_names_still_answers(lab: Lab) -> None:
     events = [event("received", f"t{n:03}", name=f"n{n:03}") for n in range(300)]
+    events.append(event("received", "other", name="m"))
     async with lab.open() as store:
         await store.store(events, now=NOW)
         assert len(await walk(store, Filter(name=("n*",)), 50)) == 300

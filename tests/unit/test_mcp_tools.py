@@ -14,6 +14,8 @@ from fastmcp import Client
 from fastmcp.client.elicitation import ElicitResult
 from mcp.types import TextResourceContents
 
+from herald_monitor.config import MonitorSettings
+from herald_monitor.daemon import store_of
 from herald_monitor.model.events import Event
 from herald_server.catalog import Catalog
 from herald_server.mcp.starting import Starting
@@ -454,6 +456,25 @@ async def test_starting_without_a_broker_says_what_to_set(mode: str) -> None:
         cancelled = await refused(client, "cancel_task", task_id="t1")
     assert "set HERALD_BROKER_URL" in said
     assert "set HERALD_BROKER_URL" in cancelled
+
+
+async def test_a_store_that_is_gone_is_named(
+    mode: str, valkey: PrivateValkey, app: Celery
+) -> None:
+    store = store_of(MonitorSettings(store_url=valkey.url))
+    await store.open()
+    start = {"task_type": "metrics_snapshot"}
+    async with house(app, store) as made, Client(made.door, mode=mode) as client:
+        valkey.kill()
+        said = [
+            await refused(client, "get_task_status", task_id="t1"),
+            await refused(client, "list_active_tasks"),
+            await refused(client, "wait_for_task", task_id="t1"),
+            await refused(client, "cancel_task", task_id="t1"),
+            await refused(client, "start_background_task", **start),
+        ]
+    await store.close()
+    assert all(f"the store at {valkey.url}" in one for one in said), said
 
 
 async def test_a_start_is_finished_even_if_its_client_leaves(

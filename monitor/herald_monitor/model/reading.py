@@ -59,10 +59,11 @@ def read(task: Task, rev: str | None = None) -> TaskImage:
         updated_at=rfc3339(updated),
         source=by.source if by else "event",
         as_of=rfc3339(by.at if by else updated),
+        reason=by.text if by and by.kind == "lost" else None,
         conflict=_conflict(task, run, runs),
         final=final,
         rev=rev,
-        **(_run_fields(run, runs) if run else _report_fields(by)),
+        **((_run_fields(run, runs) if run else _report_fields(by)) | _found_fields(by)),
         **_outcome_fields(task, run, runs, state, by),
         **facts,
     )
@@ -79,9 +80,12 @@ def _state(task: Task, run: Run | None) -> tuple[str, Mark | None]:
             # A run that began after the ending was stored is a second run.
             if since is None or since <= report.at:
                 state, by = _agreed(report, run) or (STATE_OF[report.kind], report)
-        elif state not in shape.FINAL and (by is None or report.at > by.heard):
-            if not _of_earlier_attempt(report, run):
-                state, by = _weaker(report, state, by, _heard_last(task))
+        elif (
+            state not in shape.FINAL
+            and (by is None or report.at > by.heard)
+            and not _of_earlier_attempt(report, run)
+        ):
+            state, by = _weaker(report, state, by, _heard_last(task))
     return state, by
 
 
@@ -129,7 +133,7 @@ def _weaker(
     """
     if report.kind == "lost" and report.at > heard:
         return shape.LOST, report
-    if report.kind == "received" and state == shape.PENDING:
+    if report.kind == "received" and state in (shape.PENDING, shape.LOST):
         return shape.RECEIVED, report
     if report.kind == "started" and (
         state in (*WAITING, shape.LOST)
@@ -211,6 +215,15 @@ def _run_fields(run: Run, runs: Sequence[Run]) -> dict[str, Any]:
         "received_at": rfc3339(run.received.at) if run.received else None,
         "started_at": rfc3339(run.started.at) if run.started else None,
     }
+
+
+def _found_fields(by: Mark | None) -> dict[str, Any]:
+    """Return who has the task, or lost it, where asking told more than events."""
+    if by is None or not by.host or by.source not in ("inspect", "inferred"):
+        return {}
+    begun = by.said if by.said is not None else by.at
+    started = {"pid": by.pid or None, "started_at": rfc3339(begun)}
+    return {"worker": by.host, **(started if by.kind == "started" else {})}
 
 
 def _outcome_fields(

@@ -47,7 +47,8 @@ class TaskImage(
     """A task as it is shown: over HTTP, WebSocket and MCP, in the log, in filters.
 
     Times are RFC 3339 in UTC with milliseconds, `runtime` is in seconds,
-    `attempt` counts from 1, `rev` is the change that made it so.
+    `attempt` counts from 1, `rev` is the change that made it so. `reason` is why
+    Herald concluded the state, where nobody said it (`LOST`).
     """
 
     id: str
@@ -80,6 +81,7 @@ class TaskImage(
     updated_at: str | None = None
     source: str | None = None
     as_of: str | None = None
+    reason: str | None = None
     conflict: bool = False
     final: bool = False
     rev: str | None = None

@@ -31,20 +31,19 @@ local RECORDS, INDEXES = tonumber(ARGV[6]), tonumber(ARGV[7])
 local CHUNK = 4000 -- Lua's stack ends at 8000 words
 local WORDS = 7
 
-local function words_of(number)
-    local at = 9 + (number - 1) * WORDS
-    return ARGV[at + 1], ARGV[at + 2], ARGV[at + 3], ARGV[at + 4],
-        ARGV[at + 5], ARGV[at + 6], ARGV[at + 7]
-end
+-- Where the words of a record lie: ARGV[number * WORDS + HEAD], and so on.
+local HEAD, BODY, TTL, FIELD, ID, FIRST, AT = 3, 4, 5, 6, 7, 8, 9
 
 -- 1. Compare: a record that somebody else changed is left out.
 local kept, rank, refused, fields, size = {}, {}, {}, {}, 0
 for number = 1, RECORDS do
-    local head, _, _, field = words_of(number)
+    local from = number * WORDS
+    local head = ARGV[from + HEAD]
     local stored = call('GETRANGE', KEYS[5 + number], 0, #head)
     if stored == (head == '' and '' or head .. '\n') then
         kept[#kept + 1] = number
         rank[number] = #kept - 1
+        local field = ARGV[from + FIELD]
         fields[#fields + 1] = tostring(#kept - 1)
         fields[#fields + 1] = field
         size = size + #field
@@ -108,13 +107,14 @@ end
 -- 4. The records.
 local due, done, gone = {}, {}, {}
 for _, number in ipairs(kept) do
-    local _, body, ttl, _, id, first, at = words_of(number)
+    local from = number * WORDS
+    local body, at, id = ARGV[from + BODY], ARGV[from + AT], ARGV[from + ID]
     local key = KEYS[5 + number]
     if body == '' then
         call('DEL', key)
     else
-        call('SET', key, last .. '.' .. rank[number] .. ' ' .. first .. '\n' .. body,
-            'EX', ttl)
+        local head = last .. '.' .. rank[number] .. ' ' .. ARGV[from + FIRST]
+        call('SET', key, head .. '\n' .. body, 'EX', ARGV[from + TTL])
     end
     if at ~= '' then
         local list = body == '' and gone or due
@@ -136,15 +136,13 @@ for i = 1, INDEXES do
     local key, adds, removes = KEYS[5 + RECORDS + i], {}, {}
     for _, number in ipairs(moves[i][1]) do
         if rank[number] then
-            local _, _, _, _, id, first = words_of(number)
-            adds[#adds + 1] = first
-            adds[#adds + 1] = id
+            adds[#adds + 1] = ARGV[number * WORDS + FIRST]
+            adds[#adds + 1] = ARGV[number * WORDS + ID]
         end
     end
     for _, number in ipairs(moves[i][2]) do
         if rank[number] then
-            local _, _, _, _, id = words_of(number)
-            removes[#removes + 1] = id
+            removes[#removes + 1] = ARGV[number * WORDS + ID]
         end
     end
     each('ZREM', key, removes)

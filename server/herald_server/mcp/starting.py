@@ -42,8 +42,10 @@ class Starting:
                 return ask
         # A client that leaves now must not leave a task behind that was
         # registered and never sent.
+        started: Started | None = None
         with anyio.CancelScope(shield=True):
             started = await control.start(task_type, params)
+        assert started is not None
         return started
 
 

@@ -59,8 +59,7 @@ class Subscribing:
             raise MCPError(INVALID_PARAMS, f"subscribe to at most {MOST} resources")
         if uri not in told:
             # Watched before this is answered: what happens next is told.
-            watching = Watching(self._hub, [uri]).__enter__()
-            told[uri] = asyncio.create_task(_tell(connection, watching))
+            told[uri] = _told(connection, Watching(self._hub, [uri]))
         return EmptyResult()
 
     async def _unsubscribe(
@@ -94,8 +93,16 @@ async def _end(told: dict[str, asyncio.Task[None]]) -> None:
     told.clear()
 
 
+def _told(connection: Connection, watching: Watching) -> asyncio.Task[None]:
+    """Begin to watch, and tell of it until the task that is returned is cancelled."""
+    watching.__enter__()
+    task = asyncio.create_task(_tell(connection, watching))
+    # No `with` inside: a task that is cancelled early never gets there.
+    task.add_done_callback(lambda _: watching.__exit__(None, None, None))
+    return task
+
+
 async def _tell(connection: Connection, watching: Watching) -> None:
-    with watching:
-        while things := await watching.changed():
-            for uri in things:
-                await connection.notify("notifications/resources/updated", {"uri": uri})
+    while things := await watching.changed():
+        for uri in things:
+            await connection.notify("notifications/resources/updated", {"uri": uri})

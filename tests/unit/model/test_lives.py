@@ -72,21 +72,21 @@ def lives(draw: st.DrawFn) -> Life:
     return Life(told, OUTCOMES[outcome])
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(lives())
 def test_a_whole_life_ends_as_it_did(life: Life) -> None:
     image = shown(life.events)
     assert (image.state, image.conflict) == (life.truth, False)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(lives(), st.integers(0, 20))
 def test_nothing_is_final_before_its_end(life: Life, until: int) -> None:
     seen = life.events[: until % len(life.events) or 1]
     assert not shown(seen).final
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(lives(), st.data())
 def test_no_loss_makes_a_wrong_state_final(life: Life, data: st.DataObject) -> None:
     lost = data.draw(st.sets(st.integers(0, len(life.events) - 1), max_size=4))
@@ -96,7 +96,7 @@ def test_no_loss_makes_a_wrong_state_final(life: Life, data: st.DataObject) -> N
         assert image.state == life.truth or not image.final
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(lives(), st.data())
 def test_the_last_word_is_enough_if_one_other_is_lost(
     life: Life, data: st.DataObject

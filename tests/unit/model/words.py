@@ -15,6 +15,9 @@ from herald_monitor.model.tasks import Task, join, merge
 T0 = 1_800_000_000.0
 """When the tests happen."""
 
+SKEWS = [-300.0, -60.0, 0.0, 60.0, 300.0]
+"""Seconds by which clocks of workers run ahead."""
+
 NAMES_ITS_ATTEMPT = ("sent", "received")
 
 
@@ -61,6 +64,35 @@ def known(events: Iterable[Event]) -> Task:
 def shown(events: Iterable[Event]) -> TaskImage:
     """Return the task that `events` tell of, as it is shown."""
     return read(known(events))
+
+
+def worker(
+    words: str,
+    host: str,
+    begun: float,
+    *,
+    skew: float = 0.0,
+    clock: int = 1,
+    pid: int = 1,
+) -> list[Event]:
+    """Return what `host` says each second from `begun` on, by its clock."""
+    told: list[Event] = []
+    for i, word in enumerate(words.split()):
+        heard = T0 + begun + i
+        said = heard + skew
+        own = said if said > heard else None
+        at = min(said, heard)
+        told.append(
+            say(word, clock + i, host=host, pid=pid, at=at, heard=heard, said=own)
+        )
+    return told
+
+
+def found(kind: str, at: float, source: str = "backend", **more: object) -> Event:
+    """Return what asking finds out."""
+    return say(
+        kind, 0, **{"at": T0 + at, "source": source, "host": "", "pid": 0} | more
+    )
 
 
 def joined(tasks: Iterable[Task]) -> Task:

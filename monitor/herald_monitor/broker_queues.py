@@ -1,0 +1,234 @@
+"""Whether tasks still wait at the broker, as far as that can be seen without taking.
+
+A Redis broker keeps its queues in lists that can be read: one for each step of
+priority, and a hash of the messages that were given out and are not confirmed.
+An AMQP broker shows only how many messages lie in a queue, so a task may wait in
+any queue that is not empty. Elsewhere nothing can be seen.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Collection, Iterable, Iterator
+from itertools import chain
+from typing import Any, cast
+
+import msgspec
+import redis
+from celery import Celery
+from kombu import Connection
+
+from herald_monitor.askers import Askers
+from herald_monitor.consumers import broker_connection, broker_name, let_go
+from herald_monitor.errors import HeraldError
+from herald_monitor.redis_consumer import reads_directly
+
+logger = logging.getLogger(__name__)
+
+MOST = 10_000
+"""Messages of one list, or of the hash, that are looked at: half from each end."""
+
+STEP = 500
+WITHIN = 10.0
+MOST_QUEUES = 500
+
+
+class Waiting(msgspec.Struct, frozen=True):
+    """What a look at the queues found. `known`: what was not found does not wait."""
+
+    queued: frozenset[str] = frozenset()
+    unacked: frozenset[str] = frozenset()
+    known: bool = False
+    looked_at: int = 0
+
+
+class QueuesUnreachable(HeraldError):
+    """The broker did not answer."""
+
+
+class _Headers(msgspec.Struct):
+    id: str | None = None
+
+
+class _Properties(msgspec.Struct):
+    correlation_id: str | None = None
+
+
+class _Message(msgspec.Struct):
+    headers: _Headers = _Headers()
+    properties: _Properties = _Properties()
+
+
+_message = msgspec.json.Decoder(_Message)
+_given_out = msgspec.json.Decoder(tuple[msgspec.Raw, msgspec.Raw, msgspec.Raw])
+
+
+class BrokerQueues:
+    """The queues of `app`'s broker: those that it names, and those that are told."""
+
+    def __init__(self, app: Celery) -> None:
+        self._app = app
+        self._askers = Askers("herald-queues", 1)
+
+    async def look(
+        self, ids: Collection[str], queues: Iterable[str], within: float = WITHIN
+    ) -> Waiting:
+        """Look for the tasks `ids` in `queues` and those of the app's settings.
+
+        Stops when all are found. Raises `QueuesUnreachable`.
+        """
+        names = list(dict.fromkeys(chain(self._own(), queues)))
+        wanted = frozenset(ids)
+        if not wanted:
+            return Waiting(known=True)
+        try:
+            [found] = await self._askers.ask(
+                lambda _: self._look(wanted, names), [None], within
+            )
+        except Exception as error:  # any library's error
+            why = str(error) or f"no answer within {within:.0f} s"
+            raise QueuesUnreachable(
+                f"the queues at {broker_name(self._app)} cannot be seen ({why});"
+                " see that the broker runs"
+            ) from error
+        return found
+
+    def close(self) -> None:
+        """Let the thread end."""
+        self._askers.close()
+
+    def _own(self) -> list[str]:
+        return [str(name) for name in cast(Any, self._app).amqp.queues]
+
+    def _look(self, wanted: frozenset[str], names: list[str]) -> Waiting:
+        connection = broker_connection(self._app)
+        try:
+            if reads_directly(connection):
+                return _look_in_redis(connection, wanted, names)
+            if cast(Any, connection).transport.driver_type == "amqp":
+                return _look_at_amqp(connection, names)
+            return Waiting()
+        finally:
+            let_go(connection)
+
+
+# -- Redis ------------------------------------------------------------------------
+
+
+def _look_in_redis(
+    connection: Connection, wanted: frozenset[str], names: list[str]
+) -> Waiting:
+    channel = cast(Any, connection).channel()
+    # kombu's client would put its prefix before the keys of some commands only.
+    client: Any = redis.Redis(connection_pool=channel.client.connection_pool)
+    lists = _lists(channel, names[:MOST_QUEUES])
+    queued, seen, whole = _search(_queued(client, lists), wanted)
+    left = wanted - queued
+    given_out = f"{channel.global_keyprefix}{channel.unacked_key}"
+    unacked, more, all_seen = _search(_unacked(client, given_out), left)
+    known = whole and all_seen and len(names) <= MOST_QUEUES
+    return Waiting(queued, unacked, known or not left - unacked, seen + more)
+
+
+def _lists(channel: Any, names: list[str]) -> list[str]:
+    """Return the keys of `names`: one a queue and step of priority, as kombu does."""
+    prefix = channel.global_keyprefix
+    return [
+        f"{prefix}{channel._q_for_pri(name, step)}"
+        for name in names
+        for step in channel.priority_steps
+    ]
+
+
+def _search(
+    messages: Iterator[tuple[bytes, bool]], wanted: frozenset[str]
+) -> tuple[frozenset[str], int, bool]:
+    """Return which of `wanted` are among `messages`, how many were read, and whether
+    that were all; stop as soon as nothing is left to find."""
+    found: set[str] = set()
+    seen, whole = 0, True
+    for message, part_of_more in messages:
+        seen += bool(message)
+        whole = whole and not part_of_more
+        found |= {_id_of(message)} & wanted
+        if len(found) == len(wanted):
+            break
+    return frozenset(found), seen, whole
+
+
+def _id_of(message: bytes) -> str:
+    try:
+        told = _message.decode(message)
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return ""
+    return told.headers.id or told.properties.correlation_id or ""
+
+
+def _queued(client: Any, lists: list[str]) -> Iterator[tuple[bytes, bool]]:
+    """Yield the messages of all lists."""
+    with client.pipeline(transaction=False) as pipe:
+        # Asked for at once: most of these lists do not even exist.
+        for name in lists:
+            pipe.llen(name)
+        sizes = pipe.execute()
+    for name, size in zip(lists, sizes, strict=True):
+        if size:
+            yield from _listed(client, name, size)
+
+
+def _listed(client: Any, name: str, size: int) -> Iterator[tuple[bytes, bool]]:
+    most = MOST
+    if size > MOST:
+        most = MOST // 2
+        yield b"", True
+        # The end from which is taken, in one step: it moves.
+        for message in client.lrange(name, -most, -1):
+            yield message, False
+    # What comes in on the left pushes others on: they are met twice, never missed.
+    for start in range(0, most, STEP):
+        part = client.lrange(name, start, start + STEP - 1)
+        for message in part:
+            yield message, False
+        if len(part) < STEP:
+            return
+
+
+def _unacked(client: Any, key: str) -> Iterator[tuple[bytes, bool]]:
+    """Yield the messages that were given out and are not confirmed."""
+    cursor, seen = 0, 0
+    while True:
+        cursor, stored = client.hscan(key, cursor, count=STEP)
+        for message in cast(dict[bytes, bytes], stored).values():
+            seen += 1
+            yield _inner(message), False
+        if int(cursor) == 0:
+            return
+        if seen >= MOST:
+            yield b"", True
+            return
+
+
+def _inner(stored: bytes) -> bytes:
+    try:
+        return bytes(_given_out.decode(stored)[0])
+    except msgspec.MsgspecError:
+        return b""
+
+
+# -- AMQP ---------------------------------------------------------------------------
+
+
+def _look_at_amqp(connection: Connection, names: list[str]) -> Waiting:
+    """Count: a message cannot be seen there without taking it."""
+    errors = cast(Any, connection).channel_errors
+    seen = 0
+    for name in names[:MOST_QUEUES]:
+        # A queue that does not exist closes the channel.
+        channel = cast(Any, connection).channel()
+        try:
+            told = channel.queue_declare(name, passive=True)
+            seen += int(told.message_count)
+            channel.close()
+        except errors as error:
+            logger.debug("queue %s: %s", name, error)
+    return Waiting(known=seen == 0 and len(names) <= MOST_QUEUES, looked_at=seen)

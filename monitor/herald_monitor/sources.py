@@ -1,0 +1,210 @@
+"""Everybody who can be asked about tasks, and the storing of what they know."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TypeVar
+
+import msgspec
+from celery import Celery
+
+from herald_monitor.backends import ResultBackend
+from herald_monitor.broker_queues import BrokerQueues, Waiting
+from herald_monitor.errors import HeraldError, StoreError
+from herald_monitor.inspected import Inspected
+from herald_monitor.inspection import Inspection
+from herald_monitor.meta import OUTCOMES, is_news
+from herald_monitor.model import shape
+from herald_monitor.model import workers as w
+from herald_monitor.model.events import Event
+from herald_monitor.model.shape import TaskImage
+from herald_monitor.model.whereabouts import Whereabouts
+from herald_monitor.model.workers import WorkerImage
+from herald_monitor.store import Store
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+PART = 500
+"""Tasks that are asked about, and stored, at once."""
+
+LIVING_WITHIN = 2.0
+OTHERS_WITHIN = 1.0
+"""Seconds for an answer of workers that live, and of those that seem not to."""
+
+MOST_OTHERS = 50
+"""Silent workers that are asked in one look, since each may cost the whole wait."""
+
+MOST_STRANGERS = 20_000
+"""Results of tasks never heard of that are looked for after a gap."""
+
+
+class Findings(msgspec.Struct):
+    """What one look came to. `complete`: everybody who was asked could be asked."""
+
+    checked: int = 0
+    repaired: int = 0
+    found: int = 0
+    lost: int = 0
+    complete: bool = True
+    problem: str = ""
+
+    def failed(self, error: Exception) -> None:
+        """Note that somebody could not be asked."""
+        self.complete = False
+        self.problem = str(error)
+
+
+class Sources:
+    """The result backend, the workers and the queues of `app`.
+
+    What they tell of tasks is stored in `store`, and counted in the `Findings`
+    that are passed along.
+    """
+
+    def __init__(
+        self, app: Celery, store: Store, redact: Callable[[str], str] = str
+    ) -> None:
+        self.inspection = Inspection(app, redact)
+        self._backend = ResultBackend(app, redact)
+        self._queues = BrokerQueues(app)
+        self._store = store
+        self._consumed: frozenset[str] = frozenset()
+
+    async def ask_backend(
+        self, tasks: Sequence[TaskImage], found: Findings
+    ) -> list[TaskImage]:
+        """Store what the backend knows; return the tasks that it does not know ended.
+
+        What it could not be asked about is left out: nothing can be said of it.
+        """
+        open_: list[TaskImage] = []
+        for part in parts(tasks, PART):
+            try:
+                told = await self._backend.read([task.id for task in part])
+            except StoreError:
+                raise
+            except HeraldError as error:
+                found.failed(error)
+                return open_
+            ended = {event.task_id for event in told if event.kind in OUTCOMES}
+            shown = {task.id: task for task in part}
+            news = [e for e in told if _is_news(e, shown[e.task_id])]
+            found.repaired += await self.keep(news)
+            open_ += [task for task in part if task.id not in ended]
+        return open_
+
+    async def ask_workers(
+        self,
+        tasks: Sequence[TaskImage],
+        workers: Mapping[str, WorkerImage],
+        now: float,
+        found: Findings,
+    ) -> Whereabouts:
+        living = [h for h, one in workers.items() if one.state == w.ONLINE]
+        needed = {t.worker for t in tasks if t.worker and t.state != shape.LOST}
+        others = sorted(needed.difference(living))
+        asked = await asyncio.gather(
+            self._inspect(living, LIVING_WITHIN, found),
+            self._inspect(others[:MOST_OTHERS], OTHERS_WITHIN, found),
+        )
+        events = [event for one in asked for event in one.events]
+        await self._keep_inspected(events, found)
+        self._consumed = frozenset().union(*(one.queues for one in asked))
+        return Whereabouts(
+            at=now,
+            workers=workers,
+            answered=frozenset().union(*(one.answered for one in asked)),
+            held=frozenset(event.task_id for event in events),
+        )
+
+    async def _inspect(
+        self, hostnames: Sequence[str], within: float, found: Findings
+    ) -> Inspected:
+        try:
+            return await self.inspection.ask(hostnames, within)
+        except HeraldError as error:
+            found.failed(error)
+            return Inspected()
+
+    async def _keep_inspected(self, events: Sequence[Event], found: Findings) -> None:
+        """Store what workers have that is not known, or known otherwise."""
+        for part in parts(events, PART):
+            shown = await self._store.tasks([event.task_id for event in part])
+            pairs = list(zip(part, shown, strict=True))
+            new = [event for event, task in pairs if task is None]
+            other = [e for e, task in pairs if task and _is_news_of_worker(e, task)]
+            found.repaired += await self.keep(other)
+            found.found += await self.keep(new)
+
+    async def look_at_queues(
+        self, suspects: Sequence[TaskImage], found: Findings
+    ) -> Waiting:
+        told = {task.queue for task in suspects if task.queue} | self._consumed
+        try:
+            return await self._queues.look({task.id for task in suspects}, told)
+        except HeraldError as error:
+            found.failed(error)
+            return Waiting()
+
+    async def strangers(self, since: float) -> int:
+        """Store tasks never heard of that ended after `since`; return how many.
+
+        Only a Redis backend can be searched. Raises `StoreError`.
+        """
+        try:
+            ids = await self._backend.find(MOST_STRANGERS)
+            new: list[Event] = []
+            for part in parts(ids, PART):
+                stored = await self._store.tasks(part)
+                unknown = [i for i, t in zip(part, stored, strict=True) if t is None]
+                told = await self._backend.read(unknown)
+                new += [e for e in told if e.kind in OUTCOMES and e.at >= since]
+        except StoreError:
+            raise
+        except HeraldError as error:
+            log.debug("no search for results: %s", error)
+            return 0
+        await self.keep(new)
+        return len(new)
+
+    async def keep(self, events: Sequence[Event]) -> int:
+        """Store `events`; return how many tasks they changed."""
+        if not events:
+            return 0
+        return (await self._store.store(events, now=time.time())).changes
+
+    async def close(self) -> None:
+        """Let go of all connections."""
+        self.inspection.close()
+        self._queues.close()
+        await self._backend.close()
+
+
+def _is_news(event: Event, task: TaskImage) -> bool:
+    """Say whether the backend tells something of `task` that is not shown.
+
+    What it keeps of a task that began and did not end may be as old as the death
+    of its worker, so it is no sign of life of a lost one.
+    """
+    if task.state == shape.LOST and event.kind not in OUTCOMES:
+        further = event.kind == "progress" and task.progress is not None
+        return further and is_news(event, task)
+    return is_news(event, task)
+
+
+def _is_news_of_worker(event: Event, task: TaskImage) -> bool:
+    if event.kind == "started":
+        waits = (shape.PENDING, shape.RECEIVED, shape.RETRY, shape.LOST)
+        return task.state in waits
+    return task.state in (shape.PENDING, shape.LOST)
+
+
+def parts(things: Sequence[T], size: int) -> Iterator[Sequence[T]]:
+    """Yield `things` in parts of `size`."""
+    for start in range(0, len(things), size):
+        yield things[start : start + size]

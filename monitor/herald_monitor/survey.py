@@ -1,0 +1,167 @@
+"""One look around: what the unfinished tasks are really doing.
+
+Asks the result backend first, which knows endings; then the workers, which know
+what they have; and what nobody knows is looked for in the broker's queues, and
+asked for once more, before it is said to be lost. Whatever is found out becomes
+an event, and is stored like any other.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Mapping, Sequence
+
+import msgspec
+
+from herald_monitor.model import shape
+from herald_monitor.model.checks import Checks
+from herald_monitor.model.events import Event
+from herald_monitor.model.filters import Filter
+from herald_monitor.model.shape import TaskImage
+from herald_monitor.model.whereabouts import (
+    Whereabouts,
+    at_risk,
+    is_absent,
+    is_suspect,
+    why_lost,
+)
+from herald_monitor.model.workers import WorkerImage
+from herald_monitor.sources import Findings, Sources
+from herald_monitor.store import Reader
+
+log = logging.getLogger(__name__)
+
+UNFINISHED = Filter(
+    state=(shape.PENDING, shape.RECEIVED, shape.STARTED, shape.RETRY, shape.LOST)
+)
+PAGE = 500
+MOST = 50_000
+"""Tasks in one look. The rest has its turn in the next."""
+
+
+class Survey:
+    """Looks around for the unfinished tasks that `reader` knows.
+
+    `lost_after` is in seconds; `behind` says whether events wait to be stored, so
+    that nothing must be called lost.
+    """
+
+    def __init__(
+        self,
+        reader: Reader,
+        sources: Sources,
+        lost_after: float,
+        behind: Callable[[], bool],
+    ) -> None:
+        self._reader = reader
+        self._sources = sources
+        self._lost_after = lost_after
+        self._behind = behind
+        self._checks = Checks(min(5.0, lost_after / 2))
+
+    async def look(self, *, at_all: bool) -> Findings:
+        """Ask about the tasks that are due, or about all. Raises `StoreError`."""
+        found = Findings()
+        began = time.time()
+        workers = {one.hostname: one for one in await self._reader.workers(now=began)}
+        due = await self._due(began, workers, at_all)
+        found.checked = len(due)
+        open_ = await self._sources.ask_backend(due, found)
+        if open_ or at_all:
+            where = await self._sources.ask_workers(open_, workers, began, found)
+            await self._settle(open_, where, found)
+        return found
+
+    async def _due(
+        self, now: float, workers: Mapping[str, WorkerImage], at_all: bool
+    ) -> list[TaskImage]:
+        due: list[TaskImage] = []
+        seen: list[str] = []
+        page: str | None = None
+        while True:
+            got = await self._reader.page(UNFINISHED, limit=PAGE, page=page)
+            for task in got.tasks:
+                seen.append(task.id)
+                is_due = self._checks.is_due(task, now)
+                if is_due or at_all or _urgent(task, workers):
+                    due.append(task)
+            page = got.next
+            if page is None or len(due) >= MOST:
+                break
+        if page is None:
+            self._checks.keep(seen)
+        return due[:MOST]
+
+    async def _settle(
+        self, tasks: Sequence[TaskImage], where: Whereabouts, found: Findings
+    ) -> None:
+        """Note for each task when to look again, and look closely at what is missed."""
+        now = time.time()
+        suspects: list[TaskImage] = []
+        for task in tasks:
+            if is_suspect(task, where, self._lost_after):
+                suspects.append(task)
+            else:
+                self._checks.looked(task, now)
+        if suspects and found.complete and not self._behind():
+            await self._look_closely(suspects, where, found)
+
+    async def _look_closely(
+        self, suspects: Sequence[TaskImage], where: Whereabouts, found: Findings
+    ) -> None:
+        """Go the way that a message goes: queues, workers, results."""
+        waiting = await self._sources.look_at_queues(suspects, found)
+        where = msgspec.structs.replace(
+            where,
+            queued=waiting.queued,
+            unacked=waiting.unacked,
+            queues_known=waiting.known,
+        )
+        absent = [task for task in suspects if is_absent(task, where)]
+        if absent:
+            again = await self._sources.ask_workers(
+                absent, where.workers, where.at, found
+            )
+            absent = [t for t in absent if t.id not in again.held]
+            absent = await self._sources.ask_backend(absent, found)
+        missed = {task.id for task in absent}
+        for task in suspects:
+            if task.id not in missed:
+                self._checks.looked(task, where.at)
+        if found.complete and not self._behind():
+            await self._give_up(absent, where, found)
+
+    async def _give_up(
+        self, absent: Sequence[TaskImage], where: Whereabouts, found: Findings
+    ) -> None:
+        lost: list[Event] = []
+        for task in absent:
+            absence = self._checks.missed(task, where.at)
+            why = why_lost(task, where, absence, self._lost_after)
+            if why:
+                lost.append(_lost(task, where.at, why))
+        if lost:
+            log.warning(
+                "%d tasks are lost; one: %s", len(lost), lost[0].exception
+            )
+        found.lost += await self._sources.keep(lost)
+
+
+def _urgent(task: TaskImage, workers: Mapping[str, WorkerImage]) -> bool:
+    return task.state == shape.STARTED and at_risk(task, workers)
+
+
+def _lost(task: TaskImage, at: float, why: str) -> Event:
+    """Return the word that `task` is lost, as of the beginning of the look.
+
+    A word of it that came since ends that at once.
+    """
+    return Event(
+        kind="lost",
+        task_id=task.id,
+        at=at,
+        source="inferred",
+        host=task.worker or "",
+        exception=why,
+    )

@@ -1,0 +1,311 @@
+"""The result backend tells what no event told, with real workers."""
+
+import time
+from pathlib import Path
+from typing import Any, cast
+from uuid import uuid4
+
+import pytest
+from celery import Celery
+from tests.conftest import AppFactory, WorkerFactory
+from tests.e2e.test_receiver import send
+from tests.listening import Watched, prompt, told, until, watching
+from tests.servers import PrivateValkey
+
+from herald_monitor.backends import BackendUnreachable, ResultBackend
+from herald_monitor.model.redaction import Redactor
+
+pytestmark = [pytest.mark.celery, pytest.mark.anyio]
+
+
+@pytest.fixture
+def app(valkey: PrivateValkey, project_app: AppFactory) -> Celery:
+    """The project, on one server."""
+    return project_app(valkey.url, valkey.url)
+
+
+@pytest.fixture
+def deaf(valkey: PrivateValkey, project_app: AppFactory) -> Celery:
+    """The same project, as heard on an exchange on which nobody says anything."""
+    return project_app(valkey.url, valkey.url)
+
+
+def store_result(app: Celery, result: object, state: str = "SUCCESS") -> str:
+    """Store a result as a worker does; return the task's id."""
+    task_id = str(uuid4())
+    cast(Any, app).backend.store_result(task_id, result, state)
+    return task_id
+
+
+# ---- without any events ----------------------------------------------------------------
+
+
+async def test_tasks_without_events_are_known_to_the_end(
+    app: Celery, deaf: Celery, celery_worker: WorkerFactory
+) -> None:
+    async with watching(deaf) as watched:
+        worker = celery_worker(app, events=False)
+        succeeded, failed = send(app, "add", 1, 2), send(app, "fail", "no")
+        silent, retried = send(app, "silent", 1, 2), send(app, "retry_twice")
+        image = await watched.is_in(succeeded, "SUCCESS")
+        assert (image.source, image.result, image.final) == ("backend", "3", True)
+        assert (image.name, image.args, image.kwargs) == ("add", "(1, 2)", "{}")
+        assert image.worker == worker.hostname
+        image = await watched.is_in(failed, "FAILURE")
+        assert image.exception == "ValueError('no')"
+        assert "Traceback" in (image.traceback or "")
+        await watched.is_in(silent, "SUCCESS")
+        assert (await watched.is_in(retried, "SUCCESS")).result == "2"
+        assert watched.count("task_events") == 0
+        assert watched.count("backend_events") >= 6
+
+
+async def test_progress_and_revocation_without_events(
+    app: Celery, deaf: Celery, celery_worker: WorkerFactory
+) -> None:
+    async with told(deaf) as heard, watching(deaf) as watched:
+        celery_worker(app, events=False)
+        task_id = send(app, "progress", 4)
+        image = await watched.is_in(task_id, "SUCCESS")
+        assert image.progress is not None
+        assert image.progress.percent == 100.0
+        steps = [e.progress for e in heard.events if e.progress]
+        assert [step.percent for step in steps] == [25.0, 50.0, 75.0, 100.0]
+        waiting = send(app, "sleepy", 30)
+        store_result_of_start(app, waiting)
+        await watched.is_in(waiting, "STARTED")
+        cast(Any, app).control.revoke(waiting, terminate=True)
+        image = await watched.is_in(waiting, "REVOKED")
+        assert image.exception == "TaskRevokedError('terminated')"
+
+
+def store_result_of_start(app: Celery, task_id: str) -> None:
+    """Store what `update_state` of a task at work stores."""
+    meta = {"percent": 10}
+    cast(Any, app).backend.store_result(task_id, meta, "PROGRESS")
+
+
+async def test_progress_means_that_the_task_runs(app: Celery) -> None:
+    async with watching(app) as watched:
+        task_id = store_result(app, {"current": 1, "total": 2}, "PROGRESS")
+        image = await watched.is_in(task_id, "STARTED")
+        assert image.progress is not None
+        assert (image.progress.percent, image.source) == (50.0, "backend")
+
+
+async def test_a_result_that_nobody_keeps_is_not_told(
+    app: Celery, deaf: Celery, celery_worker: WorkerFactory
+) -> None:
+    async with told(deaf) as heard:
+        celery_worker(app, events=False, pool="solo")
+        ignored, kept = send(app, "ignore_result", 1, 2), send(app, "add", 1, 2)
+        await until(lambda: heard.kinds(kept), 15, "the task behind it")
+        assert heard.kinds(ignored) == []
+
+
+async def test_a_silent_task_beside_tasks_with_events(
+    app: Celery, celery_worker: WorkerFactory
+) -> None:
+    """`task-sent` is the only event of a task with `send_events=False`."""
+    async with watching(app) as watched:
+        celery_worker(app)
+        began = time.monotonic()
+        task_id = send(app, "silent", 1, 2)
+        image = await watched.is_in(task_id, "SUCCESS")
+        assert time.monotonic() - began < 1.0
+        assert (image.source, image.result) == ("backend", "3")
+
+
+# ---- beside events ---------------------------------------------------------------------
+
+
+async def changes_of(watched: Watched, task_id: str) -> list[str]:
+    """Return the states of all changes of a task, in order."""
+    entries = await watched.store.read(type(await watched.store.end())(0, 0), most=10_000)
+    changes = [c for e in entries for c in e.changes if c.id == task_id]
+    return [cast(Any, change.image).state for change in changes]
+
+
+@pytest.mark.parametrize("kind", ["add", "fail"])
+async def test_an_end_that_is_told_twice_is_one_end(
+    kind: str, app: Celery, celery_worker: WorkerFactory
+) -> None:
+    async with watching(app) as watched:
+        celery_worker(app)
+        args = (1, 2) if kind == "add" else ("no",)
+        ids = [send(app, kind, *args) for _ in range(20)]
+        for task_id in ids:
+            image = await watched.becomes(task_id, lambda i: i.runtime is not None)
+            assert (image.source, image.conflict) == ("event", False)
+        await until(lambda: watched.count("backend_events") >= 20, 5, "results")
+        ends = [
+            sum(s in ("SUCCESS", "FAILURE") for s in await changes_of(watched, task_id))
+            for task_id in ids
+        ]
+        assert max(ends) <= 2
+        assert sum(ends) <= 25
+
+
+async def test_rabbitmq_with_results_in_redis(
+    amqp_url: str,
+    valkey: PrivateValkey,
+    project_app: AppFactory,
+    celery_worker: WorkerFactory,
+) -> None:
+    app = project_app(amqp_url, valkey.url)
+    async with watching(app) as watched:
+        celery_worker(app, pool="threads")
+        silent, retried = send(app, "silent", 1, 2), send(app, "retry_twice")
+        assert (await watched.is_in(silent, "SUCCESS")).source == "backend"
+        image = await watched.is_in(retried, "SUCCESS")
+        assert (image.attempt, image.conflict) == (3, False)
+
+
+# ---- what is no news of ours -----------------------------------------------------------
+
+
+async def test_results_of_another_database_are_not_ours(
+    valkey: PrivateValkey, project_app: AppFactory
+) -> None:
+    """Pub/sub knows no databases, so both projects publish on the same channels."""
+    there = project_app(valkey.url, valkey.url.rpartition("/")[0] + "/7")
+    here = project_app(valkey.url, valkey.url)
+    async with told(here) as heard:
+        foreign, own = store_result(there, 1), store_result(here, 2)
+        await until(lambda: heard.kinds(own), 5, "our own")
+        assert heard.kinds(foreign) == []
+        assert heard.channel.foreign == 1
+
+
+async def test_a_key_prefix_is_heeded(
+    valkey: PrivateValkey, project_app: AppFactory
+) -> None:
+    options = {"result_backend_transport_options": {"global_keyprefix": "[shop]*"}}
+    shop = project_app(valkey.url, valkey.url, **options)
+    other = project_app(valkey.url, valkey.url)
+    async with told(shop) as heard:
+        store_result(other, 1)
+        task_id = store_result(shop, 2)
+        await until(lambda: heard.events, 5, "our own")
+        assert [event.task_id for event in heard.events] == [task_id]
+    backend = ResultBackend(shop)
+    assert await backend.find(10) == [task_id]
+    await backend.close()
+
+
+async def test_a_compressed_result_is_read(
+    valkey: PrivateValkey, project_app: AppFactory
+) -> None:
+    app = project_app(valkey.url, valkey.url, result_compression="gzip")
+    async with told(app) as heard:
+        task_id = store_result(app, "x" * 500)
+        await until(lambda: heard.kinds(task_id), 5, "the result")
+        assert heard.events[0].result == repr("x" * 500)
+
+
+async def test_a_large_result_is_told_but_not_looked_into(app: Celery) -> None:
+    async with told(app) as heard:
+        task_id = store_result(app, ["x" * 1000] * 300)
+        await until(lambda: heard.kinds(task_id), 5, "the result")
+        text = heard.events[0].result or ""
+        assert text.startswith("(truncated, 30")
+        assert heard.kinds(task_id) == ["succeeded"]
+
+
+async def test_poison_is_set_aside_and_stops_nothing(
+    app: Celery, valkey: PrivateValkey
+) -> None:
+    async with told(app) as heard:
+        with valkey.client() as client:
+            for body in (b"", b"no json", b"[1]", b"{}", b'{"status":1}', b"\xff\x00"):
+                client.publish("celery-task-meta-bad", body)
+        task_id = store_result(app, 1)
+        await until(lambda: heard.kinds(task_id), 5, "the result behind them")
+        assert heard.channel.poison == len(heard.poison) == 6
+        assert all(reason.endswith(".") for _, reason in heard.poison)
+
+
+# ---- asked -----------------------------------------------------------------------------
+
+
+async def test_asking_a_redis_backend(app: Celery) -> None:
+    ids = [store_result(app, number) for number in range(250)]
+    backend = ResultBackend(app, Redactor())
+    events = await backend.read([*ids, "never-heard-of", ids[0]])
+    assert [event.task_id for event in events] == ids
+    assert [event.result for event in events] == [str(n) for n in range(250)]
+    assert sorted(await backend.find(1_000)) == sorted(ids)
+    assert len(await backend.find(10)) == 10
+    assert backend.describe()["kind"] == "redis"
+    await prompt(backend.close())
+
+
+async def test_asking_twice_tells_the_same_of_what_is_over(app: Celery) -> None:
+    task_id = store_result(app, 1)
+    backend = ResultBackend(app)
+    assert await backend.read([task_id]) == await backend.read([task_id])
+    await backend.close()
+
+
+async def test_a_result_in_full(app: Celery) -> None:
+    backend = ResultBackend(app, Redactor())
+    long = store_result(app, {"rows": ["x"] * 20_000, "password": "abc"})
+    full = await backend.full(long)
+    assert full is not None
+    assert full.value is not None
+    assert full.value.count("'x'") == 20_000
+    assert "abc" not in full.value
+    measured = await backend.full(long, most=1_000)
+    assert measured is not None
+    assert measured.value is None
+    assert measured.size > 60_000
+    failed = await backend.full(store_result(app, ValueError("no"), "FAILURE"))
+    assert failed is not None
+    assert (failed.status, failed.exception) == ("FAILURE", "ValueError('no')")
+    assert await backend.full("never-heard-of") is None
+    await backend.close()
+
+
+async def test_asking_a_backend_that_is_no_redis(
+    valkey: PrivateValkey, project_app: AppFactory, tmp_path: Path
+) -> None:
+    app = project_app(valkey.url, f"file://{tmp_path}")
+    done, failed = store_result(app, 1), store_result(app, ValueError("x"), "FAILURE")
+    backend = ResultBackend(app)
+    events = await backend.read([done, failed, "never-heard-of"])
+    assert {e.task_id: e.result or e.exception for e in events} == {
+        done: "1",
+        failed: "ValueError('x')",
+    }
+    full = await backend.full(done)
+    assert full is not None
+    assert full.value == "1"
+    assert (backend.kind, backend.can_ask) == ("other", True)
+    assert await backend.find(10) == []
+    await prompt(backend.close())
+
+
+@pytest.mark.parametrize(
+    ("url", "kind"), [("rpc://", "rpc"), (None, "disabled"), ("mongodb://x/", "broken")]
+)
+async def test_a_backend_that_cannot_be_asked_says_so(
+    url: str | None, kind: str, valkey: PrivateValkey, project_app: AppFactory
+) -> None:
+    backend = ResultBackend(project_app(valkey.url, url))
+    assert (backend.kind, backend.can_ask) == (kind, False)
+    assert backend.describe()["says"]
+    assert await backend.read(["x"]) == []
+    assert await backend.full("x") is None
+    assert await backend.find(10) == []
+    await backend.close()
+
+
+async def test_a_backend_that_is_away_is_named_without_its_password(
+    valkey: PrivateValkey, project_app: AppFactory
+) -> None:
+    app = project_app(valkey.url, "redis://:hunter2@127.0.0.1:1/0")
+    backend = ResultBackend(app)
+    with pytest.raises(BackendUnreachable, match=r"127\.0\.0\.1:1") as raised:
+        await backend.read(["x"])
+    assert "hunter2" not in str(raised.value)
+    await backend.close()
