@@ -79,8 +79,8 @@ class Told:
         self.channel = BackendChannel(
             app,
             deliver=self.events.extend,
-            lost_touch=lambda *gap: self.gaps.append(gap),
-            poison=lambda *body: self.poison.append(body),
+            lost_touch=lambda since, until, why: self.gaps.append((since, until, why)),
+            poison=lambda body, reason: self.poison.append((body, reason)),
             redact=Redactor(),
             probe_every=probe_every,
         )

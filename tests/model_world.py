@@ -408,7 +408,9 @@ class World:
         random, clock = self.random, next(self._clock)
         id_ = self._id()
         kind = random.choice(KINDS)
-        name = f"{'ab'[int(id_[1]) % 2]}.{id_}" if kind in ("sent", "received") else None
+        name = (
+            f"{'ab'[int(id_[1]) % 2]}.{id_}" if kind in ("sent", "received") else None
+        )
         return Event(
             kind=kind,
             task_id=id_,
@@ -459,9 +461,7 @@ class World:
             return None if then is None else revs(then.values(), filter_)
 
         stored = self.store.history[max(self.store.history)].values()
-        found = validators.complaints(
-            journal, final=revs(stored, filter_), truth=truth
-        )
+        found = validators.complaints(journal, final=revs(stored, filter_), truth=truth)
         if wish.get("mode") == "events":
             missed = validators.every_transition(
                 journal, lambda a, b: self._between(filter_, a, b)

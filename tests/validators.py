@@ -251,9 +251,7 @@ def honest(journal: Journal) -> Iterator[str]:
 
 def _differing(found: Revs, want: Revs) -> str:
     ids = sorted(i for i in found.keys() | want.keys() if found.get(i) != want.get(i))
-    return ", ".join(
-        f"{i} at {found.get(i)} instead of {want.get(i)}" for i in ids[:5]
-    )
+    return ", ".join(f"{i} at {found.get(i)} instead of {want.get(i)}" for i in ids[:5])
 
 
 def complaints(

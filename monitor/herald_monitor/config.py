@@ -48,6 +48,17 @@ class MonitorSettings(BaseSettings):
         ge=100,
         description="Entries of the change log, for clients to resume.",
     )
+    lost_after: float = Field(
+        default=60.0,
+        gt=0,
+        description="Seconds of silence after which what ran on a worker is lost.",
+    )
+    reconcile_every: float = Field(
+        default=10.0,
+        gt=0,
+        description="Seconds between looks at unfinished tasks that nothing was heard"
+        " of; without a gap each of them is asked about ever less often.",
+    )
     redact: Annotated[tuple[str, ...], NoDecode] = Field(
         default=DEFAULT_KEYS,
         description="Parts of key names whose values are cut out, separated by commas.",

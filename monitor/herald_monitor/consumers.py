@@ -8,12 +8,18 @@ from kombu import Connection
 from kombu.serialization import prepare_accept_content
 from kombu.utils.url import maybe_sanitize_url
 
+from herald_monitor.errors import HeraldError
+from herald_monitor.tickets import Ticket
 from herald_monitor.wire import RawEvent
 
 logger = logging.getLogger(__name__)
 
 PATIENCE = 4.0
 """Seconds that one attempt to connect may take on one host."""
+
+
+class QueueTaken(HeraldError):
+    """Another monitor reads the queue that this one is to read."""
 
 
 class EventConsumer(Protocol):
@@ -36,8 +42,21 @@ class EventConsumer(Protocol):
         """
         ...
 
-    def taken(self) -> None:
-        """Tell the broker that all that was read is in good hands."""
+    def ticket(self) -> Ticket:
+        """Return what stands for all that was read since the last ticket.
+
+        A broker that can keeps it until the ticket is confirmed.
+        """
+        ...
+
+    @property
+    def full(self) -> bool:
+        """Whether the broker sends nothing more before something is confirmed."""
+        ...
+
+    @property
+    def missed(self) -> str:
+        """Why events of before `open` may be missing though the broker keeps them."""
         ...
 
     def close(self, *, gently: bool) -> None:
@@ -48,15 +67,18 @@ class EventConsumer(Protocol):
         ...
 
 
-def broker_connection(app: Celery, **options: object) -> Connection:
+def broker_connection(
+    app: Celery, *, heartbeat: float = 10.0, **options: object
+) -> Connection:
     """Open one new connection to the app's broker: one try on each host.
 
     kombu itself would pause for 2 s and more between tries, for ever.
-    `options` are added to the app's `broker_transport_options`.
+    `heartbeat` is AMQP's, in seconds; `options` are added to the app's
+    `broker_transport_options`.
     """
     connection: Connection = cast(Any, app).connection_for_read(
         connect_timeout=PATIENCE,
-        heartbeat=10.0,
+        heartbeat=heartbeat,
         transport_options=_bounded(app, options),
     )
     tries = max(len(cast(Any, connection).alt) - 1, 0)
@@ -81,6 +103,11 @@ def let_go(connection: Connection) -> None:
             cast(Any, connection).release()
     except Exception as error:  # the library's own state after a cut
         logger.debug("Could not let go of a connection: %s", error)
+
+
+def is_amqp(connection: Connection) -> bool:
+    """Whether the broker speaks AMQP, and so can keep events."""
+    return bool(cast(Any, connection).transport.driver_type == "amqp")
 
 
 def broker_name(app: Celery) -> str:

@@ -77,7 +77,8 @@ def _read(
     kind = KINDS[command]
     info = _mapping(request.get("delivery_info")) or {}
     begun = number(request.get("time_start")) if kind == "started" else None
-    texts = _texts(request, redact) if command == ACTIVE else {}
+    # What waits tells its arguments as they are, even if `argsrepr` hides them.
+    shown = command == ACTIVE
     return Event(
         kind=kind,
         task_id=task_id,
@@ -89,20 +90,16 @@ def _read(
         routing_key=_name(info.get("routing_key")),
         priority=whole(info.get("priority"), MAX_SMALL),
         said=None if begun is None else moment(begun, heard),
-        **texts,
+        args=_text(request.get("args"), redact) if shown else None,
+        kwargs=_text(request.get("kwargs"), redact) if shown else None,
     )
 
 
-def _texts(request: Mapping[str, object], redact: Redact) -> dict[str, str]:
-    """Return the arguments of what runs, as its sender wanted them to be shown.
-
-    What waits tells its arguments as they are, even if `argsrepr` hides them.
-    """
-    return {
-        key: redact(shorten(told, MAX_TEXT))
-        for key in ("args", "kwargs")
-        if isinstance(told := request.get(key), str) and told
-    }
+def _text(told: object, redact: Redact) -> str | None:
+    """Return arguments as their sender wanted them to be shown."""
+    if not isinstance(told, str) or not told:
+        return None
+    return redact(shorten(told, MAX_TEXT))
 
 
 def read_queues(answer: object) -> set[str]:

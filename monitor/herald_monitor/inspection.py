@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Sequence
-from typing import Any, TypeAlias, cast
+from typing import Any, TypeAlias, TypeVar, cast
 
 from celery import Celery
 
@@ -27,6 +27,8 @@ from herald_monitor.inspected import (
 from herald_monitor.model.events import Event
 
 logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 CONNECTING = 4.0
 """Seconds that the way to the broker may take, beyond the wait for answers."""
@@ -87,7 +89,7 @@ class Inspection:
         """Let the threads end."""
         self._askers.close()
 
-    async def _aside(self, look: Callable[[], Any], within: float) -> Any:
+    async def _aside(self, look: Callable[[], T], within: float) -> T:
         deadline = CONNECTING + 4 * within
         try:
             [found] = await self._askers.ask(lambda _: look(), [None], deadline)
@@ -100,9 +102,7 @@ class Inspection:
         return found
 
     def _look(self, hostnames: Sequence[str], within: float) -> Inspected:
-        return cast(
-            Inspected, self._connected(lambda ask: self._gather(ask, hostnames), within)
-        )
+        return self._connected(lambda ask: self._gather(ask, hostnames), within)
 
     def _gather(self, ask: Asking, hostnames: Sequence[str]) -> Inspected:
         events: list[Event] = []
@@ -128,7 +128,7 @@ class Inspection:
                 break
         return Inspected(frozenset(asked), events, frozenset(queues), poison)
 
-    def _connected(self, look: Callable[[Asking], Any], within: float) -> Any:
+    def _connected(self, look: Callable[[Asking], T], within: float) -> T:
         connection = broker_connection(self._app)
         try:
             mailbox = cast(Any, self._app).control.mailbox(connection)
@@ -139,12 +139,16 @@ class Inspection:
                 command: str, hostnames: Sequence[str], arguments: dict[str, object]
             ) -> dict[str, object]:
                 answers: dict[str, object] = {}
+
+                def note(told: object) -> None:
+                    answers.update(replies(told))
+
                 mailbox.call(
                     list(hostnames),
                     command,
                     arguments,
                     timeout=within,
-                    callback=lambda told: answers.update(replies(told)),
+                    callback=note,
                 )
                 return answers
 

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from typing import TypeAlias
 
 from herald_monitor.model.events import Event
+from herald_monitor.tickets import Ticket
 from herald_monitor.wire import RawEvent
 
 Heard: TypeAlias = RawEvent | Event
@@ -36,9 +37,11 @@ class Intake:
     def __init__(self, most: int = MAX_WAITING) -> None:
         self._most = most
         self._lock = threading.Lock()
-        self._batches: deque[tuple[list[Heard], float]] = deque()
+        self._batches: deque[tuple[list[Heard], float, Ticket]] = deque()
+        self._taken: list[Ticket] = []
         self._wake: Callable[[], None] = lambda: None
         self._ready = asyncio.Event()
+        self._woken = False
         self.waiting = 0
         self.dropped = 0
 
@@ -52,21 +55,25 @@ class Intake:
 
         self._wake = wake
 
-    def put(self, events: list[RawEvent], heard: float) -> None:
-        """Take in what was `heard` at a time (unix seconds)."""
-        self._put(list[Heard](events), heard)
+    def put(self, events: list[RawEvent], heard: float, ticket: Ticket) -> None:
+        """Take in what was `heard` at a time (unix seconds).
+
+        Its `ticket` is confirmed once it is stored, or dropped.
+        """
+        self._put(list[Heard](events), heard, ticket)
 
     def offer(self, events: list[Event]) -> None:
         """Take in what was found out by asking just now."""
-        self._put(list[Heard](events), time.time())
+        self._put(list[Heard](events), time.time(), Ticket())
 
-    def _put(self, events: list[Heard], heard: float) -> None:
+    def _put(self, events: list[Heard], heard: float, ticket: Ticket) -> None:
         with self._lock:
             if self.waiting + len(events) > self._most:
                 events = self._make_room(events)
             if not events:
+                ticket.confirm()
                 return
-            self._batches.append((events, heard))
+            self._batches.append((events, heard, ticket))
             self.waiting += len(events)
             alone = len(self._batches) == 1
         if alone:
@@ -80,11 +87,12 @@ class Intake:
         return kept
 
     async def wait(self) -> None:
-        """Return when something waits."""
+        """Return when something waits, or someone called `wake`."""
         while True:
             # Cleared before the look: what comes in between is not missed.
             self._ready.clear()
-            if self.waiting:
+            if self.waiting or self._woken:
+                self._woken = False
                 return
             await self._ready.wait()
 
@@ -93,13 +101,21 @@ class Intake:
         taken: list[tuple[Heard, float]] = []
         with self._lock:
             while self._batches and len(taken) < most:
-                events, heard = self._batches.popleft()
+                events, heard, ticket = self._batches.popleft()
+                self._taken.append(ticket)
                 taken.extend((event, heard) for event in events)
             self.waiting -= len(taken)
         return taken
 
+    def confirm(self) -> None:
+        """Confirm all that was taken: it is stored, or set aside."""
+        for ticket in self._taken:
+            ticket.confirm()
+        self._taken.clear()
+
     def wake(self) -> None:
-        """Let `wait` look again."""
+        """Let `wait` return; on the loop of `open`."""
+        self._woken = True
         self._ready.set()
 
 

@@ -11,65 +11,76 @@ from celery import Celery
 from celery.events.event import get_exchange
 from kombu import Connection, Consumer, Queue
 
-from herald_monitor.consumers import accepted, let_go
-from herald_monitor.errors import BadEvent
-from herald_monitor.wire import Poison, RawEvent, read_body, sort_out
+from herald_monitor.consumers import accepted, is_amqp, let_go
+from herald_monitor.kept_queue import PREFETCH, KeptQueue, consume, declared, overflow
+from herald_monitor.tickets import Ledger, Ticket
+from herald_monitor.wire import Poison, RawEvent, Tap, excerpt, read_body, sort_out
 
 BATCH = 1000
 """Events after which a batch is handed over though more are there."""
 
-PREFETCH = 2000
-"""Messages that RabbitMQ sends ahead of our acknowledgement."""
-
-BUFFERED = 3600.0
-FORGOTTEN = 86400.0
-"""Seconds that a named queue keeps an event, and stays without a reader."""
-
 PASSING = 60.0
 """Seconds that an unnamed queue keeps an event that we are slow to take."""
+
+SOON = 0.02
+"""Seconds that a read waits at most while something may have been confirmed."""
 
 
 class KombuConsumer:
     """A queue of our own on the event exchange.
 
-    With a `node_name` on RabbitMQ the queue is durable and keeps the events
-    while nobody reads; it has one reader at a time, and every message is
-    acknowledged after it was handed over. Without, the queue dies with us.
+    With `kept` on RabbitMQ the queue is durable and keeps the events while nobody
+    reads; it has one reader at a time, and a message is acknowledged after its
+    ticket was confirmed. Without, the queue dies with us.
     """
 
     def __init__(
-        self, app: Celery, poison: Poison, connection: Connection, node_name: str | None
+        self,
+        app: Celery,
+        poison: Poison,
+        connection: Connection,
+        kept: KeptQueue | None = None,
+        tap: Tap | None = None,
     ) -> None:
         self._app = app
         self.messages = 0
+        self.missed = ""
         self._poison = poison
         self._accept = accepted(app)
         self._connection: Any = connection
-        is_amqp = cast(Any, connection).transport.driver_type == "amqp"
-        self._node_name = node_name if is_amqp else None
+        self._kept = kept if is_amqp(connection) else None
+        self._tap = tap
         self._channel: Any = None
         self._events: list[RawEvent] = []
+        self._ledger = Ledger()
+        self._ticketed = 0
         self._last_tag: object = None
         self._beaten = 0.0
 
     def open(self) -> None:
+        if self._kept:
+            self._open_kept(self._kept)
+            return
         self._channel = channel = self._connection.channel()
-        queue = self._queue()(channel)
+        queue = self._passing_queue()(channel)
         queue.declare()
-        if self._node_name:
-            channel.basic_qos(0, PREFETCH, False)
-            channel.basic_consume(
-                queue.name, exclusive=True, callback=self._on_raw, no_ack=False
-            )
-        else:
-            Consumer(
-                channel, [queue], on_message=self._on_message, no_ack=True
-            ).consume()
+        Consumer(channel, [queue], on_message=self._on_message, no_ack=True).consume()
+
+    def _open_kept(self, kept: KeptQueue) -> None:
+        queue = kept.queue(
+            cast(Any, self._app.conf).event_queue_prefix, self._exchange()
+        )
+        self._channel, waiting = declared(self._connection, queue)
+        consume(self._connection, self._channel, str(queue.name), self._on_raw)
+        self.missed = overflow(kept, waiting)
 
     def read(self, wait: float) -> list[RawEvent]:
         self._beat()
+        self._acknowledge()
         try:
-            self._connection.drain_events(timeout=wait)
+            self._connection.drain_events(
+                timeout=min(wait, SOON) if self._ledger.messages else wait
+            )
             while len(self._events) < BATCH:
                 self._connection.drain_events(timeout=0)
         except TimeoutError:
@@ -80,10 +91,15 @@ class KombuConsumer:
         events, self._events = self._events, []
         return events
 
-    def taken(self) -> None:
-        tag, self._last_tag = self._last_tag, None
-        if tag is not None and self._node_name:
-            self._channel.basic_ack(tag, multiple=True)
+    def ticket(self) -> Ticket:
+        if not self._kept:
+            return Ticket()
+        messages, self._ticketed = self.messages - self._ticketed, self.messages
+        return self._ledger.issue(self._last_tag, messages)
+
+    @property
+    def full(self) -> bool:
+        return self._ledger.messages >= PREFETCH
 
     def close(self, *, gently: bool) -> None:
         if gently:
@@ -96,7 +112,13 @@ class KombuConsumer:
     def _leave(self) -> None:
         # An error here means that it is gone, which is what was wanted.
         with contextlib.suppress(Exception):
+            self._acknowledge()
             self._connection.close()
+
+    def _acknowledge(self) -> None:
+        tag = self._ledger.settle()
+        if tag is not None:
+            self._channel.basic_ack(tag, multiple=True)
 
     def _on_raw(self, raw: object) -> None:
         self._on_message(self._channel.message_to_python(raw))
@@ -104,19 +126,21 @@ class KombuConsumer:
     def _on_message(self, message: Any) -> None:
         self.messages += 1
         self._last_tag = message.delivery_tag
-        body = message.body
+        body, kind = message.body, message.content_type
         try:
             found = read_body(
                 body,
-                message.content_type,
+                kind,
                 message.content_encoding,
                 {},  # kombu has undone a compression already
                 self._accept,
             )
-        except BadEvent as error:
-            self._poison(_as_bytes(body), str(error))
-        else:
-            self._events += sort_out(found, self._poison)
+            events = sort_out(found, self._poison)
+            if self._tap:
+                self._tap(events, str(message.delivery_info.get("routing_key") or ""))
+            self._events += events
+        except Exception as error:  # whatever a message holds, it stops no other
+            self._poison(excerpt(body, kind), str(error))
 
     def _beat(self) -> None:
         """Exchange AMQP heartbeats, about once a second."""
@@ -125,24 +149,22 @@ class KombuConsumer:
             self._beaten = now
             self._connection.heartbeat_check()
 
-    def _queue(self) -> Any:
+    def _exchange(self) -> Any:
+        name = cast(Any, self._app.conf).event_exchange
+        return get_exchange(self._connection, name=name)
+
+    def _passing_queue(self) -> Any:
         conf = cast(Any, self._app.conf)
-        exchange = get_exchange(self._connection, name=conf.event_exchange)
-        named = bool(self._node_name)
         # A fresh name each time: after a cut the old exclusive queue may
         # still be locked by a connection that RabbitMQ believes to be alive.
-        name = self._node_name or f"herald.{socket.gethostname()}.{uuid4().hex[:12]}"
+        name = f"herald.{socket.gethostname()}.{uuid4().hex[:12]}"
         return Queue(
             f"{conf.event_queue_prefix}.{name}",
-            exchange=exchange,
+            exchange=self._exchange(),
             routing_key="#",
-            durable=named,
-            exclusive=not named,
-            auto_delete=not named,
-            message_ttl=BUFFERED if named else max(conf.event_queue_ttl or 0, PASSING),
-            expires=FORGOTTEN if named else conf.event_queue_expires,
+            durable=False,
+            exclusive=True,
+            auto_delete=True,
+            message_ttl=max(conf.event_queue_ttl or 0, PASSING),
+            expires=conf.event_queue_expires,
         )
-
-
-def _as_bytes(body: object) -> bytes:
-    return body.encode() if isinstance(body, str) else bytes(cast(Any, body))

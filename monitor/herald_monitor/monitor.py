@@ -1,4 +1,4 @@
-"""A monitor: receiver, backend channel, recorder, and a heart, once a second."""
+"""A monitor: receiver, backend channel, recorder, reconciler, and a beating heart."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable
+from typing import Any
 
 import msgspec
 from celery import Celery
@@ -20,8 +21,13 @@ from herald_monitor.errors import StoreError
 from herald_monitor.intake import Intake
 from herald_monitor.model.shape import rfc3339
 from herald_monitor.receiver import Receiver
+from herald_monitor.reconciler import Reconciler, Tally
 from herald_monitor.recorder import Recorder
-from herald_monitor.store import MonitorImage, Writer
+from herald_monitor.shortfalls import Shortfalls
+from herald_monitor.sources import Sources
+from herald_monitor.starting import connected, is_covered, last_stored
+from herald_monitor.store import MonitorImage, Store
+from herald_monitor.survey import Survey
 
 log = logging.getLogger(__name__)
 
@@ -29,24 +35,42 @@ BEAT_EVERY = 1.0
 SWEEP_EVERY = 5.0
 STOP_WITHIN = 4.0
 
+BEHIND = 1_000
+LAG = 2.0
+"""Events that wait, and seconds of lag, from which on nothing is called lost."""
+
 
 class Monitor:
-    """Hears the events of `app`'s broker and keeps what they mean in `writer`."""
+    """Hears the events of `app`'s broker and keeps what they mean in `store`.
+
+    `lost_after` and `reconcile_every` are in seconds.
+    """
 
     def __init__(
         self,
         app: Celery,
-        writer: Writer,
+        store: Store,
         redact: Callable[[str], str] = str,
         node: str | None = None,
         *,
         listen_backend: bool = True,
+        lost_after: float = 60.0,
+        reconcile_every: float = 10.0,
     ) -> None:
         self.node = node or f"{socket.gethostname()}-{os.getpid()}"
         self._app = app
-        self._writer = writer
+        self._store = store
         self._intake = Intake()
-        self._recorder = Recorder(self._intake, writer, redact, self.node)
+        self._recorder = Recorder(
+            self._intake, store, redact, self.node, self._gap_stored
+        )
+        sources = Sources(app, store, redact)
+        survey = Survey(store, sources, lost_after, self._behind)
+        self._reconciler = Reconciler(
+            store, survey, sources, self.node, reconcile_every
+        )
+        self._shortfalls = Shortfalls(sources.inspection, self._recorder.open_gap)
+        self._recorder.listener = self._shortfalls
         self._receiver = Receiver(
             app,
             deliver=self._intake.put,
@@ -68,6 +92,7 @@ class Monitor:
         """Monitor until `stop`; then store what was heard, within a few seconds."""
         self._loop = asyncio.get_running_loop()
         self._intake.open(self._loop)
+        stored = await self._last_stored()
         thread = threading.Thread(
             target=self._receiver.run, name="receiver", daemon=True
         )
@@ -78,7 +103,10 @@ class Monitor:
             asyncio.create_task(self._recorder.run()),
             asyncio.create_task(self._beat()),
             asyncio.create_task(self._sweep()),
+            asyncio.create_task(self._reconciler.run()),
+            asyncio.create_task(self._shortfalls.run()),
         ]
+        starting = asyncio.create_task(self._note_start(stored))
         stopped = asyncio.create_task(stop.wait())
         try:
             done, _ = await asyncio.wait(
@@ -88,9 +116,10 @@ class Monitor:
             self._receiver.stop()
             await self._channel.stop()
             await asyncio.to_thread(thread.join, 2.0)
-            for task in (*tasks, stopped):
+            ending: list[asyncio.Task[Any]] = [*tasks, starting, stopped]
+            for task in ending:
                 task.cancel()
-            await asyncio.gather(*tasks, stopped, return_exceptions=True)
+            await asyncio.gather(*ending, return_exceptions=True)
         for task in done - {stopped}:
             task.result()
         await self._finish()
@@ -105,6 +134,29 @@ class Monitor:
                 self._intake.waiting,
                 self._recorder.problem or "the store is too slow",
             )
+
+    async def _last_stored(self) -> float | None:
+        try:
+            return await last_stored(self._store)
+        except StoreError as error:
+            log.warning("%s", error)
+            return None
+
+    async def _note_start(self, stored: float | None) -> None:
+        """Open a gap for the time in which no monitor heard anything."""
+        at = await connected(lambda: self._receiver.connected)
+        try:
+            covered = await is_covered(self._store, self.node, at)
+        except StoreError:
+            covered = False
+        if stored is not None and not covered:
+            self._recorder.open_gap(stored, at, "no monitor was running")
+
+    def _gap_stored(self) -> None:
+        self._reconciler.poke()
+
+    def _behind(self) -> bool:
+        return self._intake.waiting > BEHIND or self._recorder.counters.lag > LAG
 
     def _lost_touch(self, since: float, until: float, reason: str) -> None:
         if self._loop is not None and not self._loop.is_closed():
@@ -123,7 +175,7 @@ class Monitor:
     async def _beat(self) -> None:
         while True:
             try:
-                await self._writer.beat(self.image(), now=time.time())
+                await self._store.beat(self.image(), now=time.time())
             except StoreError as error:
                 log.debug("no heartbeat: %s", error)
             await asyncio.sleep(BEAT_EVERY)
@@ -131,7 +183,7 @@ class Monitor:
     async def _sweep(self) -> None:
         while True:
             try:
-                more = await self._writer.sweep(now=time.time()) > 0
+                more = await self._store.sweep(now=time.time()) > 0
             except StoreError:
                 more = False
             await asyncio.sleep(0.05 if more else SWEEP_EVERY)
@@ -142,6 +194,7 @@ class Monitor:
         counted = msgspec.to_builtins(counters)
         heard = counted.pop("last_event_at")
         lag = counted.pop("lag")
+        tally = self._reconciler.tally
         return MonitorImage(
             id=self.node,
             started_at=rfc3339(self._started_at),
@@ -151,10 +204,21 @@ class Monitor:
             last_event_at=rfc3339(heard) if heard else None,
             lag_ms=round(lag * 1000),
             waiting=self._intake.waiting,
+            reconciling=self._reconciler.at_work,
+            reconciled_at=rfc3339(tally.last) if tally.last else None,
+            trouble=self._reconciler.problem,
             counters={
                 **counted,
+                **_counts(tally),
+                "missing": self._shortfalls.missing,
                 "dropped": self._intake.dropped,
                 "reconnects": self._receiver.reconnects,
                 "backend_reconnects": self._channel.reconnects,
             },
         )
+
+
+def _counts(tally: Tally) -> dict[str, int]:
+    counted = msgspec.to_builtins(tally)
+    del counted["last"]
+    return {f"reconciler_{name}": number for name, number in counted.items()}

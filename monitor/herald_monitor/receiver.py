@@ -11,21 +11,32 @@ from typing import TypeAlias, cast
 from celery import Celery
 
 from herald_monitor.broadcaster import PROBE, Broadcaster
-from herald_monitor.consumers import EventConsumer, broker_connection, broker_name
+from herald_monitor.consumers import (
+    EventConsumer,
+    QueueTaken,
+    broker_connection,
+    broker_name,
+    is_amqp,
+)
+from herald_monitor.kept_queue import HEARTBEAT, KeptQueue
 from herald_monitor.kombu_consumer import KombuConsumer
 from herald_monitor.opening import Opening
 from herald_monitor.redis_consumer import RedisConsumer, reads_directly
-from herald_monitor.wire import Poison, RawEvent
+from herald_monitor.tickets import Ticket
+from herald_monitor.wire import Poison, RawEvent, Tap
 
 logger = logging.getLogger(__name__)
 
-Deliver: TypeAlias = Callable[[list[RawEvent], float], None]
+Deliver: TypeAlias = Callable[[list[RawEvent], float, Ticket], None]
 LostTouch: TypeAlias = Callable[[float, float, str], None]
 
 FIRST_PAUSE = 0.1
 LONGEST_PAUSE = 0.5
 """Seconds. Workers flush what they kept the moment they reconnect; whoever
 subscribes later than they has missed it, so waiting longer loses events."""
+
+STANDBY = 1.0
+"""Seconds between tries to take over from another monitor."""
 
 STEADY = 1.0
 """Seconds after which a connection counts as one that works."""
@@ -44,14 +55,16 @@ class BrokerSilent(ConnectionError):
 class Receiver:
     """The reader of one broker's events.
 
-    `deliver(batch, heard)` gets the decoded events in the order in which they
-    arrived and the unix time of their arrival; `lost_touch(since, until,
+    `deliver(batch, heard, ticket)` gets the decoded events in the order in which
+    they arrived and the unix time of their arrival; `lost_touch(since, until,
     reason)` is told after each reconnect, before what is heard next;
-    `poison(body, reason)` gets what cannot be read. All three are called on
-    the thread of `run` and must return quickly: while they work, nobody reads.
+    `poison(body, reason)` gets what cannot be read, and `tap(events, routing_key)`
+    each message that can. All are called on the thread of `run` and must return
+    quickly: while they work, nobody reads.
 
-    With a `node_name`, RabbitMQ keeps the events while no receiver of that
-    name listens. Workers are asked to send task events, and for a heartbeat.
+    With a queue that is `kept`, RabbitMQ keeps the events while nobody reads it,
+    and each batch until its ticket is confirmed. Workers are asked to send task
+    events, and for a heartbeat.
     """
 
     def __init__(
@@ -62,7 +75,8 @@ class Receiver:
         lost_touch: LostTouch,
         poison: Poison,
         probe_every: float = 5.0,
-        node_name: str | None = None,
+        kept: KeptQueue | None = None,
+        tap: Tap | None = None,
     ) -> None:
         self.events = 0
         self.messages = 0
@@ -70,15 +84,17 @@ class Receiver:
         self.reconnects = 0
         self.last_event_at: float | None = None
         self.connected = False
+        self.keeps = False
         self._app = app
         self._deliver = deliver
         self._lost_touch = lost_touch
         self._on_poison = poison
         self._probe_every = probe_every
-        self._node_name = node_name
+        self._kept = kept
+        self._tap = tap
         self._stopping = threading.Event()
         self._broadcaster = Broadcaster(
-            app, node_name or f"herald@{socket.gethostname()}", probe_every
+            app, f"herald@{socket.gethostname()}", probe_every
         )
         self._workers: set[object] = set()
         self._good_at: float | None = None  # last word on the stream, unix time
@@ -87,6 +103,7 @@ class Receiver:
         self._tries = 0
         self._trouble = ""  # why the stream is cut
         self._said = ""  # the same, as logged: once, not once a try
+        self._warned = False
 
     def run(self) -> None:
         """Hear events until `stop`; return within a second after it."""
@@ -110,28 +127,40 @@ class Receiver:
             if consumer is None:
                 return
             try:
-                self._settle_in()
+                self._settle_in(consumer)
                 self._follow(consumer)
             finally:
                 self.connected = False
                 self._broadcaster.pause()
                 consumer.close(gently=self._stopping.is_set())
+        except QueueTaken as error:
+            self._stand_by(error)
         except Exception as error:  # any library's error, and any stay away
             self._note(error)
         self._stopping.wait(self._pause())
 
     def _connect(self) -> EventConsumer:
-        connection = broker_connection(self._app)
+        if self._kept:
+            connection = broker_connection(self._app, heartbeat=HEARTBEAT)
+        else:
+            connection = broker_connection(self._app)
+        self.keeps = bool(self._kept) and is_amqp(connection)
         if reads_directly(connection):
-            return RedisConsumer(self._app, self._set_aside, connection)
-        return KombuConsumer(self._app, self._set_aside, connection, self._node_name)
+            return RedisConsumer(self._app, self._set_aside, connection, self._tap)
+        return KombuConsumer(
+            self._app, self._set_aside, connection, self._kept, self._tap
+        )
 
-    def _settle_in(self) -> None:
+    def _settle_in(self, consumer: EventConsumer) -> None:
         """Announce the gap, if there was one, and wake the workers up."""
         now = time.time()
         if self._good_at is not None:
             self.reconnects += 1
             self._call("lost_touch", self._lost_touch, self._good_at, now, self._why())
+        if consumer.missed and self._kept:
+            since = now - self._kept.ttl
+            self._call("lost_touch", self._lost_touch, since, now, consumer.missed)
+        self._say_what_is_kept()
         if self._said:
             logger.info("Hearing events from %s again.", broker_name(self._app))
         self._trouble = ""
@@ -148,22 +177,26 @@ class Receiver:
             events = consumer.read(wait)
             if before + consumer.messages > self.messages:
                 self.messages = before + consumer.messages
-                self._hand_over(events)
-                consumer.taken()
+                self._hand_over(events, consumer.ticket())
+            elif consumer.full:
+                # Nothing comes because nothing is stored, not because it is cut.
+                self._heard_at = time.monotonic()
             else:
                 self._check_silence()
 
-    def _hand_over(self, events: list[RawEvent]) -> None:
+    def _hand_over(self, events: list[RawEvent], ticket: Ticket) -> None:
         heard = time.time()
         self._good_at, self._heard_at = heard, time.monotonic()
         if self._heard_at - self._open_since > STEADY:
             self._tries, self._said = 0, ""
         batch = self._tell_apart(events)
         if not batch:
+            ticket.confirm()
             return
         self.events += len(batch)
         self.last_event_at = heard
-        if not self._call("deliver", self._deliver, batch, heard):
+        if not self._call("deliver", self._deliver, batch, heard, ticket):
+            ticket.confirm()  # it would fail again, for ever
             reason = f"{len(batch)} events could not be handed over"
             self._call("lost_touch", self._lost_touch, heard, time.time(), reason)
 
@@ -208,6 +241,25 @@ class Receiver:
             broker_name(self._app),
             self._trouble,
         )
+
+    def _stand_by(self, error: QueueTaken) -> None:
+        """Let another monitor read, and what it hears be no gap of ours."""
+        self._good_at = None
+        self._tries = 0
+        if self._said != str(error):
+            self._said = str(error)
+            logger.info("%s.", self._said)
+        self._stopping.wait(STANDBY)
+
+    def _say_what_is_kept(self) -> None:
+        if self._kept and not self.keeps and not self._warned:
+            self._warned = True
+            logger.warning(
+                "The broker %s cannot keep events for a monitor that is away, so"
+                " HERALD_DURABLE_EVENTS changes nothing there; after each gap Herald"
+                " asks the result backend and the workers instead.",
+                broker_name(self._app),
+            )
 
     def _why(self) -> str:
         return self._trouble or "the stream was cut"

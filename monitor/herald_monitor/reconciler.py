@@ -78,7 +78,8 @@ class Reconciler:
         self._lease = Lease(store, WORK, owner)
         self._poked = asyncio.Event()
         self._plan: list[float] = []
-        self._gaps: dict[str, int] = {}
+        self._gaps: set[str] = set()
+        self._mended = 0
         self._not_living: set[str] = set()
         self._rested_at = 0.0
         self._next_at = 0.0
@@ -153,8 +154,8 @@ class Reconciler:
 
     async def _watch(self, gaps: list[Gap], now: float) -> None:
         """Plan looks for gaps that are new, and for workers that fell silent."""
-        told = {gap.id: gap.missing for gap in gaps}
-        if told.items() - self._gaps.items():
+        told = {gap.id for gap in gaps}
+        if told - self._gaps:
             self._later(now)
         self._gaps = told
         workers = await self._store.workers(now=now)
@@ -170,22 +171,24 @@ class Reconciler:
         if findings.complete and at_all and over:
             since = min(unix(gap.since) for gap in over) - CLOCKS_DIFFER
             findings.found += await self._sources.strangers(since)
-            await self._close(over, findings)
+        self._mended += findings.repaired + findings.found if gaps else 0
+        if findings.complete and at_all and over:
+            await self._close(over)
         self._note(findings.problem)
         self.tally.add(findings)
         self.tally.last = now = time.time()
         self._rested_at = now + min((now - began) * REST, self._every * REST)
         self._next_at = began + self._every
 
-    async def _close(self, gaps: list[Gap], findings: Findings) -> None:
-        # What the looks since the gap found counts for the newest one.
+    async def _close(self, gaps: list[Gap]) -> None:
+        # Which gap something fell into cannot be told: it counts for the newest.
+        mended, self._mended = self._mended, 0
         for number, gap in enumerate(gaps):
-            repaired = findings.repaired + findings.found if number == 0 else 0
             closed = msgspec.structs.replace(
                 gap,
                 rev=None,
                 state="closed",
-                repaired=gap.repaired + repaired,
+                repaired=0 if number else mended,
                 closed_at=rfc3339(time.time()),
             )
             await self._store.open_gap(closed)

@@ -7,6 +7,8 @@ import logging
 import random
 import time
 from collections.abc import Callable
+from itertools import count
+from typing import Protocol
 
 import msgspec
 
@@ -15,7 +17,7 @@ from herald_monitor.intake import Heard, Intake
 from herald_monitor.model.events import Event, parse
 from herald_monitor.model.shape import rfc3339
 from herald_monitor.model.workers import Worker, parse_worker
-from herald_monitor.store import Gap, Writer
+from herald_monitor.store import Gap, Receipt, Writer
 from herald_monitor.wire import RawEvent
 
 log = logging.getLogger(__name__)
@@ -47,22 +49,45 @@ class Counters(msgspec.Struct):
     last_event_at: float | None = None
 
 
+class Listener(Protocol):
+    """Someone who hears all that is recorded, as it was heard here."""
+
+    def hear(self, event: Event) -> None:
+        """Hear what was said of a task."""
+        ...
+
+    def hear_worker(self, worker: Worker, heard: float) -> None:
+        """Hear what a worker said of itself, at `heard` (unix seconds)."""
+        ...
+
+
 class Recorder:
     """Parses what `intake` holds and stores it, in order.
 
     A batch that the store does not take is offered again until it does:
-    merging is idempotent, so nothing is counted twice.
+    merging is idempotent, so nothing is counted twice. `gap_stored` is called when
+    a gap is in the store.
     """
 
     def __init__(
-        self, intake: Intake, writer: Writer, redact: Callable[[str], str], node: str
+        self,
+        intake: Intake,
+        writer: Writer,
+        redact: Callable[[str], str],
+        node: str,
+        gap_stored: Callable[[], None] = lambda: None,
     ) -> None:
         self._intake = intake
         self._writer = writer
         self._redact = redact
         self._node = node
         self._gaps: dict[str, Gap] = {}
+        self._gap_stored = gap_stored
+        self._numbers = count(1)
         self._dropped = 0
+        self._epoch: int | None = None
+        self._stored_at = 0.0
+        self.listener: Listener | None = None
         self._busy: asyncio.Future[None] | None = None
         self.counters = Counters()
         self.samples: list[str] = []
@@ -82,14 +107,20 @@ class Recorder:
         while self._intake.waiting or self._gaps:
             await self._record(self._intake.take(BATCH))
 
-    def open_gap(self, since: float, until: float, reason: str) -> None:
-        """Note a stretch (unix seconds) in which events may have been missed."""
+    def open_gap(
+        self, since: float, until: float, reason: str, missing: int = 0
+    ) -> None:
+        """Note a stretch (unix seconds) in which events may have been missed.
+
+        `missing` counts those that certainly were.
+        """
         gap = Gap(
-            id=f"{self._node}-{round(since * 1000)}",
+            id=f"{self._node}-{round(until * 1000)}-{next(self._numbers)}",
             since=rfc3339(since),
             until=rfc3339(until),
             reason=reason,
             monitor=self._node,
+            missing=missing,
         )
         self._gaps[gap.id] = gap
         self._intake.wake()
@@ -142,9 +173,13 @@ class Recorder:
             if event is not None:
                 counters.task_events += 1
                 events.append(event)
+                if self.listener is not None:
+                    self.listener.hear(event)
             elif worker is not None:
                 counters.worker_events += 1
                 workers.append(worker)
+                if self.listener is not None:
+                    self.listener.hear_worker(worker, heard)
             else:
                 counters.other_events += 1
 
@@ -164,7 +199,16 @@ class Recorder:
                 self.problem = ""
                 self.counters.changes += receipt.changes
                 self.counters.batches += 1
+                self._watch_history(receipt)
                 return
+
+    def _watch_history(self, receipt: Receipt) -> None:
+        """Open a gap when the store goes on with another history than before."""
+        now = time.time()
+        if self._epoch is not None and receipt.cursor.epoch != self._epoch:
+            reason = "the store began a new history; what it took last may be lost"
+            self.open_gap(self._stored_at, now, reason)
+        self._epoch, self._stored_at = receipt.cursor.epoch, now
 
     def _note_problem(self, error: StoreError) -> None:
         if not self.problem:
@@ -186,5 +230,8 @@ class Recorder:
                 await self._writer.open_gap(gap)
             except StoreError as error:
                 self._note_problem(error)
+                # Perhaps no event comes that would be another occasion.
+                asyncio.get_running_loop().call_later(1.0, self._intake.wake)
                 return
             self._gaps.pop(id_, None)
+            self._gap_stored()

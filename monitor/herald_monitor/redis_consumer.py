@@ -15,8 +15,9 @@ from celery import Celery
 from kombu import Connection
 
 from herald_monitor.consumers import PATIENCE, accepted, let_go
-from herald_monitor.errors import BadEvent, HeraldError
-from herald_monitor.wire import Poison, RawEvent, sort_out, unwrap
+from herald_monitor.errors import HeraldError
+from herald_monitor.tickets import Ticket
+from herald_monitor.wire import Poison, RawEvent, Tap, inside, sort_out, unwrap
 
 CHUNK = 256 * 1024
 MESSAGES = (b"pmessage", b"message")
@@ -31,12 +32,19 @@ class RedisRefusal(HeraldError):
 class RedisConsumer:
     """A subscription to the event exchange on Redis or Valkey."""
 
-    def __init__(self, app: Celery, poison: Poison, connection: Connection) -> None:
+    def __init__(
+        self,
+        app: Celery,
+        poison: Poison,
+        connection: Connection,
+        tap: Tap | None = None,
+    ) -> None:
         self.messages = 0
         self._poison = poison
         self._accept = accepted(app)
         self._exchange = str(cast(Any, app.conf).event_exchange)
         self._connection = connection
+        self._tap = tap
         self._line: Any = None  # redis-py's connection, which knows how to connect
         self._socket: socket.socket | None = None
         self._replies: Any = None
@@ -67,8 +75,17 @@ class RedisConsumer:
             self._sort_in(reply, events)
         return events
 
-    def taken(self) -> None:
-        """Say nothing: pub/sub has no acknowledgements."""
+    def ticket(self) -> Ticket:
+        """Return a ticket that nobody waits for: pub/sub has no acknowledgements."""
+        return Ticket()
+
+    @property
+    def full(self) -> bool:
+        return False
+
+    @property
+    def missed(self) -> str:
+        return ""
 
     def close(self, *, gently: bool) -> None:
         line, self._line = self._line, None
@@ -103,11 +120,14 @@ class RedisConsumer:
             )
         if _kind(reply) in MESSAGES:
             self.messages += 1
-            published = cast(list[bytes], reply)[-1]
+            channel, published = cast(list[bytes], reply)[-2:]
             try:
-                events += sort_out(unwrap(published, self._accept), self._poison)
-            except BadEvent as error:
-                self._poison(published, str(error))
+                found = sort_out(unwrap(published, self._accept), self._poison)
+                if self._tap:
+                    self._tap(found, _routing_key(channel))
+                events += found
+            except Exception as error:  # whatever a message holds, it stops no other
+                self._poison(inside(published), str(error))
 
 
 def subscription(channel: Any, exchange: str) -> tuple[str, str]:
@@ -132,6 +152,10 @@ def reads_directly(connection: Connection) -> bool:
         return False
     # While two ways of naming channels are in use, leave it to kombu.
     return not cast(Any, connection).transport_options.get("sentinel_fanout_compat")
+
+
+def _routing_key(channel: bytes) -> str:
+    return channel.rpartition(b"/")[2].decode("utf-8", "replace")
 
 
 def _kind(reply: object) -> object:

@@ -114,11 +114,11 @@ class Sources:
         )
         events = [event for one in asked for event in one.events]
         await self._keep_inspected(events, found)
-        self._consumed = frozenset().union(*(one.queues for one in asked))
+        self._consumed = frozenset(name for one in asked for name in one.queues)
         return Whereabouts(
             at=now,
             workers=workers,
-            answered=frozenset().union(*(one.answered for one in asked)),
+            answered=frozenset(name for one in asked for name in one.answered),
             held=frozenset(event.task_id for event in events),
         )
 

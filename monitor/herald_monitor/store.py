@@ -42,7 +42,11 @@ class Gap(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
 
 
 class MonitorImage(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
-    """A monitor that lives, and how it fares. Lags are in milliseconds."""
+    """A monitor that lives, and how it fares. Lags are in milliseconds.
+
+    `reconciling` is the one monitor that asks about unfinished tasks; it last did
+    so at `reconciled_at`, and `trouble` is whom it could not ask.
+    """
 
     id: str
     started_at: str
@@ -52,6 +56,9 @@ class MonitorImage(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True
     last_event_at: str | None = None
     lag_ms: int = 0
     waiting: int = 0
+    reconciling: bool = False
+    reconciled_at: str | None = None
+    trouble: str = ""
     counters: dict[str, int] = {}
 
 

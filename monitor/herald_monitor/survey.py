@@ -142,9 +142,7 @@ class Survey:
             if why:
                 lost.append(_lost(task, where.at, why))
         if lost:
-            log.warning(
-                "%d tasks are lost; one: %s", len(lost), lost[0].exception
-            )
+            log.warning("%d tasks are lost; one: %s", len(lost), lost[0].exception)
         found.lost += await self._sources.keep(lost)
 
 

@@ -9,14 +9,25 @@ from kombu.compression import decompress
 from kombu.serialization import loads
 
 from herald_monitor.errors import BadEvent
+from herald_monitor.model.events import MAX_TEXT, MAX_TRACEBACK, shorten
 
 RawEvent: TypeAlias = dict[str, object]
 """A decoded event as it travelled; never changed."""
 
 Poison: TypeAlias = Callable[[bytes, str], None]
-"""Told of each body that cannot be read, and why."""
+"""Told of each body that cannot be read (or what may be shown of it), and why."""
+
+Tap: TypeAlias = Callable[[list[RawEvent], str], None]
+"""Told of the events of each message, and of its routing key."""
 
 JSON = "application/json"
+LARGE = 100_000
+"""Bytes of a body above which long values in it are cut at once: waiting in memory,
+they would take as much of it as whoever sent them likes."""
+
+TEXTUAL = ("application/json", "text/plain", "application/x-yaml")
+"""Content types of which a sample can be shown: secrets in them can be found."""
+
 _read_json = msgspec.json.Decoder().decode
 
 
@@ -36,6 +47,8 @@ class Envelope(msgspec.Struct, rename="kebab", gc=False):
     properties: Properties | None = None
 
 
+UNREADABLE = (msgspec.MsgspecError, UnicodeError, RecursionError)
+
 _read_envelope = msgspec.json.Decoder(Envelope).decode
 
 
@@ -43,7 +56,7 @@ def unwrap(published: bytes, accept: Collection[str]) -> list[RawEvent]:
     """Read what was published on Redis: one envelope, one or many events."""
     try:
         envelope = _read_envelope(published)
-    except msgspec.MsgspecError as error:
+    except UNREADABLE as error:
         raise BadEvent(f"This is no envelope of kombu's: {error}.") from error
     encoding = envelope.properties.body_encoding if envelope.properties else None
     body = _unwrap_body(envelope.body, encoding)
@@ -61,13 +74,61 @@ def read_body(
     accept: Collection[str],
 ) -> list[RawEvent]:
     """Read a message's body: one event dict, or a list as in `task.multi`."""
+    found = _read(body, content_type, content_encoding, headers, accept)
+    return [_cut(event) for event in found] if len(body) > LARGE else found
+
+
+def _read(
+    body: bytes | str,
+    content_type: str | None,
+    content_encoding: str | None,
+    headers: Mapping[str, object],
+    accept: Collection[str],
+) -> list[RawEvent]:
     if content_type == JSON and "compression" not in headers:
         try:
             return _as_list(_read_json(body))
-        except msgspec.MsgspecError:
+        except UNREADABLE:
             # Python's JSON is wider: NaN, lone surrogates, other charsets.
             pass
     return _as_list(_kombu_loads(body, content_type, content_encoding, headers, accept))
+
+
+def _cut(event: object) -> RawEvent:
+    """Return an event of a large body with its long values cut."""
+    if not isinstance(event, dict):
+        return cast(RawEvent, event)  # to be sorted out
+    return {key: _cut_value(key, value) for key, value in cast(RawEvent, event).items()}
+
+
+def _cut_value(key: str, value: object) -> object:
+    if value is None or isinstance(value, bool | int | float):
+        return value
+    text = value if isinstance(value, str) else _shown(value)
+    most = MAX_TRACEBACK if key == "traceback" else MAX_TEXT
+    return value if len(text) <= most else shorten(text, most)
+
+
+def inside(published: bytes) -> bytes:
+    """Return what may be shown of something unreadable that was published on Redis."""
+    try:
+        envelope = _read_envelope(published)
+    except UNREADABLE:
+        return published
+    encoding = envelope.properties.body_encoding if envelope.properties else None
+    if envelope.headers and "compression" in envelope.headers:
+        return excerpt(envelope.body, "compressed text")
+    try:
+        return excerpt(_unwrap_body(envelope.body, encoding), envelope.content_type)
+    except (BadEvent, UnicodeError):
+        return excerpt(envelope.body, "no base64")
+
+
+def excerpt(body: bytes | str, content_type: str | None) -> bytes:
+    """Return `body` if it is text in which secrets can be found, or else its size."""
+    if content_type not in TEXTUAL:
+        return f"({len(body)} bytes of {shorten(str(content_type), 60)})".encode()
+    return body.encode("utf-8", "replace") if isinstance(body, str) else bytes(body)
 
 
 def sort_out(found: list[RawEvent], poison: Poison) -> list[RawEvent]:
@@ -83,8 +144,16 @@ def sort_out(found: list[RawEvent], poison: Poison) -> list[RawEvent]:
 def _is_event(event: object, poison: Poison) -> bool:
     reason = _fault(event)
     if reason:
-        poison(repr(event).encode(), reason)
+        poison(_shown(event).encode("utf-8", "replace"), reason)
     return not reason
+
+
+def _shown(value: object) -> str:
+    try:
+        return repr(value)
+    except (RecursionError, ValueError):
+        # Nested hundreds deep, or an int of thousands of digits.
+        return f"({type(value).__name__} that cannot be shown)"
 
 
 def _fault(event: object) -> str:

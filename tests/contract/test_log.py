@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Callable
 
 import pytest
 
@@ -9,6 +10,8 @@ from herald_monitor.model.cursor import START, Cursor
 from herald_monitor.store import MonitorImage
 from tests.contract.labs import NOW, Lab, all_changes, event
 from tests.contract.test_storing import life
+from tests.proxy import Proxy
+from tests.servers import PrivateValkey
 
 pytestmark = pytest.mark.anyio
 
@@ -77,16 +80,21 @@ async def test_a_cancelled_wait_harms_nobody(lab: Lab) -> None:
             assert await store.read(await store.end(), wait=0.01) == []
 
 
-async def test_a_cancelled_question_is_not_answered_to_the_next(redis_lab: Lab) -> None:
-    async with redis_lab.open() as store:
+async def test_a_cancelled_question_is_not_answered_to_the_next(
+    valkey: PrivateValkey, proxy: Callable[[str], Proxy]
+) -> None:
+    """The answer is still on its way when the next question is put."""
+    between = proxy(valkey.url)
+    async with Lab(between.url).open() as store:
         await store.store([*life("a"), *life("b")], now=NOW)
-        for steps in range(12):
+        between.delay(0.02)
+        for pause in (0.0, 0.005, 0.01, 0.03):
             asked = asyncio.create_task(store.task("a"))
-            for _ in range(steps % 6):
-                await asyncio.sleep(0)
+            await asyncio.sleep(pause)
             asked.cancel()
             await asyncio.gather(asked, return_exceptions=True)
             assert (await store.task("b")).id == "b"
+        between.heal()
 
 
 async def test_two_may_wait_at_once(lab: Lab) -> None:

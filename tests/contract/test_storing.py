@@ -183,5 +183,6 @@ async def test_a_task_that_is_retried_for_ever_stays_bounded(lab: Lab) -> None:
     async with lab.open() as store:
         for at in range(0, 400, 50):
             await store.store(events[at : at + 50], now=NOW)
-        assert (await store.store(events[-50:], now=NOW)).changes == 0
+        # What was dropped for its age is dropped again.
+        assert (await store.store(events[:50], now=NOW)).changes == 0
         assert await stored(store, ["a"]) == merged(events)

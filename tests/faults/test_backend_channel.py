@@ -13,7 +13,11 @@ from tests.servers import PrivateValkey
 
 from herald_monitor.backends import BackendUnreachable, ResultBackend
 
-pytestmark = pytest.mark.anyio
+pytestmark = [
+    pytest.mark.anyio,
+    # Celery stores results by a command that redis-py 8 calls deprecated.
+    pytest.mark.filterwarnings("ignore:Call to deprecated setex"),
+]
 ProxyFactory = Callable[[str], Proxy]
 
 

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 import redis
-from tests.servers import wait_until
 
 from herald_monitor.embedded import EmbeddedStore, EmbeddedStoreError
+from tests.servers import wait_until
 
 PARENT = """
 import sys, time

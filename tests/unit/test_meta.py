@@ -1,5 +1,6 @@
 """What a result backend keeps, read as events. The metas are those of Celery 5.7."""
 
+import contextlib
 from datetime import UTC, datetime
 from typing import Any
 
@@ -230,12 +231,10 @@ poison = st.fixed_dictionaries(
 
 @given(meta=poison | anything, task_id=st.text() | anything)
 def test_nothing_but_bad_event_is_ever_raised(meta: object, task_id: object) -> None:
-    try:
+    event = None
+    with contextlib.suppress(BadEvent):
         event = read_meta(meta, task_id, HEARD, Redactor())
-    except BadEvent as error:
-        assert str(error).endswith(".")
-    else:
-        assert event is None or event.source == "backend"
+    assert event is None or (event.source, event.at <= HEARD) == ("backend", True)
 
 
 @pytest.mark.parametrize(

@@ -95,7 +95,8 @@ class Counting:
             return None
         beat = _Beat(clock, processed, heard)
         if boot.last and (clock < boot.last.clock or processed < boot.last.processed):
-            return self._out_of_order(boot, beat)
+            _out_of_order(boot, beat)
+            return None
         if boot.base is None:
             _begin(boot, beat)
             return None
@@ -110,15 +111,6 @@ class Counting:
                 _restart(boot)
                 boot.excused = True
 
-    def _out_of_order(self, boot: _Boot, beat: _Beat) -> None:
-        """Leave out a heartbeat that came late; begin anew with another boot's."""
-        assert boot.last is not None
-        late = beat.clock < boot.last.clock and beat.processed <= boot.last.processed
-        if late and boot.base and beat.clock >= boot.base.clock:
-            return
-        _restart(boot)
-        _begin(boot, beat)
-
     def _boot(self, hostname: str, pid: int) -> _Boot:
         key = (hostname, pid)
         boot = self._boots.get(key)
@@ -127,6 +119,16 @@ class Counting:
             if len(self._boots) > MOST_BOOTS:
                 del self._boots[next(iter(self._boots))]
         return boot
+
+
+def _out_of_order(boot: _Boot, beat: _Beat) -> None:
+    """Leave out a heartbeat that came late; begin anew with another boot's."""
+    assert boot.last is not None
+    assert boot.base is not None
+    late = beat.clock < boot.last.clock and beat.processed <= boot.last.processed
+    if not late or beat.clock < boot.base.clock:
+        _restart(boot)
+        _begin(boot, beat)
 
 
 def _restart(boot: _Boot) -> None:

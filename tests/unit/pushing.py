@@ -1,0 +1,125 @@
+"""Changes and entries as the log has them, and what a session says, decoded."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from herald_monitor.model.changes import TASK, WORKER, Change, Entry
+from herald_monitor.model.codec import to_json
+from herald_monitor.model.cursor import Cursor
+from herald_monitor.model.filters import Before, Filter
+from herald_monitor.model.shape import FINAL, TaskImage
+from herald_server.hub import Hub
+from herald_server.limits import Limits, Tally
+from herald_server.session import Session
+from herald_server.subscription import Read, Row
+
+EPOCH = 1_800_000_000_000
+
+
+def at(n: int) -> Cursor:
+    """Return the place of entry `n`."""
+    return Cursor(EPOCH, n)
+
+
+def image(id_: str, state: str, **fields: Any) -> TaskImage:
+    """Return a task as it is shown."""
+    return TaskImage(id=id_, state=state, final=state in FINAL, **fields)
+
+
+def change(
+    n: int,
+    id_: str = "a",
+    state: str = "STARTED",
+    was: str | None = None,
+    number: int = 0,
+    gone: bool = False,
+    **fields: Any,
+) -> Change:
+    """Return the change of a task in entry `n`; `was` is its state before."""
+    rev = f"{at(n)}.{number}"
+    task = image(id_, state, **fields)
+    json = b"" if gone else to_json(msgspec.structs.replace(task, rev=rev))
+    before = Before(was, fields.get("worker"), fields.get("queue")) if was else None
+    return Change(TASK, id_, rev, (at(n), number), json, task, before)
+
+
+def worker(n: int, id_: str, gone: bool = False) -> Change:
+    """Return the change of a worker in entry `n`."""
+    json = b"" if gone else to_json({"id": id_, "rev": f"{at(n)}.0"})
+    return Change(WORKER, id_, f"{at(n)}.0", (at(n), 0), json)
+
+
+def row(n: int, id_: str, state: str = "STARTED") -> Row:
+    """Return a row of a snapshot, last changed in entry `n`."""
+    rev = f"{at(n)}.0"
+    task = msgspec.structs.replace(image(id_, state), rev=rev)
+    return id_, rev, to_json(task), task.final
+
+
+STARTED = Filter(state=("STARTED",))
+
+
+class Desk:
+    """A session over a hub, and what it said."""
+
+    def __init__(self, pos: int = 10, heartbeat: float = 15.0, **limits: Any) -> None:
+        self.hub = Hub()
+        self.hub.pos = at(pos)
+        self.woken = 0
+        self.now = 100.0
+        self.tally = Tally()
+        self.session = Session(
+            self.hub, self._wake, Limits(**limits), heartbeat, self.tally
+        )
+
+    def _wake(self) -> None:
+        self.woken += 1
+
+    def say(self, **said: Any) -> None:
+        """Say something as the client."""
+        self.session.receive(msgspec.json.encode(said), self.now)
+
+    def subscribe(self, id_: str = "s", **wish: Any) -> Read | None:
+        """Subscribe; return what is to be read for it."""
+        self.say(type="subscribe", id=id_, **wish)
+        return self.session.reads.popleft() if self.session.reads else None
+
+    def live(self, id_: str = "s", *rows: Row, **wish: Any) -> None:
+        """Subscribe, and read the snapshot at once."""
+        read = self.subscribe(id_, **wish)
+        assert read is not None
+        self.session.page(read, rows)
+        self.session.synced(read, self.hub.pos)
+        self.data()
+
+    def publish(self, n: int, *changes: Change) -> None:
+        """Let entry `n` come from the log."""
+        self.hub.publish(Entry(at(n), changes))
+
+    def control(self) -> list[dict[str, Any]]:
+        """Return what is to be sent at once."""
+        return [msgspec.json.decode(frame) for frame in self.session.control()]
+
+    def data(self) -> list[dict[str, Any]]:
+        """Return what is to be sent now, revs left out."""
+        said = [msgspec.json.decode(f) for f in self.session.data(self.now)]
+        for frame in said:
+            for item in frame.get("put", ()):
+                item.pop("rev", None)
+                item.pop("final", None)
+        return said
+
+
+def told(
+    put: list[tuple[str, str]] | None = None,
+    n: int | None = None,
+    sub: str = "s",
+    **more: Any,
+) -> dict[str, Any]:
+    """Return the data frame that is expected."""
+    items = [{"id": id_, "state": state} for id_, state in put or ()]
+    cursor = {} if n is None else {"cursor": str(at(n))}
+    return {"type": "data", "id": sub, "put": items, **cursor, **more}
