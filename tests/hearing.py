@@ -6,7 +6,9 @@ from collections.abc import Generator
 
 from celery import Celery
 
+from herald_monitor.kept_queue import KeptQueue
 from herald_monitor.receiver import Receiver
+from herald_monitor.tickets import Ticket
 from herald_monitor.wire import RawEvent
 from tests.servers import wait_until
 
@@ -15,9 +17,12 @@ class Heard:
     """A running receiver with everything that it told."""
 
     def __init__(
-        self, app: Celery, *, probe_every: float = 5.0, node_name: str | None = None
+        self, app: Celery, *, probe_every: float = 5.0, kept: KeptQueue | None = None
     ) -> None:
         self.fail_next = False
+        self.confirms = True
+        self.tickets: list[Ticket] = []
+        self.routing_keys: list[str] = []
         self.batches: list[list[RawEvent]] = []
         self.times: list[float] = []
         self.gaps: list[tuple[float, float, str]] = []
@@ -28,7 +33,8 @@ class Heard:
             lost_touch=lambda since, until, why: self.gaps.append((since, until, why)),
             poison=lambda body, reason: self.poison.append((body, reason)),
             probe_every=probe_every,
-            node_name=node_name,
+            kept=kept,
+            tap=lambda _, key: self.routing_keys.append(key),
         )
         self.thread = threading.Thread(target=self.receiver.run)
 
@@ -45,12 +51,15 @@ class Heard:
         """Wait until the subscription stands."""
         wait_until(lambda: self.receiver.connected, timeout, "connected")
 
-    def _deliver(self, batch: list[RawEvent], heard: float) -> None:
+    def _deliver(self, batch: list[RawEvent], heard: float, ticket: Ticket) -> None:
         if self.fail_next:
             self.fail_next = False
             raise RuntimeError("told to fail")
         self.batches.append(batch)
         self.times.append(heard)
+        self.tickets.append(ticket)
+        if self.confirms:
+            ticket.confirm()
 
 
 @contextlib.contextmanager
@@ -58,11 +67,13 @@ def hearing(
     app: Celery,
     *,
     probe_every: float = 5.0,
-    node_name: str | None = None,
+    kept: KeptQueue | None = None,
     connected: bool = True,
+    confirms: bool = True,
 ) -> Generator[Heard, None, None]:
     """Run a receiver for the length of the block, by default once connected."""
-    heard = Heard(app, probe_every=probe_every, node_name=node_name)
+    heard = Heard(app, probe_every=probe_every, kept=kept)
+    heard.confirms = confirms
     heard.thread.start()
     try:
         if connected:

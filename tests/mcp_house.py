@@ -77,12 +77,16 @@ async def house(
     """Open a house: its feed runs until the end of the block."""
     made = House(app, store)
     await made.feed.start()
-    feeding = asyncio.create_task(made.feed.run())
+    running = [
+        asyncio.create_task(made.feed.run()),
+        asyncio.create_task(made.shared.status.run()),
+    ]
     try:
         yield made
     finally:
-        feeding.cancel()
-        await asyncio.gather(feeding, return_exceptions=True)
+        for task in running:
+            task.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
 
 
 @contextlib.asynccontextmanager

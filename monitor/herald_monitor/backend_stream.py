@@ -17,6 +17,8 @@ from herald_monitor.errors import HeraldError
 Published: TypeAlias = tuple[bytes, bytes]
 """Channel and body."""
 
+Reply: TypeAlias = list[Any] | bytes | hiredis.ReplyError
+
 CHUNK = 256 * 1024
 PING = b"*1\r\n$4\r\nPING\r\n"
 
@@ -62,15 +64,15 @@ class BackendStream:
         """Drop the connection without a word: nobody may answer."""
         await self._line.disconnect(nowait=True)
 
-    def _sort_in(self, reply: Any, published: list[Published]) -> None:
+    def _sort_in(self, reply: Reply, published: list[Published]) -> None:
         if isinstance(reply, hiredis.ReplyError):
             raise BackendRefusal(
                 f"the result backend refused the subscription to results ({reply});"
                 " allow the user PSUBSCRIBE on the channels celery-task-meta-*"
             )
-        parts = cast(list[Any], reply if isinstance(reply, list) else [None])
-        kind = parts[0]
-        if kind == b"pmessage":
-            published.append((parts[2], parts[3]))
-        elif kind == b"psubscribe":
+        if not isinstance(reply, list):
+            return
+        if reply[0] == b"pmessage":
+            published.append((reply[2], reply[3]))
+        elif reply[0] == b"psubscribe":
             self._confirmed = True

@@ -46,15 +46,15 @@ class QueuesUnreachable(HeraldError):
     """The broker did not answer."""
 
 
-class _Headers(msgspec.Struct):
+class _Headers(msgspec.Struct, frozen=True):
     id: str | None = None
 
 
-class _Properties(msgspec.Struct):
+class _Properties(msgspec.Struct, frozen=True):
     correlation_id: str | None = None
 
 
-class _Message(msgspec.Struct):
+class _Message(msgspec.Struct, frozen=True):
     headers: _Headers = _Headers()
     properties: _Properties = _Properties()
 

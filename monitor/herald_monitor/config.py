@@ -7,6 +7,13 @@ from typing import Annotated
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from herald_monitor.kept_queue import (
+    DEFAULT_EXPIRES,
+    DEFAULT_LENGTH,
+    DEFAULT_NAME,
+    DEFAULT_TTL,
+    KeptQueue,
+)
 from herald_monitor.model.keys import DEFAULT_PREFIX
 from herald_monitor.model.redaction import DEFAULT_KEYS
 
@@ -67,9 +74,47 @@ class MonitorSettings(BaseSettings):
         default=True,
         description="Hear results as a Redis result backend stores them.",
     )
+    durable_events: bool = Field(
+        default=False,
+        description="Let RabbitMQ keep events while the monitor is away.",
+    )
+    event_queue: str = Field(
+        default=DEFAULT_NAME,
+        min_length=1,
+        max_length=120,
+        description="Name of the durable queue. Monitors that share it take turns;"
+        " each that keeps another store needs one of its own.",
+    )
+    event_queue_length: int = Field(
+        default=DEFAULT_LENGTH,
+        ge=1,
+        description="Messages in the durable queue, beyond which the oldest go.",
+    )
+    event_queue_ttl: float = Field(
+        default=DEFAULT_TTL,
+        gt=0,
+        description="Seconds that a message stays in the durable queue.",
+    )
+    event_queue_expires: float = Field(
+        default=DEFAULT_EXPIRES,
+        gt=0,
+        description="Seconds after which an unread durable queue is deleted.",
+    )
     node: str | None = Field(
         default=None, description="Name of this monitor; otherwise host and process id."
     )
+
+    @property
+    def kept_queue(self) -> KeptQueue | None:
+        """The durable queue for events, if there is to be one."""
+        if not self.durable_events:
+            return None
+        return KeptQueue(
+            self.event_queue,
+            self.event_queue_length,
+            self.event_queue_ttl,
+            self.event_queue_expires,
+        )
 
     @field_validator("redact", mode="before")
     @classmethod

@@ -40,6 +40,20 @@ def store_of(settings: MonitorSettings) -> RedisStore:
     )
 
 
+def monitor_of(settings: MonitorSettings, app: Celery, store: RedisStore) -> Monitor:
+    """Return a monitor of `app` as the settings want it, not running yet."""
+    return Monitor(
+        app,
+        store,
+        Redactor(settings.redact),
+        settings.node,
+        listen_backend=settings.listen_backend,
+        lost_after=settings.lost_after,
+        reconcile_every=settings.reconcile_every,
+        kept=settings.kept_queue,
+    )
+
+
 async def monitor(settings: MonitorSettings, app: Celery | None = None) -> None:
     """Monitor until SIGTERM or SIGINT. Raises `HeraldError` if it cannot start."""
     app = app or celery_of(settings)
@@ -48,14 +62,7 @@ async def monitor(settings: MonitorSettings, app: Celery | None = None) -> None:
     for warning in store.warnings:
         log.warning("%s", warning)
     try:
-        hears = Monitor(
-            app,
-            store,
-            Redactor(settings.redact),
-            settings.node,
-            listen_backend=settings.listen_backend,
-        )
-        await hears.run(stop_on_signals())
+        await monitor_of(settings, app, store).run(stop_on_signals())
     finally:
         await store.close()
 

@@ -113,17 +113,19 @@ class Inspection:
         for command in (QUEUES, SCHEDULED, RESERVED, ACTIVE):
             heard = time.time()
             arguments: dict[str, object] = {"safe": True} if command == ACTIVE else {}
-            told = dict(replies(ask(command, asked, arguments)))
-            for hostname, answer in told.items():
+            told = ask(command, asked, arguments)
+            # Instead of a list, a worker tells an error.
+            asked = [name for name in asked if isinstance(told.get(name), list)]
+            poison += len(told) - len(asked)
+            for name in asked:
                 if command == QUEUES:
-                    queues |= read_queues(answer)
+                    queues |= read_queues(told[name])
                     continue
                 found, bad = read_answers(
-                    command, hostname, answer, heard, self._redact
+                    command, name, told[name], heard, self._redact
                 )
                 events += found
                 poison += bad
-            asked = [name for name in asked if name in told]
             if not asked:
                 break
         return Inspected(frozenset(asked), events, frozenset(queues), poison)

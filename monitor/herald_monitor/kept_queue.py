@@ -17,9 +17,9 @@ DEFAULT_LENGTH = 1_000_000
 DEFAULT_TTL = 3_600.0
 DEFAULT_EXPIRES = 86_400.0
 
-HEARTBEAT = 3.0
+HEARTBEAT = 2.0
 """Seconds of AMQP's heartbeat for its reader. RabbitMQ holds the queue for a
-reader that vanished until about two of them are missing; a false alarm costs a
+reader that vanished until two or three of them are missing; a false alarm costs a
 reconnect, and no event."""
 
 PREFETCH = 2_000

@@ -41,6 +41,7 @@ from herald_monitor.model.shape import (
 )
 from herald_monitor.model.tasks import Task
 from herald_monitor.model.workers import Worker, WorkerImage, worker_image
+from herald_monitor.notes import MemoryNotes
 from herald_monitor.paging import Spot, read_token, write_token
 from herald_monitor.store import Gap, MonitorImage, Page, Receipt
 
@@ -51,8 +52,8 @@ MONITORS_FOR = 15.0
 GONE_MOST = 100_000
 
 
-class MemoryStore:
-    """Writer, Reader and Log in one process. Not to be shared between threads.
+class MemoryStore(MemoryNotes):
+    """Writer, Reader, Log and Notes in one process. Not to be shared between threads.
 
     `retention` and `keep_unfinished` are the seconds that a task is kept after
     its last change, `log_length` is the number of entries in the log.
@@ -65,6 +66,7 @@ class MemoryStore:
         keep_unfinished: float = 7 * 86_400.0,
         log_length: int = 10_000,
     ) -> None:
+        super().__init__()
         self._retention = retention
         self._unfinished = keep_unfinished
         self._known: dict[Name, Known] = {}

@@ -26,8 +26,8 @@ from herald_monitor.model.events import (
     shorten,
     whole,
 )
-from herald_monitor.model.reading import STATE_OF
 from herald_monitor.model.shape import LOST, PENDING, RECEIVED, RETRY, TaskImage
+from herald_monitor.model.states import STATE_OF
 
 Redact = Callable[[str], str]
 
@@ -80,7 +80,7 @@ def read_meta(
 
 
 def _read(meta: object, task_id: object, heard: float, redact: Redact) -> Event | None:
-    if not isinstance(meta, Mapping):
+    if not isinstance(meta, dict):
         raise BadEvent(f"A result must be an object, not a {type(meta).__name__}.")
     told = cast(Mapping[str, object], meta)
     status = told.get("status")
@@ -120,7 +120,7 @@ def _progress(
     told: Mapping[str, object], state: str, task_id: str, heard: float, redact: Redact
 ) -> Event | None:
     meta = told.get("result")
-    if not isinstance(meta, Mapping):
+    if not isinstance(meta, dict):
         return None
     return Event(
         kind="progress",
@@ -143,7 +143,7 @@ def _step(meta: Mapping[str, object], state: str, redact: Redact) -> Progress:
 
 def _at_work(result: object) -> Mapping[str, object]:
     """Return what STARTED says of who started it (celery/app/trace.py)."""
-    return cast(Mapping[str, object], result if isinstance(result, Mapping) else {})
+    return cast(Mapping[str, object], result if isinstance(result, dict) else {})
 
 
 def _facts(
@@ -168,7 +168,7 @@ def exception_text(told: object, redact: Redact = str) -> str | None:
     """Return an exception as backends encode it, as `Type('message')`."""
     if told is None:
         return None
-    if not isinstance(told, Mapping):
+    if not isinstance(told, dict):
         return _shown(told, redact)
     told = cast(Mapping[str, object], told)
     kind, said = told.get("exc_type"), told.get("exc_message")

@@ -19,6 +19,7 @@ from herald_monitor.backends import kind_of
 from herald_monitor.consumers import broker_name
 from herald_monitor.errors import StoreError
 from herald_monitor.intake import Intake
+from herald_monitor.kept_queue import KeptQueue
 from herald_monitor.model.shape import rfc3339
 from herald_monitor.receiver import Receiver
 from herald_monitor.reconciler import Reconciler, Tally
@@ -43,7 +44,8 @@ LAG = 2.0
 class Monitor:
     """Hears the events of `app`'s broker and keeps what they mean in `store`.
 
-    `lost_after` and `reconcile_every` are in seconds.
+    `lost_after` and `reconcile_every` are in seconds. With a queue that is `kept`,
+    RabbitMQ keeps the events until they are stored, and while no monitor reads.
     """
 
     def __init__(
@@ -56,6 +58,7 @@ class Monitor:
         listen_backend: bool = True,
         lost_after: float = 60.0,
         reconcile_every: float = 10.0,
+        kept: KeptQueue | None = None,
     ) -> None:
         self.node = node or f"{socket.gethostname()}-{os.getpid()}"
         self._app = app
@@ -76,6 +79,7 @@ class Monitor:
             deliver=self._intake.put,
             lost_touch=self._lost_touch,
             poison=self._recorder.set_aside,
+            kept=kept,
         )
         self._channel = BackendChannel(
             app,
@@ -207,6 +211,8 @@ class Monitor:
             reconciling=self._reconciler.at_work,
             reconciled_at=rfc3339(tally.last) if tally.last else None,
             trouble=self._reconciler.problem,
+            durable=self._receiver.keeps,
+            samples=tuple(self._recorder.samples),
             counters={
                 **counted,
                 **_counts(tally),

@@ -29,8 +29,10 @@ AFTER_GAP = (0.0, 2.0, 10.0)
 CLOSE_AFTER = 2.0
 """Seconds after the end of a gap from which a look can close it."""
 
-REST = 4.0
-"""How many times as long as it looked, the reconciler rests."""
+REST = 0.0004
+MOST_REST = 10.0
+"""Seconds of rest for each unfinished task that there is, and at most: so that
+walking through them all takes a small part of the monitor's time."""
 
 CLOCKS_DIFFER = 5.0
 """Seconds by which a worker's clock may be behind ours, when a gap is searched."""
@@ -177,7 +179,7 @@ class Reconciler:
         self._note(findings.problem)
         self.tally.add(findings)
         self.tally.last = now = time.time()
-        self._rested_at = now + min((now - began) * REST, self._every * REST)
+        self._rested_at = now + min(findings.walked * REST, MOST_REST)
         self._next_at = began + self._every
 
     async def _close(self, gaps: list[Gap]) -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import random
 import time
+from collections import deque
 from collections.abc import Callable
 from itertools import count
 from typing import Protocol
@@ -14,11 +14,13 @@ import msgspec
 
 from herald_monitor.errors import BadEvent, StoreError
 from herald_monitor.intake import Heard, Intake
-from herald_monitor.model.events import Event, parse
+from herald_monitor.model.cursor import START
+from herald_monitor.model.events import Event, parse, shorten
 from herald_monitor.model.shape import rfc3339
 from herald_monitor.model.workers import Worker, parse_worker
 from herald_monitor.store import Gap, Receipt, Writer
-from herald_monitor.wire import RawEvent
+from herald_monitor.storing import Item, Storing, sample_of
+from herald_monitor.wire import RawEvent, shown
 
 log = logging.getLogger(__name__)
 
@@ -79,6 +81,7 @@ class Recorder:
     ) -> None:
         self._intake = intake
         self._writer = writer
+        self._storing = Storing(writer, node, self._refused)
         self._redact = redact
         self._node = node
         self._gaps: dict[str, Gap] = {}
@@ -90,8 +93,7 @@ class Recorder:
         self.listener: Listener | None = None
         self._busy: asyncio.Future[None] | None = None
         self.counters = Counters()
-        self.samples: list[str] = []
-        self.problem = ""
+        self.samples: deque[str] = deque(maxlen=MAX_SAMPLES)
 
     async def run(self) -> None:
         """Record until cancelled; `drain` then finishes what was begun."""
@@ -128,10 +130,15 @@ class Recorder:
     def set_aside(self, body: bytes, reason: str) -> None:
         """Count something that cannot be read, and keep a sample of it."""
         self.counters.poison += 1
-        if len(self.samples) < MAX_SAMPLES:
-            text = body[:SAMPLE].decode("utf-8", "replace")
-            self.samples.append(f"{reason}: {self._redact(text)}")
-        log.warning("Set an event aside: %s", reason)
+        text = body[:SAMPLE].decode("utf-8", "replace")
+        short = shorten(reason, SAMPLE)
+        self.samples.append(self._redact(f"{short} {text}" if text else short))
+        log.warning("Set an event aside: %s", self._redact(short))
+
+    @property
+    def problem(self) -> str:
+        """Why the store takes nothing at the moment; nothing if it does."""
+        return self._storing.problem
 
     async def _record(self, taken: list[tuple[Heard, float]]) -> None:
         events: list[Event] = []
@@ -145,6 +152,7 @@ class Recorder:
                 self.counters.last_event_at = heard
         if events or workers:
             await self._store(events, workers)
+        self._intake.confirm()
         if taken:
             self.counters.lag = max(time.time() - taken[0][1], 0.0)
         self._note_drops()
@@ -165,7 +173,7 @@ class Recorder:
             event = parse(raw, heard, self._redact)
             worker = parse_worker(raw, heard) if event is None else None
         except BadEvent as error:
-            self.set_aside(repr(raw)[:SAMPLE].encode("utf-8", "replace"), str(error))
+            self.set_aside(shown(raw).encode("utf-8", "replace"), str(error))
         except Exception as error:  # whatever an event holds, it stops no other
             log.exception("An event could not be read")
             self.set_aside(b"", f"{type(error).__name__} while reading an event")
@@ -184,23 +192,18 @@ class Recorder:
                 counters.other_events += 1
 
     async def _store(self, events: list[Event], workers: list[Worker]) -> None:
-        pause = 0.05
-        while True:
-            try:
-                receipt = await self._writer.store(events, workers, now=time.time())
-            except StoreError as error:
-                self._note_problem(error)
-                self.counters.retries += 1
-                await asyncio.sleep(pause * random.uniform(0.5, 1.0))
-                pause = min(pause * 2, 1.0)
-            else:
-                if self.problem:
-                    log.info("The store takes events again.")
-                self.problem = ""
-                self.counters.changes += receipt.changes
-                self.counters.batches += 1
-                self._watch_history(receipt)
-                return
+        receipt = await self._storing.store(events, workers)
+        self.counters.retries = self._storing.retries
+        self.counters.changes += receipt.changes
+        self.counters.batches += 1
+        if receipt.cursor != START:
+            self._watch_history(receipt)
+
+    def _refused(self, item: Item, reason: str) -> None:
+        """Note that the store took everything but this."""
+        at, name = time.time(), sample_of(item)
+        self.set_aside(name.encode("utf-8", "replace"), reason)
+        self.open_gap(at, at, f"the store refused something: {name}")
 
     def _watch_history(self, receipt: Receipt) -> None:
         """Open a gap when the store goes on with another history than before."""
@@ -211,9 +214,7 @@ class Recorder:
         self._epoch, self._stored_at = receipt.cursor.epoch, now
 
     def _note_problem(self, error: StoreError) -> None:
-        if not self.problem:
-            log.warning("%s; events wait in memory", error)
-        self.problem = str(error)
+        log.debug("a gap waits: %s", error)
 
     def _note_drops(self) -> None:
         dropped = self._intake.dropped - self._dropped

@@ -42,6 +42,7 @@ class RedisConsumer:
         self.messages = 0
         self._poison = poison
         self._accept = accepted(app)
+        self._prefix = ""
         self._exchange = str(cast(Any, app.conf).event_exchange)
         self._connection = connection
         self._tap = tap
@@ -54,6 +55,7 @@ class RedisConsumer:
         channel = cast(Any, self._connection).channel()
         self._line = line = channel.client.connection_pool.get_connection()
         line.send_command(*subscription(channel, self._exchange))
+        self._prefix = prefix_of(channel, self._exchange)
         self._socket = cast(socket.socket, line._sock)
         self._replies = hiredis.Reader()
         self._socket.settimeout(PATIENCE)
@@ -112,6 +114,9 @@ class RedisConsumer:
                 self._sort_in(reply, self._early)
         return confirmed
 
+    def _routing_key(self, channel: bytes) -> str:
+        return channel.decode("utf-8", "replace")[len(self._prefix) :].removeprefix("/")
+
     def _sort_in(self, reply: object, events: list[RawEvent]) -> None:
         if isinstance(reply, hiredis.ReplyError):
             raise RedisRefusal(
@@ -124,10 +129,15 @@ class RedisConsumer:
             try:
                 found = sort_out(unwrap(published, self._accept), self._poison)
                 if self._tap:
-                    self._tap(found, _routing_key(channel))
+                    self._tap(found, self._routing_key(channel))
                 events += found
             except Exception as error:  # whatever a message holds, it stops no other
                 self._poison(inside(published), str(error))
+
+
+def prefix_of(channel: Any, exchange: str) -> str:
+    """Return how the names of all channels of `exchange` begin."""
+    return f"{channel.global_keyprefix}{channel.keyprefix_fanout}{exchange}"
 
 
 def subscription(channel: Any, exchange: str) -> tuple[str, str]:
@@ -136,7 +146,7 @@ def subscription(channel: Any, exchange: str) -> tuple[str, str]:
     `channel` is kombu's; its options decide how channels are named:
     `<global_keyprefix><fanout_prefix><exchange>[/<routing key>]`.
     """
-    prefix = f"{channel.global_keyprefix}{channel.keyprefix_fanout}{exchange}"
+    prefix = prefix_of(channel, exchange)
     if channel.fanout_patterns:
         return "PSUBSCRIBE", prefix.translate(_GLOB) + "/*"
     return "SUBSCRIBE", prefix
@@ -152,10 +162,6 @@ def reads_directly(connection: Connection) -> bool:
         return False
     # While two ways of naming channels are in use, leave it to kombu.
     return not cast(Any, connection).transport_options.get("sentinel_fanout_compat")
-
-
-def _routing_key(channel: bytes) -> str:
-    return channel.rpartition(b"/")[2].decode("utf-8", "replace")
 
 
 def _kind(reply: object) -> object:

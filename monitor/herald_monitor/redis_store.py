@@ -6,6 +6,7 @@ from herald_monitor.errors import StoreUnfit
 from herald_monitor.model.keys import DEFAULT_PREFIX, Keys
 from herald_monitor.redis_link import PATIENCE, Link
 from herald_monitor.redis_log import RedisLog
+from herald_monitor.redis_notes import RedisNotes
 from herald_monitor.redis_reader import RedisReader
 from herald_monitor.redis_script import Bounds
 from herald_monitor.redis_writer import CACHED, RedisWriter
@@ -16,8 +17,8 @@ LOG_LENGTH = 10_000
 LOG_BYTES = 128 * 1024 * 1024
 
 
-class RedisStore(RedisWriter, RedisReader, RedisLog):
-    """Writer, Reader and Log on the Redis at `url`.
+class RedisStore(RedisWriter, RedisReader, RedisLog, RedisNotes):
+    """Writer, Reader, Log and Notes on the Redis at `url`.
 
     `retention` and `keep_unfinished` are the seconds that a task is kept after
     its last change, once it is final and as long as it is not. The log keeps
@@ -43,6 +44,7 @@ class RedisStore(RedisWriter, RedisReader, RedisLog):
         RedisWriter.__init__(self, link, keys, bounds, cached=cached)
         RedisReader.__init__(self, link, keys)
         RedisLog.__init__(self, link, keys)
+        RedisNotes.__init__(self, link, keys)
         self._link = link
         self.warnings: list[str] = []
         """What should be changed in the server, known once the store is open."""

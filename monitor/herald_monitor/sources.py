@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TypeVar
 
 import msgspec
@@ -36,6 +36,9 @@ LIVING_WITHIN = 2.0
 OTHERS_WITHIN = 1.0
 """Seconds for an answer of workers that live, and of those that seem not to."""
 
+DEAF_FOR = 10.0
+"""Seconds for which a worker that does not live and did not answer is left alone."""
+
 MOST_OTHERS = 50
 """Silent workers that are asked in one look, since each may cost the whole wait."""
 
@@ -44,8 +47,11 @@ MOST_STRANGERS = 20_000
 
 
 class Findings(msgspec.Struct):
-    """What one look came to. `complete`: everybody who was asked could be asked."""
+    """What one look came to: tasks that there were, that were asked about, that were
+    not as shown, that were never heard of, and that are lost. `complete`: everybody
+    who was asked could be asked."""
 
+    walked: int = 0
     checked: int = 0
     repaired: int = 0
     found: int = 0
@@ -74,6 +80,7 @@ class Sources:
         self._queues = BrokerQueues(app)
         self._store = store
         self._consumed: frozenset[str] = frozenset()
+        self._deaf: dict[str, float] = {}
 
     async def ask_backend(
         self, tasks: Sequence[TaskImage], found: Findings
@@ -107,11 +114,13 @@ class Sources:
     ) -> Whereabouts:
         living = [h for h, one in workers.items() if one.state == w.ONLINE]
         needed = {t.worker for t in tasks if t.worker and t.state != shape.LOST}
-        others = sorted(needed.difference(living))
+        others = self._not_deaf(needed.difference(living))
         asked = await asyncio.gather(
             self._inspect(living, LIVING_WITHIN, found),
-            self._inspect(others[:MOST_OTHERS], OTHERS_WITHIN, found),
+            self._inspect(others, OTHERS_WITHIN, found),
         )
+        for hostname in set(others) - asked[1].answered:
+            self._deaf[hostname] = time.monotonic()
         events = [event for one in asked for event in one.events]
         await self._keep_inspected(events, found)
         self._consumed = frozenset(name for one in asked for name in one.queues)
@@ -121,6 +130,12 @@ class Sources:
             answered=frozenset(name for one in asked for name in one.answered),
             held=frozenset(event.task_id for event in events),
         )
+
+    def _not_deaf(self, hostnames: Iterable[str]) -> list[str]:
+        """Return whom to ask of those that seem not to live: they make us wait."""
+        since = time.monotonic() - DEAF_FOR
+        self._deaf = {host: at for host, at in self._deaf.items() if at > since}
+        return [h for h in sorted(hostnames) if h not in self._deaf][:MOST_OTHERS]
 
     async def _inspect(
         self, hostnames: Sequence[str], within: float, found: Findings

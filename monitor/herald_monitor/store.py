@@ -19,6 +19,7 @@ from herald_monitor.model.events import Event
 from herald_monitor.model.filters import Filter
 from herald_monitor.model.shape import AttemptImage, TaskImage
 from herald_monitor.model.workers import Worker, WorkerImage
+from herald_monitor.notes import Notes
 
 
 class Gap(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
@@ -45,7 +46,9 @@ class MonitorImage(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True
     """A monitor that lives, and how it fares. Lags are in milliseconds.
 
     `reconciling` is the one monitor that asks about unfinished tasks; it last did
-    so at `reconciled_at`, and `trouble` is whom it could not ask.
+    so at `reconciled_at`, and `trouble` is whom it could not ask. `durable`: the
+    broker keeps events while it is away. `samples` are the latest events that were
+    set aside, shortened and without secrets.
     """
 
     id: str
@@ -59,6 +62,8 @@ class MonitorImage(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True
     reconciling: bool = False
     reconciled_at: str | None = None
     trouble: str = ""
+    durable: bool = False
+    samples: tuple[str, ...] = ()
     counters: dict[str, int] = {}
 
 
@@ -207,8 +212,8 @@ class Log(Protocol):
         ...
 
 
-class Store(Writer, Reader, Log, Protocol):
-    """All three, as one object that can be opened and closed."""
+class Store(Writer, Reader, Log, Notes, Protocol):
+    """All of them, as one object that can be opened and closed."""
 
     async def open(self) -> None:
         """Connect and check that the store is fit. Raises `StoreError`."""

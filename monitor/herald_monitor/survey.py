@@ -66,6 +66,7 @@ class Survey:
         began = time.time()
         workers = {one.hostname: one for one in await self._reader.workers(now=began)}
         due = await self._due(began, workers, at_all)
+        found.walked = len(self._checks)
         found.checked = len(due)
         open_ = await self._sources.ask_backend(due, found)
         if open_ or at_all:

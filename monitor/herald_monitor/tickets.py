@@ -1,4 +1,4 @@
-"""What the broker keeps until we have it: confirmations from the store back to the broker.
+"""Confirmations on their way back, from the store to the broker.
 
 A batch travels from the consumer's thread to the recorder's loop with its ticket.
 Whoever has stored the batch confirms the ticket; the consumer, on its own thread
@@ -22,7 +22,7 @@ class Ticket:
         self.confirmed = False
 
     def confirm(self) -> None:
-        """Say that the batch is stored, or given up; from any thread, any number of times."""
+        """Say that the batch is stored, or given up; from any thread."""
         self.confirmed = True
 
 

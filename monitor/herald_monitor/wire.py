@@ -104,7 +104,7 @@ def _cut(event: object) -> RawEvent:
 def _cut_value(key: str, value: object) -> object:
     if value is None or isinstance(value, bool | int | float):
         return value
-    text = value if isinstance(value, str) else _shown(value)
+    text = value if isinstance(value, str) else shown(value)
     most = MAX_TRACEBACK if key == "traceback" else MAX_TEXT
     return value if len(text) <= most else shorten(text, most)
 
@@ -144,11 +144,12 @@ def sort_out(found: list[RawEvent], poison: Poison) -> list[RawEvent]:
 def _is_event(event: object, poison: Poison) -> bool:
     reason = _fault(event)
     if reason:
-        poison(_shown(event).encode("utf-8", "replace"), reason)
+        poison(shown(event).encode("utf-8", "replace"), reason)
     return not reason
 
 
-def _shown(value: object) -> str:
+def shown(value: object) -> str:
+    """Return the `repr` of `value`, however it is made."""
     try:
         return repr(value)
     except (RecursionError, ValueError):

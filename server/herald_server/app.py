@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from celery import Celery
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
-from starlette.routing import Mount, WebSocketRoute
+from starlette.routing import Mount, Route, WebSocketRoute
 from starlette.websockets import WebSocket
 
 from herald_monitor.model.redaction import Redactor
@@ -30,6 +30,7 @@ from herald_server.limits import Limits
 from herald_server.problems import HANDLED, answer
 from herald_server.pump import Door, Patience
 from herald_server.reading import Library
+from herald_server.sse import Streams
 from herald_server.state import Shared
 from herald_server.status import Status
 from herald_server.ws import Sockets
@@ -63,12 +64,13 @@ def create_app(
     """Return the application. `store` is open already; its owner closes it.
 
     `settings.token` must be set: there is no door without a token. `limits` and
-    `patience` are those of each WebSocket.
+    `patience` are those of each connection.
     """
     assert settings.token, "a server without a token would be an open door"
     tokens = Tokens({settings.token: Identity("owner")})
     shared = share(settings, store, app)
-    sockets = Sockets(_door(shared, tokens, limits, patience))
+    door = _door(shared, tokens, limits, patience)
+    sockets, streams, api = Sockets(door), Streams(door), Api(shared)
     # Imported here: it costs half a second, which `herald --help` need not wait.
     from herald_server.mcp.door import build_mcp
     from herald_server.mcp.results import BackendResults
@@ -86,7 +88,8 @@ def create_app(
     made = Starlette(
         routes=[
             *pages.routes(),
-            *Api(shared).routes(),
+            *api.routes(),
+            Route("/events", streams, methods=["GET"]),
             WebSocketRoute("/ws", ws),
             Mount("/", app=mcp_app),
         ],
@@ -95,6 +98,8 @@ def create_app(
         lifespan=lambda _: _lifespan(shared, mcp_app),
     )
     made.state.sockets = sockets
+    made.state.streams = streams
+    made.state.polls = api.polls
     made.state.shared = shared
     made.state.mcp = mcp_door
     return made

@@ -97,7 +97,10 @@ class Surroundings:
             return True
         if "*" in self._origins or origin.lower() in self._origins:
             return True
-        return urlsplit(origin).netloc.lower() == (host or "").lower() != ""
+        try:
+            return urlsplit(origin).netloc.lower() == (host or "").lower() != ""
+        except ValueError:
+            return False
 
 
 def _name(host: str | None) -> str:

@@ -14,15 +14,23 @@ from starlette.routing import Route
 from herald_monitor.errors import BadInput, StoreError
 from herald_monitor.model import shape
 from herald_monitor.model.codec import to_json
-from herald_monitor.model.filters import KEYS, Filter, parse_filter
+from herald_monitor.model.filters import Filter, parse_filter
 from herald_server.control import Control
 from herald_server.health import Health
 from herald_server.http_auth import allowed
+from herald_server.polling import LongPolls, over
 from herald_server.problems import Problem
+from herald_server.query import filter_keys, seconds
 from herald_server.state import Shared
 
 MAX_PAGE = 1_000
 MAX_BODY = 262_144
+
+WAIT = 30.0
+MAX_WAIT = 60.0
+"""Seconds for which a request may wait for the end of a task."""
+
+PAGING = ("limit", "page", "after", "before")
 
 
 def shown(image: object, status: int = 200) -> Response:
@@ -37,6 +45,7 @@ class Api:
         self._store = shared.store
         self._control: Control | None = shared.control
         self._health = Health(shared)
+        self.polls = LongPolls(shared.hub, shared.store)
 
     def routes(self) -> list[Route]:
         """Return the routes."""
@@ -44,8 +53,10 @@ class Api:
         return [
             Route(f"{v1}/tasks", self.tasks, methods=["GET"]),
             Route(f"{v1}/tasks", self.start, methods=["POST"]),
-            Route(f"{v1}/tasks/{{id}}", self.task, methods=["GET"]),
-            Route(f"{v1}/tasks/{{id}}/cancel", self.cancel, methods=["POST"]),
+            # Ids may hold slashes, so what has a suffix comes first.
+            Route(f"{v1}/tasks/{{id:path}}/wait", self.wait, methods=["GET"]),
+            Route(f"{v1}/tasks/{{id:path}}/cancel", self.cancel, methods=["POST"]),
+            Route(f"{v1}/tasks/{{id:path}}", self.task, methods=["GET"]),
             Route(f"{v1}/workers", self.workers, methods=["GET"]),
             Route(f"{v1}/stats", self.stats, methods=["GET"]),
             Route(f"{v1}/health", self.health, methods=["GET"]),
@@ -74,12 +85,24 @@ class Api:
     @allowed("read")
     async def task(self, request: Request) -> Response:
         """Return one task with its attempts; 404 if nothing is stored."""
-        task_id = request.path_params["id"]
+        return await self._shown_task(_task_id(request))
+
+    async def _shown_task(self, task_id: str) -> Response:
         task = await self._store.task(task_id)
         attempts = await self._store.attempts(task_id)
-        body = {**shape.to_dict(task), "attempts": attempts}
-        missing = task.state in (shape.UNKNOWN, shape.EXPIRED)
-        return shown(body, 404 if missing else 200)
+        return shown({**shape.to_dict(task), "attempts": attempts}, _found(task))
+
+    @allowed("read")
+    async def wait(self, request: Request) -> Response:
+        """Return a task once it has ended; `timed_out` if it has not in time."""
+        task_id = _task_id(request)
+        if not _literally(request, "/wait"):
+            # An escaped slash belongs to the id.
+            return await self._shown_task(f"{task_id}/wait")
+        most = seconds(request.query_params.get("timeout"), WAIT, MAX_WAIT, "timeout")
+        task = await self.polls.wait(task_id, most, _left(request))
+        late = {} if over(task) else {"timed_out": True}
+        return shown({**shape.to_dict(task), **late}, _found(task))
 
     @allowed("read")
     async def workers(self, request: Request) -> Response:
@@ -123,7 +146,7 @@ class Api:
     @allowed("cancel")
     async def cancel(self, request: Request) -> Response:
         """Cancel a task; the answer says what came of it."""
-        done = await self._orders().cancel(request.path_params["id"])
+        done = await self._orders().cancel(_task_id(request))
         fields: dict[str, Any] = msgspec.to_builtins(done)
         fields["status"] = fields.pop("state").lower()
         return shown({k: v for k, v in fields.items() if v is not None})
@@ -157,18 +180,31 @@ class Api:
         raise Problem(404, f"there is nothing at {request.url.path}")
 
 
+def _task_id(request: Request) -> str:
+    task_id: str = request.path_params["id"]
+    if not task_id:
+        raise Problem(404, f"there is nothing at {request.url.path}")
+    return task_id
+
+
+def _literally(request: Request, suffix: str) -> bool:
+    """Say whether the path ends with `suffix` as it was sent, before unescaping."""
+    raw: bytes = request.scope.get("raw_path") or request.url.path.encode()
+    return raw.endswith(suffix.encode())
+
+
+def _found(task: shape.TaskImage) -> int:
+    return 404 if task.state in (shape.UNKNOWN, shape.EXPIRED) else 200
+
+
+async def _left(request: Request) -> None:
+    """Return when the client is gone."""
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+
+
 def _filter(request: Request) -> Filter:
-    own = {"limit", "page", "after", "before"}
-    given: dict[str, list[str]] = {}
-    for key, value in request.query_params.multi_items():
-        if key not in own:
-            # `state=A,B` and `state=A&state=B` are the same; ids hold no commas.
-            given.setdefault(key, []).extend(v for v in value.split(",") if v)
-    unknown = given.keys() - set(KEYS)
-    if unknown:
-        # parse_filter's sentence names the filter keys; paging keys are ours.
-        parse_filter({sorted(unknown)[0]: ""})
-    return parse_filter({k: v for k, v in given.items() if v})
+    return parse_filter(dict(filter_keys(request.query_params, PAGING)))
 
 
 def _limit(text: str | None) -> int:

@@ -7,8 +7,12 @@ from __future__ import annotations
 
 import msgspec
 
+NORMAL = 1000
 SLOW = 4008
 BEHIND = 4013
+MEND_FIRST = 4400
+"""The first of the codes after which something must be mended."""
+
 BAD_MESSAGE = 4400
 UNAUTHENTICATED = 4401
 FORBIDDEN = 4403

@@ -70,7 +70,7 @@ def parse_message(text: str | bytes) -> Message:
     said = _object(text)
     kind = said.get("type")
     if kind == "subscribe":
-        return _subscribe(said)
+        return parse_subscribe(said)
     if kind == "unsubscribe":
         return Unsubscribe(_sub_id(said))
     if kind == "auth":
@@ -112,7 +112,8 @@ def _token(said: Mapping[str, object]) -> str:
     return token
 
 
-def _subscribe(said: Mapping[str, object]) -> Subscribe:
+def parse_subscribe(said: Mapping[str, object]) -> Subscribe:
+    """Return the wish that `said` is, its type apart. Raises `BadMessage`."""
     sub = _sub_id(said)
     try:
         return Subscribe(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Generator
+from contextlib import contextmanager
 from typing import Protocol
 
 import msgspec
@@ -13,13 +15,16 @@ from herald_server import frames, limits
 from herald_server.auth import Tokens
 from herald_server.hub import Hub
 from herald_server.limits import Limits, Tally
-from herald_server.messages import Auth, BadMessage, parse_message
+from herald_server.messages import Auth, BadMessage, Subscribe, parse_message
 from herald_server.pacing import Pace
 from herald_server.reading import Library
 from herald_server.session import HEARTBEAT, Session
 from herald_server.status import Status
 
 RESTART = 1012
+
+CUT = "herald.cut"
+"""The ASGI extension by which a server lets a connection be ended at once."""
 
 
 class Gone(Exception):
@@ -83,17 +88,37 @@ class Pump:
             door.limits,
             door.patience.heartbeat,
             door.tally,
+            door.status.lag_ms,
         )
         self._told_at = 0.0
+        self._single = False
+        """Whether the connection ends with its one subscription."""
         self._sending_since: float | None = None
 
     async def run(self, token: str | None, sent: bool) -> None:
         """Serve until either side ends it. `sent`: the handshake had a token."""
-        self._door.tally.connections += 1
-        try:
+        with self._connected():
             if await self._admit(token, sent):
                 self._greet()
                 await self._serve()
+
+    async def follow(self, wish: Subscribe) -> None:
+        """Serve one subscription until it is over.
+
+        For a client that was admitted already, and says nothing more. Raises
+        `BadMessage` before anything is sent.
+        """
+        with self._connected():
+            self._session.subscribe(wish, time.monotonic())
+            self._single = True
+            self._tell_status()
+            await self._serve()
+
+    @contextmanager
+    def _connected(self) -> Generator[None]:
+        self._door.tally.connections += 1
+        try:
+            yield
         except* Gone:
             pass
         finally:
@@ -195,6 +220,8 @@ class Pump:
                 await asyncio.sleep(wait)
             self._told_at = time.monotonic()
             await self._send(session.data(self._told_at))
+            if self._single and session.idle:
+                session.close(limits.NORMAL, "done")
 
     async def _read(self) -> None:
         session = self._session

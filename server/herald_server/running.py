@@ -14,11 +14,9 @@ from pathlib import Path
 from celery import Celery
 
 from herald_monitor.consumers import broker_name
-from herald_monitor.daemon import celery_of, stop_on_signals, store_of
+from herald_monitor.daemon import celery_of, monitor_of, stop_on_signals, store_of
 from herald_monitor.embedded import EmbeddedStore
 from herald_monitor.errors import StoreError
-from herald_monitor.model.redaction import Redactor
-from herald_monitor.monitor import Monitor
 from herald_monitor.store import Reader
 from herald_server.auth import new_token
 from herald_server.config import ServerSettings
@@ -167,6 +165,8 @@ def environment(settings: ServerSettings) -> dict[str, str]:
         "HERALD_STORE_URL": settings.store_url,
         "HERALD_STORE_PREFIX": settings.store_prefix,
         "HERALD_RETENTION": str(settings.retention),
+        "HERALD_DURABLE_EVENTS": str(settings.durable_events),
+        "HERALD_EVENT_QUEUE": settings.event_queue,
         "HERALD_LOG_LEVEL": logging.getLevelName(logging.getLogger().level),
     }
     return {**os.environ, **{k: v for k, v in given.items() if v}}
@@ -192,9 +192,7 @@ async def monitoring(settings: ServerSettings, app: Celery) -> AsyncIterator[Non
     store = store_of(settings)
     await store.open()
     stop = asyncio.Event()
-    running = asyncio.create_task(
-        Monitor(app, store, Redactor(settings.redact), settings.node).run(stop)
-    )
+    running = asyncio.create_task(monitor_of(settings, app, store).run(stop))
     try:
         yield
     finally:

@@ -9,13 +9,14 @@ from collections.abc import Awaitable, Callable, Iterator
 
 import uvicorn
 from celery import Celery
+from starlette.datastructures import State
 
 from herald_monitor.daemon import store_of
 from herald_monitor.errors import HeraldError
 from herald_monitor.store import Reader
 from herald_server.app import create_app
 from herald_server.config import ServerSettings
-from herald_server.ws import Sockets
+from herald_server.http_protocol import CuttableHttp
 from herald_server.ws_protocol import CuttableProtocol
 
 SPREAD = 3.0
@@ -87,13 +88,18 @@ async def serve(
         stopping = asyncio.create_task(stop.wait())
         await asyncio.wait([serving, stopping], return_when=asyncio.FIRST_COMPLETED)
         stopping.cancel()
-        sockets: Sockets = made.state.sockets
-        await sockets.restart(SPREAD)
-        await made.state.mcp.release()
+        await _say_goodbye(made.state)
         server.should_exit = True
         await serving
     finally:
         await store.close()
+
+
+async def _say_goodbye(doors: State) -> None:
+    """Answer who waits, and tell who listens to come back."""
+    doors.polls.close()
+    await asyncio.gather(doors.sockets.restart(SPREAD), doors.streams.restart(SPREAD))
+    await doors.mcp.release()
 
 
 def _config(app: object) -> uvicorn.Config:
@@ -102,6 +108,7 @@ def _config(app: object) -> uvicorn.Config:
         log_config=None,
         access_log=False,
         lifespan="on",
+        http=CuttableHttp,
         ws=CuttableProtocol,
         ws_max_size=1 << 18,
         ws_per_message_deflate=False,

@@ -54,12 +54,14 @@ class Session:
         limits: Limits | None = None,
         heartbeat: float = HEARTBEAT,
         tally: Tally | None = None,
+        lag_ms: Callable[[float], int | None] = lambda now: None,
     ) -> None:
         self._hub = hub
         self._wake = wake
         self._limits = limits or Limits()
         self._heartbeat = heartbeat
         self._tally = tally or Tally()
+        self._lag_ms = lag_ms
         self._subs: dict[str, Subscription] = {}
         self._control: list[bytes] = []
         self._bad = 0
@@ -73,6 +75,11 @@ class Session:
     def full(self) -> bool:
         """Whether so many answers wait that nothing more should be heard."""
         return len(self._control) >= BACKLOG
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is subscribed to."""
+        return not self._subs
 
     # -- what the client says ------------------------------------------------
 
@@ -97,7 +104,7 @@ class Session:
             )
         message = parse_message(text)
         if isinstance(message, Subscribe):
-            self._subscribe(message, now)
+            self.subscribe(message, now)
         elif isinstance(message, Unsubscribe):
             self._end(message.id)
         elif isinstance(message, Ping):
@@ -106,7 +113,8 @@ class Session:
             return message
         return None
 
-    def _subscribe(self, wish: Subscribe, now: float) -> None:
+    def subscribe(self, wish: Subscribe, now: float) -> None:
+        """Register a wish, and ask for what has to be read. Raises `BadMessage`."""
         self._check(wish, now)
         old = self._end(wish.id)
         reason, since = "new", wish.since
@@ -239,7 +247,8 @@ class Session:
         if parts:
             out.append(parts[-1].frame(pos if safe else None))
         elif safe and self._due(pos, now):
-            out.append(frames.other("cursor", cursor=str(pos)))
+            lag = self._lag_ms(now)
+            out.append(frames.other("cursor", cursor=str(pos), lag_ms=lag))
         if safe and out:
             self._told, self._told_at = pos, now
         return out + self._done()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -29,8 +30,20 @@ class Status:
 
     def shown(self) -> dict[str, Any]:
         """Return the fields of a `status` frame."""
-        lag = {} if self._lag_ms is None else {"lag_ms": self._lag_ms}
-        return {**self._compared(), **lag}
+        lag = self.lag_ms(time.monotonic())
+        return {**self._compared(), **({} if lag is None else {"lag_ms": lag})}
+
+    def lag_ms(self, now: float) -> int | None:
+        """Return how old what is shown may be, in ms; None while nothing was heard.
+
+        The time since the newest entry of the log came, at most a second while a
+        monitor lives; or, if that is longer, how long events wait before a
+        monitor stores them. `now` is of `time.monotonic()`.
+        """
+        if not self._feed.alive_at:
+            return self._lag_ms
+        quiet = max(round((now - self._feed.alive_at) * 1000), 0)
+        return max(quiet, self._lag_ms or 0)
 
     def _compared(self) -> dict[str, Any]:
         return {

@@ -85,7 +85,8 @@ class Subscription:
     def begin(self, reason: str, since: Cursor | None = None) -> Read:
         """Return what has to be read for it, from the beginning."""
         self.live = False
-        self._reset = reason
+        # A reason that was not told yet stays: for its client nothing else is new.
+        self._reset = (self._reset or reason) if since is None else ""
         self._held, self._shown, self._end = {}, {}, None
         self._read = Read(self, since)
         return self._read

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import random
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, cast
@@ -12,22 +11,19 @@ from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from herald_server import frames
 from herald_server.auth import PROTOCOL, bearer, protocol_token
+from herald_server.crowd import Crowd
 from herald_server.limits import BAD_PROTOCOL
-from herald_server.pump import Door, Gone, Pump
-
-CUT = "herald.cut"
-"""The ASGI extension by which a server lets a connection be ended at once."""
+from herald_server.pump import CUT, Door, Gone, Pump
 
 CLOSE_WITHIN = 1.0
 
 
-class Sockets:
-    """The open connections, so that they can be told of a restart."""
+class Sockets(Crowd):
+    """The WebSocket route, and the connections that are open."""
 
     def __init__(self, door: Door) -> None:
+        super().__init__()
         self._door = door
-        self._open: set[Pump] = set()
-        self._empty = asyncio.Event()
 
     async def __call__(self, socket: WebSocket) -> None:
         """Serve one WebSocket until either side ends it."""
@@ -42,26 +38,8 @@ class Sockets:
         token = bearer(socket.headers.get("authorization")) or protocol_token(offered)
         sent = token is not None or any(p.startswith(PROTOCOL) for p in offered)
         pump = Pump(self._door, wire)
-        self._open.add(pump)
-        try:
+        with self.joined(pump):
             await pump.run(token, sent)
-        finally:
-            self._open.discard(pump)
-            if not self._open:
-                self._empty.set()
-
-    def __len__(self) -> int:
-        return len(self._open)
-
-    async def restart(self, within: float) -> None:
-        """Tell every client to come back, spread over `within` seconds."""
-        for pump in list(self._open):
-            pump.bye(round(random.uniform(0, within) * 1000))
-        if self._open:
-            self._empty.clear()
-            with suppress(TimeoutError):
-                async with asyncio.timeout(CLOSE_WITHIN):
-                    await self._empty.wait()
 
 
 class _Wire:

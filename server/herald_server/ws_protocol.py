@@ -8,7 +8,7 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import (
     WebSocketsSansIOProtocol,
 )
 
-from herald_server.ws import CUT
+from herald_server.pump import CUT
 
 LINGER = 5.0
 """Seconds in which a client may still read why it was cut off."""

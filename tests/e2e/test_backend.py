@@ -64,7 +64,7 @@ async def test_tasks_without_events_are_known_to_the_end(
         await watched.is_in(silent, "SUCCESS")
         assert (await watched.is_in(retried, "SUCCESS")).result == "2"
         assert watched.count("task_events") == 0
-        assert watched.count("backend_events") >= 6
+        assert watched.count("backend_events") >= 4
 
 
 async def test_progress_and_revocation_without_events(
@@ -145,14 +145,13 @@ async def test_an_end_that_is_told_twice_is_one_end(
             image = await watched.becomes(task_id, lambda i: i.runtime is not None)
             assert (image.source, image.conflict) == ("event", False)
         await until(lambda: watched.count("backend_events") >= 20, 5, "results")
-        ends = [
-            sum(s in ("SUCCESS", "FAILURE") for s in await changes_of(watched, task_id))
-            for task_id in ids
-        ]
-        assert max(ends) <= 2
-        assert sum(ends) <= 25
+        told = [await changes_of(watched, task_id) for task_id in ids]
+        over = [[s in ("SUCCESS", "FAILURE") for s in states] for states in told]
+        # Words that overtake each other add facts, but never take the end back.
+        assert over == [sorted(states) for states in over]
 
 
+@pytest.mark.rabbitmq
 async def test_rabbitmq_with_results_in_redis(
     amqp_url: str,
     valkey: PrivateValkey,

@@ -11,6 +11,7 @@ from tests.hearing import Heard, hearing
 from tests.servers import PrivateValkey, wait_until
 
 from herald_monitor.broadcaster import PROBE
+from herald_monitor.kept_queue import KeptQueue
 
 pytestmark = pytest.mark.celery
 
@@ -142,18 +143,21 @@ def test_poison_is_set_aside_and_stops_nothing(
 
 
 @pytest.mark.parametrize(
-    "published",
+    ("published", "shown"),
     [
-        b"",
-        b"no json",
-        b"{}",
-        b"[]",
-        b'{"body": "%%%", "properties": '
-        b'{"body_encoding": "base64"}, "content-type": "application/json"}',
+        (b"", b""),
+        (b"no json", b"no json"),
+        (b"{}", b"{}"),
+        (b"[]", b"[]"),
+        (
+            b'{"body": "%%%", "properties": '
+            b'{"body_encoding": "base64"}, "content-type": "application/json"}',
+            b"(3 bytes of no base64)",
+        ),
     ],
 )
 def test_what_is_no_message_is_set_aside_on_redis(
-    valkey: PrivateValkey, published: bytes, project_app: AppFactory
+    valkey: PrivateValkey, published: bytes, shown: bytes, project_app: AppFactory
 ) -> None:
     app = project_app(valkey.url)
     exchange = cast(Any, app).conf.event_exchange
@@ -161,7 +165,7 @@ def test_what_is_no_message_is_set_aside_on_redis(
         client.publish(f"/0.{exchange}/task.x", published)
         emit(app, {"type": "task-x", "uuid": "1"})
         wait_until(lambda: heard.events, 5, "the event behind it")
-    assert [body for body, _ in heard.poison] == [published]
+    assert [body for body, _ in heard.poison] == [shown]
 
 
 def test_values_that_only_python_calls_json_are_read(
@@ -227,11 +231,11 @@ def test_named_receiver_misses_nothing_while_it_is_away(
     amqp_url: str, project_app: AppFactory
 ) -> None:
     app = project_app(amqp_url)
-    with hearing(app, node_name="kept") as heard:
+    with hearing(app, kept=KeptQueue("kept")) as heard:
         emit(app, {"type": "task-x", "uuid": "before"})
         wait_until(lambda: heard.events, 5, "the first")
     emit(app, {"type": "task-x", "uuid": "meanwhile"})
-    with hearing(app, node_name="kept") as heard:
+    with hearing(app, kept=KeptQueue("kept")) as heard:
         wait_until(lambda: heard.events, 5, "the second")
     assert [event["uuid"] for event in heard.events] == ["meanwhile"]
 

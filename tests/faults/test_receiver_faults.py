@@ -13,6 +13,8 @@ from tests.hearing import Heard, hearing
 from tests.proxy import Proxy
 from tests.servers import PrivateValkey, wait_until
 
+from herald_monitor.kept_queue import KeptQueue
+
 ProxyFactory = Callable[[str], Proxy]
 EVENT: dict[str, object] = {"type": "task-x", "uuid": "1"}
 
@@ -219,10 +221,11 @@ def test_second_receiver_of_one_name_waits_for_the_first(
     """Two readers of one queue would each hear half."""
     app = project_app(amqp_url)
     with (
-        hearing(app, node_name="one") as first,
-        hearing(app, node_name="one", connected=False) as second,
+        caplog.at_level(logging.INFO, "herald_monitor"),
+        hearing(app, kept=KeptQueue("one")) as first,
+        hearing(app, kept=KeptQueue("one"), connected=False) as second,
     ):
-        wait_until(lambda: "ACCESS_REFUSED" in caplog.text, 5, "the other is not")
+        wait_until(lambda: "stands by" in caplog.text, 5, "the other waits")
         emit(app, EVENT)
         wait_until(lambda: first.events, 5, "the event")
         assert not second.receiver.connected

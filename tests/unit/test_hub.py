@@ -29,6 +29,7 @@ def noted(watcher: Watcher) -> list[str]:
         (Filter(ids=("b",)), change(1, "a", "EXPIRED", gone=True), False),
         (Filter(ids=("a",)), change(1, "a"), True),
         (Filter(ids=("b",)), change(1, "a"), False),
+        (Filter(ids=("a",), state=("RETRY",)), change(1, "a"), False),
         (Filter(worker=("w1@*",)), change(1, worker="w1@h"), True),
         (Filter(worker=("w1@*",)), change(1, worker="w2@h"), False),
         (Filter(worker=("w1@*",)), change(1), False),

@@ -75,7 +75,7 @@ def test_a_message_is_read(said: dict[str, Any], meant: Message) -> None:
         ({**SUB, "id": 7}, "bad_message", "id must be a text of 1 to 128"),
         ({**SUB, "id": "x" * 129}, "bad_message", "names the subscription"),
         ({"type": "unsubscribe"}, "bad_message", "id must be a text of 1 to 128"),
-        ({**SUB, "filter": []}, "bad_filter", "filter must be an object, {} for all"),
+        ({**SUB, "filter": []}, "bad_filter", "filter must be an object, {} for every"),
         ({**SUB, "filter": {"stat": "X"}}, "bad_filter", "did you mean 'state'?"),
         ({**SUB, "filter": {"state": "DONE"}}, "bad_filter", "unknown state 'DONE'"),
         ({**SUB, "filter": {"ids": []}}, "bad_filter", "ids is an empty list"),

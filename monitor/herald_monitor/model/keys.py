@@ -17,6 +17,8 @@ is trimmed by length.
                                were last stored; KEY `w`, `g`, `m`: ids of records
     PREFIX:marks       zset    places in the log by the bytes appended until there
     PREFIX:lease:WORK  who does what only one may do
+    PREFIX:n:KIND:ID   a note of a server: an order under way
+    PREFIX:v:n:KIND    zset    ids of the notes of a kind, by when they run out
 """
 
 from __future__ import annotations
@@ -53,6 +55,14 @@ class Keys:
     def values(self, key: str) -> str:
         """Return the key of all values that an index key has."""
         return f"{self.prefix}:v:{key}"
+
+    def note(self, kind: str, id_: str) -> str:
+        """Return the key of a note."""
+        return f"{self.prefix}:n:{kind}:{id_}"
+
+    def noted(self, kind: str) -> str:
+        """Return the key of the ids of all notes of a kind."""
+        return f"{self.prefix}:v:n:{kind}"
 
     def lease(self, work: str) -> str:
         """Return the key that says who does `work`."""

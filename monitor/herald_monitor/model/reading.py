@@ -1,7 +1,5 @@
-"""A task's state, read off what was heard. Nothing is stored that can be read off.
-
-Order of truth: a final state in the result backend, then a later attempt, then
-a later step of that attempt; never the clocks of two hosts.
+"""A task as it is shown, read off what was heard. Nothing is stored that can be
+read off.
 """
 
 from __future__ import annotations
@@ -14,34 +12,15 @@ from herald_monitor.model.attempts import current, runs_of
 from herald_monitor.model.events import Progress
 from herald_monitor.model.runs import OUTCOMES, Mark, Run
 from herald_monitor.model.shape import AttemptImage, TaskImage, rfc3339
+from herald_monitor.model.states import STATE_OF, WAITING, state_of, state_of_run
 from herald_monitor.model.tasks import TAG_SEPARATOR, Task
-
-STATE_OF = {
-    "succeeded": shape.SUCCESS,
-    "failed": shape.FAILURE,
-    "revoked": shape.REVOKED,
-    "rejected": shape.REJECTED,
-    "retried": shape.RETRY,
-    # Celery itself stores RETRY for a cancelled task (worker/request.py:
-    # Request.cancel), although only an unacknowledged message comes back.
-    "cancelled": shape.RETRY,
-    "started": shape.STARTED,
-}
-
-CROSSING = 2.0
-"""Seconds in which a worker's answer and its next event may cross."""
-
-SAID_AFTER = 1.0
-"""Seconds by which a worker may say late that a task has started."""
-
-WAITING = (shape.PENDING, shape.RECEIVED)
 
 
 def read(task: Task, rev: str | None = None) -> TaskImage:
     """Return `task` as it is shown."""
     runs = runs_of(task.marks)
     run = current(runs) if runs else None
-    state, by = _state(task, run)
+    state, by = state_of(task, run)
     final = state in shape.FINAL
     facts: dict[str, Any] = {k: v[1] for k, v in task.facts.items()}
     tags = str(facts.pop("tags", ""))
@@ -67,94 +46,6 @@ def read(task: Task, rev: str | None = None) -> TaskImage:
         **_outcome_fields(task, run, runs, state, by),
         **facts,
     )
-
-
-def _state(task: Task, run: Run | None) -> tuple[str, Mark | None]:
-    """Return the state and the mark that says so."""
-    state, by = _state_of_run(run) if run else (shape.PENDING, None)
-    if not task.reports:
-        return state, by
-    since = _begun(run) if run else None
-    for report in sorted(task.reports, key=lambda r: r.at):
-        if report.kind in OUTCOMES and report.source == "backend":
-            # A run that began after the ending was stored is a second run.
-            if since is None or since <= report.at:
-                state, by = _agreed(report, run) or (STATE_OF[report.kind], report)
-        elif (
-            state not in shape.FINAL
-            and (by is None or report.at > by.heard)
-            and not _of_earlier_attempt(report, run)
-        ):
-            state, by = _weaker(report, state, by, _heard_last(task))
-    return state, by
-
-
-def _agreed(report: Mark, run: Run | None) -> tuple[str, Mark] | None:
-    """Return the state by the worker's own word where `report` says the same."""
-    if run is None or not run.over or run.end is None:
-        return None
-    return _state_of_run(run) if run.end.kind == report.kind else None
-
-
-def _of_earlier_attempt(report: Mark, run: Run | None) -> bool:
-    """Say whether `report` may be of an attempt before the one of `run`.
-
-    The backend keeps RETRY until the next attempt ends, and says of which attempt
-    it is only with `result_extended`.
-    """
-    if run is None or report.source != "backend":
-        return False
-    if report.retries < 0 and report.kind != "retried":
-        return False
-    return max(report.retries, 0) < run.retries
-
-
-def _begun(run: Run) -> float | None:
-    """Return when `run` began for sure, by the clock of its worker."""
-    if run.started:
-        # The parent process says it, maybe after its child has stored the result.
-        begun = run.started.at - SAID_AFTER
-        return max(begun, run.received.at) if run.received else begun
-    # Its start was lost; the worker stores an outcome after it received the task.
-    return run.received.at if run.received and run.over else None
-
-
-def _heard_last(task: Task) -> float:
-    heard = [m.heard for m in task.marks]
-    return max([*heard, task.step.heard] if task.step else heard, default=0.0)
-
-
-def _weaker(
-    report: Mark, state: str, by: Mark | None, heard: float
-) -> tuple[str, Mark | None]:
-    """Return the state after a `report` that is no final word of the backend.
-
-    `heard` is when the task's last event arrived: any word of it ends `LOST`.
-    """
-    if report.kind == "lost" and report.at > heard:
-        return shape.LOST, report
-    if report.kind == "received" and state in (shape.PENDING, shape.LOST):
-        return shape.RECEIVED, report
-    if report.kind == "started" and (
-        state in (*WAITING, shape.LOST)
-        or (state == shape.RETRY and report.at > heard + CROSSING)
-    ):
-        return shape.STARTED, report
-    if report.kind == "retried" and state in (*WAITING, shape.STARTED, shape.LOST):
-        return shape.RETRY, report
-    return state, by
-
-
-def _state_of_run(run: Run) -> tuple[str, Mark]:
-    mark = run.last
-    if mark.kind == "rejected" and mark.flag:
-        return shape.PENDING, mark
-    if mark.kind in STATE_OF:
-        return STATE_OF[mark.kind], mark
-    # Waiting to be run again is RETRY, as the result backend says too.
-    if run.retries > 0:
-        return shape.RETRY, mark
-    return (shape.RECEIVED if mark.kind == "received" else shape.PENDING), mark
 
 
 def _conflict(task: Task, run: Run | None, runs: Sequence[Run]) -> bool:
@@ -288,7 +179,7 @@ def attempts(task: Task) -> list[AttemptImage]:
 
 
 def _attempt(number: int, run: Run) -> AttemptImage:
-    state, by = _state_of_run(run)
+    state, by = state_of_run(run)
     end = run.end
     here = run.started or run.received or end
     return AttemptImage(

@@ -136,6 +136,10 @@ def _fields(raw: RawEvent) -> list[tuple[str, Field]]:
         value = number(raw.get(key))
         if value is not None and 0 <= value <= most:
             fields.append((key, value))
+    if raw.get("type") == "worker-heartbeat" and "processed" not in raw:
+        # The answer to a receiver's greeting names a rhythm that is not the
+        # worker's own (celery/worker/control.py: heartbeat).
+        fields = [(key, value) for key, value in fields if key != "freq"]
     load = raw.get("loadavg")
     if isinstance(load, list | tuple):
         numbers = [number(x) for x in load[:3]]  # pyright: ignore[reportUnknownVariableType,reportUnknownArgumentType]

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from herald_server.commands.options import (
+    KEEPING,
     LOGS,
     SOURCE,
     STORE,
@@ -18,11 +19,13 @@ from herald_server.commands.options import (
 
 
 @click.command()
-@options(SOURCE, STORE, LOGS)
+@options(SOURCE, STORE, KEEPING, LOGS)
 def monitor(log_level: str, **given: Any) -> None:
     """Hear Celery's events and keep what they mean in the store.
 
-    Several may run at once: what one misses, the other hears.
+    Several may run at once: what one misses, the other hears. With
+    --durable-events those that share a queue take turns, and RabbitMQ keeps
+    the events while none of them reads.
     """
     from herald_monitor import daemon
 

@@ -55,6 +55,22 @@ STORE = (
         help="Seconds for which a finished task is kept.  [default: a day]",
     ),
 )
+KEEPING = (
+    click.option(
+        "--durable-events/--no-durable-events",
+        default=None,
+        envvar="HERALD_DURABLE_EVENTS",
+        show_envvar=True,
+        help="Let RabbitMQ keep events while the monitor is away.",
+    ),
+    click.option(
+        "--event-queue",
+        metavar="NAME",
+        envvar="HERALD_EVENT_QUEUE",
+        show_envvar=True,
+        help="Where it keeps them; another name for each store.  [default: herald]",
+    ),
+)
 DOORS = (
     click.option(
         "--host",

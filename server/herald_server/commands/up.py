@@ -12,6 +12,7 @@ from celery import Celery
 from herald_server.commands.options import (
     DOORS,
     FOR,
+    KEEPING,
     LOGS,
     SOURCE,
     STORE,
@@ -28,7 +29,7 @@ DATA = click.option(
     help="Where the embedded store keeps its files.  [default: one place a broker]",
 )
 
-up_options = options(STORE, DATA, DOORS, FOR, LOGS)
+up_options = options(STORE, DATA, KEEPING, DOORS, FOR, LOGS)
 
 
 @click.command()

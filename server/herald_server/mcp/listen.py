@@ -23,7 +23,9 @@ from herald_monitor.errors import StoreError
 from herald_server.hub import Hub
 from herald_server.mcp.access import demand, serving
 from herald_server.mcp.tasks import Tasks, need_capability
-from herald_server.mcp.watching import MOST, Watching, watchable
+from herald_server.mcp.uris import watchable
+from herald_server.mcp.watching import MOST, Watching
+from herald_server.status import Status
 
 MAX_STREAMS = 1_024
 
@@ -33,8 +35,9 @@ Request = ServerRequestContext[Any, Any]
 class Listening:
     """The open streams of all clients."""
 
-    def __init__(self, hub: Hub, tasks: Tasks) -> None:
+    def __init__(self, hub: Hub, status: Status, tasks: Tasks) -> None:
         self._hub = hub
+        self._status = status
         self._tasks = tasks
         self._open: set[Watching] = set()
 
@@ -62,7 +65,7 @@ class Listening:
         uris = [u for u in asked.resource_subscriptions or () if watchable(u)]
         self._check_room(len(uris) + len(ids))
         # Watched before it is read which of them are known: nothing is missed.
-        with Watching(self._hub, uris, ids) as watching:
+        with Watching(self._hub, self._status, uris, ids) as watching:
             self._open.add(watching)
             try:
                 return await _Stream(ctx, self._tasks, watching).run(asked, uris, ids)
@@ -101,7 +104,7 @@ class _Stream:
         await self._tell_tasks(known)
         while things := await self._watching.changed():
             for thing in things:
-                if "://" in thing:
+                if thing in uris:
                     event = ResourceUpdated(uri=thing)
                     await self._send(event_to_notification(event, self._meta))
             await self._tell_tasks([one for one in things if one in known])

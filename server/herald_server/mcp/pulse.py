@@ -1,8 +1,8 @@
-"""When to tell what changed: each thing at most twice a second. Pure, no clock."""
+"""When to tell what changed: each thing at most once a second. Pure, no clock."""
 
 from __future__ import annotations
 
-PAUSE = 0.5
+PAUSE = 1.0
 """Seconds between two tellings of one thing."""
 
 

@@ -51,9 +51,13 @@ def _end_on(*signals: signal.Signals) -> None:
 @asynccontextmanager
 async def _fed(shared: Shared) -> AsyncGenerator[None, None]:
     await shared.feed.start()
-    feeding = asyncio.create_task(shared.feed.run())
+    running = [
+        asyncio.create_task(shared.feed.run()),
+        asyncio.create_task(shared.status.run()),
+    ]
     try:
         yield
     finally:
-        feeding.cancel()
-        await asyncio.gather(feeding, return_exceptions=True)
+        for task in running:
+            task.cancel()
+        await asyncio.gather(*running, return_exceptions=True)

@@ -18,7 +18,9 @@ from mcp.types import (
 
 from herald_server.hub import Hub
 from herald_server.mcp.access import demand, serving
-from herald_server.mcp.watching import MOST, Watching, watchable
+from herald_server.mcp.uris import FORMS, watchable
+from herald_server.mcp.watching import MOST, Watching
+from herald_server.status import Status
 
 KEY = "herald.subscriptions"
 
@@ -28,8 +30,9 @@ Request = ServerRequestContext[Any, Any]
 class Subscribing:
     """What the clients of the older protocol subscribed to, each on its connection."""
 
-    def __init__(self, hub: Hub) -> None:
+    def __init__(self, hub: Hub, status: Status) -> None:
         self._hub = hub
+        self._status = status
 
     def register(self, mcp: FastMCP[Any]) -> None:
         """Serve both methods on `mcp`."""
@@ -51,7 +54,7 @@ class Subscribing:
             raise MCPError(
                 INVALID_PARAMS,
                 f"{uri[:80]!r} never changes or does not exist; subscribe to "
-                "task://TASK_ID or tasks://active",
+                f"{FORMS}",
             )
         connection = _connection(ctx)
         told = _subscriptions(connection)
@@ -59,7 +62,7 @@ class Subscribing:
             raise MCPError(INVALID_PARAMS, f"subscribe to at most {MOST} resources")
         if uri not in told:
             # Watched before this is answered: what happens next is told.
-            told[uri] = _told(connection, Watching(self._hub, [uri]))
+            told[uri] = _told(connection, Watching(self._hub, self._status, [uri]))
         return EmptyResult()
 
     async def _unsubscribe(

@@ -3,58 +3,90 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager, ExitStack
 from types import TracebackType
 
+from herald_monitor.model.changes import TASK as TASKS
+from herald_monitor.model.changes import WORKER as WORKERS
 from herald_monitor.model.changes import Change
-from herald_monitor.model.events import MAX_ID
 from herald_monitor.model.filters import Filter
 from herald_server.hub import Hub, Watcher
 from herald_server.mcp import describing
 from herald_server.mcp.pulse import Pulse
-from herald_server.mcp.resources import ACTIVE, TASK
+from herald_server.mcp.uris import (
+    ACTIVE,
+    FAILED,
+    FAILURES,
+    GROUP,
+    HEALTH,
+    TASK,
+    WORKER,
+    named,
+)
+from herald_server.status import Status
 
 MOST = 1_000
 """URIs and tasks that one subscription may name."""
 
-
-def watchable(uri: str) -> bool:
-    """Say whether `uri` names something that changes."""
-    return uri == ACTIVE or (
-        uri.startswith(TASK) and 0 < len(uri) - len(TASK) <= MAX_ID
-    )
+Names = dict[str, list[str]]
+"""What is told of each id: its URIs, and itself if it is watched as a task."""
 
 
 class Watching(AbstractContextManager["Watching"]):
-    """What of `uris` and `task_ids` changed: `task://ID`, `tasks://active`, bare ids.
+    """What of `uris` and `task_ids` changed: URIs, and ids of tasks.
 
     As a context: watched from its beginning to its end.
     """
 
     def __init__(
-        self, hub: Hub, uris: Iterable[str] = (), task_ids: Iterable[str] = ()
+        self,
+        hub: Hub,
+        status: Status,
+        uris: Iterable[str] = (),
+        task_ids: Iterable[str] = (),
     ) -> None:
         self._hub = hub
+        self._status = status
         self._ready = asyncio.Event()
         self._ended = False
         self._pulse = Pulse()
         self._uris = frozenset(uris)
         self._tasks = frozenset(task_ids)
-        self._watchers = [
-            Watcher(filter_, self._ready.set) for filter_ in self._filters()
+        self._sources = self._made()
+        self._until = ExitStack()
+
+    def _made(self) -> list[_Source]:
+        tasks = _names(self._uris, TASK)
+        for id_ in self._tasks:
+            tasks.setdefault(id_, []).append(id_)
+        found = [self._of_ids(tasks, TASKS)] if tasks else []
+        workers = _names(self._uris, WORKER)
+        found += [self._of_ids(workers, WORKERS)] if workers else []
+        found += [
+            self._of(Filter(group=(group,)), uris)
+            for group, uris in _names(self._uris, GROUP).items()
+        ]
+        lists = {ACTIVE: describing.ACTIVE, FAILED: FAILURES}
+        return found + [
+            self._of(Filter(state=states), [uri])
+            for uri, states in lists.items()
+            if uri in self._uris
         ]
 
-    def _filters(self) -> list[Filter]:
-        ids = {u.removeprefix(TASK) for u in self._uris if u.startswith(TASK)}
-        filters = [Filter(ids=tuple(ids | self._tasks))] if ids or self._tasks else []
-        if ACTIVE in self._uris:
-            filters.append(Filter(state=describing.ACTIVE))
-        return filters
+    def _of_ids(self, names: Names, topic: str) -> _Source:
+        watcher = Watcher(Filter(ids=tuple(names)), self._ready.set, topic)
+        return _Source(watcher, lambda change: names.get(change.id, ()))
+
+    def _of(self, filter_: Filter, uris: list[str]) -> _Source:
+        return _Source(Watcher(filter_, self._ready.set), lambda _: uris)
 
     def __enter__(self) -> Watching:
-        for watcher in self._watchers:
-            self._hub.watch(watcher)
+        for source in self._sources:
+            self._hub.watch(source.watcher)
+            self._until.callback(self._hub.drop, source.watcher)
+        if HEALTH in self._uris:
+            self._until.callback(self._status.tell(lambda: self.again(HEALTH)))
         return self
 
     def __exit__(
@@ -63,12 +95,12 @@ class Watching(AbstractContextManager["Watching"]):
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        for watcher in self._watchers:
-            self._hub.drop(watcher)
+        self._until.close()
 
     def again(self, thing: str) -> None:
-        """Have `thing` told once more: it could not be told now."""
+        """Have `thing` told, once more if it was told already."""
         self._pulse.note(thing, _now())
+        self._ready.set()
 
     def end(self) -> None:
         """Let whoever waits for changes go home."""
@@ -94,27 +126,44 @@ class Watching(AbstractContextManager["Watching"]):
         return []
 
     def _gather(self, now: float) -> None:
-        for watcher in self._watchers:
-            if watcher.reset:
+        for source in self._sources:
+            if source.watcher.reset:
                 # Something was missed, so anything may have changed.
-                watcher.reset = ""
+                source.watcher.reset = ""
                 for thing in self._uris | self._tasks:
                     self._pulse.note(thing, now)
-            by_ids = watcher.filter.ids is not None
-            for change in watcher.take():
-                for thing in self._concerned(change) if by_ids else (ACTIVE,):
-                    self._pulse.note(thing, now, by_ids and _ends(change))
+            for change in source.watcher.take():
+                for thing in source.tells(change):
+                    self._pulse.note(thing, now, self._urgent(thing, change))
 
-    def _concerned(self, change: Change) -> Iterable[str]:
-        uri = TASK + change.id
-        if uri in self._uris:
-            yield uri
-        if change.id in self._tasks:
-            yield change.id
+    def _urgent(self, thing: str, change: Change) -> bool:
+        """Say whether `thing` must not wait: a task ended, or took a step."""
+        task = change.task
+        if task is None:
+            return False
+        if thing in self._tasks:
+            return change.before is None or change.before.state != task.state
+        return task.final and thing.startswith(TASK)
 
 
-def _ends(change: Change) -> bool:
-    return change.task is not None and change.task.final
+class _Source:
+    """A watcher, and what each change that it is told of is a change of."""
+
+    def __init__(
+        self, watcher: Watcher, tells: Callable[[Change], Iterable[str]]
+    ) -> None:
+        self.watcher = watcher
+        self.tells = tells
+
+
+def _names(uris: Iterable[str], scheme: str) -> Names:
+    """Return the names behind `scheme`, each with the URIs that mean it."""
+    found: Names = {}
+    for uri in uris:
+        name = named(uri, scheme)
+        if name:
+            found.setdefault(name, []).append(uri)
+    return found
 
 
 def _now() -> float:

@@ -3,8 +3,8 @@
 import pytest
 
 from herald_monitor.model.events import Event
-from tests.unit.model.test_truth import found, step, worker
-from tests.unit.model.words import T0, say, shown
+from tests.unit.model.test_asking import step
+from tests.unit.model.words import T0, found, say, shown, worker
 
 
 def stored_step(at: float, percent: float) -> Event:

@@ -1,0 +1,135 @@
+"""Storing whatever it takes, and setting aside what the store refuses for good."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import time
+from collections.abc import Callable, Sequence
+from typing import TypeAlias
+
+from herald_monitor.errors import HeraldError, StoreError, StoreUnreachable
+from herald_monitor.model.cursor import START
+from herald_monitor.model.events import Event
+from herald_monitor.model.workers import Worker
+from herald_monitor.store import Receipt, Writer
+
+log = logging.getLogger(__name__)
+
+Item: TypeAlias = Event | Worker
+Refuse: TypeAlias = Callable[[Item, str], None]
+"""Told of what the store refuses though it takes everything else, and why."""
+
+FIRST_PAUSE = 0.05
+LONGEST_PAUSE = 1.0
+
+TRIES = 3
+"""Refusals of a batch, one after another, before it is searched for the culprit."""
+
+AGAIN = 2
+"""Refusals of what stands alone before it is set aside."""
+
+CANARY = "quarantine"
+"""What is leased, for a second, to see whether the store takes writes at all."""
+
+
+class Refused(HeraldError):
+    """The store takes writes, but not this one."""
+
+
+class Storing:
+    """Stores events in `writer`, in order, for a monitor called `node`.
+
+    A store that is away, full or a replica is waited for. If it takes writes and
+    still refuses a batch, the batch is split until what it refuses stands alone;
+    that is told to `refuse`, and everything else is stored.
+    """
+
+    def __init__(self, writer: Writer, node: str, refuse: Refuse) -> None:
+        self._writer = writer
+        self._node = node
+        self._refuse = refuse
+        self.retries = 0
+        self.problem = ""
+
+    async def store(
+        self, events: Sequence[Event], workers: Sequence[Worker] = ()
+    ) -> Receipt:
+        """Return once all is stored or set aside, however long that takes."""
+        items: list[Item] = [*workers, *events]
+        try:
+            return await self._insist(items, TRIES)
+        except Refused as error:
+            return await self._search(items, error)
+
+    async def _search(self, items: list[Item], error: Refused) -> Receipt:
+        """Store all of `items` but those that are refused even alone."""
+        if len(items) == 1:
+            self._refuse(items[0], str(error))
+            return Receipt(START)
+        middle = len(items) // 2
+        first = await self._part(items[:middle])
+        second = await self._part(items[middle:])
+        end = max(first.cursor, second.cursor)
+        return Receipt(end, first.changes + second.changes)
+
+    async def _part(self, items: list[Item]) -> Receipt:
+        try:
+            return await self._insist(items, AGAIN if len(items) == 1 else 1)
+        except Refused as error:
+            return await self._search(items, error)
+
+    async def _insist(self, items: list[Item], tries: int) -> Receipt:
+        """Store `items`. Raises `Refused` after some refusals of a sound store."""
+        pause, refusals = FIRST_PAUSE, 0
+        while True:
+            try:
+                receipt = await self._try(items)
+            except StoreUnreachable as error:
+                self._note(error)
+            except Exception as error:  # a mistake of ours is a refusal as well
+                self._note(error)
+                refusals += 1
+                if refusals >= tries and await self._takes_writes():
+                    raise Refused(_reason(error)) from error
+            else:
+                self._all_well()
+                return receipt
+            self.retries += 1
+            await asyncio.sleep(pause * random.uniform(0.5, 1.0))
+            pause = min(pause * 2, LONGEST_PAUSE)
+
+    async def _try(self, items: list[Item]) -> Receipt:
+        events = [item for item in items if isinstance(item, Event)]
+        workers = [item for item in items if isinstance(item, Worker)]
+        return await self._writer.store(events, workers, now=time.time())
+
+    async def _takes_writes(self) -> bool:
+        try:
+            return await self._writer.lease(f"{CANARY}-{self._node}", self._node, 1.0)
+        except StoreError:
+            return False
+
+    def _note(self, error: Exception) -> None:
+        if not self.problem:
+            log.warning("%s; events wait in memory", _reason(error))
+        self.problem = _reason(error)
+
+    def _all_well(self) -> None:
+        if self.problem:
+            log.info("The store takes events again.")
+        self.problem = ""
+
+
+def sample_of(item: Item) -> str:
+    """Name an event or a worker without what may be private in it."""
+    if isinstance(item, Event):
+        return f"{item.kind} of task {item.task_id} from {item.source}"
+    return f"worker {item.hostname}"
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, HeraldError):
+        return str(error)
+    return f"storing failed unexpectedly ({type(error).__name__}: {error})"

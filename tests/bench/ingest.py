@@ -1,0 +1,172 @@
+"""Events a second taken in without loss, and CPU an event: Herald beside its peers."""
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import redis
+
+from herald_monitor.child_process import end, spawn
+from herald_monitor.redis_store import RedisStore
+from tests.bench.peers import SILENCE
+from tests.servers import ROOT, private_valkey
+
+TICKS = os.sysconf("SC_CLK_TCK")
+A_TASK = 4
+"""Events."""
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What it took to hear some events; `lost` did not arrive."""
+
+    rate: float
+    cpu: float
+    """µs an event."""
+    lost: int = 0
+    server: float = 0.0
+    """µs an event of the store's server."""
+
+
+@contextmanager
+def broker() -> Generator[str]:
+    """Run a broker that cuts nobody off, so that also slow hearers are measured."""
+    with private_valkey() as server:
+        with server.client() as client:
+            client.config_set("client-output-buffer-limit", "pubsub 0 0 0")
+        yield server.url
+
+
+class Publisher:
+    """A process that has made its messages and waits for the word to publish."""
+
+    def __init__(self, url: str, tasks: int, rate: float = 0.0) -> None:
+        words = [sys.executable, "-m", "tests.bench.traffic", url]
+        words += ["--tasks", str(tasks), "--rate", str(rate)]
+        self._process = _piped(words)
+        assert _line(self._process) == "ready"
+
+    def go(self) -> None:
+        """Begin to publish."""
+        assert self._process.stdin is not None
+        self._process.stdin.write(b"\n")
+        self._process.stdin.flush()
+
+    def wait(self) -> float:
+        """Return how long it took to publish all, in seconds."""
+        took = float(_line(self._process))
+        self._process.communicate(timeout=10)
+        return took
+
+
+def peer(kind: str, tasks: int) -> Cost:
+    """Let a hearer of `kind` (see peers.py) take in a flood."""
+    with broker() as url:
+        publisher = Publisher(url, tasks)
+        words = ["-m", "tests.bench.peers", kind, url, str(tasks * A_TASK)]
+        hearer = _piped([sys.executable, *words])
+        assert _line(hearer) == "ready"
+        publisher.go()
+        told = json.loads(_line(hearer))
+        hearer.communicate(timeout=10)
+        publisher.wait()
+    heard = int(told["events"])
+    cpu = 1e6 * told["cpu"] / max(heard, 1)
+    return Cost(heard / told["seconds"], cpu, tasks * A_TASK - heard)
+
+
+def monitor(tasks: int, rate: float = 0.0) -> Cost:
+    """Let a real monitor take in a flood, or what is published at a `rate`."""
+    with broker() as url, private_valkey() as stored, _monitor(url, stored.url) as pid:
+        return asyncio.run(_taken(url, stored.url, pid, tasks, rate))
+
+
+async def _taken(url: str, stored: str, pid: int, tasks: int, rate: float) -> Cost:
+    store = RedisStore(stored)
+    await store.open()
+    try:
+        await _connected(store)
+        publisher = await asyncio.to_thread(Publisher, url, tasks, rate)
+        with redis.Redis.from_url(stored) as client:
+            before, served, begin = cpu_of(pid), _served(client), time.perf_counter()
+            publisher.go()
+            done = await _all_final(store, tasks)
+            took = time.perf_counter() - begin
+            used, serving = cpu_of(pid) - before, _served(client) - served
+        await asyncio.to_thread(publisher.wait)
+    finally:
+        await store.close()
+    events = tasks * A_TASK
+    lost = A_TASK * (tasks - done)
+    return Cost(events / took, 1e6 * used / events, lost, 1e6 * serving / events)
+
+
+async def _connected(store: RedisStore) -> None:
+    begin = time.monotonic()
+    while not any(m.connected for m in await store.monitors()):
+        assert time.monotonic() - begin < 20, "the monitor does not hear anything"
+        await asyncio.sleep(0.05)
+
+
+async def _all_final(store: RedisStore, tasks: int) -> int:
+    """Wait until all tasks are over; return how many are, if it ends earlier."""
+    done, last = 0, time.monotonic()
+    while done < tasks and time.monotonic() - last < SILENCE:
+        counts = await store.counts()
+        now_done = counts.get("SUCCESS", 0) + counts.get("FAILURE", 0)
+        if now_done > done:
+            done, last = now_done, time.monotonic()
+        await asyncio.sleep(0.02)
+    return done
+
+
+@contextmanager
+def _monitor(url: str, stored: str) -> Generator[int]:
+    words = [sys.executable, "-m", "herald_server", "monitor"]
+    words += ["--broker", url, "--store", stored, "--log-level", "error"]
+    with tempfile.TemporaryDirectory() as place:
+        process = spawn(words, Path(place) / "log", env=_environment())
+        try:
+            yield process.pid
+        finally:
+            end(process, 8.0)
+
+
+def cpu_of(pid: int) -> float:
+    """Return the seconds of CPU that a process has used (Linux)."""
+    told = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(told[11]) + int(told[12])) / TICKS
+
+
+def _served(client: "redis.Redis") -> float:
+    told = client.info("cpu")
+    return float(told["used_cpu_user"]) + float(told["used_cpu_sys"])
+
+
+def _environment() -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": str(ROOT)}
+
+
+def _piped(words: list[str]) -> "subprocess.Popen[bytes]":
+    return subprocess.Popen(
+        words,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        cwd=ROOT,
+        env=_environment(),
+    )
+
+
+def _line(process: "subprocess.Popen[bytes]") -> str:
+    assert process.stdout is not None
+    line = process.stdout.readline().decode().strip()
+    assert line, "the process ended without a word"
+    return line

@@ -1,0 +1,225 @@
+"""Event streams as Celery's workers and clients publish them on Redis.
+
+`python -m tests.bench.traffic URL --tasks N [--rate EVENTS_PER_SECOND]` publishes
+the lives of N tasks: sent by clients one by one, the rest by 8 workers, up to
+three to a message. Without a rate it floods. With `--stamped` each message is one
+`task-received` of a new task, whose args are the time at which it was published.
+"""
+
+import argparse
+import base64
+import json
+import time
+from collections.abc import Iterator
+from random import Random
+from uuid import UUID, uuid4
+
+import redis
+
+EXCHANGE = "/0.celeryev/"
+WORKERS = 8
+AHEAD = (0, 8, 16, 96)
+"""How many tasks behind `sent` the received, started and ended ones are."""
+
+NAMES = [f"shop.{area}.{what}" for area in ("mail", "orders") for what in "abcde"]
+ARGS = "('%s', {'customer': 4711, 'items': [1, 2, 3], 'note': '" + "n" * 120 + "'})"
+
+RawEvent = dict[str, object]
+Message = tuple[str, bytes, int]
+"""Channel, what is published, and how many events that is."""
+
+
+def envelope(host: str, body: object) -> bytes:
+    """Return `body` as kombu's Redis transport wraps it."""
+    text = json.dumps(body).encode()
+    key = "task.multi" if isinstance(body, list) else "task.sent"
+    return json.dumps(
+        {
+            "body": base64.b64encode(text).decode(),
+            "content-encoding": "utf-8",
+            "content-type": "application/json",
+            "headers": {"hostname": host},
+            "properties": {
+                "delivery_mode": 1,
+                "delivery_info": {"exchange": "celeryev", "routing_key": key},
+                "priority": 0,
+                "body_encoding": "base64",
+                "delivery_tag": "68d4db3d-43df-44a0-bd3e-fc0f49706add",
+            },
+        }
+    ).encode()
+
+
+class Traffic:
+    """The events of `tasks` tasks, many of them under way at a time."""
+
+    def __init__(self, tasks: int, seed: int = 1) -> None:
+        random = Random(seed)
+        self._ids = [
+            str(UUID(int=random.getrandbits(128), version=4)) for _ in range(tasks)
+        ]
+        self._clock = 0
+
+    def messages(self) -> Iterator[Message]:
+        """Yield what is published, in order."""
+        waiting: list[list[RawEvent]] = [[] for _ in range(WORKERS)]
+        for step in range(len(self._ids) + AHEAD[-1]):
+            if step < len(self._ids):
+                sent = self._sent(step)
+                host = str(sent["hostname"])
+                yield EXCHANGE + "task.sent", envelope(host, sent), 1
+            for kind, behind in enumerate(AHEAD[1:]):
+                number = step - behind
+                if 0 <= number < len(self._ids):
+                    waiting[number % WORKERS].append(self._worked(kind, number))
+            own = waiting[step % WORKERS]
+            while own:
+                batch, own[:] = own[:3], own[3:]
+                host = str(batch[0]["hostname"])
+                yield EXCHANGE + "task.multi", envelope(host, batch), len(batch)
+        for own in waiting:
+            if own:
+                host = str(own[0]["hostname"])
+                yield EXCHANGE + "task.multi", envelope(host, own), len(own)
+
+    def _common(self, host: str, pid: int, number: int, kind: str) -> RawEvent:
+        self._clock += 1
+        return {
+            "hostname": host,
+            "utcoffset": 0,
+            "pid": pid,
+            "clock": self._clock,
+            "uuid": self._ids[number],
+            "timestamp": time.time(),
+            "type": kind,
+        }
+
+    def _told(self, number: int) -> RawEvent:
+        id_ = self._ids[number]
+        return {
+            "root_id": id_,
+            "parent_id": None,
+            "name": NAMES[number % len(NAMES)],
+            "args": ARGS % id_[:13],
+            "kwargs": "{}",
+            "retries": 0,
+            "eta": None,
+            "expires": None,
+        }
+
+    def _sent(self, number: int) -> RawEvent:
+        client = number % 4
+        return {
+            **self._common(f"gen{client}@web-{client}", 900 + client, number, "task-sent"),
+            **self._told(number),
+            "queue": "default",
+            "exchange": "",
+            "routing_key": "default",
+        }
+
+    def _worked(self, kind: int, number: int) -> RawEvent:
+        worker = number % WORKERS
+        host, pid = f"celery@worker-{worker}", 1000 + worker
+        if kind == 0:
+            common = self._common(host, pid, number, "task-received")
+            return {**common, **self._told(number)}
+        if kind == 1:
+            return self._common(host, pid, number, "task-started")
+        if number % 20 == 0:
+            return {
+                **self._common(host, pid, number, "task-failed"),
+                "exception": "ValueError('no such customer')",
+                "traceback": "Traceback (most recent call last):\n" + "  line\n" * 60,
+            }
+        return {
+            **self._common(host, pid, number, "task-succeeded"),
+            "result": "{'sent': True}",
+            "runtime": 0.1234,
+        }
+
+
+def stamped(number: int) -> Message:
+    """Return that a new task is received, saying when that was published."""
+    event: RawEvent = {
+        "hostname": "celery@worker-1",
+        "utcoffset": 0,
+        "pid": 1001,
+        "clock": number + 1,
+        "uuid": str(uuid4()),
+        "name": NAMES[0],
+        "args": "",
+        "kwargs": "{}",
+        "retries": 0,
+        "type": "task-received",
+        "timestamp": time.time(),
+    }
+    event["args"] = f"({time.time()!r},)"
+    return EXCHANGE + "task.multi", envelope("celery@worker-1", [event]), 1
+
+
+def flood(client: redis.Redis, messages: list[Message]) -> None:
+    """Publish as fast as the broker takes it."""
+    for at in range(0, len(messages), 200):
+        _publish(client, messages[at : at + 200])
+
+
+def paced(client: redis.Redis, messages: Iterator[Message], rate: float) -> None:
+    """Publish `rate` events a second, or as many as there can be."""
+    begin, published = time.perf_counter(), 0
+    for message in messages:
+        _publish(client, [message])
+        published += message[2]
+        ahead = published / rate - (time.perf_counter() - begin)
+        if ahead > 0.0005:
+            time.sleep(ahead)
+
+
+def _publish(client: redis.Redis, messages: list[Message]) -> None:
+    with client.pipeline(transaction=False) as pipe:
+        for channel, published, _ in messages:
+            pipe.publish(channel, published)
+        pipe.execute()
+
+
+def in_slices(
+    client: redis.Redis, messages: list[Message], rate: float
+) -> None:
+    """Publish what is made already, in slices of 5 ms."""
+    begin, published, at = time.perf_counter(), 0, 0
+    while at < len(messages):
+        upto = (time.perf_counter() - begin) * rate
+        part: list[Message] = []
+        while at < len(messages) and published < upto:
+            part.append(messages[at])
+            published += messages[at][2]
+            at += 1
+        if part:
+            _publish(client, part)
+        time.sleep(0.005)
+
+
+def main() -> None:
+    """Publish what the command line asks for; print how long that took."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("url")
+    parser.add_argument("--tasks", type=int, required=True)
+    parser.add_argument("--rate", type=float, default=0.0)
+    parser.add_argument("--stamped", action="store_true")
+    given = parser.parse_args()
+    with redis.Redis.from_url(given.url) as client:
+        if given.stamped:
+            paced(client, map(stamped, range(given.tasks)), given.rate)
+            return
+        made = list(Traffic(given.tasks).messages())
+        print("ready", flush=True)
+        input()
+        begin = time.perf_counter()
+        if given.rate:
+            in_slices(client, made, given.rate)
+        else:
+            flood(client, made)
+        print(json.dumps(time.perf_counter() - begin), flush=True)
+
+
+if __name__ == "__main__":
+    main()

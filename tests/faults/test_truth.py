@@ -1,0 +1,281 @@
+"""What is shown stays true, or becomes true again, whatever breaks."""
+
+import asyncio
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, cast
+from uuid import uuid4
+
+import pytest
+from celery import Celery
+
+from herald_monitor.child_process import end, kill, spawn
+from herald_monitor.memory import MemoryStore
+from herald_monitor.model.events import Event
+from herald_monitor.redis_store import RedisStore
+from tests.conftest import AppFactory, WorkerFactory
+from tests.proxy import Proxy
+from tests.servers import PrivateValkey
+from tests.truth import submit, truth
+
+pytestmark = [
+    pytest.mark.celery,
+    pytest.mark.anyio,
+    # Celery stores results by a command that redis-py 8 calls deprecated.
+    pytest.mark.filterwarnings("ignore:Call to deprecated setex"),
+]
+
+
+def registered(task_id: str) -> Event:
+    """Return what Herald stores before it sends a task itself."""
+    now = time.time()
+    return Event(kind="sent", task_id=task_id, at=now, source="submitted", name="add")
+
+
+@pytest.mark.parametrize(
+    "number", [200, pytest.param(600, marks=pytest.mark.soak, id="600")]
+)
+async def test_no_state_is_wrong_after_the_receiver_was_cut_three_times(
+    valkey: PrivateValkey,
+    project_app: AppFactory,
+    celery_worker: WorkerFactory,
+    proxy: Callable[[str], Proxy],
+    number: int,
+) -> None:
+    app = project_app(valkey.url, valkey.url)
+    line = proxy(valkey.url)
+    names = cast(Any, app).conf.herald_names
+    heralds = project_app(line.url, valkey.url, names=names)
+    await asyncio.to_thread(celery_worker, app, pool="threads", concurrency=8)
+    async with truth(heralds) as held:
+        ids = [str(uuid4()) for _ in range(number)]
+        known = ids[::2]
+        await held.store.store([registered(i) for i in known], now=time.time())
+        for position, task_id in enumerate(ids):
+            cast(Any, app).send_task("sleepy", (0.05,), task_id=task_id)
+            if position in (number // 4, number // 2, number * 3 // 4):
+                line.refuse()
+                await asyncio.sleep(0.15)
+                line.heal()
+            await asyncio.sleep(0.005)
+        results = [cast(Any, app).AsyncResult(i) for i in ids]
+        while not all(result.ready() for result in results):
+            await asyncio.sleep(0.05)
+        await held.are(known, "SUCCESS", 20)
+        gaps = await held.closed(20)
+        states = await held.states(ids)
+        unknown = number - len(states)
+        assert set(states.values()) == {"SUCCESS"}
+        assert unknown <= sum(gap.missing for gap in gaps)
+        assert len(gaps) >= 3
+        assert sum(gap.repaired for gap in gaps) > 0
+
+
+async def test_what_ran_on_a_worker_that_was_killed_is_lost_and_nothing_else(
+    valkey: PrivateValkey, project_app: AppFactory, celery_worker: WorkerFactory
+) -> None:
+    app = project_app(valkey.url, valkey.url)
+    worker = await asyncio.to_thread(celery_worker, app, pool="threads", concurrency=8)
+    async with truth(app) as held:
+        done = submit(app, "add", 1, 2)
+        await held.are([done], "SUCCESS")
+        running = [submit(app, "sleepy", 60) for _ in range(4)]
+        late = [submit(app, "late", 60) for _ in range(4)]
+        await held.are(running + late, "STARTED")
+        waiting = [submit(app, "add", 1, n) for n in range(12)]
+        await held.looks()
+        worker.kill()
+        await held.are(running + late, "LOST", 20)
+        image = await held.image(running[0])
+        assert (image.source, image.worker, image.final) == (
+            "inferred",
+            worker.hostname,
+            False,
+        )
+        assert f"worker {worker.hostname}, which ran it, has been silent for" in str(
+            image.reason
+        )
+        # Its message is not confirmed, so it will run again one day.
+        assert "deliver it again" in str((await held.image(late[0])).reason)
+        await held.looks(3)
+        assert "LOST" not in (await held.states(waiting)).values()
+        assert (await held.image(done)).state == "SUCCESS"
+        assert held.count("lost") == 8
+
+
+@pytest.mark.rabbitmq
+async def test_what_is_delivered_again_is_not_lost_any_more(
+    amqp_url: str,
+    valkey: PrivateValkey,
+    project_app: AppFactory,
+    celery_worker: WorkerFactory,
+) -> None:
+    app = project_app(amqp_url, valkey.url)
+    worker = await asyncio.to_thread(celery_worker, app, pool="threads", concurrency=2)
+    async with truth(app) as held:
+        gone, late = submit(app, "sleepy", 60), submit(app, "late", 1)
+        await held.are([gone, late], "STARTED")
+        worker.kill()
+        await held.are([gone, late], "LOST", 20)
+        await asyncio.to_thread(celery_worker, app, pool="threads", concurrency=2)
+        await held.are([late], "SUCCESS", 20)
+        image = await held.image(late)
+        assert (image.attempt, image.reason) == (2, None)
+        assert (await held.image(gone)).state == "LOST"
+
+
+async def test_a_warm_shutdown_loses_nothing(
+    valkey: PrivateValkey, project_app: AppFactory, celery_worker: WorkerFactory
+) -> None:
+    app = project_app(valkey.url, valkey.url)
+    worker = await asyncio.to_thread(celery_worker, app, pool="threads", concurrency=1)
+    async with truth(app, lost_after=1.0) as held:
+        running = submit(app, "sleepy", 6)
+        await held.are([running], "STARTED")
+        waiting = [submit(app, "add", 1, n) for n in range(5)]
+        stopping = asyncio.create_task(asyncio.to_thread(worker.stop))
+        await held.are([running], "SUCCESS", 15)
+        await stopping
+        await held.looks(3)
+        # Nobody is there to run them, but their messages are.
+        states = await held.states(waiting)
+        assert set(states.values()) <= {"PENDING", "RECEIVED"}
+        assert held.count("lost") == 0
+
+
+async def test_a_task_that_waits_without_a_worker_is_not_lost(
+    broker_url: str, valkey: PrivateValkey, project_app: AppFactory
+) -> None:
+    app = project_app(broker_url, valkey.url)
+    async with truth(app, lost_after=0.5) as held:
+        with cast(Any, app).connection_for_write() as connection:
+            queue = cast(Any, app).amqp.queues[app.conf.task_default_queue]
+            queue(connection.default_channel).declare()
+        waiting = submit(app, "add", 1, 2)
+        await held.are([waiting], "PENDING")
+        await held.looks(4)
+        assert (await held.image(waiting)).state == "PENDING"
+
+
+async def test_a_task_whose_message_is_gone_is_lost(
+    valkey: PrivateValkey, project_app: AppFactory
+) -> None:
+    app = project_app(valkey.url, valkey.url)
+    async with truth(app, lost_after=0.5) as held:
+        task_id = str(uuid4())
+        await held.store.store([registered(task_id)], now=time.time())
+        await held.are([task_id], "LOST")
+        reason = (await held.image(task_id)).reason
+        assert "in no queue of the broker" in str(reason)
+
+
+async def test_a_task_that_ends_without_a_word_is_lost_with_the_reason(
+    valkey: PrivateValkey, project_app: AppFactory, celery_worker: WorkerFactory
+) -> None:
+    app = project_app(valkey.url, valkey.url)
+    await asyncio.to_thread(celery_worker, app, pool="threads", concurrency=1)
+    async with truth(app, lost_after=1.0) as held:
+        ignored = submit(app, "ignore")
+        await held.are([ignored], "LOST", 20)
+        assert "ended without a word" in str((await held.image(ignored)).reason)
+        running = submit(app, "sleepy", 4)
+        await held.are([running], "SUCCESS")
+        assert held.count("lost") == 1
+
+
+async def test_what_runs_and_was_never_heard_of_is_found(
+    valkey: PrivateValkey, project_app: AppFactory, celery_worker: WorkerFactory
+) -> None:
+    app = project_app(valkey.url, valkey.url)
+    worker = await asyncio.to_thread(celery_worker, app, pool="threads", concurrency=1)
+    running = submit(app, "sleepy", 5)
+    later = submit(app, "add", 1, 2, countdown=30)
+    while not cast(Any, app).control.inspect([worker.hostname]).scheduled():
+        await asyncio.sleep(0.05)
+    store = MemoryStore()
+    async with truth(app, store) as held:
+        await held.are([running], "STARTED")
+        await held.are([later], "RECEIVED")
+        image = await held.image(running)
+        assert (image.source, image.worker, image.name) == (
+            "inspect",
+            worker.hostname,
+            "sleepy",
+        )
+        assert image.args == "(5,)"
+        assert held.count("found") == 2
+        await held.are([running], "SUCCESS")
+
+
+async def test_a_monitor_that_starts_repairs_what_happened_without_it(
+    valkey: PrivateValkey, project_app: AppFactory, celery_worker: WorkerFactory
+) -> None:
+    app = project_app(valkey.url, valkey.url)
+    await asyncio.to_thread(celery_worker, app, pool="threads", concurrency=1)
+    store = MemoryStore()
+    async with truth(app, store) as held:
+        task_id = submit(app, "sleepy", 1)
+        await held.are([task_id], "STARTED")
+        assert await store.gaps() == []
+    unseen = submit(app, "add", 1, 2)
+    cast(Any, app).AsyncResult(unseen).get(timeout=10)
+    async with truth(app, store, node="m2") as held:
+        await held.are([task_id, unseen], "SUCCESS", 5)
+        [gap] = await held.closed()
+        assert (gap.reason, gap.repaired) == ("no monitor was running", 2)
+        assert gap.closed_at is not None
+
+
+async def test_only_one_monitor_reconciles_and_the_other_follows_it(
+    valkey: PrivateValkey, project_app: AppFactory
+) -> None:
+    app = project_app(valkey.url, valkey.url)
+    store = RedisStore(valkey.url)
+    await store.open()
+    async with (
+        truth(app, store, node="m1") as one,
+        truth(app, store, node="m2") as other,
+    ):
+        await one.looks()
+        assert one.monitor.image().reconciling
+        assert not other.monitor.image().reconciling
+        assert other.count("looks") == 0
+    await store.close()
+
+
+async def test_a_reconciler_that_is_killed_is_followed(
+    valkey: PrivateValkey, project_app: AppFactory, tmp_path: Path
+) -> None:
+    app = project_app(valkey.url, valkey.url)
+    env = {
+        **os.environ,
+        "HERALD_BROKER_URL": valkey.url,
+        "HERALD_STORE_URL": valkey.url,
+        "HERALD_NODE": "first",
+    }
+    words = [sys.executable, "-m", "herald_monitor"]
+    process: subprocess.Popen[bytes] = spawn(words, tmp_path / "monitor.log", env=env)
+    store = RedisStore(valkey.url)
+    await store.open()
+    try:
+        while not any(m.reconciling for m in await store.monitors()):
+            assert process.poll() is None, (tmp_path / "monitor.log").read_text()
+            await asyncio.sleep(0.02)
+        async with truth(app, store, node="second") as held:
+            await asyncio.sleep(0.1)
+            assert not held.monitor.image().reconciling
+            kill(process)
+            began = time.monotonic()
+            while not held.monitor.image().reconciling:
+                assert time.monotonic() - began < 10
+                await asyncio.sleep(0.02)
+            await held.looks()
+    finally:
+        end(process, 1)
+        await store.close()
+
+

@@ -1,0 +1,146 @@
+"""Monitors as processes of their own, and what they stored, for tests."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
+from pathlib import Path
+
+from celery import Celery
+
+from herald_monitor.child_process import end, kill, spawn
+from herald_monitor.model.redaction import Redactor
+from herald_monitor.model.shape import TaskImage, unix
+from herald_monitor.monitor import Monitor
+from herald_monitor.redis_store import RedisStore
+from herald_monitor.store import MonitorImage, Store
+from tests.project import environment
+from tests.servers import ROOT, wait_until
+
+
+class MonitorProcess:
+    """`python -m herald_monitor` for the app of `tests/project.py`."""
+
+    def __init__(
+        self, app: Celery, store_url: str, log: Path, node: str, **env: str
+    ) -> None:
+        self.node = node
+        self.log = log
+        self.began = 0.0
+        self._env = {
+            **os.environ,
+            **environment(app),
+            "PYTHONPATH": str(ROOT),
+            "HERALD_APP": "tests.project",
+            "HERALD_STORE_URL": store_url,
+            "HERALD_NODE": node,
+            **env,
+        }
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start it; it may take a second to hear anything."""
+        words = [sys.executable, "-m", "herald_monitor"]
+        self.began = time.time() - 0.002  # times are shown in milliseconds
+        self._process = spawn(words, self.log, env=self._env)
+
+    def kill(self) -> None:
+        """Kill it as the kernel would, without a goodbye."""
+        assert self._process is not None
+        os.kill(self._process.pid, signal.SIGKILL)
+        wait_until(lambda: not self.alive, 5, "it is dead")
+
+    def stop(self) -> bool:
+        """Send SIGTERM; say whether it went by itself."""
+        if self._process is None:
+            return True
+        went = end(self._process, 8.0)
+        kill(self._process)
+        return went
+
+    @property
+    def alive(self) -> bool:
+        """Whether the process runs."""
+        return self._process is not None and self._process.poll() is None
+
+
+async def settled(
+    predicate: Callable[[], Awaitable[object]], within: float, message: str
+) -> None:
+    """Wait until `predicate` answers yes; fail after `within` seconds."""
+    given_up = time.monotonic() + within
+    while not await predicate():
+        assert time.monotonic() < given_up, f"after {within} s still not: {message}"
+        await asyncio.sleep(0.02)
+
+
+@contextlib.asynccontextmanager
+async def open_store(url: str) -> AsyncGenerator[RedisStore, None]:
+    """Open the store at `url` for the length of the block."""
+    store = RedisStore(url)
+    await store.open()
+    try:
+        yield store
+    finally:
+        await store.close()
+
+
+async def image(store: RedisStore, node: str) -> MonitorImage | None:
+    """Return what the monitor `node` said of itself, if it lives."""
+    found = [one for one in await store.monitors() if one.id == node]
+    return found[0] if found else None
+
+
+async def heard_by(store: RedisStore, process: MonitorProcess, within: float) -> None:
+    """Wait until this life of a monitor hears the broker."""
+
+    async def hears() -> bool:
+        assert process.alive, process.log.read_text()[-3000:]
+        now = await image(store, process.node)
+        return (
+            now is not None and now.connected and unix(now.started_at) > process.began
+        )
+
+    await settled(hears, within, f"{process.node} hears; see {process.log}")
+
+
+async def all_final(
+    store: RedisStore, ids: Iterable[str], within: float
+) -> list[TaskImage]:
+    """Wait until each of `ids` is final in the store, and return them."""
+    wanted = list(ids)
+    found: list[TaskImage | None] = []
+
+    async def done() -> bool:
+        nonlocal found
+        found = await store.tasks(wanted)
+        return all(task is not None and task.final for task in found)
+
+    try:
+        await settled(done, within, "all are final")
+    except AssertionError:
+        states = [task.state if task else "-" for task in found]
+        counted = {state: states.count(state) for state in set(states)}
+        raise AssertionError(f"after {within} s: {counted}") from None
+    return [task for task in found if task is not None]
+
+
+@contextlib.asynccontextmanager
+async def monitoring(app: Celery, store: Store) -> AsyncGenerator[Monitor, None]:
+    """Run a monitor in this process for the length of the block, once it hears."""
+    monitor, stop = Monitor(app, store, Redactor(), "here"), asyncio.Event()
+    running = asyncio.create_task(monitor.run(stop))
+
+    async def connected() -> bool:
+        return monitor.image().connected
+
+    try:
+        await settled(connected, 10, "the monitor hears")
+        yield monitor
+    finally:
+        stop.set()
+        await asyncio.wait_for(running, 8)
