@@ -1,29 +1,23 @@
-"""A store that can be maltreated, and a world of nodes and clients around it.
+"""A world of nodes and clients around a store that is maltreated.
 
-Nothing but a seed decides in which order things happen: each word between a
-node and the store waits at a gate until the schedule lets it through, both on
-its way there and on its way back. Feed, hub, library, session and pump are the
-real ones.
+Nothing but a seed decides in which order things happen. Feed, hub, library,
+session and pump are the real ones.
 """
 
 from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from random import Random
-from typing import Any, TypeVar, cast
+from typing import Any, cast
 
 import msgspec
 
-from herald_monitor.batch import Draft, missing
-from herald_monitor.memory import MemoryStore
-from herald_monitor.model.changes import TASK, Change, Entry
-from herald_monitor.model.cursor import START, Cursor, parse_cursor
+from herald_monitor.model.cursor import Cursor, parse_cursor
 from herald_monitor.model.events import Event
 from herald_monitor.model.filters import Filter, parse_filter
 from herald_monitor.model.shape import TaskImage
-from herald_monitor.store import Page
 from herald_server.auth import Identity, Tokens
 from herald_server.feed import Feed
 from herald_server.hub import Hub, concerns
@@ -33,166 +27,12 @@ from herald_server.pump import Door, Gone, Pump
 from herald_server.reading import Library
 from herald_server.status import Status
 from tests import validators
+from tests.model_store import FragileStore, Gates
 from tests.validators import Journal
 
-T = TypeVar("T")
 NOW = 1_800_000_000.0
 TOKEN = "a-token-of-the-model"
 KINDS = ("sent", "received", "started", "succeeded", "failed", "retried", "revoked")
-
-
-class Gates:
-    """Where everything waits for its turn."""
-
-    def __init__(self) -> None:
-        self.waiting: list[asyncio.Future[None]] = []
-        self.open = False
-
-    async def go(self) -> None:
-        """Wait for a turn."""
-        if self.open:
-            await asyncio.sleep(0)
-            return
-        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self.waiting.append(turn)
-        try:
-            await turn
-        finally:
-            if turn in self.waiting:
-                self.waiting.remove(turn)
-
-    def let(self, random: Random) -> None:
-        """Give somebody the turn."""
-        if self.waiting:
-            turn = self.waiting.pop(random.randrange(len(self.waiting)))
-            if not turn.done():
-                turn.set_result(None)
-
-    def let_all(self) -> None:
-        """Keep nobody waiting any more."""
-        self.open = True
-        while self.waiting:
-            self.waiting.pop().set_result(None)
-
-
-class FragileStore(MemoryStore):
-    """A store that is trimmed, flushed, and loses what its replica did not get.
-
-    `history` has, for each place in the log, what was stored then.
-    """
-
-    def __init__(self, gates: Gates) -> None:
-        super().__init__(log_length=1_000_000)
-        self._gates = gates
-        self._epochs = 1_000
-        self._fence = ""
-        self._truth: dict[str, TaskImage] = {}
-        self._replica: dict[str, Any] | None = None
-        self.history: dict[Cursor, dict[str, TaskImage]] = {}
-        self.changes: dict[Cursor, tuple[Change, ...]] = {}
-
-    # -- what happens to it --------------------------------------------------------
-
-    def _append(self, drafts: Sequence[Draft]) -> None:
-        if self._end == START or self._fence != self._identity:
-            self._epochs += 1
-            self._end = Cursor(self._epochs, -1)
-            self._fence = self._identity
-        super()._append(drafts)
-        entry = self._log[-1]
-        for change in entry.changes:
-            if change.gone:
-                self._truth.pop(change.id, None)
-            elif change.task is not None:
-                self._truth[change.id] = msgspec.structs.replace(
-                    change.task, rev=change.rev
-                )
-        self.history[entry.cursor] = dict(self._truth)
-        self.changes[entry.cursor] = entry.changes
-
-    def heartbeat(self) -> None:
-        """Append an entry without changes."""
-        self._append([])
-
-    def forget(self, task_id: str) -> None:
-        """Sweep a task away."""
-        if (TASK, task_id) in self._known:
-            self._forget([(TASK, task_id)])
-
-    def expire(self, task_id: str) -> None:
-        """Find that a record ran out unnoticed: nobody knows what it was."""
-        if self._known.pop((TASK, task_id), None) is not None:
-            del self._due[TASK, task_id]
-            self._append([missing((TASK, task_id), ())])
-
-    def trim(self, keep: int) -> None:
-        """Cut the log off."""
-        while len(self._log) > keep:
-            self._log.popleft()
-
-    def replicate(self) -> None:
-        """Bring the replica up to date."""
-        kept = ("_known", "_due", "_gone", "_log", "_truth", "_end", "_fence")
-        self._replica = {
-            name: value.copy() if hasattr(value, "copy") else value
-            for name, value in ((n, getattr(self, n)) for n in kept)
-        }
-
-    def fail_over(self, identity: str) -> None:
-        """Go on with the replica: what it did not get was never there."""
-        if self._replica is not None:
-            vars(self).update(self._replica)
-            self._identity = identity
-            self.replicate()
-
-    def flush(self) -> None:
-        """Lose everything, and stay the same server."""
-        for kept in (self._known, self._due, self._gone, self._log, self._truth):
-            kept.clear()
-        self._end, self._fence = START, ""
-        self.replicate()
-
-    # -- what nodes see of it --------------------------------------------------------
-
-    async def _gated(self, answer: Callable[[], Awaitable[T]]) -> T:
-        await self._gates.go()
-        said = await answer()
-        await self._gates.go()
-        return said
-
-    async def end(self) -> Cursor:
-        return await self._gated(super().end)
-
-    async def identity(self) -> str:
-        return await self._gated(super().identity)
-
-    async def read(
-        self, after: Cursor, *, wait: float = 0.0, most: int = 100
-    ) -> list[Entry]:
-        read = super().read
-        return await self._gated(lambda: read(after, most=min(most, 4)))
-
-    async def count(self, filter_: Filter, most: int) -> int:
-        count = super().count
-        return await self._gated(lambda: count(filter_, most))
-
-    async def tasks(self, ids: Sequence[str]) -> list[TaskImage | None]:
-        tasks = super().tasks
-        return await self._gated(lambda: tasks(ids))
-
-    async def page(
-        self,
-        filter_: Filter,
-        *,
-        limit: int = 100,
-        page: str | None = None,
-        after: float | None = None,
-        before: float | None = None,
-    ) -> Page:
-        get = super().page
-        return await self._gated(
-            lambda: get(filter_, limit=limit, page=page, after=after, before=before)
-        )
 
 
 class Node:

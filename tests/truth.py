@@ -15,7 +15,7 @@ from herald_monitor.monitor import Monitor
 from herald_monitor.store import Gap, Store
 from tests.listening import until
 
-LOST_AFTER = 3.0
+LOST_AFTER = 2.0
 
 
 class Truth:
@@ -48,6 +48,16 @@ class Truth:
         await until(
             lambda: self.count("looks") >= before + number, within, f"{number} looks"
         )
+
+    async def beats(self, hostname: str, within: float = 15.0) -> None:
+        """Wait until a worker has told its own rhythm."""
+        given_up = time.monotonic() + within
+        while not any(
+            worker.hostname == hostname and worker.freq
+            for worker in await self.store.workers(now=time.time())
+        ):
+            assert time.monotonic() < given_up, f"no heartbeat of {hostname}"
+            await asyncio.sleep(0.02)
 
     async def closed(self, within: float = 15.0) -> list[Gap]:
         """Wait until there are gaps and all are closed; return them."""
@@ -82,7 +92,7 @@ async def truth(
         node,
         listen_backend=listen_backend,
         lost_after=lost_after,
-        reconcile_every=1.0,
+        reconcile_every=0.5,
     )
     stop = asyncio.Event()
     running = asyncio.create_task(monitor.run(stop))

@@ -16,6 +16,7 @@ from herald_monitor.model.events import Event
 from herald_monitor.model.filters import Before
 from herald_monitor.model.keys import places
 from herald_monitor.model.reading import read
+from herald_monitor.model.runs import Mark
 from herald_monitor.model.shape import EXPIRED, TaskImage, unix
 from herald_monitor.model.tasks import Task, merge
 from herald_monitor.model.workers import (
@@ -145,6 +146,8 @@ def _merging(events: Sequence[Event], first: str) -> Wish:
         image = read(task)
         if known is not None and stored_only and _shows_nothing_new(known, task, image):
             return None
+        if known is not None and image == known.image and _was_heard(known, task):
+            return None
         return Draft(
             (TASK, task.id),
             known,
@@ -166,6 +169,25 @@ def _shows_nothing_new(known: Known, task: Task, image: TaskImage) -> bool:
     assert isinstance(known.image, TaskImage)
     return task.marks is known.record.marks and image == msgspec.structs.replace(
         known.image, updated_at=image.updated_at
+    )
+
+
+def _was_heard(known: Known, task: Task) -> bool:
+    """Say whether `task` holds no more than another monitor heard a little later.
+
+    Who of them heard it first matters only where it alters what is shown.
+    """
+    was = known.record
+    assert isinstance(was, Task)
+    return was == msgspec.structs.replace(task, marks=_as_late(was.marks, task.marks))
+
+
+def _as_late(was: tuple[Mark, ...], marks: tuple[Mark, ...]) -> tuple[Mark, ...]:
+    if len(was) != len(marks):
+        return marks
+    return tuple(
+        msgspec.structs.replace(mark, late=old.late)
+        for mark, old in zip(marks, was, strict=True)
     )
 
 

@@ -186,7 +186,7 @@ def _listed(client: Any, name: str, size: int) -> Iterator[tuple[bytes, bool]]:
             yield message, False
     # What comes in on the left pushes others on: they are met twice, never missed.
     for start in range(0, most, STEP):
-        part = client.lrange(name, start, start + STEP - 1)
+        part = client.lrange(name, start, min(start + STEP, most) - 1)
         for message in part:
             yield message, False
         if len(part) < STEP:

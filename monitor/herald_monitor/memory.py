@@ -43,7 +43,7 @@ from herald_monitor.model.tasks import Task
 from herald_monitor.model.workers import Worker, WorkerImage, worker_image
 from herald_monitor.notes import MemoryNotes
 from herald_monitor.paging import Spot, read_token, write_token
-from herald_monitor.store import Gap, MonitorImage, Page, Receipt
+from herald_monitor.store import MOST_GAPS, Gap, MonitorImage, Page, Receipt
 
 BATCH = 250
 WORKERS_FOR = 86_400.0
@@ -109,6 +109,7 @@ class MemoryStore(MemoryNotes):
     async def sweep(self, *, now: float, most: int = 500) -> int:
         self._forget(self._over(WORKER, now))
         self._forget(self._over(GAP, now))
+        self._forget([(GAP, gap.id) for gap in (await self.gaps())[MOST_GAPS:]])
         tasks = sorted(self._over(TASK, now), key=lambda name: self._due[name])[:most]
         self._forget(tasks)
         for _, id_ in tasks:

@@ -15,12 +15,10 @@ from typing import cast
 import msgspec
 
 from herald_monitor.errors import BadInput
+from herald_monitor.model.redaction import MASK
 from herald_monitor.wire import RawEvent, shown
 
 Redact = Callable[[str], str]
-
-MASK = "[redacted]"
-PROBE = "a: 'x'"
 
 
 class Message(msgspec.Struct, omit_defaults=True, kw_only=True):
@@ -37,14 +35,17 @@ _decoder = msgspec.json.Decoder(Message)
 
 def write_line(message: Message, redact: Redact | None = None) -> bytes:
     """Return `message` as a line; without secrets if there is a `redact`."""
-    if redact is not None:
-        message = without_secrets(message, redact)
     try:
-        return msgspec.json.encode(message) + b"\n"
-    except (msgspec.MsgspecError, UnicodeError, RecursionError, TypeError):
+        said = without_secrets(message, redact) if redact else message
+        return msgspec.json.encode(said) + b"\n"
+    except (msgspec.MsgspecError, ValueError, RecursionError, TypeError):
+        # What JSON cannot hold is at least seen.
         unread = "; ".join(shown(event) for event in message.events)
-        plain = unread.encode("utf-8", "replace").decode()
-        return msgspec.json.encode(Message(heard=message.heard, unread=plain)) + b"\n"
+        unread = unread.encode("utf-8", "replace").decode()
+        plain = Message(
+            heard=message.heard, unread=redact(unread) if redact else unread
+        )
+        return msgspec.json.encode(plain) + b"\n"
 
 
 def without_secrets(message: Message, redact: Redact) -> Message:

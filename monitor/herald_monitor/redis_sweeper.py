@@ -23,6 +23,7 @@ from herald_monitor.model.shape import STATES
 from herald_monitor.redis_link import Link
 from herald_monitor.redis_records import known
 from herald_monitor.redis_script import Bounds, Stored, StoreScript
+from herald_monitor.store import MOST_GAPS
 
 BATCH = 250
 """Changes in one step: more would keep Redis from others for too long."""
@@ -141,7 +142,13 @@ class RedisSweeper:
         await self._sweep_listed(await self._listed_as(WORKERS), due)
 
     async def _sweep_gaps(self, until: float) -> None:
-        await self._sweep_listed(await self._listed_as(GAPS, _ms(until)), _always)
+        over = await self._listed_as(GAPS, _ms(until))
+        # Scored by when they began, so that the oldest are too many.
+        ids = await self._link.call(
+            "ZRANGE", self._keys.index(*GAPS), 0, -MOST_GAPS - 1
+        )
+        too_many = [(GAP, id_.decode()) for id_ in ids]
+        await self._sweep_listed(list(dict.fromkeys([*over, *too_many])), _always)
 
     async def _sweep_listed(
         self, names: Sequence[Name], due: Callable[[Known], bool]

@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 
 from herald_monitor.intake import Intake
-from herald_monitor.model.events import KINDS
 from herald_monitor.model.filters import Filter
 from herald_monitor.model.shape import TaskImage
 from herald_monitor.recorder import BATCH, Counters, Recorder
@@ -88,8 +87,3 @@ async def tasks_of(reader: Reader) -> list[TaskImage]:
         page = told.next
         if page is None:
             return found[::-1]
-
-
-def is_of_tasks(event: RawEvent) -> bool:
-    """Whether an event tells of a task's life."""
-    return event.get("type") in KINDS

@@ -36,8 +36,9 @@ LIVING_WITHIN = 2.0
 OTHERS_WITHIN = 1.0
 """Seconds for an answer of workers that live, and of those that seem not to."""
 
-DEAF_FOR = 10.0
-"""Seconds for which a worker that does not live and did not answer is left alone."""
+LIVING_DEAF_FOR = 4.0
+OTHERS_DEAF_FOR = 10.0
+"""Seconds for which a worker that did not answer is left alone."""
 
 MOST_OTHERS = 50
 """Silent workers that are asked in one look, since each may cost the whole wait."""
@@ -112,14 +113,15 @@ class Sources:
         now: float,
         found: Findings,
     ) -> Whereabouts:
-        living = [h for h, one in workers.items() if one.state == w.ONLINE]
+        online = {h for h, one in workers.items() if one.state == w.ONLINE}
         needed = {t.worker for t in tasks if t.worker and t.state != shape.LOST}
-        others = self._not_deaf(needed.difference(living))
+        living = self._not_deaf(online, LIVING_DEAF_FOR)
+        others = self._not_deaf(needed - online, OTHERS_DEAF_FOR)[:MOST_OTHERS]
         asked = await asyncio.gather(
             self._inspect(living, LIVING_WITHIN, found),
             self._inspect(others, OTHERS_WITHIN, found),
         )
-        for hostname in set(others) - asked[1].answered:
+        for hostname in {*living, *others} - asked[0].answered - asked[1].answered:
             self._deaf[hostname] = time.monotonic()
         events = [event for one in asked for event in one.events]
         await self._keep_inspected(events, found)
@@ -131,11 +133,12 @@ class Sources:
             held=frozenset(event.task_id for event in events),
         )
 
-    def _not_deaf(self, hostnames: Iterable[str]) -> list[str]:
-        """Return whom to ask of those that seem not to live: they make us wait."""
-        since = time.monotonic() - DEAF_FOR
-        self._deaf = {host: at for host, at in self._deaf.items() if at > since}
-        return [h for h in sorted(hostnames) if h not in self._deaf][:MOST_OTHERS]
+    def _not_deaf(self, hostnames: Iterable[str], pause: float) -> list[str]:
+        """Return whom to ask: those who did not answer lately make us wait."""
+        now = time.monotonic()
+        oldest = now - OTHERS_DEAF_FOR
+        self._deaf = {host: at for host, at in self._deaf.items() if at > oldest}
+        return [h for h in sorted(hostnames) if self._deaf.get(h, 0.0) <= now - pause]
 
     async def _inspect(
         self, hostnames: Sequence[str], within: float, found: Findings

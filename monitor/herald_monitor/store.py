@@ -42,6 +42,10 @@ class Gap(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     rev: str | None = None
 
 
+MOST_GAPS = 500
+"""Gaps that are kept: a line that is cut every second must not fill the store."""
+
+
 class MonitorImage(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     """A monitor that lives, and how it fares. Lags are in milliseconds.
 

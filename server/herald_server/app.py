@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from celery import Celery
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
-from starlette.routing import Mount, Route, WebSocketRoute
+from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket
 
 from herald_monitor.model.redaction import Redactor
@@ -91,7 +91,8 @@ def create_app(
             *api.routes(),
             Route("/events", streams, methods=["GET"]),
             WebSocketRoute("/ws", ws),
-            Mount("/", app=mcp_app),
+            # A route, not a mount: what leads nowhere is for us to answer.
+            Route("/mcp", mcp_app),
         ],
         middleware=[Middleware(Guard, tokens=tokens, around=around, closed=CLOSED)],
         exception_handlers=dict.fromkeys(HANDLED, answer),

@@ -6,17 +6,25 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import date
 from pathlib import Path
 
+from herald_monitor.model.filters import glob
 from herald_server.catalog_shipped import SHIPPED
-from herald_server.catalog_toml import read_task_types
+from herald_server.catalog_toml import read_catalog
 from herald_server.catalog_types import CatalogError, Param, TaskType, closest
 
 __all__ = ["Catalog", "CatalogError", "Param", "TaskType"]
 
 
 class Catalog:
-    """Task types by name; without any given, the ten that Herald ships."""
+    """Task types by name; without any given, the ten that Herald ships.
 
-    def __init__(self, task_types: Iterable[TaskType] = SHIPPED) -> None:
+    What matches `allow`, globs of Celery names, may be started by that name, with
+    any parameters.
+    """
+
+    def __init__(
+        self, task_types: Iterable[TaskType] = SHIPPED, allow: Iterable[str] = ()
+    ) -> None:
+        self.allow = tuple(allow)
         self._by_name = {kind.name: kind for kind in task_types}
         self._by_celery_name = {kind.celery_name: kind for kind in self}
 
@@ -28,7 +36,7 @@ class Catalog:
     @classmethod
     def from_toml(cls, path: Path) -> Catalog:
         """Return the task types of a `herald.toml`; raise `CatalogError`."""
-        return cls(read_task_types(path))
+        return cls(*read_catalog(path))
 
     def __iter__(self) -> Iterator[TaskType]:
         return iter(self._by_name.values())
@@ -43,11 +51,20 @@ class Catalog:
         """Return the task type; raise `CatalogError` that lists what exists."""
         if name in self._by_name:
             return self._by_name[name]
+        if found := self.allowed(name):
+            return found
+        names = (*self._by_name, *self.allow)
         raise CatalogError(
             f"unknown task type {name!r}{closest(name, self._by_name)}; "
-            f"available: {', '.join(self._by_name)}",
+            f"available: {', '.join(names)}",
             task_type=name,
         )
+
+    def allowed(self, name: str) -> TaskType | None:
+        """Return what starts tasks by their Celery name, if `allow` allows it."""
+        if not any(glob(pattern)(name) for pattern in self.allow):
+            return None
+        return TaskType(name, name, any_params=True, title=name)
 
     def of_celery_name(self, celery_name: str) -> TaskType | None:
         """Return the task type that runs under a Celery name, if there is one."""

@@ -51,14 +51,18 @@ Table = Mapping[str, object]
 T = TypeVar("T")
 
 
-def read_task_types(path: Path) -> tuple[TaskType, ...]:
-    """Read all `[task_types.NAME]` tables; raise `CatalogError` with the place."""
+def read_catalog(path: Path) -> tuple[tuple[TaskType, ...], tuple[str, ...]]:
+    """Read all `[task_types.NAME]` tables, and `allow`: globs of Celery names.
+
+    Raises `CatalogError` with the place.
+    """
     table = _parse(path)
     try:
         types = _subtable(table, "task_types", "")
-        if not types:
+        allow = _allow(table)
+        if not types and not allow:
             raise CatalogError("no task types: add a table [task_types.NAME]")
-        return tuple(_task_type(name, value) for name, value in types.items())
+        return tuple(_task_type(name, value) for name, value in types.items()), allow
     except CatalogError as error:
         message = f"{path}: {error}"
         raise CatalogError(message, error.task_type, error.param) from None
@@ -76,6 +80,15 @@ def _parse(path: Path) -> Table:
         ) from None
     except tomllib.TOMLDecodeError as error:
         raise CatalogError(f"{path} is not valid TOML: {error}") from None
+
+
+def _allow(table: Table) -> tuple[str, ...]:
+    listed = cast("list[object]", _get(table, "allow", list, "") or [])
+    if not all(isinstance(one, str) and one for one in listed):
+        raise CatalogError(
+            "allow must be an array of Celery task names, such as ['reports.*']"
+        )
+    return tuple(cast("list[str]", listed))
 
 
 def _task_type(name: str, value: object) -> TaskType:

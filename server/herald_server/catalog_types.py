@@ -124,6 +124,8 @@ class TaskType:
     title: str = ""
     required_together: tuple[str, ...] = ()
     in_order: tuple[tuple[str, str], ...] = ()
+    any_params: bool = False
+    """Whether its parameters are known to nobody here, so that all are taken."""
 
     @property
     def label(self) -> str:
@@ -136,11 +138,13 @@ class TaskType:
             "type": "object",
             "properties": {param.name: param.json_schema() for param in self.params},
             "required": [param.name for param in self.params if param.required],
-            "additionalProperties": False,
+            "additionalProperties": self.any_params,
         }
 
     def check(self, params: Mapping[str, object], today: date) -> dict[str, object]:
         """Return the keyword arguments to send; raise `CatalogError`."""
+        if self.any_params:
+            return dict(params)
         self._refuse_unknown(params)
         self._refuse_missing(params)
         kwargs: dict[str, object] = {}

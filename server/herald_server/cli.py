@@ -46,6 +46,16 @@ COMMANDS: dict[str, dict[str, tuple[str, str]]] = {
             "Show all that is known of a task.",
         ),
     },
+    "Find out": {
+        "record": (
+            "herald_server.commands.record:record",
+            "Write a broker's raw events to a file.",
+        ),
+        "replay": (
+            "herald_server.commands.replay:replay",
+            "Tell a recording again, to a store or on standard output.",
+        ),
+    },
     "Act": {
         "start": ("herald_server.commands.start:start", "Start a task."),
         "cancel": ("herald_server.commands.cancel:cancel", "Cancel a task."),

@@ -1,60 +1,66 @@
-"""Starting and cancelling tasks: the only room that sends to Celery.
-
-Celery's calls block, so they run in threads. A task is registered in the store
-before it is sent: what Herald started is never unknown, whatever gets lost.
-"""
+"""Starting, cancelling and repeating tasks: the only room that sends to Celery."""
 
 from __future__ import annotations
 
-import logging
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any
 
 import msgspec
-from anyio import to_thread
 from celery import Celery
-from kombu.exceptions import OperationalError
 
-from herald_monitor.consumers import broker_name
-from herald_monitor.errors import HeraldError
+from herald_monitor.errors import BadInput
 from herald_monitor.model import shape
-from herald_monitor.model.events import MAX_TEXT, Event, shorten
 from herald_monitor.model.shape import TaskImage, rfc3339
 from herald_monitor.store import Store
-from herald_server.catalog import Catalog
-from herald_server.following import until
+from herald_server.arguments import arguments_of
+from herald_server.cancelling import Cancelled, Cancels
+from herald_server.catalog import Catalog, TaskType
+from herald_server.durations import Durations
+from herald_server.grouping import (
+    MOST,
+    Member,
+    chain_orders,
+    group_orders,
+    members_of,
+    send_chain,
+    send_group,
+)
 from herald_server.hub import Hub
+from herald_server.once import id_for, once
+from herald_server.options import Options
+from herald_server.sending import BrokerUnreachable, Order, Sender
 
-log = logging.getLogger(__name__)
+__all__ = ["BrokerUnreachable", "Cancelled", "Control", "Started", "StartedGroup"]
 
-CONFIRM_WITHIN = 2.0
-"""Seconds to wait for a worker's word after a cancel was sent."""
+RETRY_OF = "retry_of:"
+"""Begins the tag that names the task which was retried."""
 
-
-class BrokerUnreachable(HeraldError):
-    """The broker does not answer, so nothing was sent."""
+OTHERS = "admin"
+"""The scope for tasks that are in no catalog."""
 
 
 class Started(msgspec.Struct, frozen=True):
-    """A task that was sent. `queued_at` is RFC 3339."""
+    """A task that was sent. `queued_at` is RFC 3339.
+
+    `repeated`: it had been started before with the same idempotency key.
+    """
 
     task_id: str
     task_type: str
     name: str
     queued_at: str
     estimated_duration: str
+    repeated: bool = False
 
 
-class Cancelled(msgspec.Struct, frozen=True):
-    """What a cancel came to: the task's state now, and a sentence."""
+class StartedGroup(msgspec.Struct, frozen=True):
+    """A group or chain that was sent, its members in order."""
 
-    task_id: str
-    state: str
-    message: str
-    canceled_at: str | None = None
+    group_id: str
+    tasks: tuple[Started, ...]
+    queued_at: str
 
 
 class Control:
@@ -68,130 +74,202 @@ class Control:
         catalog: Catalog,
         redact: Callable[[str], str] = str,
     ) -> None:
-        self._app = app
+        self.app = app
         self._store = store
-        self._hub = hub
-        self._redact = redact
+        self._sender = Sender(app, store, redact)
         self.catalog = catalog
+        self.cancels = Cancels(self._sender, store, hub)
+        self.durations = Durations(store)
 
-    async def start(self, task_type: str, params: Mapping[str, object]) -> Started:
+    # -- one task ------------------------------------------------------------------
+
+    async def start(
+        self,
+        task_type: str,
+        params: Mapping[str, object],
+        options: Options = Options(),  # noqa: B008 - frozen
+        *,
+        key: str | None = None,
+        who: str = "",
+    ) -> Started:
         """Check, register and send a task of the catalog.
 
-        Raises `CatalogError` before anything is sent, `BrokerUnreachable`,
-        `StoreUnreachable`.
+        With a `key` it is sent once for `who`, and every later call answers with
+        the first one's task. Raises `CatalogError` before anything is sent,
+        `BrokerUnreachable`, `StoreUnreachable`, `BeingStarted`.
         """
         kind = self.catalog[task_type]
         kwargs = kind.check(params, datetime.now(UTC).date())
-        task_id = str(uuid.uuid4())
-        now = time.time()
-        await self._register(task_id, kind.celery_name, kwargs, now)
-        await to_thread.run_sync(
-            self._send, kind.celery_name, task_id, kwargs, kind.queue
-        )
-        return Started(
-            task_id, task_type, kind.celery_name, rfc3339(now), kind.duration
-        )
-
-    async def _register(
-        self, task_id: str, name: str, kwargs: Mapping[str, object], now: float
-    ) -> None:
-        event = Event(
-            kind="sent",
-            source="submitted",
+        task_id = id_for(who, task_type, key) if key else str(uuid.uuid4())
+        order = Order(
             task_id=task_id,
-            at=now,
-            retries=0,
+            name=kind.celery_name,
+            kwargs=kwargs,
+            options=self._queued(options, kind),
+        )
+        if key and not await once(self._store, task_id, lambda: self._send(order)):
+            return await self._before(order, kind)
+        if not key:
+            await self._send(order)
+        return await self._started(order, kind, rfc3339(time.time()))
+
+    async def _send(self, order: Order) -> None:
+        await self._sender.register([order], time.time())
+        await self._sender.send(order)
+
+    def _queued(self, options: Options, kind: TaskType | None) -> Options:
+        if options.queue or kind is None or not kind.queue:
+            return options
+        return msgspec.structs.replace(options, queue=kind.queue)
+
+    async def _started(
+        self, order: Order, kind: TaskType | None, at: str, repeated: bool = False
+    ) -> Started:
+        usual = kind.duration if kind else "unknown"
+        return Started(
+            order.task_id,
+            kind.name if kind else order.name,
+            order.name,
+            at,
+            await self.durations.said(order.name, usual),
+            repeated,
+        )
+
+    async def _before(self, order: Order, kind: TaskType) -> Started:
+        task = await self._store.task(order.task_id)
+        at = task.submitted_at or task.received_at or rfc3339(time.time())
+        return await self._started(order, kind, at, repeated=True)
+
+    # -- again -----------------------------------------------------------------------
+
+    def type_for(self, name: str | None) -> TaskType | None:
+        """Return the type in the catalog under which tasks of a Celery name start."""
+        if name is None:
+            return None
+        return self.catalog.of_celery_name(name) or self.catalog.allowed(name)
+
+    def scope_for(self, task: TaskImage) -> str:
+        """Return the scope that starting `task` again takes."""
+        kind = self.type_for(task.name)
+        return kind.scope if kind else OTHERS
+
+    async def retry(
+        self,
+        task_id: str,
+        kwargs: Mapping[str, object] | None = None,
+        options: Options = Options(),  # noqa: B008 - frozen
+    ) -> Started:
+        """Send a task that is over again, with its own arguments or with `kwargs`.
+
+        The new one is its child and tagged `retry_of:ID`. Raises `BadInput`,
+        `BrokerUnreachable`, `StoreError`.
+        """
+        task = await self._store.task(task_id)
+        name = retriable(task)
+        args, own = ((), dict(kwargs)) if kwargs is not None else arguments_of(task)
+        kind = self.type_for(name)
+        if kind is not None and not args:
+            own = kind.check(own, datetime.now(UTC).date())
+        tags = (*(t for t in task.tags or () if not t.startswith(RETRY_OF)),)
+        order = Order(
+            task_id=str(uuid.uuid4()),
             name=name,
-            args="()",
-            kwargs=self._redact(shorten(repr(dict(kwargs)), MAX_TEXT)),
-            root_id=task_id,
+            args=args,
+            kwargs=own,
+            options=msgspec.structs.replace(
+                self._queued(options, kind),
+                queue=options.queue or task.queue or (kind.queue if kind else None),
+                priority=task.priority if options.priority is None else options.priority,
+                tags=(*tags, *options.tags, RETRY_OF + task_id),
+            ),
+            root_id=task.root_id or task_id,
+            parent_id=task_id,
         )
-        await self._store.store([event], now=now)
+        await self._send(order)
+        return await self._started(order, kind, rfc3339(time.time()))
 
-    def _send(
-        self, name: str, task_id: str, kwargs: Mapping[str, object], queue: str | None
-    ) -> None:
-        options: dict[str, Any] = {"queue": queue} if queue else {}
-        try:
-            self._app.send_task(
-                name,
-                kwargs=dict(kwargs),
-                task_id=task_id,
-                retry=False,
-                kwargsrepr=self._redact(shorten(repr(dict(kwargs)), 1024)),
-                **options,
-            )
-        except (OperationalError, OSError) as error:
-            raise BrokerUnreachable(self._unreachable(error)) from error
+    # -- many --------------------------------------------------------------------------
 
-    def _unreachable(self, error: BaseException) -> str:
-        where = broker_name(self._app)
-        why = error or type(error).__name__
-        return (
-            f"the broker at {where} cannot be reached ({why}); "
-            "check HERALD_BROKER_URL and that it runs"
-        )
+    async def start_group(
+        self,
+        items: Sequence[tuple[str, Mapping[str, object]]],
+        options: Options = Options(),  # noqa: B008 - frozen
+    ) -> StartedGroup:
+        """Start tasks (type, params) side by side. Raises as `start`, and `BadInput`."""
+        group_id = str(uuid.uuid4())
+        members = self.members(items)
+        orders = group_orders(group_id, members, options)
+        await self._sender.register(orders, time.time())
+        await send_group(self._sender, group_id, orders)
+        return await self._all(group_id, orders)
+
+    async def start_chain(
+        self,
+        items: Sequence[tuple[str, Mapping[str, object]]],
+        options: Options = Options(),  # noqa: B008 - frozen
+        *,
+        pass_results: bool = False,
+    ) -> StartedGroup:
+        """Start tasks (type, params) one after another, each once the one before
+        has succeeded; with `pass_results` its result is their first argument.
+
+        Raises as `start`, and `BadInput`.
+        """
+        group_id = str(uuid.uuid4())
+        orders = chain_orders(group_id, self.members(items), options)
+        await self._sender.register(orders, time.time())
+        await send_chain(self._sender, orders, pass_results=pass_results)
+        return await self._all(group_id, orders)
+
+    def members(
+        self, items: Sequence[tuple[str, Mapping[str, object]]]
+    ) -> list[Member]:
+        """Return checked members. Raises `BadInput` that says which is wrong."""
+        if not 1 <= len(items) <= MOST:
+            raise BadInput(f"tasks must be a list of 1 to {MOST} tasks", "tasks")
+        today = datetime.now(UTC).date()
+        found: list[Member] = []
+        for number, (task_type, params) in enumerate(items, 1):
+            try:
+                kind = self.catalog[task_type]
+                kwargs = kind.check(params, today)
+            except BadInput as error:
+                raise BadInput(f"task {number}: {error}", "tasks") from None
+            found.append(Member(kind.celery_name, kwargs, kind.queue))
+        return found
+
+    async def _all(self, group_id: str, orders: Sequence[Order]) -> StartedGroup:
+        at = rfc3339(time.time())
+        started = [await self._started(o, self.type_for(o.name), at) for o in orders]
+        return StartedGroup(group_id, tuple(started), at)
+
+    # -- cancelling ----------------------------------------------------------------------
 
     async def cancel(self, task_id: str) -> Cancelled:
         """Cancel a task and say what came of it, not what was asked.
 
-        Waits up to `CONFIRM_WITHIN` seconds for a worker's word. Raises
-        `BrokerUnreachable`, `StoreUnreachable`.
+        Raises `BrokerUnreachable`, `StoreError`.
         """
-        task = await self._store.task(task_id)
-        if task.final:
-            return _too_late(task)
-        await to_thread.run_sync(self._revoke, task_id)
-        after = await until(
-            self._hub, self._store, task_id, lambda t: t.final, CONFIRM_WITHIN
-        )
-        return _outcome(task, after)
+        return (await self.cancels.cancel([task_id]))[0]
 
-    def _revoke(self, task_id: str) -> None:
-        try:
-            self._app.control.revoke(task_id, terminate=True)
-        except (OperationalError, OSError) as error:
-            raise BrokerUnreachable(self._unreachable(error)) from error
+    async def cancel_group(self, group_id: str) -> list[Cancelled]:
+        """Cancel all tasks of a group or chain; none if nothing is known of it."""
+        members = await members_of(self._store, group_id)
+        return await self.cancels.cancel([task.id for task in members])
 
 
-def _too_late(task: TaskImage) -> Cancelled:
-    return Cancelled(
-        task.id,
-        task.state,
-        f"Too late: the task is {task.state.lower()} already, nothing was cancelled.",
-    )
-
-
-def _outcome(before: TaskImage, after: TaskImage) -> Cancelled:
-    if after.state == shape.REVOKED:
-        how = (
-            "terminated while it ran"
-            if before.started_at
-            else "revoked before it started"
+def retriable(task: TaskImage) -> str:
+    """Return the name of a task that may be sent again. Raises `BadInput`."""
+    if task.state in (shape.UNKNOWN, shape.EXPIRED):
+        raise BadInput(
+            f"nothing is known (any more) of task {task.id!r}; start it anew", "task_id"
         )
-        return Cancelled(
-            after.id,
-            after.state,
-            f"Cancelled: {how}.",
-            after.finished_at or after.as_of,
+    if not task.final and task.state != shape.LOST:
+        raise BadInput(
+            f"this task is still {task.state.lower()}: wait for its end, or cancel it "
+            "first",
+            "task_id",
         )
-    if after.final:
-        return Cancelled(
-            after.id,
-            after.state,
-            f"Too late: it ended as {after.state.lower()} meanwhile.",
-        )
-    if after.state in (shape.UNKNOWN, shape.EXPIRED):
-        return Cancelled(
-            after.id,
-            after.state,
-            "Herald knows nothing of this task; the cancel was sent to all workers "
-            "in case it exists.",
-        )
-    return Cancelled(
-        after.id,
-        after.state,
-        "Cancel was sent, but no worker has confirmed it yet; the task is still "
-        f"{after.state.lower()}. A waiting task is revoked when its turn comes; a "
-        "worker with threads cannot stop a running one.",
-    )
+    if task.name is None:
+        raise BadInput("no event told the name of this task; start it anew", "task_id")
+    return task.name

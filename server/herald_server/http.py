@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Mapping
 from typing import Any, cast
@@ -18,6 +19,7 @@ from herald_monitor.model.filters import Filter, parse_filter
 from herald_server.control import Control
 from herald_server.health import Health
 from herald_server.http_auth import allowed
+from herald_server.metrics import MEDIA_TYPE, exposition
 from herald_server.polling import LongPolls, over
 from herald_server.problems import Problem
 from herald_server.query import filter_keys, seconds
@@ -29,6 +31,9 @@ MAX_BODY = 262_144
 WAIT = 30.0
 MAX_WAIT = 60.0
 """Seconds for which a request may wait for the end of a task."""
+
+ZONED = re.compile(r"T.*(?:Z|[+-]\d\d:\d\d)$", re.IGNORECASE)
+"""The end of a time that is the same time everywhere."""
 
 PAGING = ("limit", "page", "after", "before")
 
@@ -42,6 +47,7 @@ class Api:
     """The routes below `/api/v1`, and the probes."""
 
     def __init__(self, shared: Shared) -> None:
+        self._shared = shared
         self._store = shared.store
         self._control: Control | None = shared.control
         self._health = Health(shared)
@@ -61,6 +67,7 @@ class Api:
             Route(f"{v1}/stats", self.stats, methods=["GET"]),
             Route(f"{v1}/health", self.health, methods=["GET"]),
             Route(f"{v1}/{{rest:path}}", self.nothing),
+            Route("/metrics", self.metrics, methods=["GET"]),
             Route("/healthz", self.alive, methods=["GET"]),
             Route("/readyz", self.ready, methods=["GET"]),
         ]
@@ -175,6 +182,11 @@ class Api:
         return shown({"status": "ready"})
 
     @allowed("read")
+    async def metrics(self, request: Request) -> Response:
+        """Return all metrics in Prometheus' text format."""
+        return Response(await exposition(self._shared), media_type=MEDIA_TYPE)
+
+    @allowed("read")
     async def nothing(self, request: Request) -> Response:
         """Answer paths that lead nowhere."""
         raise Problem(404, f"there is nothing at {request.url.path}")
@@ -218,12 +230,14 @@ def _limit(text: str | None) -> int:
 def _time(text: str | None, key: str) -> float | None:
     if text is None:
         return None
-    try:
-        return shape.unix(text.replace(" ", "+"))
-    except ValueError:
-        raise BadInput(
-            f"{key} must be an RFC 3339 time such as 2026-01-31T12:00:00Z", key
-        ) from None
+    # An unescaped + in a query is a space.
+    text = text.replace(" ", "+")
+    if ZONED.search(text):
+        try:
+            return shape.unix(text)
+        except (ValueError, OverflowError):
+            pass
+    raise BadInput(f"{key} must be an RFC 3339 time such as 2026-01-31T12:00:00Z", key)
 
 
 async def _object(request: Request) -> Mapping[str, object]:

@@ -9,13 +9,11 @@ them, and `MAX_BYTES` of images, then forgets them all and is told to start over
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import TypeVar
 
 from herald_monitor.model.changes import TASK, WORKER, Change, Entry
 from herald_monitor.model.cursor import START, Cursor
 from herald_monitor.model.filters import Filter
-
-K = TypeVar("K")
+from herald_server.filter_index import FilterIndex
 
 MAX_PENDING = 10_000
 MAX_BYTES = 4 * 1024 * 1024
@@ -106,49 +104,47 @@ def concerns(filter_: Filter, change: Change) -> bool:
     return filter_.matches(change.task)
 
 
-class _Room:
-    """The watchers of one topic: by id where ids are asked for, else by filter.
+class _Group:
+    """The watchers that ask for the same."""
 
-    What thousands ask for alike is compared once; who asks for a few ids costs
-    nothing while others change.
-    """
+    __slots__ = ("filter", "watchers")
+
+    def __init__(self, filter_: Filter) -> None:
+        self.filter = filter_
+        self.watchers: set[Watcher] = set()
+
+
+class _Room:
+    """The watchers of one topic. What many ask for alike is compared once."""
 
     def __init__(self) -> None:
         self.all: set[Watcher] = set()
-        self._by_filter: dict[Filter, set[Watcher]] = {}
-        self._by_id: dict[str, set[Watcher]] = {}
+        self._groups: dict[Filter, _Group] = {}
+        self._index: FilterIndex[_Group] = FilterIndex()
 
     def add(self, watcher: Watcher) -> None:
         self.all.add(watcher)
-        if watcher.filter.ids is None:
-            self._by_filter.setdefault(watcher.filter, set()).add(watcher)
-        for id_ in watcher.filter.ids or ():
-            self._by_id.setdefault(id_, set()).add(watcher)
+        group = self._groups.get(watcher.filter)
+        if group is None:
+            group = self._groups[watcher.filter] = _Group(watcher.filter)
+            self._index.add(group.filter, group)
+        group.watchers.add(watcher)
 
     def discard(self, watcher: Watcher) -> None:
         self.all.discard(watcher)
-        _discard(self._by_filter, watcher.filter, watcher)
-        for id_ in watcher.filter.ids or ():
-            _discard(self._by_id, id_, watcher)
+        group = self._groups.get(watcher.filter)
+        if group is not None:
+            group.watchers.discard(watcher)
+            if not group.watchers:
+                self._index.discard(group.filter, group)
+                del self._groups[group.filter]
 
     def offer(self, change: Change, touched: set[Watcher]) -> None:
-        for filter_, watchers in self._by_filter.items():
-            if concerns(filter_, change):
-                for watcher in watchers:
+        for group in self._index.candidates(change):
+            if concerns(group.filter, change):
+                for watcher in group.watchers:
                     watcher.note(change)
-                touched |= watchers
-        for watcher in self._by_id.get(change.id, ()):
-            if concerns(watcher.filter, change):
-                watcher.note(change)
-                touched.add(watcher)
-
-
-def _discard(sets: dict[K, set[Watcher]], key: K, watcher: Watcher) -> None:
-    watchers = sets.get(key)
-    if watchers is not None:
-        watchers.discard(watcher)
-        if not watchers:
-            del sets[key]
+                touched |= group.watchers
 
 
 class Hub:

@@ -142,18 +142,14 @@ def _counter(name: str, help_: str, value: float) -> Metric:
     return CounterMetricFamily(f"herald_{name}", help_, value=value)
 
 
-def _gauges(
-    name: str, help_: str, label: str, values: Mapping[str, float]
-) -> Metric:
+def _gauges(name: str, help_: str, label: str, values: Mapping[str, float]) -> Metric:
     family = GaugeMetricFamily(f"herald_{name}", help_, labels=[label])
     for key, value in values.items():
         family.add_metric([key], value)
     return family
 
 
-def _counters(
-    name: str, help_: str, label: str, values: Mapping[str, float]
-) -> Metric:
+def _counters(name: str, help_: str, label: str, values: Mapping[str, float]) -> Metric:
     family = CounterMetricFamily(f"herald_{name}", help_, labels=[label])
     for key, value in values.items():
         family.add_metric([key], value)

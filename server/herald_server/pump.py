@@ -93,6 +93,7 @@ class Pump:
         self._told_at = 0.0
         self._single = False
         """Whether the connection ends with its one subscription."""
+        self._gone = False
         self._sending_since: float | None = None
 
     async def run(self, token: str | None, sent: bool) -> None:
@@ -191,13 +192,23 @@ class Pump:
 
     async def _hear(self) -> None:
         while True:
-            said = self._session.receive(await self._line.hear(), time.monotonic())
+            said = self._session.receive(await self._heard(), time.monotonic())
             if isinstance(said, Auth):
                 self._renew(said.token)
             while self._session.full:
                 # Who takes no answers is asked for no more questions.
                 self._room.clear()
                 await self._room.wait()
+
+    async def _heard(self) -> str | bytes:
+        try:
+            return await self._line.hear()
+        except Gone:
+            # A library that is being waited for may swallow the cancellation
+            # which follows from this; so the talking side is told as well.
+            self._gone = True
+            self._ready.set()
+            raise
 
     def _renew(self, token: str) -> None:
         refusal = self._refusal(token)
@@ -209,6 +220,8 @@ class Pump:
         while True:
             await self._ready.wait()
             self._ready.clear()
+            if self._gone:
+                raise Gone
             await self._answer()
             await self._read()
             if session.closing:

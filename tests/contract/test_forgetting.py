@@ -6,7 +6,8 @@ import pytest
 
 from herald_monitor.model.cursor import START
 from herald_monitor.model.filters import Filter
-from herald_monitor.store import Gap
+from herald_monitor.model.shape import rfc3339
+from herald_monitor.store import MOST_GAPS, Gap
 from tests.contract.labs import NOW, Lab, all_changes, event, walk
 from tests.contract.test_storing import life, merged, stored
 
@@ -127,6 +128,16 @@ async def test_gaps_are_told_newest_first_and_forgotten(lab: Lab) -> None:
         assert [gap.id for gap in await store.gaps()] == ["g3", "g2", "g1"]
         await store.sweep(now=1_798_761_600.0 + 8.5 * DAY)  # 2027-01-01, and 8.5 days
         assert [gap.id for gap in await store.gaps()] == ["g3"]
+
+
+async def test_only_the_newest_gaps_are_kept(lab: Lab) -> None:
+    async with lab.open(log_length=2 * MOST_GAPS) as store:
+        for number in range(MOST_GAPS + 3):
+            at = rfc3339(NOW + number)
+            await store.open_gap(Gap(id=f"g{number}", since=at, until=at, reason="r"))
+        await store.sweep(now=NOW)
+        gaps = [gap.id for gap in await store.gaps()]
+        assert (len(gaps), gaps[0], gaps[-1]) == (MOST_GAPS, "g502", "g3")
 
 
 async def test_an_open_log_of_nothing_but_gone_tasks_reads_well(lab: Lab) -> None:

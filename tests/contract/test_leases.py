@@ -24,6 +24,18 @@ async def test_a_lease_is_renewed_by_its_owner(lab: Lab) -> None:
         assert await store.lease("other", "b", 60)
 
 
+async def test_a_lease_is_given_back_by_its_owner_alone(lab: Lab) -> None:
+    async with lab.open() as store:
+        assert await store.lease("sweep", "a", 60)
+        assert not await store.lease("sweep", "b", 0)
+        assert not await store.lease("sweep", "b", 60)
+        assert await store.lease("sweep", "a", 0)
+        began = time.monotonic()
+        while not await store.lease("sweep", "b", 60):
+            assert time.monotonic() - began < 5
+            await asyncio.sleep(0.001)
+
+
 async def test_a_lease_runs_out(lab: Lab) -> None:
     async with lab.open() as store:
         assert await store.lease("sweep", "a", 0.1)

@@ -1,5 +1,6 @@
 """With durable events on RabbitMQ, a monitor that is away misses nothing."""
 
+import asyncio
 import logging
 import time
 from collections.abc import Callable, Iterator
@@ -10,14 +11,19 @@ import pytest
 from tests.conftest import AppFactory, WorkerFactory
 from tests.e2e.test_receiver import emit, send
 from tests.hearing import hearing
-from tests.monitors import MonitorProcess, all_final, heard_by, open_store
+from tests.monitors import MonitorProcess, all_final, heard_by, open_store, settled
 from tests.proxy import Proxy
 from tests.servers import PrivateValkey, Worker, wait_until
 
+from herald_monitor.errors import StoreUnreachable
+from herald_monitor.intake import Intake
 from herald_monitor.kept_queue import PREFETCH, KeptQueue
+from herald_monitor.memory import MemoryStore
 from herald_monitor.model.shape import TaskImage
+from herald_monitor.recorder import Recorder
 from herald_monitor.redis_store import RedisStore
-from herald_monitor.tickets import Ledger
+from herald_monitor.store import Receipt
+from herald_monitor.tickets import Ledger, Ticket
 
 pytestmark = [pytest.mark.celery, pytest.mark.anyio]
 
@@ -50,8 +56,8 @@ def monitors(tmp_path: Path) -> Iterator[MonitorFactory]:
 def ran(worker: Worker, name: str) -> int:
     """Return how many tasks of this name a worker has accepted."""
     inspect = cast(Any, worker.app).control.inspect([worker.hostname], timeout=2.0)
-    stats = inspect.stats() or {}
-    return int(stats.get(worker.hostname, {}).get("total", {}).get(name, 0))
+    stats = cast(dict[str, Any], inspect.stats() or {})
+    return int(stats.get(worker.hostname, {"total": {}})["total"].get(name, 0))
 
 
 SOAK = pytest.param(2_000, marks=[pytest.mark.soak, pytest.mark.timeout(180)])
@@ -226,6 +232,50 @@ def test_redis_says_that_it_cannot_keep_events(
     [said] = caplog.messages
     assert "cannot keep events" in said
     assert "asks the result backend" in said
+
+
+async def test_ticket_is_confirmed_after_the_batch_is_stored() -> None:
+    """And not while the store is away, however often it is asked."""
+
+    class Away(MemoryStore):
+        away = True
+        asked = 0
+
+        async def store(self, events: Any, workers: Any = (), *, now: float) -> Receipt:
+            self.asked += 1
+            if self.away:
+                raise StoreUnreachable("away")
+            return await super().store(events, workers, now=now)
+
+    store, intake, ticket = Away(), Intake(), Ticket()
+    intake.open(asyncio.get_running_loop())
+    recording = asyncio.create_task(Recorder(intake, store, str, "n").run())
+    intake.put([{"type": "task-sent", "uuid": "x"}], 1.0, ticket)
+    await settled(lambda: true_of(store.asked > 2), 5, "it was tried")
+    assert not ticket.confirmed
+    store.away = False
+    await settled(lambda: true_of(ticket.confirmed), 5, "it is confirmed")
+    assert (await store.task("x")).state == "PENDING"
+    recording.cancel()
+    await asyncio.gather(recording, return_exceptions=True)
+
+
+async def true_of(value: bool) -> bool:
+    return value
+
+
+async def test_ticket_of_what_is_dropped_or_unreadable_is_confirmed() -> None:
+    """Or it would hold up all that comes behind it."""
+    intake, dropped, bad = Intake(most=1), Ticket(), Ticket()
+    intake.open(asyncio.get_running_loop())
+    intake.put([{"type": "task-sent"}], 1.0, bad)
+    intake.put([{"type": "task-sent", "uuid": "y"}], 1.0, dropped)
+    assert dropped.confirmed
+    assert not bad.confirmed
+    recorder = Recorder(intake, MemoryStore(), str, "n")
+    await recorder.drain()
+    assert bad.confirmed
+    assert recorder.counters.poison == 1
 
 
 def test_only_what_is_confirmed_without_a_hole_is_acknowledged() -> None:

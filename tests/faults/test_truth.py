@@ -11,16 +11,15 @@ from typing import Any, cast
 from uuid import uuid4
 
 import pytest
-from celery import Celery
+from tests.conftest import AppFactory, WorkerFactory
+from tests.proxy import Proxy
+from tests.servers import PrivateValkey
+from tests.truth import submit, truth
 
 from herald_monitor.child_process import end, kill, spawn
 from herald_monitor.memory import MemoryStore
 from herald_monitor.model.events import Event
 from herald_monitor.redis_store import RedisStore
-from tests.conftest import AppFactory, WorkerFactory
-from tests.proxy import Proxy
-from tests.servers import PrivateValkey
-from tests.truth import submit, truth
 
 pytestmark = [
     pytest.mark.celery,
@@ -28,6 +27,10 @@ pytestmark = [
     # Celery stores results by a command that redis-py 8 calls deprecated.
     pytest.mark.filterwarnings("ignore:Call to deprecated setex"),
 ]
+
+
+QUICK = ("--heartbeat-interval", "1")
+"""So that a worker counts as silent after three seconds."""
 
 
 def registered(task_id: str) -> Event:
@@ -79,7 +82,9 @@ async def test_what_ran_on_a_worker_that_was_killed_is_lost_and_nothing_else(
     valkey: PrivateValkey, project_app: AppFactory, celery_worker: WorkerFactory
 ) -> None:
     app = project_app(valkey.url, valkey.url)
-    worker = await asyncio.to_thread(celery_worker, app, pool="threads", concurrency=8)
+    worker = await asyncio.to_thread(
+        celery_worker, app, pool="threads", concurrency=8, extra=QUICK
+    )
     async with truth(app) as held:
         done = submit(app, "add", 1, 2)
         await held.are([done], "SUCCESS")
@@ -87,7 +92,7 @@ async def test_what_ran_on_a_worker_that_was_killed_is_lost_and_nothing_else(
         late = [submit(app, "late", 60) for _ in range(4)]
         await held.are(running + late, "STARTED")
         waiting = [submit(app, "add", 1, n) for n in range(12)]
-        await held.looks()
+        await held.beats(worker.hostname)
         worker.kill()
         await held.are(running + late, "LOST", 20)
         image = await held.image(running[0])
@@ -115,10 +120,13 @@ async def test_what_is_delivered_again_is_not_lost_any_more(
     celery_worker: WorkerFactory,
 ) -> None:
     app = project_app(amqp_url, valkey.url)
-    worker = await asyncio.to_thread(celery_worker, app, pool="threads", concurrency=2)
+    worker = await asyncio.to_thread(
+        celery_worker, app, pool="threads", concurrency=2, extra=QUICK
+    )
     async with truth(app) as held:
         gone, late = submit(app, "sleepy", 60), submit(app, "late", 1)
         await held.are([gone, late], "STARTED")
+        await held.beats(worker.hostname)
         worker.kill()
         await held.are([gone, late], "LOST", 20)
         await asyncio.to_thread(celery_worker, app, pool="threads", concurrency=2)
@@ -134,7 +142,7 @@ async def test_a_warm_shutdown_loses_nothing(
     app = project_app(valkey.url, valkey.url)
     worker = await asyncio.to_thread(celery_worker, app, pool="threads", concurrency=1)
     async with truth(app, lost_after=1.0) as held:
-        running = submit(app, "sleepy", 6)
+        running = submit(app, "sleepy", 4)
         await held.are([running], "STARTED")
         waiting = [submit(app, "add", 1, n) for n in range(5)]
         stopping = asyncio.create_task(asyncio.to_thread(worker.stop))
@@ -157,7 +165,7 @@ async def test_a_task_that_waits_without_a_worker_is_not_lost(
             queue(connection.default_channel).declare()
         waiting = submit(app, "add", 1, 2)
         await held.are([waiting], "PENDING")
-        await held.looks(4)
+        await held.looks(3)
         assert (await held.image(waiting)).state == "PENDING"
 
 
@@ -277,5 +285,3 @@ async def test_a_reconciler_that_is_killed_is_followed(
     finally:
         end(process, 1)
         await store.close()
-
-

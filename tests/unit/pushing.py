@@ -117,9 +117,11 @@ def told(
     put: list[tuple[str, str]] | None = None,
     n: int | None = None,
     sub: str = "s",
+    gone: list[str] | None = None,
     **more: Any,
 ) -> dict[str, Any]:
     """Return the data frame that is expected."""
     items = [{"id": id_, "state": state} for id_, state in put or ()]
     cursor = {} if n is None else {"cursor": str(at(n))}
-    return {"type": "data", "id": sub, "put": items, **cursor, **more}
+    left = {"del": gone} if gone else {}
+    return {"type": "data", "id": sub, "put": items, **left, **cursor, **more}

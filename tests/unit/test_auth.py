@@ -20,7 +20,8 @@ def test_a_token_opens_only_as_it_was_given() -> None:
     tokens = Tokens({"secret-one": who, "secret-two": Identity("bob")})
     assert tokens.check("secret-one") is who
     bob = tokens.check("secret-two")
-    assert bob is not None and bob.name == "bob"
+    assert bob is not None
+    assert bob.name == "bob"
     wrong = [None, "", "secret", "secret-one ", "SECRET-ONE", "\udcff"]
     assert not any(tokens.check(w) for w in wrong)
     assert "secret" not in repr(vars(tokens))

@@ -1,5 +1,7 @@
 """Who is offered what, what is kept of it, and how much."""
 
+from functools import partial
+
 import pytest
 
 from herald_monitor.model.changes import Change, Entry
@@ -113,7 +115,7 @@ def test_publishing_moves_on_and_wakes_whom_it_concerns() -> None:
         "started": STARTED,
         "b": Filter(ids=("b", "c")),
     }.items():
-        hub.watch(Watcher(filter_, lambda name=name: woken.append(name)))
+        hub.watch(Watcher(filter_, partial(woken.append, name)))
     hub.publish(Entry(at(1), (change(1, "a"),)))
     assert (hub.pos, sorted(woken)) == (at(1), ["all", "started"])
     woken.clear()

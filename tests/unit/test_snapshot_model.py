@@ -6,15 +6,19 @@ Each client's map is compared with history at every cursor. Each rule that makes
 this work is then taken out, and must be missed.
 """
 
+# pyright: reportPrivateUsage=false
+# Rules are taken out of the inside of things.
+
 import asyncio
 import logging
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 
 import pytest
 
-from herald_monitor.model.changes import Change
+from herald_monitor.model.changes import Change, Entry
 from herald_monitor.model.cursor import Cursor
+from herald_monitor.model.filters import Filter
 from herald_server import hub
 from herald_server.hub import Hub, Watcher
 from herald_server.reading import Library
@@ -117,7 +121,7 @@ def cursors_while_a_snapshot_is_read(patch: pytest.MonkeyPatch) -> None:
 def without_before_images(patch: pytest.MonkeyPatch) -> None:
     concerns = hub.concerns
 
-    def forgetful(filter_: hub.Filter, change: Change) -> bool:
+    def forgetful(filter_: Filter, change: Change) -> bool:
         if change.task is None or change.gone:
             return concerns(filter_, change)
         return filter_.matches(change.task)
@@ -153,8 +157,8 @@ def test_the_model_misses_each_rule(
 class Gullible(Library):
     """Replays whatever the log still has."""
 
-    async def _since(self, since: Cursor, until: Cursor) -> list[hub.Entry] | None:
-        entries: list[hub.Entry] = []
+    async def _since(self, since: Cursor, until: Cursor) -> list[Entry] | None:
+        entries: list[Entry] = []
         at = since
         while at < until:
             some = await self._store.read(at, most=500)
@@ -168,14 +172,14 @@ class Gullible(Library):
 class Hasty(Library):
     """Replays also what the hub has not offered yet."""
 
-    async def _since(self, since: Cursor, until: Cursor) -> list[hub.Entry] | None:
+    async def _since(self, since: Cursor, until: Cursor) -> list[Entry] | None:
         return await super()._since(since, max(until, await self._store.end()))
 
 
 class Trusting(Library):
     """Takes a snapshot for one although the server changed under it."""
 
-    async def _snapshot(self, session: Session, read: Read):  # type: ignore[no-untyped-def]
+    async def _snapshot(self, session: Session, read: Read) -> AsyncIterator[None]:
         async for rows in self._rows(read):
             if not session.wanted(read):
                 return

@@ -55,6 +55,16 @@ class _Field(msgspec.Struct, omit_defaults=True):
     gone: bool = False
 
 
+class _Written(msgspec.Struct, omit_defaults=True, gc=False):
+    """A `_Field` whose image is not JSON yet: one pass writes both."""
+
+    k: str
+    i: str
+    v: object
+    b: Before | None = None
+    gone: bool = False
+
+
 _field = msgspec.json.Decoder(_Field)
 _image = msgspec.json.Decoder(TaskImage)
 
@@ -63,7 +73,7 @@ def write_change(
     kind: str, id_: str, image: object, before: Before | None = None, gone: bool = False
 ) -> bytes:
     """Return a change as a field of the log. `image` is the last one if `gone`."""
-    return to_json(_Field(kind, id_, msgspec.Raw(to_json(image)), before, gone))
+    return to_json(_Written(kind, id_, image, before, gone))
 
 
 def read_change(field: bytes, cursor: Cursor, number: int) -> Change:

@@ -10,6 +10,7 @@ from typing import Any
 from herald_monitor.model import shape
 from herald_monitor.model.attempts import current, runs_of
 from herald_monitor.model.events import Progress
+from herald_monitor.model.plain import read_plain
 from herald_monitor.model.runs import OUTCOMES, Mark, Run
 from herald_monitor.model.shape import AttemptImage, TaskImage, rfc3339
 from herald_monitor.model.states import STATE_OF, WAITING, state_of, state_of_run
@@ -18,6 +19,11 @@ from herald_monitor.model.tasks import TAG_SEPARATOR, Task
 
 def read(task: Task, rev: str | None = None) -> TaskImage:
     """Return `task` as it is shown."""
+    return read_plain(task, rev) or read_through(task, rev)
+
+
+def read_through(task: Task, rev: str | None = None) -> TaskImage:
+    """Return `task` as it is shown, whatever it went through."""
     runs = runs_of(task.marks)
     run = current(runs) if runs else None
     state, by = state_of(task, run)

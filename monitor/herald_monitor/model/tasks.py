@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Callable
+from operator import attrgetter
 from typing import Any
 
 import msgspec
@@ -31,6 +32,8 @@ FACTS = (
     "priority",
 )
 """What is told of a task as a whole, besides its tags."""
+
+_facts_of = attrgetter(*FACTS)
 
 SAYS = {"received": 0, "sent": 1, "submitted": 2, "inspect": 0, "backend": -1}
 """Who is believed about a fact: who sent the task, before who received it, before
@@ -76,8 +79,21 @@ class Task(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 def merge(task: Task | None, event: Event) -> Task:
     """Return what is known once `event` is. The same object if it tells nothing new."""
-    told = _told(event)
-    return told if task is None else join(task, told)
+    if task is None:
+        return _told(event)
+    if event.source == "event" and event.kind != "progress":
+        return _marked(task, event)
+    return join(task, _told(event))
+
+
+def _marked(task: Task, event: Event) -> Task:
+    """Join `task` with a single mark: what `join` does, in half of its time."""
+    marks = _with_mark(task.marks, _mark(event, _late(event)))
+    new = _event_facts(event)
+    facts = _facts(task.facts, new) if new else task.facts
+    if marks is task.marks and facts is task.facts:
+        return task
+    return Task(task.id, _newest(marks), task.reports, facts, task.step)
 
 
 def join(a: Task, b: Task) -> Task:
@@ -100,13 +116,24 @@ def join(a: Task, b: Task) -> Task:
 
 def _told(event: Event) -> Task:
     facts = _event_facts(event)
-    # Never negative: nothing is heard before it happened.
-    late = 0 if event.heard is None else max(int(event.heard) - int(event.at), 0)
+    late = _late(event)
     if event.kind == "progress":
         assert event.progress is not None
         step = Step(event.at, event.clock, event.host, event.pid, event.progress, late)
         return Task(event.task_id, (), _running(event), facts, step)
-    mark = Mark(
+    mark = _mark(event, late)
+    if event.source in ("event", "submitted"):
+        return Task(event.task_id, (mark,), (), facts)
+    return Task(event.task_id, (), (mark,), facts)
+
+
+def _late(event: Event) -> int:
+    # Never negative: nothing is heard before it happened.
+    return 0 if event.heard is None else max(int(event.heard) - int(event.at), 0)
+
+
+def _mark(event: Event, late: int) -> Mark:
+    return Mark(
         event.kind,
         event.host,
         event.pid,
@@ -123,9 +150,6 @@ def _told(event: Event) -> Task:
         event.said,
         late,
     )
-    if event.source in ("event", "submitted"):
-        return Task(event.task_id, (mark,), (), facts)
-    return Task(event.task_id, (), (mark,), facts)
 
 
 def _running(event: Event) -> tuple[Mark, ...]:
@@ -142,10 +166,9 @@ def _event_facts(event: Event) -> dict[str, Fact]:
         return {}
     said_by = event.kind if event.source == "event" else event.source
     belief = 4 * (event.retries or 0) + SAYS.get(said_by, 0)
+    told = zip(FACTS, _facts_of(event), strict=True)
     facts: dict[str, Fact] = {
-        field: (belief, value)
-        for field in FACTS
-        if (value := getattr(event, field)) is not None
+        field: (belief, value) for field, value in told if value is not None
     }
     if event.tags:
         facts["tags"] = (belief, TAG_SEPARATOR.join(sorted(set(event.tags))))
@@ -156,6 +179,21 @@ def _facts(a: dict[str, Fact], b: dict[str, Fact]) -> dict[str, Fact]:
     # One field holds one type, so values compare.
     new = {k: v for k, v in b.items() if k not in a or v > a[k]}
     return {**a, **new} if new else a
+
+
+def _with_mark(marks: tuple[Mark, ...], mark: Mark) -> tuple[Mark, ...]:
+    """Return `marks` with one more, at its place; from the end, where most belong."""
+    own = (mark.host, mark.pid, mark.clock)
+    at = len(marks)
+    for known in reversed(marks):
+        other = (known.host, known.pid, known.clock)
+        if other == own:
+            # The rest of its key decides.
+            return _union(marks, (mark,), _key, _sooner)
+        if other < own:
+            break
+        at -= 1
+    return (*marks[:at], mark, *marks[at:])
 
 
 def _union(

@@ -11,7 +11,10 @@ from fastmcp.server.http import StarletteWithLifespan, StreamableHTTPASGIApp
 from mcp.server.streamable_http import StreamableHTTPServerTransport
 
 from herald_server.catalog import Catalog
+from herald_server.mcp.completing import Completing
+from herald_server.mcp.events import Events
 from herald_server.mcp.listen import Listening
+from herald_server.mcp.prompts import Prompts
 from herald_server.mcp.resources import Resources
 from herald_server.mcp.results import Results, ToldResults
 from herald_server.mcp.sentences import Sentences
@@ -45,13 +48,18 @@ class AgentDoor(FastMCP[Any]):
         )
         self._apps: list[StarletteWithLifespan] = []
         store, hub, control = shared.store, shared.hub, shared.control
+        status = shared.status
         tasks = Tasks(store, control, catalog, results)
-        self.listening = Listening(hub, tasks)
+        self.events = Events(store, hub)
+        self.listening = Listening(hub, status, tasks)
         self.waiting = Waiting(hub, store, catalog, results)
         self.add_extension(tasks)
+        self.add_extension(self.events)
         Tools(store, control, catalog, results).register(self)
-        Resources(store, catalog).register(self)
-        Subscribing(hub).register(self)
+        Resources(shared, catalog).register(self)
+        Prompts(shared, catalog).register(self)
+        Completing(store, catalog).register(self)
+        Subscribing(hub, status).register(self)
         self.listening.register(self)
         self.waiting.register(self)
 
@@ -67,6 +75,7 @@ class AgentDoor(FastMCP[Any]):
         Streams end on purpose, waiting calls say that the task still runs.
         """
         self.listening.close()
+        self.events.close()
         self.waiting.close()
         for session in self._sessions():
             await session.terminate()

@@ -44,17 +44,20 @@ class Subscribing:
             "resources/unsubscribe", UnsubscribeRequestParams, self._unsubscribe
         )
 
+    def watchable(self, uri: str) -> bool:
+        """Say whether `uri` can be subscribed to."""
+        return watchable(uri)
+
     async def _subscribe(
         self, ctx: Request, params: SubscribeRequestParams
     ) -> EmptyResult:
         with serving():
             demand("read", "resources/subscribe")
         uri = str(params.uri)
-        if not watchable(uri):
+        if not self.watchable(uri):
             raise MCPError(
                 INVALID_PARAMS,
-                f"{uri[:80]!r} never changes or does not exist; subscribe to "
-                f"{FORMS}",
+                f"{uri[:80]!r} never changes or does not exist; subscribe to {FORMS}",
             )
         connection = _connection(ctx)
         told = _subscriptions(connection)

@@ -6,7 +6,7 @@ answer of `start_background_task`, and is told of it by `notifications/tasks`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from fastmcp.server.context import Context
@@ -75,7 +75,10 @@ class Tasks(ServerExtension):
         control: Control | None,
         catalog: Catalog,
         results: Results,
+        tools: Collection[str] = (TOOL,),
     ) -> None:
+        """Serve what `tools` started: those answer with a `task_id` of the store."""
+        self._tools = frozenset(tools)
         self._reader = reader
         self._control = control
         self._catalog = catalog
@@ -100,7 +103,7 @@ class Tasks(ServerExtension):
         outcome = await call_next()
         now = context.request_context
         if (
-            params.name != TOOL
+            params.name not in self._tools
             or now is None
             or now.protocol_version not in MODERN_PROTOCOL_VERSIONS
             or context.client_extension_settings(ID) is None
@@ -164,11 +167,16 @@ class Tasks(ServerExtension):
 def need_capability(ctx: Request) -> None:
     """Raise `MCPError` unless the client declared the extension."""
     if read_client_extension_settings(ctx, ID) is None:
-        raise MCPError(
-            MISSING_REQUIRED_CLIENT_CAPABILITY,
-            f"declare the extension {ID} in the client capabilities of the request",
-            {"requiredCapabilities": {"extensions": {ID: {}}}},
-        )
+        raise incapable()
+
+
+def incapable() -> MCPError:
+    """Return what is answered to a client that did not declare the extension."""
+    return MCPError(
+        MISSING_REQUIRED_CLIENT_CAPABILITY,
+        f"declare the extension {ID} in the client capabilities of the request",
+        {"requiredCapabilities": {"extensions": {ID: {}}}},
+    )
 
 
 def _named() -> str | None:

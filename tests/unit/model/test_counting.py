@@ -251,8 +251,16 @@ def replay(name: str, *, without: int = 0) -> int:
                     worker.hostname,
                     worker.last.pid,
                     worker.last.clock,
-                    int(float(told[1])) if told and isinstance(told[1], float) else None,
+                    int(float(told[1]))
+                    if told and isinstance(told[1], float)
+                    else None,
                     message["heard"],
                 )
                 missing[worker.hostname] += found.number if found else 0
     return sum(missing.values())
+
+
+@pytest.mark.parametrize("name", ["prefork-redis", "prefork-amqp", "threads-redis"])
+def test_real_workers_count_as_they_say(name: str) -> None:
+    assert replay(f"{name}.events.jsonl") == 0
+    assert replay(f"{name}.events.jsonl", without=5) == 2

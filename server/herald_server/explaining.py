@@ -1,0 +1,130 @@
+"""Gathers what `stuck.why` decides about: from the store, and from the workers."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, cast
+
+import anyio
+from anyio import to_thread
+from celery import Celery
+
+from herald_monitor.inspected import read_queues, replies
+from herald_monitor.model.shape import EXPIRED, TaskImage
+from herald_monitor.model.workers import ONLINE
+from herald_monitor.store import Store
+from herald_server.control import Control
+from herald_server.durations import Durations
+from herald_server.grouping import broken, members_of
+from herald_server.stuck import DEFAULT_QUEUE, Asked, Facts, Why, why
+
+WITHIN = 1.0
+"""Seconds that workers have for each of four questions."""
+
+DEADLINE = 5.0
+"""Seconds after which they are given up together."""
+
+MOST_ASKED = 50
+"""Workers that are asked; each answers four questions."""
+
+
+class Explaining:
+    """Says why a task does not get on."""
+
+    def __init__(
+        self, store: Store, control: Control | None, durations: Durations
+    ) -> None:
+        self._store = store
+        self._control = control
+        self._durations = durations
+
+    async def __call__(self, task_id: str) -> tuple[Facts, Why]:
+        """Return what was looked at, and why. Raises `StoreError`."""
+        task = await self._store.task(task_id)
+        now = time.time()
+        workers = tuple(await self._store.workers(now=now))
+        living = [one.hostname for one in workers if one.state == ONLINE]
+        members = await self._members(task)
+        control = self._control
+        before = members.get(task.parent_id or "")
+        facts = Facts(
+            task=task,
+            now=now,
+            workers=workers,
+            asked=await self._ask(task, living[:MOST_ASKED]),
+            cancel_at=await control.cancels.requested_at(task_id) if control else None,
+            blocked_by=broken(task, members),
+            waits_for=before if before and not before.final else None,
+            measured=await self._durations.of(task.name),
+            default_queue=_default_queue(control.app) if control else DEFAULT_QUEUE,
+        )
+        return facts, why(facts)
+
+    async def _members(self, task: TaskImage) -> dict[str, TaskImage]:
+        if not task.group_id:
+            return {}
+        return {one.id: one for one in await members_of(self._store, task.group_id)}
+
+    async def _ask(self, task: TaskImage, hosts: Sequence[str]) -> Asked:
+        if self._control is None or not hosts or task.final or task.state == EXPIRED:
+            return Asked()
+        app = self._control.app
+        try:
+            with anyio.fail_after(DEADLINE):
+                return await to_thread.run_sync(
+                    lambda: ask(app, task.id, hosts), abandon_on_cancel=True
+                )
+        except Exception as error:  # any broker, any driver
+            said = str(error).partition("\n")[0] or f"no answer in {DEADLINE:.0f} s"
+            return Asked(trouble=said)
+
+
+def ask(app: Celery, task_id: str, hosts: Sequence[str]) -> Asked:
+    """Ask workers what they consume, know, have revoked and hold."""
+    inspect = cast(Any, app).control.inspect(destination=list(hosts), timeout=WITHIN)
+    queues = _told(inspect.active_queues)
+    revoked = _told(inspect.revoked)
+    known = _told(lambda: inspect.registered("rate_limit"))
+    held = _told(lambda: inspect.query_task(task_id))
+    return Asked(
+        answered=frozenset(queues),
+        queues={host: frozenset(read_queues(said)) for host, said in queues.items()},
+        revoked=frozenset(h for h, said in revoked.items() if task_id in _texts(said)),
+        known={host: rates(_texts(said)) for host, said in known.items()},
+        held={host: how for host, said in held.items() if (how := held_as(said))},
+    )
+
+
+def _told(question: Callable[[], object]) -> dict[str, object]:
+    return dict(replies(question() or {}))
+
+
+def _texts(said: object) -> list[str]:
+    if not isinstance(said, list):
+        return []
+    return [one for one in cast("list[object]", said) if isinstance(one, str)]
+
+
+def rates(told: Sequence[str]) -> dict[str, str]:
+    """Return name → rate limit of `name [rate_limit=10/m]`, as workers tell them."""
+    found: dict[str, str] = {}
+    for one in told:
+        name, _, more = one.partition(" [")
+        rate = more.partition("rate_limit=")[2].rstrip("]").partition(" ")[0]
+        found[name] = "" if rate in ("None", "0") else rate
+    return found
+
+
+def held_as(said: object) -> str:
+    """Return how a worker holds the task, by its answer to `query_task`."""
+    if not isinstance(said, Mapping):
+        return ""
+    for told in cast("Mapping[str, object]", said).values():
+        if isinstance(told, list | tuple) and told:
+            return str(cast("Sequence[object]", told)[0])[:40]
+    return ""
+
+
+def _default_queue(app: Celery) -> str:
+    return str(cast(Any, app).conf.task_default_queue)

@@ -1,0 +1,241 @@
+"""What the tools about many tasks, workers and reasons answer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from herald_server.mcp.answers import (
+    ActiveTask,
+    CancelledTask,
+    Error,
+    StartedTask,
+    Status,
+    TaskId,
+    Time,
+    TypeName,
+)
+
+
+
+class ListedTask(ActiveTask):
+    """A task of the history."""
+
+    completed_at: Time = None
+    runtime: float | None = Field(None, description="Seconds that its last run took")
+    error: Error = None
+    queue: str | None = Field(None, description="The queue that it was sent to")
+    tags: list[str] = Field(default_factory=list[str], description="Its tags")
+
+
+class ListedTasks(BaseModel):
+    """A page of tasks."""
+
+    tasks: list[ListedTask] = Field(description="Newest first")
+    next: str | None = Field(
+        None, description="Pass it as `page` for the next page; null at the end"
+    )
+    queried_at: str = Field(description="RFC 3339, UTC")
+
+
+class Attempt(BaseModel):
+    """One run of a task."""
+
+    attempt: int = Field(description="Which run it was, from 1")
+    status: Status
+    worker: str | None = Field(None, description="The worker that had it")
+    received_at: Time = None
+    started_at: Time = None
+    finished_at: Time = None
+    runtime: float | None = Field(None, description="Seconds that it took")
+    error: Error = None
+
+
+class Moment(BaseModel):
+    """Something that happened to a task."""
+
+    at: str = Field(description="RFC 3339, UTC")
+    what: str = Field(description="What happened, in words")
+    attempt: int | None = Field(None, description="In which run")
+
+
+class TaskHistory(BaseModel):
+    """All that happened to a task."""
+
+    task_id: TaskId
+    status: Status
+    task_name: str | None = Field(None, description="Celery's name of the task")
+    task_type: TypeName = None
+    parent_id: str | None = Field(
+        None, description="The task before it: that sent it, or that it retries"
+    )
+    group_id: str | None = Field(None, description="Its group or chain")
+    retry_of: str | None = Field(None, description="The task that it retries")
+    attempts: list[Attempt] = Field(description="Its runs, oldest first")
+    timeline: list[Moment] = Field(description="What happened, in order")
+    message: str = Field("", description="What its state means")
+
+
+class Explanation(BaseModel):
+    """Why a task is where it is."""
+
+    task_id: TaskId
+    status: Status
+    reason: str = Field(
+        description="A code, such as no_worker, no_worker_on_queue, eta_ahead, "
+        "prefetched, rate_limited, worker_silent, revoked, expired, waits_for_retry, "
+        "waits_for_predecessor, in_queue, runs, over, unknown"
+    )
+    message: str = Field(description="Why, in a sentence")
+    advice: str = Field("", description="What to do about it; empty: nothing")
+    queue: str | None = Field(None, description="The queue that it was sent to")
+    worker: str | None = Field(None, description="The worker that has it")
+    workers_asked: int = Field(0, description="How many workers answered questions")
+    as_of: Time = None
+
+
+class StartedGroup(BaseModel):
+    """A group or chain that was sent."""
+
+    group_id: str = Field(description="Its id, for get_group_status and cancel_group")
+    tasks: list[StartedTask] = Field(description="Its members, in order")
+    queued_at: str = Field(description="RFC 3339, UTC")
+    message: str = Field(description="What to do next")
+
+
+class GroupStatus(BaseModel):
+    """A group or chain as one."""
+
+    group_id: str = Field(description="Its id")
+    status: str = Field(
+        description="running, success (all succeeded), failure (some did not), or "
+        "unknown"
+    )
+    done: bool = Field(description="Whether nothing more will happen")
+    total: int = Field(description="How many members it has")
+    finished: int = Field(description="How many have ended")
+    progress: float | None = Field(
+        None, description="Percent of the members that have ended"
+    )
+    counts: dict[str, int] = Field(description="Members in each status")
+    tasks: list[ListedTask] = Field(description="The members, in order, at most 100")
+    message: str = Field(description="What this means, in a sentence")
+
+
+class CancelledGroup(BaseModel):
+    """What cancelling a group or chain came to."""
+
+    group_id: str = Field(description="Its id")
+    outcomes: dict[str, int] = Field(
+        description="How many members came to what: revoked, terminated, too_late, "
+        "taken, unanswered"
+    )
+    tasks: list[CancelledTask] = Field(description="Each member")
+    message: str = Field(description="What came of it, in a sentence")
+
+
+class WorkerState(BaseModel):
+    """A worker."""
+
+    hostname: str = Field(description="Its name")
+    state: str = Field(
+        description="online, draining (shuts down once its tasks end), silent (no "
+        "heartbeat), offline"
+    )
+    active: int | None = Field(None, description="Tasks that it runs now")
+    processed: int | None = Field(None, description="Tasks since it started")
+    load: list[float] | None = Field(None, description="Load of its machine")
+    software: str | None = Field(None, description="What it runs")
+    started_at: Time = None
+    last_heartbeat_at: Time = None
+    clock_skew_ms: int | None = Field(
+        None, description="Milliseconds by which its clock runs ahead"
+    )
+
+
+class Workers(BaseModel):
+    """The workers that were heard of."""
+
+    total: int = Field(description="How many are listed")
+    online: int = Field(description="How many of them are online")
+    workers: list[WorkerState] = Field(description="By name")
+    message: str = Field("", description="What this means")
+
+
+class ListedType(BaseModel):
+    """A task type that may be started."""
+
+    task_type: str = Field(description="What start_background_task takes")
+    task_name: str = Field(description="Celery's name")
+    description: str = Field(description="What it does")
+    estimated_duration: str = Field(description="How long it usually takes")
+    scope: str = Field(description="The scope that a token needs to start it")
+    asks_for_confirmation: bool = Field(description="Whether a person must agree")
+    params: dict[str, Any] = Field(description="JSON Schema of its params")
+
+
+class ListedTypes(BaseModel):
+    """The task types that may be started."""
+
+    task_types: list[ListedType] = Field(description="Those in the catalog")
+    allowed_names: list[str] = Field(
+        description="Celery names that may be started as task_type as well; * and ? "
+        "are wild"
+    )
+
+
+class NameNumbers(BaseModel):
+    """Numbers of the tasks of one name."""
+
+    task_name: str = Field(description="Celery's name")
+    task_type: TypeName = None
+    count: int = Field(description="How many there were")
+    statuses: dict[str, int] = Field(description="How many are in each status")
+    failure_rate: float | None = Field(
+        None,
+        description="Failures among those that ended as success or failure, 0 to 1; "
+        "null if none ended",
+    )
+    runtime_p50: float | None = Field(None, description="Median runtime in seconds")
+    runtime_p95: float | None = Field(None, description="95th percentile in seconds")
+    runtime_p99: float | None = Field(None, description="99th percentile in seconds")
+
+
+class TaskStats(BaseModel):
+    """Numbers by task name."""
+
+    since: str = Field(description="Tasks first heard of after this; RFC 3339, UTC")
+    until: str = Field(description="RFC 3339, UTC")
+    total: int = Field(description="How many tasks were looked at")
+    sampled: bool = Field(
+        description="Whether there were more, and only the newest were looked at"
+    )
+    names: list[NameNumbers] = Field(description="The most frequent first")
+    message: str = Field("", description="Says so if not all tasks were looked at")
+
+
+class Changes(BaseModel):
+    """What changed since a cursor."""
+
+    model_config = ConfigDict(populate_by_name=True)
+
+    put: list[dict[str, Any]] = Field(
+        description="Tasks that match as they are now: all of them after a reset, "
+        "else those that changed"
+    )
+    gone: list[str] = Field(
+        alias="del", description="Ids of tasks that do not match any more"
+    )
+    cursor: str = Field(description="Pass it to the next call: nothing is missed")
+    reset: str | None = Field(
+        None,
+        description="If given, forget what you knew: `put` is a fresh snapshot. new "
+        "(first call), or trimmed, epoch, slow: changes were missed",
+    )
+    done: bool = Field(
+        False, description="Whether all ids of the filter have ended for good"
+    )
+    message: str = Field("", description="What to do next")
+
+

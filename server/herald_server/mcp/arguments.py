@@ -1,0 +1,72 @@
+"""What the families of tools share: arguments, and how a tool is added."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import Annotated, Any
+
+from fastmcp import FastMCP
+from mcp.types import ToolAnnotations
+from pydantic import Field
+
+TaskId = Annotated[
+    str, Field(description="A task id as start_background_task returned it")
+]
+GroupId = Annotated[
+    str, Field(description="A group_id as start_task_group or start_task_chain gave it")
+]
+Priority = Annotated[
+    int | None,
+    Field(description="0 to 255; 0 is urgent on Redis, the highest on RabbitMQ"),
+]
+Countdown = Annotated[
+    float | None, Field(description="Seconds to wait before it may start")
+]
+Eta = Annotated[
+    str | None, Field(description="RFC 3339 time before which it does not start")
+]
+Expires = Annotated[
+    float | str | None,
+    Field(description="Seconds or RFC 3339 time after which it is not started any more"),
+]
+Queue = Annotated[
+    str | None, Field(description="Queue to send it to; leave out for its own")
+]
+Tags = Annotated[
+    list[str] | None, Field(description="Texts to find it by, up to 20")
+]
+
+
+def add_reading(mcp: FastMCP[Any], tool: Callable[..., Any], title: str) -> None:
+    """Add a tool that changes nothing."""
+    hints = ToolAnnotations(
+        title=title, read_only_hint=True, idempotent_hint=True, open_world_hint=False
+    )
+    mcp.tool(tool, title=title, annotations=hints)
+
+
+def add_doing(
+    mcp: FastMCP[Any],
+    tool: Callable[..., Any],
+    title: str,
+    *,
+    idempotent: bool,
+    more: str = "",
+) -> None:
+    """Add a tool that starts or ends something; `more` follows its docstring."""
+    hints = ToolAnnotations(
+        title=title,
+        read_only_hint=False,
+        destructive_hint=True,
+        idempotent_hint=idempotent,
+        open_world_hint=True,
+    )
+    doc = inspect.cleandoc(tool.__doc__ or "")
+    said = f"{doc}\n\n{more}" if more else doc
+    mcp.tool(tool, title=title, description=said, annotations=hints)
+
+
+def flat(**given: object) -> dict[str, object]:
+    """Return what was given."""
+    return {key: value for key, value in given.items() if value is not None}

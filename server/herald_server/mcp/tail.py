@@ -1,0 +1,132 @@
+"""The log behind a place, change by change: what came meanwhile, then what comes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Sequence
+
+import msgspec
+
+from herald_monitor.model.changes import Change, Entry
+from herald_monitor.model.cursor import START, Cursor
+from herald_monitor.store import Log
+from herald_server.hub import Hub
+from herald_server.mcp.events_wire import Place
+
+AT_ONCE = 200
+"""Entries of the log that are taken in one step."""
+
+
+class Stretch(msgspec.Struct, frozen=True):
+    """Some changes in order, and the place behind them.
+
+    `broken`: before or among them some are missing. They were trimmed away, or
+    history was replaced.
+    """
+
+    changes: list[Change]
+    at: Place
+    broken: bool = False
+
+
+async def stretch(log: Log, at: Place, most: int = AT_ONCE) -> Stretch:
+    """Return what lies behind `at` in the log. Raises `StoreError`."""
+    before = _before(at)
+    entries = await log.read(before, most=most)
+    if entries:
+        return joined(entries, at)
+    end = await log.end()
+    # Behind its end there is nothing to come back to.
+    return Stretch([], Place(end), broken=True) if end < before else Stretch([], at)
+
+
+def joined(entries: Sequence[Entry], at: Place) -> Stretch:
+    """Return `entries` as one stretch behind `at`, without what `at` has passed."""
+    last, broken = _before(at), False
+    changes: list[Change] = []
+    for entry in entries:
+        # Before the first entry ever there is nothing to miss.
+        broken = broken or not (entry.cursor.follows(last) or last == START)
+        last = entry.cursor
+        passed = at.number if entry.cursor == at.cursor else None
+        changes += [
+            one for one in entry.changes if passed is None or one.place[1] > passed
+        ]
+    return Stretch(changes, Place(last), broken)
+
+
+def _before(at: Place) -> Cursor:
+    """Return the cursor behind which the entry lies that `at` is within."""
+    if at.number is None:
+        return at.cursor
+    return Cursor(at.cursor.epoch, max(at.cursor.n - 1, 0))
+
+
+class Tail:
+    """Follows the log from `at`; as a context, fed by the hub.
+
+    What the hub tells is shared by all; the store is read only for what came
+    before, and by who was too slow to keep up.
+    """
+
+    def __init__(self, hub: Hub, log: Log, at: Place) -> None:
+        self._hub = hub
+        self._log = log
+        self._fresh: deque[Entry] = deque(maxlen=AT_ONCE)
+        self._ready = asyncio.Event()
+        self._end: Callable[[], None] | None = None
+        self._ended = False
+        self._begun = False
+        self.at = at
+
+    def __enter__(self) -> Tail:
+        self._end = self._hub.listen(self._note)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._end is not None:
+            self._end()
+
+    def _note(self, entry: Entry) -> None:
+        # The oldest falls out where nobody takes it: it is read from the log.
+        self._fresh.append(entry)
+        self._ready.set()
+
+    def end(self) -> None:
+        """Let whoever waits for more go home."""
+        self._ended = True
+        self._ready.set()
+
+    async def more(self) -> Stretch | None:
+        """Wait for more and return it; None once it was ended. Raises `StoreError`."""
+        while not self._ended:
+            self._ready.clear()
+            found = self._told() or await self._read()
+            if found is not None:
+                self.at = found.at
+                return found
+            await self._ready.wait()
+        return None
+
+    def _told(self) -> Stretch | None:
+        """Return what the hub told, if it follows what was taken before."""
+        while self._fresh and self._fresh[0].cursor <= self.at.cursor:
+            self._fresh.popleft()
+        if (
+            not self._fresh
+            or self.at.number is not None
+            or not self._fresh[0].cursor.follows(self.at.cursor)
+        ):
+            return None
+        found = joined(list(self._fresh), self.at)
+        self._fresh.clear()
+        return found
+
+    async def _read(self) -> Stretch | None:
+        """Return what the log has behind `at`, if there must be something."""
+        if self._begun and not self._fresh and self.at.cursor >= self._hub.pos:
+            return None
+        self._begun = True
+        found = await stretch(self._log, self.at)
+        return found if found.at != self.at or found.broken else None

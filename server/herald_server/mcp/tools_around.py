@@ -1,0 +1,100 @@
+"""The tools about what is around tasks: workers, and what may be started."""
+
+from __future__ import annotations
+
+import time
+from typing import Annotated, Any, Literal
+
+from fastmcp import FastMCP
+from pydantic import Field
+
+from herald_monitor.model.workers import ONLINE, WorkerImage
+from herald_monitor.store import Reader
+from herald_server.catalog import Catalog, TaskType
+from herald_server.durations import Durations
+from herald_server.mcp.access import demand, refusing
+from herald_server.mcp.answers_more import ListedType, ListedTypes, Workers, WorkerState
+from herald_server.mcp.arguments import add_reading
+
+
+class Around:
+    """The tools `list_workers` and `list_task_types`."""
+
+    def __init__(
+        self, reader: Reader, catalog: Catalog, durations: Durations
+    ) -> None:
+        self._reader = reader
+        self._catalog = catalog
+        self._durations = durations
+
+    def register(self, mcp: FastMCP[Any]) -> None:
+        """Add the tools to `mcp`."""
+        add_reading(mcp, self.list_workers, "List workers")
+        add_reading(mcp, self.list_task_types, "List task types")
+
+    async def list_workers(
+        self,
+        state: Annotated[
+            Literal["online", "draining", "silent", "offline"] | None,
+            Field(description="Only workers in this state; leave out for all"),
+        ] = None,
+    ) -> Workers:
+        """List the workers: which live, what they are doing, how loaded they are."""
+        with refusing():
+            demand("read", "list_workers")
+            heard = await self._reader.workers(now=time.time())
+        shown = [one for one in heard if state in (None, one.state)]
+        online = sum(one.state == ONLINE for one in shown)
+        none = "" if heard else "No worker was heard of: start one with -E."
+        return Workers(
+            total=len(shown),
+            online=online,
+            workers=[_worker(one) for one in shown],
+            message=none,
+        )
+
+    async def list_task_types(
+        self,
+        name: Annotated[
+            str | None,
+            Field(description="Only this task type; leave out for all"),
+        ] = None,
+    ) -> ListedTypes:
+        """List what start_background_task can start, with a JSON Schema of params.
+
+        Durations are measured from the latest runs once there are five.
+        """
+        with refusing():
+            demand("read", "list_task_types")
+            kinds = [self._catalog[name]] if name is not None else list(self._catalog)
+            listed = [
+                _type(kind, await self._durations.said(kind.celery_name, kind.duration))
+                for kind in kinds
+            ]
+        return ListedTypes(task_types=listed, allowed_names=list(self._catalog.allow))
+
+
+def _worker(one: WorkerImage) -> WorkerState:
+    return WorkerState(
+        hostname=one.hostname,
+        state=one.state,
+        active=one.active,
+        processed=one.processed,
+        load=list(one.loadavg) if one.loadavg else None,
+        software=one.software,
+        started_at=one.started_at,
+        last_heartbeat_at=one.last_heartbeat_at,
+        clock_skew_ms=one.clock_skew_ms,
+    )
+
+
+def _type(kind: TaskType, duration: str) -> ListedType:
+    return ListedType(
+        task_type=kind.name,
+        task_name=kind.celery_name,
+        description=kind.description,
+        estimated_duration=duration,
+        scope=kind.scope,
+        asks_for_confirmation=kind.confirm,
+        params=kind.json_schema(),
+    )

@@ -1,0 +1,278 @@
+"""The tools for groups and chains: many tasks as one."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, cast
+
+import anyio
+from fastmcp import FastMCP
+from pydantic import Field
+
+from herald_monitor.errors import BadInput
+from herald_monitor.model import shape
+from herald_monitor.model.shape import TaskImage
+from herald_monitor.store import Reader
+from herald_server import control as orders_
+from herald_server.catalog import Catalog
+from herald_server.control import Control
+from herald_server.grouping import MOST, broken, members_of
+from herald_server.mcp import describing, story
+from herald_server.mcp.access import demand, refusing
+from herald_server.mcp.active import checked_id
+from herald_server.mcp.answers import CancelledTask, StartedTask
+from herald_server.mcp.answers_more import CancelledGroup, GroupStatus, StartedGroup
+from herald_server.mcp.arguments import (
+    Countdown,
+    Eta,
+    Expires,
+    GroupId,
+    Priority,
+    Queue,
+    Tags,
+    add_doing,
+    add_reading,
+)
+from herald_server.mcp.starting import orders
+from herald_server.options import Options, parse_options
+
+SHOWN = 100
+
+Members = Annotated[
+    list[dict[str, Any]],
+    Field(
+        description='The tasks, such as [{"task_type": "metrics_snapshot", "params": '
+        '{"period_days": 30}}]; at most 500'
+    ),
+]
+
+
+class Groups:
+    """The tools that start, show and cancel groups and chains."""
+
+    def __init__(
+        self, reader: Reader, control: Control | None, catalog: Catalog
+    ) -> None:
+        self._reader = reader
+        self._control = control
+        self._catalog = catalog
+
+    def register(self, mcp: FastMCP[Any]) -> None:
+        """Add the tools to `mcp`."""
+        add_doing(mcp, self.start_task_group, "Start a group", idempotent=False)
+        add_doing(mcp, self.start_task_chain, "Start a chain", idempotent=False)
+        add_reading(mcp, self.get_group_status, "Get a group's status")
+        add_doing(mcp, self.cancel_group, "Cancel a group", idempotent=True)
+
+    async def start_task_group(
+        self,
+        tasks: Members,
+        priority: Priority = None,
+        countdown: Countdown = None,
+        eta: Eta = None,
+        expires: Expires = None,
+        queue: Queue = None,
+        tags: Tags = None,
+    ) -> StartedGroup:
+        """Start several tasks side by side, and follow them as one.
+
+        Every task is checked before the first is sent. Task types that ask for
+        confirmation are refused here. Follow the group with get_group_status, or
+        with wait_for_changes and the filter {"group": group_id}.
+        """
+        with refusing():
+            demand("start", "start_task_group")
+            control = orders(self._control)
+            given = {"priority": priority, "countdown": countdown, "eta": eta}
+            given |= {"expires": expires, "queue": queue, "tags": tags}
+            options = parse_options(given, time.time())
+            items = self._allowed(tasks)
+            with anyio.CancelScope(shield=True):
+                return _started(await control.start_group(items, options), "group")
+        raise AssertionError  # a scope that is shielded is never left early
+
+    async def start_task_chain(
+        self,
+        tasks: Members,
+        pass_results: Annotated[
+            bool,
+            Field(
+                description="Whether each task gets the result of the one before as "
+                "its first argument"
+            ),
+        ] = False,
+        priority: Priority = None,
+        countdown: Countdown = None,
+        eta: Eta = None,
+        queue: Queue = None,
+        tags: Tags = None,
+    ) -> StartedGroup:
+        """Start tasks one after another: each once the one before has succeeded.
+
+        If one fails, the rest never runs. Countdown and eta are for the first.
+        Follow the chain with get_group_status.
+        """
+        with refusing():
+            demand("start", "start_task_chain")
+            control = orders(self._control)
+            given = {"priority": priority, "countdown": countdown, "eta": eta}
+            options = parse_options({**given, "queue": queue, "tags": tags}, time.time())
+            items = self._allowed(tasks)
+            with anyio.CancelScope(shield=True):
+                sent = await control.start_chain(
+                    items, options, pass_results=pass_results
+                )
+                return _started(sent, "chain")
+        raise AssertionError  # a scope that is shielded is never left early
+
+    def _allowed(
+        self, tasks: Sequence[Mapping[str, Any]]
+    ) -> list[tuple[str, Mapping[str, object]]]:
+        """Return types and params of tasks that may be started by the caller."""
+        found: list[tuple[str, Mapping[str, object]]] = []
+        for number, task in enumerate(tasks, 1):
+            task_type, params = _item(number, task)
+            kind = self._catalog[task_type]
+            demand(kind.scope, task_type)
+            if kind.confirm:
+                raise BadInput(
+                    f"task {number}: {task_type} asks a person to confirm; start it "
+                    "alone with start_background_task",
+                    "tasks",
+                )
+            found.append((task_type, params))
+        return found
+
+    async def get_group_status(self, group_id: GroupId) -> GroupStatus:
+        """Tell how far a group or chain is: counts, progress, and each member.
+
+        Also knows groups that others started, as far as events tell their members.
+        """
+        with refusing():
+            demand("read", "get_group_status")
+            group_id = checked_id(group_id, "group_id")
+            members = await members_of(self._reader, group_id)
+        return status_of(group_id, members, self._catalog)
+
+    async def cancel_group(self, group_id: GroupId) -> CancelledGroup:
+        """Cancel every task of a group or chain that has not ended.
+
+        Waits up to 3 s for workers and tells what came of each; what nobody has
+        confirmed by then is kept and told to workers that join.
+        """
+        with refusing():
+            demand("cancel", "cancel_group")
+            group_id = checked_id(group_id, "group_id")
+            done = await orders(self._control).cancel_group(group_id)
+            if not done:
+                raise BadInput(
+                    "nothing is known of a group with this id; check that it is "
+                    "complete and exact",
+                    "group_id",
+                )
+        return _cancelled(group_id, done)
+
+
+def _item(number: int, task: Mapping[str, Any]) -> tuple[str, Mapping[str, object]]:
+    """Return type and params of one member. Raises `BadInput`."""
+    unknown = sorted(task.keys() - {"task_type", "params"})
+    if unknown:
+        raise BadInput(
+            f"task {number}: unknown key {unknown[0]!r}; give task_type and params",
+            "tasks",
+        )
+    task_type, params = task.get("task_type"), task.get("params") or {}
+    if not isinstance(task_type, str):
+        raise BadInput(f"task {number}: task_type must be a text", "tasks")
+    if not isinstance(params, dict):
+        raise BadInput(f"task {number}: params must be an object", "tasks")
+    return task_type, cast("dict[str, object]", params)
+
+
+def _started(sent: orders_.StartedGroup, what: str) -> StartedGroup:
+    return StartedGroup(
+        group_id=sent.group_id,
+        tasks=[
+            StartedTask(
+                task_id=one.task_id,
+                task_type=one.task_type,
+                status="queued",
+                estimated_duration=one.estimated_duration,
+                queued_at=one.queued_at,
+                message="",
+            )
+            for one in sent.tasks
+        ],
+        queued_at=sent.queued_at,
+        message=f"The {what} of {len(sent.tasks)} was sent. get_group_status tells how "
+        'far it is; wait_for_changes with {"group": group_id} waits for it.',
+    )
+
+
+def status_of(
+    group_id: str, members: Sequence[TaskImage], catalog: Catalog
+) -> GroupStatus:
+    """Return a group by its members. Pure."""
+    known = {task.id: task for task in members}
+    never = [task for task in members if broken(task, known)]
+    over = [task for task in members if describing.over(task)]
+    done = bool(members) and len(over) + len(never) == len(members)
+    good = all(task.state == shape.SUCCESS for task in members)
+    status = "running"
+    if not members:
+        status = "unknown"
+    elif done:
+        status = "success" if good else "failure"
+    counts = Counter(describing.status_of(task) for task in members)
+    return GroupStatus(
+        group_id=group_id,
+        status=status,
+        done=done,
+        total=len(members),
+        finished=len(over),
+        progress=round(100 * len(over) / len(members), 1) if members else None,
+        counts=dict(counts),
+        tasks=[story.listed(task, catalog) for task in members[:SHOWN]],
+        message=_sentence(members, over, never),
+    )
+
+
+def _sentence(
+    members: Sequence[TaskImage], over: Sequence[TaskImage], never: Sequence[TaskImage]
+) -> str:
+    if not members:
+        return (
+            "Nothing is known of a group with this id; check that it is complete and "
+            "exact."
+        )
+    bad = sum(task.state != shape.SUCCESS for task in over)
+    said = f"{len(over)} of {len(members)} have ended, {bad} of them without success."
+    if never:
+        said += f" {len(never)} will never run, for a step before them did not succeed."
+    return said
+
+
+def _cancelled(
+    group_id: str, done: Sequence[orders_.Cancelled]
+) -> CancelledGroup:
+    outcomes = Counter(one.outcome for one in done)
+    told = ", ".join(f"{n} {what.replace('_', ' ')}" for what, n in outcomes.items())
+    return CancelledGroup(
+        group_id=group_id,
+        outcomes=dict(outcomes),
+        tasks=[shown(one) for one in done],
+        message=f"Of {len(done)} tasks: {told}.",
+    )
+
+
+def shown(done: orders_.Cancelled) -> CancelledTask:
+    """Return what came of a cancel as the tools answer it."""
+    return CancelledTask(
+        task_id=done.task_id,
+        status=done.state.lower(),
+        outcome=done.outcome,
+        message=done.message,
+        canceled_at=done.canceled_at,
+    )

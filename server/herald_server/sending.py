@@ -1,0 +1,137 @@
+"""Sending to Celery: registered in the store first, then handed to the broker.
+
+What Herald sent is never unknown, whatever gets lost. Celery's calls block, so
+they run in threads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar, cast
+
+import msgspec
+from anyio import to_thread
+from celery import Celery
+from kombu.exceptions import OperationalError
+
+from herald_monitor.consumers import broker_name
+from herald_monitor.errors import BadInput, HeraldError
+from herald_monitor.model.events import MAX_TEXT, Event, shorten
+from herald_monitor.store import Writer
+from herald_server.options import Options
+
+T = TypeVar("T")
+
+TOLD = 1024
+"""Characters of arguments that travel in events, as Celery's own."""
+
+
+class BrokerUnreachable(HeraldError):
+    """The broker does not answer, so nothing was sent."""
+
+
+class Order(msgspec.Struct, frozen=True, kw_only=True):
+    """One task to be sent."""
+
+    task_id: str
+    name: str
+    args: tuple[object, ...] = ()
+    kwargs: Mapping[str, object] = {}
+    options: Options = Options()
+    root_id: str | None = None
+    parent_id: str | None = None
+    group_id: str | None = None
+
+
+class Sender:
+    """Registers orders in `store` and sends them through `app`."""
+
+    def __init__(
+        self, app: Celery, store: Writer, redact: Callable[[str], str] = str
+    ) -> None:
+        self.app = app
+        self._store = store
+        self._redact = redact
+
+    async def register(self, orders: Sequence[Order], now: float) -> None:
+        """Let the store know of `orders`. Raises `StoreError`."""
+        await self._store.store([self._event(order, now) for order in orders], now=now)
+
+    def _event(self, order: Order, now: float) -> Event:
+        options = order.options
+        return Event(
+            kind="sent",
+            source="submitted",
+            task_id=order.task_id,
+            at=now,
+            retries=0,
+            name=order.name,
+            args=self._shown(order.args),
+            kwargs=self._shown(dict(order.kwargs)),
+            root_id=order.root_id or order.task_id,
+            parent_id=order.parent_id,
+            group_id=order.group_id,
+            queue=options.queue,
+            priority=options.priority,
+            tags=options.tags or None,
+            eta=options.eta,
+            expires=options.expires,
+        )
+
+    def _shown(self, value: object, most: int = MAX_TEXT) -> str:
+        return self._redact(shorten(repr(value), most))
+
+    async def send(self, order: Order) -> None:
+        """Send one task. Raises `BrokerUnreachable`, `BadInput`."""
+        await self.do(lambda: self._send(order))
+
+    def _send(self, order: Order) -> None:
+        cast(Any, self.app).send_task(
+            order.name,
+            args=order.args,
+            kwargs=dict(order.kwargs),
+            task_id=order.task_id,
+            retry=False,
+            root_id=order.root_id,
+            parent_id=order.parent_id,
+            **self._texts(order),
+            **order.options.for_celery(),
+        )
+
+    def _texts(self, order: Order) -> dict[str, str]:
+        return {
+            "argsrepr": self._shown(order.args, TOLD),
+            "kwargsrepr": self._shown(dict(order.kwargs), TOLD),
+        }
+
+    def signature(self, order: Order, *, immutable: bool) -> Any:
+        """Return the order as a link of a group or chain."""
+        made = cast(Any, self.app).signature(
+            order.name,
+            args=order.args,
+            kwargs=dict(order.kwargs),
+            immutable=immutable,
+        )
+        texts = self._texts(order)
+        if not immutable:
+            # What it is called with is known only once the one before has ended.
+            del texts["argsrepr"]
+        options = order.options.for_celery()
+        return made.set(task_id=order.task_id, **texts, **options)
+
+    async def do(self, send: Callable[[], T]) -> T:
+        """Call `send` on a thread. Raises `BrokerUnreachable`, `BadInput`."""
+        try:
+            return await to_thread.run_sync(send)
+        except (OperationalError, OSError) as error:
+            raise BrokerUnreachable(self._unreachable(error)) from error
+        except TypeError as error:
+            # A task that this process has loaded checks its arguments itself.
+            raise BadInput(f"the task does not take these arguments: {error}") from None
+
+    def _unreachable(self, error: BaseException) -> str:
+        why = error or type(error).__name__
+        return (
+            f"the broker at {broker_name(self.app)} cannot be reached ({why}); "
+            "check HERALD_BROKER_URL and that it runs"
+        )

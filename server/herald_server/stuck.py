@@ -1,0 +1,288 @@
+"""Why a task does not get on: a decision about what is known. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import msgspec
+
+from herald_monitor.model import shape
+from herald_monitor.model.shape import TaskImage, unix
+from herald_monitor.model.workers import DRAINING, ONLINE, WorkerImage
+from herald_server.durations import Measured, spoken
+
+DEFAULT_QUEUE = "celery"
+
+
+class Asked(msgspec.Struct, frozen=True):
+    """What workers said when they were asked; empty if nobody could be.
+
+    Each maps a hostname to what that worker said: the queues that it consumes,
+    whether the task is on its list of revoked ones, the tasks that it knows (name →
+    rate limit, empty for none), and how it holds the task (`active`, `reserved`,
+    `scheduled`).
+    """
+
+    answered: frozenset[str] = frozenset()
+    queues: Mapping[str, frozenset[str]] = {}
+    revoked: frozenset[str] = frozenset()
+    known: Mapping[str, Mapping[str, str]] = {}
+    held: Mapping[str, str] = {}
+    trouble: str = ""
+
+
+class Facts(msgspec.Struct, frozen=True):
+    """All that the decision looks at. `default_queue` is where unrouted tasks go."""
+
+    task: TaskImage
+    now: float
+    workers: tuple[WorkerImage, ...] = ()
+    asked: Asked = Asked()
+    cancel_at: str | None = None
+    blocked_by: TaskImage | None = None
+    waits_for: TaskImage | None = None
+    measured: Measured | None = None
+    default_queue: str = DEFAULT_QUEUE
+
+
+class Why(msgspec.Struct, frozen=True):
+    """A finding: a code, a sentence, and what to do (empty: nothing)."""
+
+    reason: str
+    message: str
+    advice: str = ""
+
+
+def why(facts: Facts) -> Why:
+    """Return why the task is where it is; the first finding that explains it."""
+    for look in (_missing, _over, _cancelled, _retrying, _running, _received, _waiting):
+        found = look(facts)
+        if found is not None:
+            return found
+    return Why(
+        "in_queue",
+        f"It waits in the queue {_queue(facts)!r} behind other tasks; workers consume "
+        "that queue.",
+        "Wait, or add workers if the queue does not get shorter.",
+    )
+
+
+def _missing(facts: Facts) -> Why | None:
+    task = facts.task
+    if task.state == shape.UNKNOWN:
+        if facts.asked.held:
+            host, how = next(iter(facts.asked.held.items()))
+            return Why(
+                "held_unheard",
+                f"Herald heard no event of it, but worker {host} has it ({how}).",
+                "Start the workers with -E, so that they tell of their tasks.",
+            )
+        return Why(
+            "unknown",
+            "Herald has never heard of this task id.",
+            "Check that the id is complete and exact.",
+        )
+    if task.state == shape.EXPIRED:
+        return Why(
+            "record_ran_out", "What was known of it has run out; it is long over."
+        )
+    if task.state == shape.LOST:
+        because = f" ({task.reason})" if task.reason else ""
+        return Why(
+            "lost",
+            f"No worker knows of it any more{because}; its worker probably died.",
+            "Start it again with retry_task if it is still needed.",
+        )
+    return None
+
+
+def _over(facts: Facts) -> Why | None:
+    task = facts.task
+    if not task.final:
+        return None
+    return Why(
+        "over",
+        f"It is not stuck: it ended as {task.state.lower()} at {task.finished_at}.",
+        "" if task.state == shape.SUCCESS else "retry_task starts it again.",
+    )
+
+
+def _cancelled(facts: Facts) -> Why | None:
+    if facts.asked.revoked:
+        hosts = _listed(facts.asked.revoked)
+        return Why(
+            "revoked",
+            f"It was cancelled: {hosts} will discard it when its turn comes.",
+        )
+    if facts.cancel_at and not facts.task.started_at:
+        return Why(
+            "cancel_pending",
+            f"A cancel was asked for at {facts.cancel_at}; no worker has confirmed it "
+            "yet. It is repeated to workers that join.",
+        )
+    return None
+
+
+def _retrying(facts: Facts) -> Why | None:
+    task = facts.task
+    if task.state != shape.RETRY:
+        return None
+    eta = _ahead(task.eta, facts.now)
+    until = f" until {task.eta}" if eta else ""
+    error = f" after {task.exception}" if task.exception else ""
+    return Why(
+        "waits_for_retry",
+        f"Attempt {task.attempt or 1} failed{error}; it waits{until} to be tried again.",
+        _silent_advice(facts),
+    )
+
+
+def _running(facts: Facts) -> Why | None:
+    task = facts.task
+    if task.state != shape.STARTED:
+        return None
+    silent = _silent(facts)
+    if silent:
+        return silent
+    spent = facts.now - unix(task.started_at) if task.started_at else 0.0
+    usual = ""
+    slow = facts.measured is not None and spent > facts.measured.p99
+    if facts.measured:
+        usual = f"; such tasks take {facts.measured.said}"
+    return Why(
+        "runs_long" if slow else "runs",
+        f"It has run for {spoken(spent)} on {task.worker}{usual}.",
+        "It takes longer than 99 % of its kind: see what its worker does."
+        if slow
+        else "",
+    )
+
+
+def _received(facts: Facts) -> Why | None:
+    task = facts.task
+    if task.state != shape.RECEIVED:
+        return None
+    if _ahead(task.eta, facts.now):
+        return Why("eta_ahead", f"It is not to start before {task.eta}.")
+    silent = _silent(facts)
+    if silent:
+        return silent
+    rate = facts.asked.known.get(task.worker or "", {}).get(task.name or "")
+    if rate:
+        return Why(
+            "rate_limited",
+            f"Worker {task.worker} runs at most {rate} of {task.name}, and has "
+            "received it.",
+            "Raise the rate limit, or add workers.",
+        )
+    return Why(
+        "prefetched",
+        f"Worker {task.worker} has received it and is busy with other tasks; no other "
+        "worker can take it.",
+        "Wait, or lower worker_prefetch_multiplier so that busy workers take less.",
+    )
+
+
+def _waiting(facts: Facts) -> Why | None:
+    task = facts.task
+    for found in (_behind(facts), _times(facts)):
+        if found:
+            return found
+    living = [one for one in facts.workers if one.state in (ONLINE, DRAINING)]
+    if not living and not facts.asked.answered:
+        return Why(
+            "no_worker",
+            "No worker is running" + _last_seen(facts.workers) + ".",
+            f"Start a worker for the queue {_queue(facts)!r}.",
+        )
+    asked = facts.asked
+    if asked.queues and not any(_queue(facts) in q for q in asked.queues.values()):
+        others = sorted({q for queues in asked.queues.values() for q in queues})
+        return Why(
+            "no_worker_on_queue",
+            f"No worker consumes the queue {_queue(facts)!r}; those that run consume "
+            f"{_listed(others)}.",
+            f"Start a worker with -Q {_queue(facts)}.",
+        )
+    if asked.known and not any(task.name in names for names in asked.known.values()):
+        return Why(
+            "not_registered",
+            f"No worker that answered knows a task named {task.name}.",
+            "Deploy workers that have it, or start it under its right name.",
+        )
+    if asked.trouble and not living:
+        return Why("not_asked", f"Workers could not be asked: {asked.trouble}.")
+    return None
+
+
+def _behind(facts: Facts) -> Why | None:
+    if facts.blocked_by is not None:
+        before = facts.blocked_by
+        return Why(
+            "predecessor_ended",
+            f"It is a later step of a chain, and {before.id} before it ended as "
+            f"{before.state.lower()}: it will never run.",
+            "Start the rest of the chain anew.",
+        )
+    if facts.waits_for is not None:
+        before = facts.waits_for
+        return Why(
+            "waits_for_predecessor",
+            f"It is a later step of a chain: {before.id} before it is "
+            f"{before.state.lower()}.",
+        )
+    return None
+
+
+def _times(facts: Facts) -> Why | None:
+    task = facts.task
+    if task.expires and not _ahead(task.expires, facts.now):
+        return Why(
+            "expired",
+            f"It had to start before {task.expires}; a worker will discard it when it "
+            "meets it.",
+            "Start it again if it is still needed.",
+        )
+    if _ahead(task.eta, facts.now):
+        return Why("eta_ahead", f"It is not to start before {task.eta}.")
+    return None
+
+
+def _silent(facts: Facts) -> Why | None:
+    """Return that the task's worker says nothing any more, if so."""
+    worker = _worker_of(facts)
+    if worker is None or worker.state in (ONLINE, DRAINING):
+        return None
+    return Why(
+        "worker_silent",
+        f"Its worker {worker.hostname} is {worker.state}: nothing was heard of it since "
+        f"{worker.last_heartbeat_at}.",
+        "See whether that worker lives. Herald says LOST once nobody knows the task.",
+    )
+
+
+def _silent_advice(facts: Facts) -> str:
+    found = _silent(facts)
+    return f"{found.message} {found.advice}" if found else ""
+
+
+def _worker_of(facts: Facts) -> WorkerImage | None:
+    named = facts.task.worker
+    return next((one for one in facts.workers if one.hostname == named), None)
+
+
+def _queue(facts: Facts) -> str:
+    return facts.task.queue or facts.task.routing_key or facts.default_queue
+
+
+def _ahead(at: str | None, now: float) -> bool:
+    return at is not None and unix(at) > now
+
+
+def _last_seen(workers: Iterable[WorkerImage]) -> str:
+    seen = max((w.last_heartbeat_at or "" for w in workers), default="")
+    return f"; the last was heard of at {seen}" if seen else ", nor was any heard of"
+
+
+def _listed(words: Iterable[str]) -> str:
+    return ", ".join(sorted(words)) or "nothing"

@@ -1,0 +1,133 @@
+"""Workers and queues, asked: what they have, and how long that takes."""
+
+import asyncio
+import time
+from typing import Any, cast
+
+import pytest
+from celery import Celery
+from tests.conftest import AppFactory, WorkerFactory
+from tests.servers import PrivateValkey
+from tests.truth import submit
+
+from herald_monitor import broker_queues
+from herald_monitor.broker_queues import BrokerQueues, QueuesUnreachable
+from herald_monitor.inspection import Inspection, WorkersUnreachable
+
+pytestmark = [pytest.mark.anyio]
+
+
+@pytest.mark.celery
+async def test_a_worker_tells_what_it_has(
+    broker_url: str, project_app: AppFactory, celery_worker: WorkerFactory
+) -> None:
+    app = project_app(broker_url)
+    worker = await asyncio.to_thread(celery_worker, app, pool="threads", concurrency=1)
+    # Whatever waits for its time makes room for another message.
+    later = submit(app, "add", 1, 2, countdown=60)
+    running, reserved = submit(app, "sleepy", 8), submit(app, "add", 1, 2)
+    inspection = Inspection(app)
+    given_up = time.monotonic() + 10
+    while True:
+        began = time.monotonic()
+        told = await inspection.ask([worker.hostname], 2.0)
+        took = time.monotonic() - began
+        if len(told.events) == 3:
+            break
+        assert time.monotonic() < given_up, told
+    kinds = {event.task_id: event.kind for event in told.events}
+    assert kinds == {running: "started", reserved: "received", later: "received"}
+    assert told.answered == {worker.hostname}
+    assert told.queues == {cast(Any, app).conf.task_default_queue}
+    assert took < 1.0, "nobody is waited for who has answered"
+    assert await inspection.silent_tasks([worker.hostname], 2.0) == {worker.hostname}
+    began = time.monotonic()
+    told = await inspection.ask([worker.hostname, "dead@h"], 0.5)
+    assert told.answered == {worker.hostname}
+    assert 0.5 <= time.monotonic() - began < 2.0
+    inspection.close()
+    worker.kill()
+
+
+async def test_nobody_is_asked_without_a_broker(project_app: AppFactory) -> None:
+    app = project_app("redis://127.0.0.1:1/0")
+    inspection, queues = Inspection(app), BrokerQueues(app)
+    with pytest.raises(WorkersUnreachable, match="see that the broker runs"):
+        await inspection.ask(["w@h"], 0.5)
+    with pytest.raises(QueuesUnreachable, match="see that the broker runs"):
+        await queues.look({"x"}, [])
+    assert (await inspection.ask([], 0.5)).answered == frozenset()
+    inspection.close()
+    queues.close()
+
+
+PREFIXED: dict[str, object] = {
+    "broker_transport_options": {"global_keyprefix": "mine:"}
+}
+
+
+@pytest.fixture
+def queued(valkey: PrivateValkey, project_app: AppFactory) -> Celery:
+    """An app without a worker, on a broker with a prefix of its own."""
+    return project_app(valkey.url, **PREFIXED)
+
+
+async def test_messages_are_seen_in_queues_of_every_priority(
+    queued: Celery, project_app: AppFactory
+) -> None:
+    default = submit(queued, "add", 1, 2)
+    urgent = submit(queued, "add", 1, 2, priority=9)
+    elsewhere = submit(queued, "add", 1, 2, queue="other", priority=5)
+    conf = cast(Any, queued).conf
+    # Whoever sends to a queue knows it; we are another.
+    ours = project_app(conf.broker_url, names=conf.herald_names, **PREFIXED)
+    queues = BrokerQueues(ours)
+    found = await queues.look({default, urgent, elsewhere, "gone"}, ["other"])
+    assert found.queued == {default, urgent, elsewhere}
+    assert found.known
+    unseen = await queues.look({elsewhere}, [])
+    assert (unseen.queued, unseen.known) == (frozenset(), True)
+    queues.close()
+
+
+@pytest.mark.celery
+async def test_messages_that_are_not_confirmed_are_seen(
+    valkey: PrivateValkey, project_app: AppFactory, celery_worker: WorkerFactory
+) -> None:
+    app = project_app(valkey.url)
+    await asyncio.to_thread(celery_worker, app, pool="threads", concurrency=1)
+    late = submit(app, "late", 3)
+    queues = BrokerQueues(app)
+    given_up = time.monotonic() + 10
+    while late not in (found := await queues.look({late}, [])).unacked:
+        assert time.monotonic() < given_up, found
+    assert found.known
+    queues.close()
+
+
+async def test_a_long_queue_is_seen_from_both_ends_only(
+    queued: Celery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(broker_queues, "MOST", 20)
+    monkeypatch.setattr(broker_queues, "STEP", 4)
+    ids = [submit(queued, "add", n, n) for n in range(50)]
+    queues = BrokerQueues(queued)
+    found = await queues.look(set(ids), [])
+    assert found.queued == {*ids[:10], *ids[-10:]}
+    assert not found.known, "the others may lie between"
+    assert (await queues.look({ids[0], ids[-1]}, [])).known
+    queues.close()
+
+
+@pytest.mark.rabbitmq
+async def test_on_rabbitmq_a_task_may_be_in_any_queue_that_is_not_empty(
+    amqp_url: str, project_app: AppFactory
+) -> None:
+    app = project_app(amqp_url)
+    queues = BrokerQueues(app)
+    assert (await queues.look({"x"}, ["no-such-queue"])).known
+    submit(app, "add", 1, 2)
+    while (found := await queues.look({"x"}, ["no-such-queue"])).looked_at != 1:
+        await asyncio.sleep(0.01)
+    assert not found.known
+    queues.close()

@@ -1,0 +1,196 @@
+"""When a task is lost, and when it is only not seen."""
+
+from typing import Any
+
+import pytest
+
+from herald_monitor.model.checks import PAUSES, Checks
+from herald_monitor.model.shape import TaskImage, rfc3339
+from herald_monitor.model.whereabouts import (
+    Absence,
+    Whereabouts,
+    at_risk,
+    is_absent,
+    is_suspect,
+    why_lost,
+)
+from herald_monitor.model.workers import WorkerImage
+
+NOW = 1_800_000_000.0
+AFTER = 60.0
+
+
+def task(state: str = "STARTED", ago: float = 500.0, **more: Any) -> TaskImage:
+    """Return a task of which the last word was heard `ago`."""
+    at = rfc3339(NOW - ago)
+    held = {"worker": "w@h"} if state in ("STARTED", "RECEIVED") else {}
+    return TaskImage(id="t", state=state, updated_at=at, **{**held, **more})
+
+
+def worker(state: str, ago: float = 0.0, **more: Any) -> WorkerImage:
+    """Return the worker, which was last heard of `ago`."""
+    at = rfc3339(NOW - ago)
+    return WorkerImage(
+        id="w@h", hostname="w@h", state=state, last_heartbeat_at=at, **more
+    )
+
+
+def around(*workers: WorkerImage, **more: Any) -> Whereabouts:
+    """Return what a look around found."""
+    known = {one.hostname: one for one in workers}
+    return Whereabouts(at=NOW, workers=known, **more)
+
+
+def lost(one: TaskImage, where: Whereabouts, absence: Absence | None = None) -> str:
+    """Return why `one` is lost, if it is, by the whole of the judgement."""
+    if not is_suspect(one, where, AFTER) or not is_absent(one, where):
+        return ""
+    return why_lost(one, where, absence or Absence(NOW - 200, 5), AFTER)
+
+
+ANSWERED = frozenset(["w@h"])
+HELD = frozenset(["t"])
+
+
+@pytest.mark.parametrize("state", ["STARTED", "RECEIVED", "PENDING", "RETRY"])
+@pytest.mark.parametrize(
+    "where",
+    [
+        around(worker("silent", 500), held=HELD),
+        around(worker("silent", 500), queued=HELD),
+        around(worker("online"), held=HELD, answered=ANSWERED),
+    ],
+)
+def test_what_somebody_has_is_not_lost(state: str, where: Whereabouts) -> None:
+    assert lost(task(state), where) == ""
+
+
+@pytest.mark.parametrize("ago", [5, 59])
+def test_what_ran_is_lost_only_after_the_time(ago: float) -> None:
+    assert lost(task(), around(worker("silent", ago))) == ""
+    assert "silent for 61 s" in lost(task(), around(worker("silent", 61)))
+
+
+def test_a_word_of_the_task_counts_for_its_worker() -> None:
+    """Its child processes speak for themselves, even if the worker is busy."""
+    assert lost(task(ago=30), around(worker("silent", 500))) == ""
+
+
+def test_what_drains_has_all_its_time_to_finish() -> None:
+    assert lost(task(), around(worker("draining", 20))) == ""
+    assert lost(task(), around(worker("offline", 80))) == ""
+    assert "said goodbye" in lost(task(), around(worker("offline", 95)))
+
+
+def test_a_worker_that_nobody_knows_is_as_silent_as_its_task() -> None:
+    assert lost(task(ago=59), around()) == ""
+    assert "worker w@h, which ran it" in lost(task(ago=61), around())
+    assert "worker unknown" in lost(task(worker=None), around())
+
+
+def test_a_living_worker_that_does_not_answer_may_have_it() -> None:
+    assert lost(task(), around(worker("online"))) == ""
+    assert lost(task("RECEIVED"), around(worker("online"))) == ""
+
+
+def test_another_that_does_not_answer_makes_us_wait_longer() -> None:
+    mute = WorkerImage(id="x@h", hostname="x@h", state="online")
+    assert lost(task(), around(worker("silent", 100), mute)) == ""
+    assert lost(task(), around(worker("silent", 121), mute)) != ""
+    heard = around(worker("silent", 100), mute, answered=frozenset(["x@h"]))
+    assert lost(task(), heard) != ""
+
+
+def test_a_living_worker_that_has_it_no_more_is_looked_at_twice() -> None:
+    where = around(worker("online"), answered=ANSWERED)
+    assert lost(task(), where, Absence(NOW - 5, 1)) == ""
+    assert "ended without a word" in lost(task(), where, Absence(NOW - 5, 2))
+
+
+def test_a_worker_that_was_started_anew_is_named() -> None:
+    begun = task(started_at=rfc3339(NOW - 400))
+    where = around(worker("online", started_at=rfc3339(NOW - 9)), answered=ANSWERED)
+    assert "was started anew" in lost(begun, where)
+
+
+def test_what_ran_comes_back_if_its_message_is_not_confirmed() -> None:
+    where = around(worker("silent", 100), unacked=HELD)
+    assert "deliver it again" in lost(task(), where)
+
+
+@pytest.mark.parametrize("state", ["PENDING", "RECEIVED", "RETRY"])
+def test_what_waits_is_lost_when_it_was_nowhere_for_long(state: str) -> None:
+    where = around(worker("silent", 500))
+    assert "no queue" in lost(task(state), where, Absence(NOW - 61, 2))
+    assert lost(task(state), where, Absence(NOW - 59, 9)) == ""
+    assert lost(task(state), where, Absence(NOW - 61, 1)) == ""
+    unacked = around(worker("silent", 500), unacked=HELD)
+    assert lost(task(state), unacked) == ""
+    unseen = around(worker("silent", 500), queues_known=False)
+    assert lost(task(state), unseen) == ""
+
+
+def test_what_runs_is_in_no_queue_however_many_messages_there_are() -> None:
+    assert lost(task(), around(worker("silent", 61), queues_known=False)) != ""
+
+
+def test_what_is_lost_is_not_lost_again() -> None:
+    assert lost(task("LOST"), around(worker("silent", 500))) == ""
+
+
+@pytest.mark.parametrize(
+    ("state", "risk"),
+    [("online", False), ("draining", False), ("silent", True), ("offline", True)],
+)
+def test_tasks_of_a_worker_that_seems_dead_are_at_risk(state: str, risk: bool) -> None:
+    assert at_risk(task(), {"w@h": worker(state)}) == risk
+
+
+def test_tasks_of_an_unknown_worker_are_at_risk() -> None:
+    assert at_risk(task(), {})
+    assert not at_risk(task(worker=None), {})
+
+
+# ---- how often ---------------------------------------------------------------
+
+
+def test_looks_grow_rarer_while_nothing_is_heard() -> None:
+    checks, one, now = Checks(5), task("PENDING", 0), NOW
+    waits: list[float] = []
+    last = NOW
+    for _ in range(20_000):
+        now += 1
+        if checks.is_due(one, now):
+            waits.append(now - last)
+            last = now
+            checks.looked(one, now)
+    # The first pause is counted from the last word.
+    assert waits[:8] == [PAUSES[0], *PAUSES]
+    assert set(waits[8:]) == {PAUSES[-1]}
+
+
+def test_a_word_begins_all_anew() -> None:
+    checks, one = Checks(5), task("PENDING", 0, rev="1-1.0")
+    for _ in range(9):
+        checks.looked(one, NOW)
+    heard = task("PENDING", -400, rev="1-2.0")
+    assert not checks.is_due(heard, NOW + 401)
+    assert checks.is_due(heard, NOW + 406)
+    assert checks.missed(heard, NOW + 406) == Absence(NOW + 406, 1)
+
+
+def test_two_looks_at_once_are_one() -> None:
+    checks, one = Checks(5), task()
+    assert checks.missed(one, NOW).looks == 1
+    assert checks.missed(one, NOW + 1).looks == 1
+    assert checks.missed(one, NOW + 5) == Absence(NOW, 2)
+    checks.looked(one, NOW + 6)
+    assert checks.missed(one, NOW + 12) == Absence(NOW + 12, 1)
+
+
+def test_what_is_over_is_forgotten() -> None:
+    checks = Checks(5)
+    for number in range(5):
+        checks.is_due(TaskImage(id=str(number)), NOW)
+    checks.keep(["1", "3"])
+    assert len(checks) == 2

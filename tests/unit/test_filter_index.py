@@ -1,0 +1,157 @@
+"""The index of filters against asking each of them."""
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from herald_monitor.model.changes import WORKER, Change
+from herald_monitor.model.codec import to_json
+from herald_monitor.model.filters import Filter
+from herald_server.filter_index import FilterIndex, places_of
+from herald_server.hub import Hub, Watcher, concerns
+from tests.unit.pushing import at, change, worker
+
+FEW = st.sampled_from(["a", "b", "c"])
+STATES = st.sampled_from(["STARTED", "RETRY", "SUCCESS"])
+MAYBE = st.none() | FEW
+WILD = st.sampled_from(["a", "b", "*", "?", "a*"])
+
+
+def lists(values: st.SearchStrategy[str]) -> st.SearchStrategy[tuple[str, ...] | None]:
+    return st.none() | st.lists(values, min_size=1, max_size=2, unique=True).map(tuple)
+
+
+filters = st.builds(
+    Filter,
+    ids=lists(FEW),
+    name=lists(WILD),
+    state=lists(STATES),
+    worker=lists(WILD),
+    queue=lists(WILD),
+    root=lists(FEW),
+    parent=lists(FEW),
+    group=lists(FEW),
+    tag=lists(FEW),
+)
+"""Any key may be there; most filters that are drawn have one or two."""
+
+sparse = st.one_of(
+    filters,
+    *(
+        st.builds(lambda v, k=key: Filter(**{k: v}), lists(values))
+        for key, values in {
+            "ids": FEW,
+            "name": WILD,
+            "state": STATES,
+            "worker": WILD,
+            "queue": WILD,
+            "root": FEW,
+            "parent": FEW,
+            "group": FEW,
+            "tag": FEW,
+        }.items()
+    ),
+)
+
+changes = st.builds(
+    change,
+    st.integers(1, 9),
+    FEW,
+    STATES,
+    was=st.none() | STATES,
+    gone=st.booleans(),
+    name=MAYBE,
+    worker=MAYBE,
+    queue=MAYBE,
+    root_id=MAYBE,
+    parent_id=MAYBE,
+    group_id=MAYBE,
+    tags=st.none() | st.lists(FEW, max_size=2).map(tuple),
+)
+
+
+def moved(one: Change, worker_: str | None, queue: str | None) -> Change:
+    """Let a task have been on another worker and queue before."""
+    if one.before is None:
+        return one
+    before = msgspec.structs.replace(one.before, worker=worker_, queue=queue)
+    return msgspec.structs.replace(one, before=before)
+
+
+@given(st.lists(sparse, max_size=8), st.builds(moved, changes, MAYBE, MAYBE))
+def test_the_hub_tells_exactly_those_whom_a_plain_scan_finds(
+    asked: list[Filter], one: Change
+) -> None:
+    hub = Hub()
+    watchers = [Watcher(filter_, lambda: None) for filter_ in asked]
+    for watcher in watchers:
+        hub.watch(watcher)
+    touched = hub.offer([one])
+    assert touched == {w for w in watchers if concerns(w.filter, one)}
+    assert touched == {w for w in watchers if w.pending}
+
+
+@given(st.lists(sparse, max_size=8), st.data())
+def test_who_left_is_not_found_and_the_others_are(
+    asked: list[Filter], data: st.DataObject
+) -> None:
+    hub = Hub()
+    watchers = [Watcher(filter_, lambda: None) for filter_ in asked]
+    for watcher in watchers:
+        hub.watch(watcher)
+    gone = [w for w in watchers if data.draw(st.booleans())]
+    for watcher in [*gone, *gone]:
+        hub.drop(watcher)
+    one = data.draw(changes)
+    left = set(watchers) - set(gone)
+    assert hub.offer([one]) == {w for w in left if concerns(w.filter, one)}
+
+
+@pytest.mark.parametrize(
+    ("filter_", "places"),
+    [
+        (Filter(), []),
+        (Filter(name=("a.*",)), []),
+        (Filter(name=("a.*",), state=("RETRY",)), [("state", "RETRY")]),
+        (Filter(name=("a",), state=("RETRY",)), [("name", "a")]),
+        (Filter(name=("a", "b*"), worker=("w",)), [("worker", "w")]),
+        (Filter(ids=("1", "2"), group=("g",)), [("ids", "1"), ("ids", "2")]),
+        (Filter(group=("g",), state=("RETRY",)), [("group", "g")]),
+    ],
+)
+def test_a_filter_lies_where_fewest_changes_find_it(
+    filter_: Filter, places: list[tuple[str, str]]
+) -> None:
+    assert places_of(filter_) == places
+
+
+def test_only_filters_that_agree_are_looked_at() -> None:
+    index: FilterIndex[str] = FilterIndex()
+    for number in range(1_000):
+        index.add(Filter(ids=(f"t{number}",)), f"id {number}")
+        index.add(Filter(name=(f"n{number}",)), f"name {number}")
+    index.add(Filter(name=("n*",)), "wild")
+    found = index.candidates(change(1, "t7", name="n8"))
+    assert sorted(found) == ["id 7", "name 8", "wild"]
+
+
+def test_nothing_is_left_behind_by_those_who_left() -> None:
+    index: FilterIndex[str] = FilterIndex()
+    wish = Filter(ids=("a", "b"))
+    index.add(wish, "g")
+    index.discard(wish, "g")
+    assert list(index.candidates(change(1, "a"))) == []
+    assert vars(index)["_placed"] == {}
+
+
+def test_workers_are_told_to_whom_they_concern() -> None:
+    hub = Hub()
+    everybody = Watcher(Filter(), lambda: None, WORKER)
+    one = Watcher(Filter(ids=("w1",)), lambda: None, WORKER)
+    hub.watch(everybody)
+    hub.watch(one)
+    assert hub.offer([worker(1, "w1")]) == {everybody, one}
+    assert hub.offer([worker(2, "w2")]) == {everybody}
+    counted = Change(WORKER, "w3", "1-1", (at(3), 0), to_json({"id": "w3"}))
+    assert hub.offer([counted]) == {everybody}

@@ -1,0 +1,78 @@
+"""Answers of workers, whatever is in them."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from herald_monitor.inspected import keeps_silent, read_answers, read_queues, replies
+from herald_monitor.model.redaction import Redactor
+
+REQUEST: dict[str, Any] = {
+    "id": "t1",
+    "name": "add",
+    "args": "(1, 2)",
+    "kwargs": "{'password': 'secret'}",
+    "type": "add",
+    "hostname": "w@h",
+    "time_start": 900.0,
+    "acknowledged": True,
+    "delivery_info": {"exchange": "", "routing_key": "celery", "priority": 3},
+    "worker_pid": 77,
+}
+
+
+def test_what_runs_is_started() -> None:
+    [event], poison = read_answers("active", "w@h", [REQUEST], 1000.0, Redactor())
+    assert poison == 0
+    assert (event.kind, event.source, event.at) == ("started", "inspect", 1000.0)
+    assert (event.host, event.pid, event.said) == ("w@h", 77, 900.0)
+    assert (event.name, event.args, event.priority) == ("add", "(1, 2)", 3)
+    assert event.kwargs is not None
+    assert "secret" not in event.kwargs
+
+
+@pytest.mark.parametrize(
+    ("command", "answer"),
+    [("reserved", REQUEST), ("scheduled", {"eta": None, "request": REQUEST})],
+)
+def test_what_waits_is_received_and_keeps_its_arguments_to_itself(
+    command: str, answer: object
+) -> None:
+    [event], _ = read_answers(command, "w@h", [answer], 1000.0)
+    assert (event.kind, event.name, event.args) == ("received", "add", None)
+    assert event.kwargs is None
+
+
+@pytest.mark.parametrize(
+    "answer", [None, {"error": "no"}, "x", [None], [{}], [{"id": 5}], [[]]]
+)
+def test_what_cannot_be_read_is_counted(answer: object) -> None:
+    for command in ("active", "reserved", "scheduled"):
+        assert read_answers(command, "w@h", answer, 1000.0) == ([], 1)
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.floats() | st.integers() | st.text(max_size=5),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from([*REQUEST, "request"]), inner, max_size=5)
+    ),
+)
+
+
+@given(JSON, st.sampled_from(["active", "reserved", "scheduled"]))
+def test_no_answer_raises(answer: object, command: str) -> None:
+    events, poison = read_answers(command, "w@h", answer, 1000.0)
+    assert poison >= 0
+    assert all(event.task_id and event.at == 1000.0 for event in events)
+    read_queues(answer)
+    keeps_silent(answer)
+    list(replies(answer))
+
+
+def test_queues_and_silent_tasks_are_told() -> None:
+    assert read_queues([{"name": "a"}, {"name": "b"}, {}, 3]) == {"a", "b"}
+    assert keeps_silent(["add [send_events=True]", "x [send_events=False]"])
+    assert not keeps_silent(["add [send_events=True]"])

@@ -1,0 +1,191 @@
+"""A recording can be read, holds no secrets, and gives the tasks that a monitor saw."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+from tests.unit.model.recorded import FOLDER, RECORDINGS, recorded_tasks
+
+from herald_monitor.errors import BadInput
+from herald_monitor.memory import MemoryStore
+from herald_monitor.model.redaction import Redactor
+from herald_monitor.recording import Message, read_lines, write_line
+from herald_monitor.replay import Replay, shuffled, tasks_of
+from herald_server.cli import cli
+
+pytestmark = pytest.mark.anyio
+
+FILE = str(FOLDER / "prefork-redis.events.jsonl")
+
+
+def run(*words: str, given: str | bytes = "") -> Result:
+    """Run `herald` in this process."""
+    return CliRunner(env={"HERALD_STORE_URL": ""}).invoke(cli, words, input=given)
+
+
+def test_line_comes_back_as_it_was() -> None:
+    event: dict[str, object] = {
+        "type": "task-sent",
+        "uuid": "1",
+        "args": [1, {"a": "ü"}],
+    }
+    message = Message(heard=12.5, routing_key="task.multi", events=[event, event])
+    [again] = read_lines([write_line(message)], "it")
+    assert again == message
+
+
+def test_secrets_are_cut_out_wherever_they_are() -> None:
+    event: dict[str, object] = {
+        "type": "task-sent",
+        "kwargs": "{'password': 'hunter2', 'to': 'me'}",
+        "token": "hunter2",
+        "deep": [{"api_key": {"is": "hunter2"}, "cookie": 7_654_321}],
+        "url": "redis://:hunter2@there/0",
+        "password": None,
+    }
+    message = Message(heard=1.0, events=[event], unread="{'secret': 'hunter2'")
+    line = write_line(message, Redactor())
+    assert b"hunter2" not in line
+    assert b"7654321" not in line
+    [again] = read_lines([line], "it")
+    assert again.events[0]["kwargs"] == "{'password': '[redacted]', 'to': 'me'}"
+    assert again.events[0]["password"] is None
+    assert b"hunter2" in write_line(message)
+
+
+@pytest.mark.parametrize("redact", [None, Redactor()])
+def test_event_that_json_cannot_hold_is_written_as_text(
+    redact: Redactor | None,
+) -> None:
+    nested: object = "x"
+    for _ in range(100_000):
+        nested = [nested]
+    for odd in (nested, "\ud800", 10**5000, object(), {(1, 2): 3}):
+        event: dict[str, object] = {"type": "task-x", "odd": odd}
+        line = write_line(Message(heard=1.0, events=[event]), redact)
+        [again] = read_lines([line], "it")
+        assert "task-x" in again.unread or "that cannot be shown" in again.unread
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"{}",
+        b"[]",
+        b"no json",
+        b'{"heard": "yesterday"}',
+        b'{"heard": 1, "events": [5]}',
+        b'{"heard": 1e300}',
+        b'{"heard": -1}',
+        b"\xff",
+        b"[" * 100_000,
+    ],
+)
+def test_what_is_no_recording_is_refused_with_its_place(line: bytes) -> None:
+    with pytest.raises(BadInput, match="it, line 3"):
+        list(read_lines([b'{"heard": 1}\n', b"\n", line], "it"))
+
+
+@pytest.mark.parametrize("seed", [None, 1, 2])
+async def test_replay_ends_as_celery_itself_said(seed: int | None) -> None:
+    for name in RECORDINGS:
+        with (FOLDER / f"{name}.events.jsonl").open("rb") as lines:
+            messages = list(read_lines(lines, name))
+        store = MemoryStore()
+        replay = Replay(store, Redactor())
+        await replay.run(messages if seed is None else shuffled(messages, seed))
+        states = {task.id: task.state for task in await tasks_of(store)}
+        known = [one for one in recorded_tasks() if one.recording == name]
+        assert states.keys() == {one.events[0].task_id for one in known}
+        assert replay.counters.poison == 0
+        assert replay.counters.events == sum(len(one.events) for one in messages)
+        sound = [one for one in known if one.scenario in ("add", "fail", "retry2")]
+        assert len(sound) >= 3
+        for one in sound:
+            assert states[one.events[0].task_id] == one.celery_state
+
+
+async def test_replay_keeps_the_pace_that_is_asked_for() -> None:
+    """As fast as it was heard, and ten times as fast: seen by when it is stored."""
+
+    class Timed(MemoryStore):
+        def __init__(self) -> None:
+            super().__init__()
+            self.at: list[float] = []
+
+        async def store(self, events: Any, workers: Any = (), *, now: float) -> Any:
+            self.at.append(now)
+            return await super().store(events, workers, now=now)
+
+    def said(number: int) -> dict[str, object]:
+        return {"type": "task-sent", "uuid": str(number), "timestamp": 100.0}
+
+    messages = [Message(heard=100.0 + n, events=[said(n)]) for n in range(3)]
+    store = Timed()
+    await Replay(store, Redactor(), speed=10).run(messages)
+    assert len(store.at) == 3
+    assert 0.15 < store.at[-1] - store.at[0] < 1.0
+
+
+async def test_what_was_unreadable_is_counted_again() -> None:
+    replay = Replay(MemoryStore(), Redactor())
+    odd: dict[str, object] = {"type": "task-sent"}
+    await replay.run([Message(heard=1.0, unread="garbage", events=[odd, {}])])
+    assert replay.counters.poison == 3
+    assert any("garbage" in sample for sample in replay.samples)
+
+
+def test_print_shows_the_tasks_and_nothing_else() -> None:
+    result = run("replay", FILE, "--print")
+    assert result.exit_code == 0, result.output
+    tasks = [json.loads(line) for line in result.stdout.splitlines()]
+    assert len({task["id"] for task in tasks}) == len(tasks)
+    assert {"SUCCESS", "FAILURE", "REVOKED"} <= {task["state"] for task in tasks}
+    assert not any("rev" in task for task in tasks)
+    assert "0 set aside" in result.stderr
+
+
+def test_print_does_not_depend_on_the_order() -> None:
+    plain, mixed = (
+        sorted(run("replay", FILE, "--print", *more).stdout.splitlines())
+        for more in ((), ("--shuffle", "5"))
+    )
+    assert plain
+    assert plain == mixed
+
+
+@pytest.mark.parametrize("more", [(), ("--print", "--store", "redis://127.0.0.1:1/0")])
+def test_replay_wants_to_know_where_to(more: tuple[str, ...]) -> None:
+    result = run("replay", FILE, *more)
+    assert result.exit_code == 2
+    assert "--print" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("replay", "not-there.jsonl", "--print"), "cannot be read"),
+        (("replay", ".", "--print"), "cannot be read"),
+        (("replay", FILE, "--store", "redis://127.0.0.1:1/0"), "does not answer"),
+        (("record", FILE, "--broker", "redis://127.0.0.1:1/0"), "exists already"),
+        (("record", "no/such/folder", "--broker", "memory://"), "cannot be written"),
+        (("record", "new.jsonl"), "no broker is known"),
+    ],
+)
+def test_what_cannot_be_done_is_said_in_a_sentence(
+    words: tuple[str, ...], said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    result = run(*words)
+    assert result.exit_code == 1
+    assert said in result.stderr
+    assert "Traceback" not in result.output
+    assert not (tmp_path / "new.jsonl").exists()
+
+
+def test_broken_line_is_named() -> None:
+    result = run("replay", "-", "--print", given='{"heard": 1, "events": []}\n{"heard"')
+    assert result.exit_code == 1
+    assert "-, line 2" in result.stderr

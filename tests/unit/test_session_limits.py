@@ -1,0 +1,155 @@
+"""The protocol: what a client may do, and what it is answered if it may not."""
+
+from typing import Any
+
+import pytest
+
+from herald_server.limits import BAD_MESSAGE, RATE
+from herald_server.messages import Auth
+from herald_server.session import BACKLOG
+from tests.unit.pushing import Desk, at, change
+
+STARTED: dict[str, Any] = {"filter": {"state": "STARTED"}}
+
+
+def errors(desk: Desk) -> list[tuple[str, str, bool]]:
+    return [
+        (f["code"], f["message"], f["retry"])
+        for f in desk.control()
+        if f["type"] == "error"
+    ]
+
+
+# -- what a client may do ----------------------------------------------------------
+
+
+def test_subscribing_again_takes_the_place_of_the_old_one() -> None:
+    desk = Desk()
+    old = desk.subscribe()
+    new = desk.subscribe(since=str(at(9)))
+    assert old is not None
+    assert new is not None
+    assert not desk.session.wanted(old)
+    assert desk.session.wanted(new)
+    assert (new.since, desk.hub.watchers()) == (at(9), 1)
+
+
+@pytest.mark.parametrize(
+    "other", [STARTED, {"topic": "workers"}, {"fields": ["name"]}], ids=repr
+)
+def test_subscribing_again_to_something_else_is_a_reset(other: dict[str, Any]) -> None:
+    desk = Desk()
+    desk.live()
+    read = desk.subscribe(since=str(at(9)), **other)
+    assert read is not None
+    assert read.since is None
+    desk.session.synced(read, at(10))
+    assert desk.data()[0]["reset"] == "filter"
+
+
+def test_unsubscribing_ends_it_and_doing_so_twice_is_no_error() -> None:
+    desk = Desk()
+    desk.live()
+    for _ in range(2):
+        desk.say(type="unsubscribe", id="s")
+    desk.publish(11, change(11))
+    assert (desk.control(), desk.data(), desk.hub.watchers()) == ([], [], 0)
+
+
+def test_ping_is_answered_and_auth_is_the_callers() -> None:
+    desk = Desk()
+    desk.say(type="ping")
+    assert desk.control() == [{"type": "pong"}]
+    assert desk.session.receive('{"type":"auth","token":"t"}', 0) == Auth("t")
+
+
+def test_a_failed_read_is_answered_and_forgotten() -> None:
+    desk = Desk()
+    read = desk.subscribe()
+    assert read is not None
+    desk.session.fail(read, "store", "the store is away", retry=True)
+    assert desk.control() == [
+        {
+            "type": "error",
+            "id": "s",
+            "code": "store",
+            "message": "the store is away",
+            "retry": True,
+        }
+    ]
+    assert desk.hub.watchers() == 0
+
+
+def test_an_ended_session_leaves_nothing_in_the_hub() -> None:
+    desk = Desk()
+    desk.live("a")
+    desk.live("b")
+    desk.session.end()
+    assert desk.hub.watchers() == 0
+
+
+def test_limits_are_said_and_the_socket_stays() -> None:
+    desk = Desk(subs=2, ids_per_sub=2, in_bytes=200)
+    desk.live("a")
+    desk.live("b")
+    desk.say(type="subscribe", id="c")
+    desk.say(type="subscribe", id="a", filter={"ids": ["1", "2", "3"]})
+    desk.session.receive(" " * 201, 0)
+    assert errors(desk) == [
+        (
+            "too_many",
+            "at most 2 subscriptions a connection; unsubscribe one",
+            False,
+        ),
+        ("too_many", "at most 2 ids a subscription", False),
+        ("too_big", "a message is over 200 bytes", False),
+    ]
+    desk.now += 1
+    desk.say(type="subscribe", id="a")
+    assert not errors(desk)
+    assert desk.session.closing is None
+
+
+def test_as_many_subscribes_at_once_as_there_may_be_and_then_so_many_a_second() -> None:
+    desk = Desk(subs=3, subscribes_per_s=10)
+    for i in range(3):
+        desk.say(type="subscribe", id=str(i))
+    desk.say(type="subscribe", id="0")
+    assert errors(desk) == [("rate", "too many subscribes; wait a second", True)]
+    desk.now += 0.15
+    desk.say(type="subscribe", id="0")
+    assert not errors(desk)
+    desk.say(type="subscribe", id="0")
+    assert errors(desk)
+
+
+@pytest.mark.parametrize(
+    ("said", "code"),
+    [({"type": "x"}, BAD_MESSAGE), ({"type": "subscribe", "id": "s"}, RATE)],
+)
+def test_too_many_bad_messages_in_a_row_close_the_connection(
+    said: dict[str, Any], code: int
+) -> None:
+    desk = Desk(bad_messages=3, subs=1, subscribes_per_s=0)
+    desk.subscribe()
+    for _ in range(2):
+        desk.say(**said)
+    desk.say(type="ping")
+    for _ in range(2):
+        desk.say(**said)
+    assert desk.session.closing is None, "the ping in between was meant"
+    desk.say(**said)
+    assert desk.session.closing is not None
+    assert desk.session.closing[0] == code
+    desk.session.close(1, "later")
+    assert desk.session.closing[0] == code, "the first reason is told"
+
+
+def test_answers_that_nobody_takes_fill_the_session() -> None:
+    desk = Desk()
+    for _ in range(BACKLOG):
+        assert not desk.session.full
+        desk.say(type="ping")
+    assert desk.session.full
+    desk.control()
+    assert not desk.session.full

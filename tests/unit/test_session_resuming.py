@@ -1,0 +1,248 @@
+"""The protocol: coming back, starting over, and coming to an end."""
+
+from typing import Any
+
+import pytest
+
+from herald_monitor.model.changes import Entry
+from herald_monitor.model.cursor import Cursor
+from herald_server import hub as hubs
+from herald_server.limits import SLOW
+from herald_server.session import MAX_SLOW
+from herald_server.subscription import Read
+from tests.unit.pushing import Desk, at, change, row, told, worker
+
+STARTED: dict[str, Any] = {"filter": {"state": "STARTED"}}
+
+
+# -- resuming ----------------------------------------------------------------------
+
+
+def entries(*numbers: int, **fields: Any) -> list[Entry]:
+    return [Entry(at(n), (change(n, f"t{n}", **fields),)) for n in numbers]
+
+
+def test_a_resumed_subscription_is_told_what_came_since_without_a_reset() -> None:
+    desk = Desk(pos=10)
+    read = desk.subscribe(since=str(at(8)))
+    assert read is not None
+    assert read.since == at(8)
+    desk.publish(11, change(11, "live"))
+    desk.session.replayed(read, entries(9, 10))
+    expected = [("t9", "STARTED"), ("t10", "STARTED"), ("live", "STARTED")]
+    assert desk.data() == [told(expected, 11)]
+    assert desk.data() == []
+
+
+def test_where_nothing_came_since_a_bookmark_says_so() -> None:
+    desk = Desk(pos=10)
+    read = desk.subscribe(since=str(at(10)))
+    assert read is not None
+    desk.session.replayed(read, [])
+    assert desk.data() == [{"type": "cursor", "cursor": str(at(10))}]
+    read = desk.subscribe("two", since=str(at(10)))
+    assert read is not None
+    desk.session.replayed(read, [])
+    assert desk.data() == [{"type": "cursor", "cursor": str(at(10))}]
+
+
+def test_a_replay_tells_of_the_filter_and_the_topic_only() -> None:
+    desk = Desk(pos=10)
+    read = desk.subscribe(since=str(at(8)), **STARTED)
+    assert read is not None
+    replay = [
+        Entry(at(9), (worker(9, "w"), change(9, "a", "SUCCESS", number=1))),
+        Entry(at(10), (change(10, "b", "SUCCESS", was="STARTED"),)),
+    ]
+    desk.session.replayed(read, replay)
+    assert desk.data() == [told(n=10, gone=["b"])]
+
+
+def test_a_replay_comes_before_what_was_offered_meanwhile() -> None:
+    desk = Desk(pos=10)
+    read = desk.subscribe(since=str(at(9)), mode="events")
+    assert read is not None
+    desk.publish(11, change(11, "t10", "SUCCESS", was="STARTED"))
+    desk.session.replayed(read, entries(10))
+    assert desk.data() == [
+        told([("t10", "STARTED")]),
+        told([("t10", "SUCCESS")], 11),
+    ]
+
+
+def test_what_a_lagging_server_offers_again_is_not_told_again() -> None:
+    desk = Desk(pos=10)
+    read = desk.subscribe(since=str(at(12)))
+    assert read is not None
+    for n in (11, 12, 13):
+        desk.publish(n, change(n, f"t{n}"))
+    desk.session.replayed(read, entries(13))
+    assert desk.data() == [told([("t13", "STARTED")], 13)]
+
+
+@pytest.mark.parametrize("reason", ["trimmed", "epoch"])
+def test_what_cannot_be_resumed_is_reset(reason: str) -> None:
+    desk = Desk(pos=10)
+    read = desk.subscribe(since=str(at(8)))
+    assert read is not None
+    desk.session.restart(read, reason)
+    again = desk.session.reads.popleft()
+    assert again.since is None
+    assert not desk.session.wanted(read)
+    desk.session.synced(again, at(10))
+    assert desk.data() == [told([], 10, reset=reason)]
+    assert desk.tally.resets == {reason: 1}
+
+
+def test_counts_are_never_resumed() -> None:
+    read = Desk().subscribe(topic="counts", since=str(at(1)))
+    assert read is not None
+    assert read.since is None
+
+
+# -- resets ------------------------------------------------------------------------
+
+
+def test_lost_history_resets_every_subscription_by_itself() -> None:
+    desk = Desk()
+    desk.live()
+    desk.publish(11, change(11, "a"))
+    woken = desk.woken
+    desk.hub.start_over(Cursor(at(0).epoch + 1, 4), "epoch")
+    assert desk.woken > woken
+    assert desk.data() == []
+    read = desk.session.reads.popleft()
+    desk.session.page(read, [row(1, "b")])
+    desk.session.synced(read, desk.hub.pos)
+    expected = told([("b", "STARTED")], reset="epoch")
+    assert desk.data() == [{**expected, "cursor": str(desk.hub.pos)}]
+    assert desk.tally.resets == {"epoch": 1}
+
+
+def test_a_reset_in_the_middle_of_a_snapshot_begins_it_anew() -> None:
+    desk = Desk()
+    read = desk.subscribe()
+    assert read is not None
+    desk.session.page(read, [row(1, "a")])
+    desk.session.page(read, [row(2, "b")])
+    desk.control()
+    desk.hub.start_over(at(50), "trimmed")
+    assert not desk.session.wanted(read)
+    desk.session.restart(read, "epoch")
+    assert not desk.session.reads, "the reset is underway already"
+    desk.session.fail(read, "too_broad", "no", retry=False)
+    assert not desk.control(), "what is read in vain is no error"
+    woken = desk.woken
+    assert desk.data() == []
+    assert desk.woken > woken, "somebody has to do the read"
+    again = desk.session.reads.popleft()
+    assert desk.session.wanted(again)
+    assert not desk.session.reads
+    desk.session.page(again, [row(49, "c")])
+    desk.session.synced(again, at(50))
+    assert desk.data() == [told([("c", "STARTED")], 50, reset="trimmed")]
+
+
+def test_who_falls_behind_starts_over_and_is_closed_in_the_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(hubs, "MAX_PENDING", 2)
+    desk = Desk()
+    desk.live()
+    for lap in range(MAX_SLOW + 1):
+        assert desk.session.closing is None, lap
+        desk.publish(20 + lap, *(change(20 + lap, f"t{i}") for i in range(3)))
+        assert desk.data() == []
+    assert desk.session.closing == (SLOW, "too slow; reconnect, or ask for less")
+    assert desk.tally.resets == {"slow": MAX_SLOW + 1}
+
+
+def test_falling_behind_is_forgiven_once_it_is_live_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(hubs, "MAX_PENDING", 2)
+    desk = Desk()
+    desk.live()
+    for n in range(20, 20 + 3 * MAX_SLOW):
+        desk.publish(n, *(change(n, f"t{i}") for i in range(3)))
+        desk.data()
+        read = desk.session.reads.pop()
+        desk.session.synced(read, at(n))
+        assert desk.data()[0]["reset"] == "slow"
+    assert desk.session.closing is None
+
+
+# -- done --------------------------------------------------------------------------
+
+
+def test_a_watch_on_ids_ends_when_all_are_final() -> None:
+    desk = Desk()
+    desk.live("s", row(1, "a", "STARTED"), row(2, "b", "FAILURE"), filter={"ids": "ab"})
+    desk = Desk()
+    desk.live("s", row(1, "b", "FAILURE"), filter={"ids": ["a", "b", "c"]})
+    desk.publish(11, change(11, "a", "SUCCESS"))
+    assert desk.data() == [told([("a", "SUCCESS")], 11)]
+    desk.publish(12, change(12, "c", "STARTED", gone=True, was="STARTED"))
+    assert desk.data() == [
+        told(n=12, gone=["c"]),
+        {"type": "done", "id": "s"},
+    ]
+    assert desk.hub.watchers() == 0
+
+
+def test_a_watch_on_ids_that_are_final_already_ends_with_its_snapshot() -> None:
+    desk = Desk()
+    read = desk.subscribe(filter={"ids": "a"})
+    assert read is not None
+    desk.session.page(read, [row(1, "a", "SUCCESS")])
+    desk.session.synced(read, at(10))
+    said = desk.data()
+    assert [f["type"] for f in said] == ["data", "done"]
+
+
+@pytest.mark.parametrize("filter_", [{"ids": "a", "state": "SUCCESS"}, {}])
+def test_other_watches_do_not_end(filter_: dict[str, Any]) -> None:
+    desk = Desk()
+    desk.live("s", row(1, "a", "SUCCESS"), filter=filter_)
+    desk.publish(11, change(11, "a", "SUCCESS"))
+    assert [f["type"] for f in desk.data()] == ["data"]
+
+
+def resumed_ids(desk: Desk) -> Read:
+    read = desk.subscribe(filter={"ids": ["a", "b"]}, since=str(at(10)))
+    assert read is not None
+    desk.session.replayed(read, [])
+    desk.data()
+    finals = desk.session.reads.popleft()
+    assert finals.finals
+    assert desk.session.wanted(finals)
+    return finals
+
+
+def test_a_resumed_watch_on_ids_counts_what_ended_before() -> None:
+    desk = Desk()
+    finals = resumed_ids(desk)
+    desk.session.finals(finals, [("a", f"{at(3)}.0"), ("b", f"{at(4)}.0")])
+    assert not desk.session.wanted(finals)
+    assert desk.data() == [{"type": "done", "id": "s"}]
+
+
+def test_what_ended_a_moment_ago_is_told_before_it_counts() -> None:
+    desk = Desk()
+    finals = resumed_ids(desk)
+    desk.session.finals(finals, [("a", f"{at(3)}.0"), ("b", f"{at(11)}.0")])
+    assert desk.data() == []
+    desk.publish(11, change(11, "b", "SUCCESS"))
+    assert desk.data() == [
+        told([("b", "SUCCESS")], 11),
+        {"type": "done", "id": "s"},
+    ]
+
+
+def test_finals_of_a_watch_on_more_than_ids_are_of_no_use() -> None:
+    desk = Desk()
+    desk.live("s")
+    read = desk.subscribe("s", since=str(at(10)))
+    assert read is not None
+    desk.session.finals(Read(read.sub, finals=True), [("a", "1-1.0")])
+    assert desk.data() == []
