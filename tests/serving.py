@@ -54,7 +54,7 @@ class Server:
     async def beat(self, node: str = "m1", **image: Any) -> None:
         """Beat once, as a monitor does."""
         now = time.time()
-        told = {"connected": True, **image}
+        told: dict[str, Any] = {"connected": True, **image}
         monitor = MonitorImage(
             id=node, started_at=rfc3339(now), seen_at=rfc3339(now), **told
         )

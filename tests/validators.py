@@ -213,9 +213,9 @@ def resumable(journal: Journal) -> Iterator[str]:
     for step in journal.steps:
         fresh = step.connection not in first
         first.add(step.connection)
-        if fresh and journal.since[step.connection - 1] is None:
-            if step.frame["type"] == "data" and not step.frame.get("reset"):
-                yield "a connection without a cursor began without a reset"
+        blank = fresh and journal.since[step.connection - 1] is None
+        if blank and step.frame["type"] == "data" and not step.frame.get("reset"):
+            yield "a connection without a cursor began without a reset"
 
 
 # -- 6 -----------------------------------------------------------------------------

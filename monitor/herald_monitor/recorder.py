@@ -24,7 +24,7 @@ from herald_monitor.wire import RawEvent, shown
 
 log = logging.getLogger(__name__)
 
-BATCH = 300
+BATCH = 500
 MAX_SAMPLES = 5
 SAMPLE = 200
 """Characters kept of an event that could not be read."""

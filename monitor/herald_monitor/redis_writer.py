@@ -7,12 +7,15 @@ the script, and a second round; never a wrong write.
 
 from __future__ import annotations
 
+import asyncio
+import math
 from collections.abc import Sequence
 from itertools import islice
 
 from herald_monitor.batch import (
     WORKERS,
     Draft,
+    Known,
     Name,
     Wish,
     aging,
@@ -42,8 +45,14 @@ from herald_monitor.store import Gap, MonitorImage, Receipt
 ROUNDS = 100
 """Times that others may be faster on one record before we say so."""
 
+STEP = 64
+"""Changes that one script stores: as many as Redis does while we draft as many."""
+
 CACHED = 20_000
 """Records that are remembered between batches."""
+
+GRAIN = 60.0
+"""Seconds by which a task that is not over may be kept longer than asked."""
 
 MONITOR = "m"
 MONITORS_FOR = 15
@@ -108,34 +117,63 @@ class RedisWriter(RedisSweeper):
     ) -> tuple[int, Cursor]:
         changes, left = 0, wishes
         for _ in range(ROUNDS):
-            drafts = await self._drafts(left)
-            out = await self._write(drafts, now) if drafts else None
-            end = out.end if out else await self._end()
-            changes += len(out.known) if out else 0
-            if self._is_other_history(end):
+            outs = await self._write_by_steps(left, now)
+            ends = [out.end for out in outs] or [await self._end()]
+            changes += sum(len(out.known) for out in outs)
+            refused = [draft.name for out in outs for draft in out.refused]
+            # A list: each of them is to be noted.
+            if any([self._is_other_history(end) for end in ends]):
                 # What we remember was lost with the old one, and so may be what
                 # we held for known.
                 self._cache.clear()
                 left = wishes
-            elif not out or not out.refused:
-                return changes, end
+            elif not refused:
+                return changes, ends[-1]
             else:
-                left = {draft.name: wishes[draft.name] for draft in out.refused}
+                left = {name: wishes[name] for name in refused}
         raise StoreError(
             f"others changed the same records {ROUNDS} times in a row in the store "
             f"at {self._link.name}; see that not too many monitors share it"
         )
+
+    async def _write_by_steps(
+        self, wishes: dict[Name, Wish], now: float
+    ) -> list[Outcome]:
+        """Store what `wishes` come to; draft one step while Redis stores the last.
+
+        No two wishes are about one record, so no step needs the one before it.
+        """
+        known = await self._known(wishes)
+        left, outs = iter(wishes.items()), list[Outcome]()
+        writing: asyncio.Task[Outcome] | None = None
+        try:
+            while step := list(islice(left, STEP)):
+                drafts = [d for name, wish in step if (d := wish(known[name]))]
+                if writing is not None:
+                    outs.append(await writing)
+                    writing = None
+                if drafts:
+                    writing = asyncio.create_task(self._write(drafts, now))
+                    await asyncio.sleep(0)  # it is on its way before we go on
+            if writing is not None:
+                outs.append(await writing)
+            return outs
+        except BaseException:
+            if writing is not None:
+                writing.cancel()
+                await asyncio.gather(writing, return_exceptions=True)
+            raise
 
     def _is_other_history(self, end: Cursor) -> bool:
         """Note where the log ends; say whether it is not the log that we knew."""
         known, self._known_end = self._known_end, end
         return known is not None and (known.epoch != end.epoch or end < known)
 
-    async def _drafts(self, wishes: dict[Name, Wish]) -> list[Draft]:
+    async def _known(self, wishes: dict[Name, Wish]) -> dict[Name, Known | None]:
         known = {name: self._cache.get(name) for name in wishes}
         unknown = [name for name, one in known.items() if one is None]
         known.update(await self._fetch(unknown))
-        return [d for name, wish in wishes.items() if (d := wish(known[name]))]
+        return known
 
     async def _write(self, drafts: Sequence[Draft], now: float) -> Outcome:
         stored = [self._timed(draft, now) for draft in drafts]
@@ -151,7 +189,7 @@ class RedisWriter(RedisSweeper):
         bounds = self._bounds
         if isinstance(draft.image, TaskImage):
             life = bounds.retention if draft.image.final else bounds.unfinished
-            due = str(round((now + life) * 1000))
+            due = _due(now, life, draft.image.final)
             return Stored(draft, int(life + bounds.slack), due)
         life = WORKERS_FOR if draft.name[0] == WORKER else GAPS_FOR
         return Stored(draft, int(life + bounds.slack))
@@ -175,3 +213,16 @@ class RedisWriter(RedisSweeper):
     async def _end(self) -> Cursor:
         end = await self._link.call("HGET", self._keys.meta, "end")
         return parse_cursor(end.decode()) if end else START
+
+
+def _due(now: float, life: float, final: bool) -> str:
+    """Return the time in ms at which a task runs out that lives for `life` from now.
+
+    What is not over yet changes soon again. Its time is rounded up a little, so
+    that it mostly stays where it is in the sorted set, which costs half.
+    """
+    at = (now + life) * 1000
+    if final:
+        return str(round(at))
+    grain = max(round(min(GRAIN, life / 1000) * 1000), 1)
+    return str(math.ceil(at / grain) * grain)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING
+from uuid import uuid4
 
 from celery import Celery
 from starlette.applications import Starlette
@@ -30,6 +31,8 @@ from herald_server.limits import Limits
 from herald_server.problems import HANDLED, answer
 from herald_server.pump import Door, Patience
 from herald_server.reading import Library
+from herald_server.repeating import Repeating
+from herald_server.rooted import Rooted
 from herald_server.sse import Streams
 from herald_server.state import Shared
 from herald_server.status import Status
@@ -51,6 +54,8 @@ def share(settings: ServerSettings, store: Store, app: Celery | None) -> Shared:
     redact = Redactor(settings.redact)
     control = Control(app, store, hub, catalog, redact) if app else None
     node = settings.node or f"{socket.gethostname()}-{os.getpid()}"
+    if settings.node and settings.workers > 1:
+        node = f"{settings.node}-{os.getpid()}"
     return Shared(store, hub, feed, Status(store, feed), control, node)
 
 
@@ -77,7 +82,7 @@ def create_app(
 
     results = BackendResults(app, Redactor(settings.redact)) if app else None
     mcp_door = build_mcp(shared, results)
-    mcp_app = mcp_door.http_app(path="/mcp")
+    mcp_app = mcp_door.http_app(path="/mcp", stateless_http=settings.workers > 1)
 
     async def ws(socket: WebSocket) -> None:
         await sockets(socket)
@@ -94,7 +99,10 @@ def create_app(
             # A route, not a mount: what leads nowhere is for us to answer.
             Route("/mcp", mcp_app),
         ],
-        middleware=[Middleware(Guard, tokens=tokens, around=around, closed=CLOSED)],
+        middleware=[
+            *_rooted(settings),
+            Middleware(Guard, tokens=tokens, around=around, closed=CLOSED),
+        ],
         exception_handlers=dict.fromkeys(HANDLED, answer),
         lifespan=lambda _: _lifespan(shared, mcp_app),
     )
@@ -104,6 +112,11 @@ def create_app(
     made.state.shared = shared
     made.state.mcp = mcp_door
     return made
+
+
+def _rooted(settings: ServerSettings) -> list[Middleware]:
+    prefix = settings.root_path
+    return [Middleware(Rooted, prefix=prefix)] if prefix else []
 
 
 def _door(
@@ -122,10 +135,17 @@ def _door(
     )
 
 
+async def repeating(shared: Shared, control: Control) -> None:
+    """Tell workers that join of the cancels that are kept, until cancelled."""
+    # Two processes may have the same name in a container; a lease has one owner.
+    owner = f"{shared.node}-{uuid4().hex[:8]}"
+    await Repeating(control.cancels, shared.store, shared.hub, owner).run()
+
+
 @asynccontextmanager
 async def _lifespan(
     shared: Shared, mcp_app: StarletteWithLifespan
-) -> AsyncIterator[None]:
+) -> AsyncGenerator[None]:
     await shared.feed.start()
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(mcp_app.lifespan(mcp_app))
@@ -133,6 +153,8 @@ async def _lifespan(
             asyncio.create_task(shared.feed.run()),
             asyncio.create_task(shared.status.run()),
         ]
+        if shared.control:
+            running.append(asyncio.create_task(repeating(shared, shared.control)))
         try:
             yield
         finally:

@@ -93,9 +93,7 @@ class Cancels:
     async def _keep(self, task: TaskImage) -> None:
         known = task.state not in (shape.UNKNOWN, shape.EXPIRED)
         note = to_json({"at": rfc3339(time.time())})
-        await self._store.put_note(
-            KIND, task.id, note, KEPT if known else KEPT_UNKNOWN
-        )
+        await self._store.put_note(KIND, task.id, note, KEPT if known else KEPT_UNKNOWN)
 
     async def requested_at(self, task_id: str) -> str | None:
         """Return when a cancel was asked for that is not done yet (RFC 3339)."""

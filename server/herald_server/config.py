@@ -9,6 +9,7 @@ from pydantic import Field, field_validator
 from pydantic_settings import NoDecode
 
 from herald_monitor.config import MonitorSettings
+from herald_server.rooted import prefix_of
 
 DEFAULT_PORT = 8787
 
@@ -40,6 +41,19 @@ class ServerSettings(MonitorSettings):
         default=None,
         description="A herald.toml with the task types that may be started.",
     )
+
+    root_path: str = Field(
+        default="",
+        description="Path below which a reverse proxy serves this, such as /herald.",
+    )
+    workers: int = Field(
+        default=1, ge=1, le=64, description="Server processes on the one port."
+    )
+
+    @field_validator("root_path")
+    @classmethod
+    def _as_prefix(cls, value: str) -> str:
+        return prefix_of(value)
 
     @field_validator("allowed_hosts", "allowed_origins", mode="before")
     @classmethod

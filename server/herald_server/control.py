@@ -170,17 +170,18 @@ class Control:
         kind = self.type_for(name)
         if kind is not None and not args:
             own = kind.check(own, datetime.now(UTC).date())
-        tags = (*(t for t in task.tags or () if not t.startswith(RETRY_OF)),)
+        before = tuple(t for t in task.tags or () if not t.startswith(RETRY_OF))
+        usual = self._queued(options, kind)
         order = Order(
             task_id=str(uuid.uuid4()),
             name=name,
             args=args,
             kwargs=own,
             options=msgspec.structs.replace(
-                self._queued(options, kind),
-                queue=options.queue or task.queue or (kind.queue if kind else None),
-                priority=task.priority if options.priority is None else options.priority,
-                tags=(*tags, *options.tags, RETRY_OF + task_id),
+                usual,
+                queue=options.queue or task.queue or usual.queue,
+                priority=task.priority if usual.priority is None else usual.priority,
+                tags=(*before, *options.tags, RETRY_OF + task_id),
             ),
             root_id=task.root_id or task_id,
             parent_id=task_id,
@@ -195,7 +196,7 @@ class Control:
         items: Sequence[tuple[str, Mapping[str, object]]],
         options: Options = Options(),  # noqa: B008 - frozen
     ) -> StartedGroup:
-        """Start tasks (type, params) side by side. Raises as `start`, and `BadInput`."""
+        """Start tasks (type, params) side by side. Raises as `start`."""
         group_id = str(uuid.uuid4())
         members = self.members(items)
         orders = group_orders(group_id, members, options)
@@ -213,7 +214,7 @@ class Control:
         """Start tasks (type, params) one after another, each once the one before
         has succeeded; with `pass_results` its result is their first argument.
 
-        Raises as `start`, and `BadInput`.
+        Raises as `start`.
         """
         group_id = str(uuid.uuid4())
         orders = chain_orders(group_id, self.members(items), options)
@@ -243,7 +244,7 @@ class Control:
         started = [await self._started(o, self.type_for(o.name), at) for o in orders]
         return StartedGroup(group_id, tuple(started), at)
 
-    # -- cancelling ----------------------------------------------------------------------
+    # -- cancelling ------------------------------------------------------------------
 
     async def cancel(self, task_id: str) -> Cancelled:
         """Cancel a task and say what came of it, not what was asked.

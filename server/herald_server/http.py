@@ -139,7 +139,8 @@ class Api:
             raise BadInput(
                 f"unknown key {sorted(unknown)[0]!r}; send task_type and params"
             )
-        task_type, params = body.get("task_type"), body.get("params") or {}
+        task_type = body.get("task_type")
+        params: object = body.get("params") or {}
         if not isinstance(task_type, str):
             raise BadInput("task_type must be a text")
         if not isinstance(params, dict):

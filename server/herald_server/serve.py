@@ -38,12 +38,18 @@ class _Server(uvicorn.Server):
         yield
 
 
-def listen(host: str, port: int) -> socket.socket:
-    """Return a listening socket. Raises `AddressTaken`."""
+def listen(host: str, port: int, shared: bool = False) -> socket.socket:
+    """Return a socket to listen with; if `shared`, others of ours may as well.
+
+    Raises `AddressTaken`.
+    """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     # Without its protocol named, asyncio leaves Nagle on: 40 ms a small answer.
     made = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if shared:
+        # The kernel spreads connections over all that listen.
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
     try:
         made.bind((host, port))
     except (OSError, UnicodeError) as error:
@@ -73,7 +79,8 @@ async def serve(
 ) -> None:
     """Serve on `bound` until `stop`; call `ready` with the URL once serving.
 
-    `before` is awaited ahead of that. Clients are told to come back before their sockets close. Raises `HeraldError`.
+    `before` is awaited ahead of that. Clients are told to come back before their
+    sockets close. Raises `HeraldError`.
     """
     store = store_of(settings)
     await store.open()

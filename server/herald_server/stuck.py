@@ -132,7 +132,7 @@ def _retrying(facts: Facts) -> Why | None:
     error = f" after {task.exception}" if task.exception else ""
     return Why(
         "waits_for_retry",
-        f"Attempt {task.attempt or 1} failed{error}; it waits{until} to be tried again.",
+        f"Attempt {task.attempt or 1} failed{error}; it waits{until} for the next.",
         _silent_advice(facts),
     )
 
@@ -255,8 +255,8 @@ def _silent(facts: Facts) -> Why | None:
         return None
     return Why(
         "worker_silent",
-        f"Its worker {worker.hostname} is {worker.state}: nothing was heard of it since "
-        f"{worker.last_heartbeat_at}.",
+        f"Its worker {worker.hostname} is {worker.state}: nothing was heard of it "
+        f"since {worker.last_heartbeat_at}.",
         "See whether that worker lives. Herald says LOST once nobody knows the task.",
     )
 

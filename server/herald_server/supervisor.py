@@ -22,7 +22,8 @@ LONGEST_PAUSE = 5.0
 class Child(msgspec.Struct, frozen=True):
     """A program to keep running. Without `log` it speaks on our standard error.
 
-    `patience` is how long it may take to stop (seconds) before it is killed.
+    `patience` is how long it may take to stop (seconds) before it is killed. It
+    inherits the file descriptors `keep`.
     """
 
     name: str
@@ -30,6 +31,7 @@ class Child(msgspec.Struct, frozen=True):
     env: Mapping[str, str]
     log: Path | None = None
     patience: float = 3.5
+    keep: Sequence[int] = ()
 
 
 class Supervisor:
@@ -62,7 +64,7 @@ class Supervisor:
         await asyncio.gather(*ends)
 
     def _spawn(self, child: Child) -> subprocess.Popen[bytes]:
-        return spawn(child.command, child.log, env=child.env)
+        return spawn(child.command, child.log, env=child.env, keep=child.keep)
 
     async def _watch(self, child: Child) -> None:
         pause = FIRST_PAUSE

@@ -55,7 +55,12 @@ async def hear(ws: str, expected: int) -> list[float]:
     async with connect(
         ws, additional_headers=header, compression=None, proxy=None
     ) as socket:
-        wish = {"type": "subscribe", "id": "s", "filter": {}, "limit": 0}
+        wish: dict[str, Any] = {
+            "type": "subscribe",
+            "id": "s",
+            "filter": {},
+            "limit": 0,
+        }
         await socket.send(msgspec.json.encode(wish).decode())
         while len(took) < expected:
             text = await asyncio.wait_for(socket.recv(), 10)

@@ -1,7 +1,7 @@
 """What the suite calls by name: tools and a prompt that ask the client for input."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 from fastmcp import Context, FastMCP
 from mcp.types import (
@@ -26,7 +26,7 @@ USER = {
     },
     "required": ["username", "email"],
 }
-DEFAULTS = {
+DEFAULTS: dict[str, Any] = {
     "properties": {
         "name": {"type": "string", "default": "John Doe"},
         "age": {"type": "integer", "default": 30},
@@ -48,7 +48,7 @@ def titled(*titles: str) -> list[dict[str, str]]:
     return [{"const": f"value{n}", "title": t} for n, t in enumerate(titles, 1)]
 
 
-ENUMS = {
+ENUMS: dict[str, Any] = {
     "properties": {
         "untitledSingle": {"type": "string", "enum": PLAIN},
         "titledSingle": {
@@ -105,9 +105,11 @@ def asked(state: str | None = None, **requests: Any) -> InputRequiredResult:
 
 def content(said: Any) -> dict[str, Any]:
     """Return what the user filled in."""
-    found = (
-        said.get("content") if isinstance(said, dict) else getattr(said, "content", 0)
-    )
+    found: Any
+    if isinstance(said, Mapping):
+        found = cast("Mapping[str, Any]", said).get("content")
+    else:
+        found = getattr(said, "content", None)
     return dict(found or {})
 
 

@@ -80,8 +80,8 @@ class Job:
     async def _tell(self, kind: str, **fields: Any) -> None:
         self._clock += 1
         now = time.time()
-        said = {"host": "jobs@here", "pid": 1, "clock": self._clock, **fields}
-        event = Event(kind=kind, task_id=self.id, at=now, **said)
+        said: dict[str, Any] = {"host": "jobs@here", "pid": 1, "clock": self._clock}
+        event = Event(kind=kind, task_id=self.id, at=now, **said, **fields)
         await self._store.store([event], now=now)
 
 

@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
-from tests.unit.model.recorded import FOLDER, RECORDINGS, recorded_tasks
 
 from herald_monitor.errors import BadInput
 from herald_monitor.memory import MemoryStore
@@ -14,6 +13,7 @@ from herald_monitor.model.redaction import Redactor
 from herald_monitor.recording import Message, read_lines, write_line
 from herald_monitor.replay import Replay, shuffled, tasks_of
 from herald_server.cli import cli
+from tests.unit.model.recorded import FOLDER, RECORDINGS, recorded_tasks
 
 pytestmark = pytest.mark.anyio
 

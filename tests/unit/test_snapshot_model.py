@@ -26,7 +26,7 @@ from herald_server.session import Session
 from herald_server.subscription import Read, Subscription
 from tests.model_world import World
 
-SCHEDULES = 40
+SCHEDULES = 25
 LONG = 2_000
 STEPS = 400
 

@@ -92,12 +92,27 @@ DOORS = (
         help="A token with all scopes; made up and printed if left out.",
     ),
     click.option(
+        "--root-path",
+        envvar="HERALD_ROOT_PATH",
+        show_envvar=True,
+        metavar="PATH",
+        help="Path below which a reverse proxy serves Herald, such as /herald.",
+    ),
+    click.option(
         "--catalog",
         type=click.Path(dir_okay=False),
         envvar="HERALD_CATALOG",
         show_envvar=True,
         help="A herald.toml: task types that may be started.",
     ),
+)
+WORKERS = click.option(
+    "--workers",
+    type=click.IntRange(1, 64),
+    envvar="HERALD_WORKERS",
+    show_envvar=True,
+    metavar="N",
+    help="Server processes on the one port.  [default: 1]",
 )
 LOGS = (
     click.option(

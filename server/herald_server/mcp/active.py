@@ -52,13 +52,13 @@ async def newest(reader: Reader, filter_: Filter, most: int) -> list[TaskImage]:
     return found
 
 
-def checked_id(task_id: str) -> str:
-    """Return `task_id` if it can be one. Raises `BadInput`."""
+def checked_id(task_id: str, key: str = "task_id") -> str:
+    """Return `task_id` if it can be one; `key` is its name. Raises `BadInput`."""
     task_id = task_id.strip()
     if not 0 < len(task_id) <= MAX_ID:
         raise BadInput(
-            f"task_id must be a text of 1 to {MAX_ID} characters, as "
-            "start_background_task returned it",
-            "task_id",
+            f"{key} must be a text of 1 to {MAX_ID} characters, as it was returned "
+            "when it was started",
+            key,
         )
     return task_id

@@ -23,7 +23,7 @@ Progress = Annotated[
     float | None,
     Field(
         description="Percent done as the task itself reported it; 100 for success; "
-        "null when it reported nothing"
+        "null when nothing is known of it"
     ),
 ]
 Result = Annotated[
@@ -44,6 +44,10 @@ class StartedTask(BaseModel):
     estimated_duration: str = Field(description="How long such tasks usually take")
     queued_at: str = Field(description="When it was sent; RFC 3339, UTC")
     message: str = Field(description="What to do next")
+    repeated: bool = Field(
+        default=False,
+        description="Whether it had been started before with the same idempotency_key",
+    )
     result: Result = None
     error: Error = None
 
@@ -54,6 +58,11 @@ class TaskStatus(BaseModel):
     task_id: TaskId
     status: Status
     progress: Progress = None
+    progress_estimated: bool = Field(
+        False,
+        description="Whether `progress` is not reported but estimated from how long "
+        "such tasks took",
+    )
     progress_message: str | None = Field(
         None, description="What the task said it was doing"
     )
@@ -97,6 +106,12 @@ class CancelledTask(BaseModel):
 
     task_id: TaskId
     status: Status
+    outcome: str = Field(
+        "unknown",
+        description="revoked (before it started), terminated (while it ran), too_late "
+        "(it had ended), taken (workers took note, it has not ended yet), unanswered "
+        "(kept, and told to workers that join), unknown (never heard of)",
+    )
     message: str = Field(description="What came of it, in a sentence")
     canceled_at: Time = None
 

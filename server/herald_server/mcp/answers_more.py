@@ -18,14 +18,15 @@ from herald_server.mcp.answers import (
 )
 
 
-
 class ListedTask(ActiveTask):
     """A task of the history."""
 
     completed_at: Time = None
-    runtime: float | None = Field(None, description="Seconds that its last run took")
+    runtime: float | None = Field(
+        default=None, description="Seconds that its last run took"
+    )
     error: Error = None
-    queue: str | None = Field(None, description="The queue that it was sent to")
+    queue: str | None = Field(default=None, description="The queue that it was sent to")
     tags: list[str] = Field(default_factory=list[str], description="Its tags")
 
 
@@ -34,7 +35,7 @@ class ListedTasks(BaseModel):
 
     tasks: list[ListedTask] = Field(description="Newest first")
     next: str | None = Field(
-        None, description="Pass it as `page` for the next page; null at the end"
+        default=None, description="Pass it as `page` for the next page; null at the end"
     )
     queried_at: str = Field(description="RFC 3339, UTC")
 
@@ -44,11 +45,11 @@ class Attempt(BaseModel):
 
     attempt: int = Field(description="Which run it was, from 1")
     status: Status
-    worker: str | None = Field(None, description="The worker that had it")
+    worker: str | None = Field(default=None, description="The worker that had it")
     received_at: Time = None
     started_at: Time = None
     finished_at: Time = None
-    runtime: float | None = Field(None, description="Seconds that it took")
+    runtime: float | None = Field(default=None, description="Seconds that it took")
     error: Error = None
 
 
@@ -57,7 +58,7 @@ class Moment(BaseModel):
 
     at: str = Field(description="RFC 3339, UTC")
     what: str = Field(description="What happened, in words")
-    attempt: int | None = Field(None, description="In which run")
+    attempt: int | None = Field(default=None, description="In which run")
 
 
 class TaskHistory(BaseModel):
@@ -65,16 +66,16 @@ class TaskHistory(BaseModel):
 
     task_id: TaskId
     status: Status
-    task_name: str | None = Field(None, description="Celery's name of the task")
+    task_name: str | None = Field(default=None, description="Celery's name of the task")
     task_type: TypeName = None
     parent_id: str | None = Field(
-        None, description="The task before it: that sent it, or that it retries"
+        default=None, description="The task before it: that sent it, or that it retries"
     )
-    group_id: str | None = Field(None, description="Its group or chain")
-    retry_of: str | None = Field(None, description="The task that it retries")
+    group_id: str | None = Field(default=None, description="Its group or chain")
+    retry_of: str | None = Field(default=None, description="The task that it retries")
     attempts: list[Attempt] = Field(description="Its runs, oldest first")
     timeline: list[Moment] = Field(description="What happened, in order")
-    message: str = Field("", description="What its state means")
+    message: str = Field(default="", description="What its state means")
 
 
 class Explanation(BaseModel):
@@ -88,10 +89,12 @@ class Explanation(BaseModel):
         "waits_for_predecessor, in_queue, runs, over, unknown"
     )
     message: str = Field(description="Why, in a sentence")
-    advice: str = Field("", description="What to do about it; empty: nothing")
-    queue: str | None = Field(None, description="The queue that it was sent to")
-    worker: str | None = Field(None, description="The worker that has it")
-    workers_asked: int = Field(0, description="How many workers answered questions")
+    advice: str = Field(default="", description="What to do about it; empty: nothing")
+    queue: str | None = Field(default=None, description="The queue that it was sent to")
+    worker: str | None = Field(default=None, description="The worker that has it")
+    workers_asked: int = Field(
+        default=0, description="How many workers answered questions"
+    )
     as_of: Time = None
 
 
@@ -116,7 +119,7 @@ class GroupStatus(BaseModel):
     total: int = Field(description="How many members it has")
     finished: int = Field(description="How many have ended")
     progress: float | None = Field(
-        None, description="Percent of the members that have ended"
+        default=None, description="Percent of the members that have ended"
     )
     counts: dict[str, int] = Field(description="Members in each status")
     tasks: list[ListedTask] = Field(description="The members, in order, at most 100")
@@ -143,14 +146,14 @@ class WorkerState(BaseModel):
         description="online, draining (shuts down once its tasks end), silent (no "
         "heartbeat), offline"
     )
-    active: int | None = Field(None, description="Tasks that it runs now")
-    processed: int | None = Field(None, description="Tasks since it started")
-    load: list[float] | None = Field(None, description="Load of its machine")
-    software: str | None = Field(None, description="What it runs")
+    active: int | None = Field(default=None, description="Tasks that it runs now")
+    processed: int | None = Field(default=None, description="Tasks since it started")
+    load: list[float] | None = Field(default=None, description="Load of its machine")
+    software: str | None = Field(default=None, description="What it runs")
     started_at: Time = None
     last_heartbeat_at: Time = None
     clock_skew_ms: int | None = Field(
-        None, description="Milliseconds by which its clock runs ahead"
+        default=None, description="Milliseconds by which its clock runs ahead"
     )
 
 
@@ -160,7 +163,7 @@ class Workers(BaseModel):
     total: int = Field(description="How many are listed")
     online: int = Field(description="How many of them are online")
     workers: list[WorkerState] = Field(description="By name")
-    message: str = Field("", description="What this means")
+    message: str = Field(default="", description="What this means")
 
 
 class ListedType(BaseModel):
@@ -193,13 +196,19 @@ class NameNumbers(BaseModel):
     count: int = Field(description="How many there were")
     statuses: dict[str, int] = Field(description="How many are in each status")
     failure_rate: float | None = Field(
-        None,
+        default=None,
         description="Failures among those that ended as success or failure, 0 to 1; "
         "null if none ended",
     )
-    runtime_p50: float | None = Field(None, description="Median runtime in seconds")
-    runtime_p95: float | None = Field(None, description="95th percentile in seconds")
-    runtime_p99: float | None = Field(None, description="99th percentile in seconds")
+    runtime_p50: float | None = Field(
+        default=None, description="Median runtime in seconds"
+    )
+    runtime_p95: float | None = Field(
+        default=None, description="95th percentile in seconds"
+    )
+    runtime_p99: float | None = Field(
+        default=None, description="99th percentile in seconds"
+    )
 
 
 class TaskStats(BaseModel):
@@ -212,7 +221,9 @@ class TaskStats(BaseModel):
         description="Whether there were more, and only the newest were looked at"
     )
     names: list[NameNumbers] = Field(description="The most frequent first")
-    message: str = Field("", description="Says so if not all tasks were looked at")
+    message: str = Field(
+        default="", description="Says so if not all tasks were looked at"
+    )
 
 
 class Changes(BaseModel):
@@ -229,13 +240,11 @@ class Changes(BaseModel):
     )
     cursor: str = Field(description="Pass it to the next call: nothing is missed")
     reset: str | None = Field(
-        None,
+        default=None,
         description="If given, forget what you knew: `put` is a fresh snapshot. new "
         "(first call), or trimmed, epoch, slow: changes were missed",
     )
     done: bool = Field(
-        False, description="Whether all ids of the filter have ended for good"
+        default=False, description="Whether all ids of the filter have ended for good"
     )
-    message: str = Field("", description="What to do next")
-
-
+    message: str = Field(default="", description="What to do next")

@@ -28,14 +28,14 @@ Eta = Annotated[
 ]
 Expires = Annotated[
     float | str | None,
-    Field(description="Seconds or RFC 3339 time after which it is not started any more"),
+    Field(
+        description="Seconds or RFC 3339 time after which it is not started any more"
+    ),
 ]
 Queue = Annotated[
     str | None, Field(description="Queue to send it to; leave out for its own")
 ]
-Tags = Annotated[
-    list[str] | None, Field(description="Texts to find it by, up to 20")
-]
+Tags = Annotated[list[str] | None, Field(description="Texts to find it by, up to 20")]
 
 
 def add_reading(mcp: FastMCP[Any], tool: Callable[..., Any], title: str) -> None:

@@ -1,13 +1,15 @@
-"""A stored task in the words of the tools. Pure."""
+"""A stored task in the words of the tools."""
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 from herald_monitor.model import shape
 from herald_monitor.model.shape import TaskImage
 from herald_server.catalog import Catalog, Param, TaskType
 from herald_server.catalog_types import ABSENT
+from herald_server.durations import Measured, estimated
 from herald_server.mcp.answers import ActiveTask, StartedTask, TaskStatus
 from herald_server.mcp.results import NOTHING, Outcome
 
@@ -63,14 +65,21 @@ def type_of(task: TaskImage, catalog: Catalog) -> str | None:
 
 
 def told(
-    task: TaskImage, catalog: Catalog, outcome: Outcome = NOTHING
+    task: TaskImage,
+    catalog: Catalog,
+    outcome: Outcome = NOTHING,
+    measured: Measured | None = None,
 ) -> dict[str, Any]:
-    """Return the fields of a `TaskStatus`."""
+    """Return the fields of a `TaskStatus`; `measured` is how long its kind takes."""
     kind = catalog.of_celery_name(task.name) if task.name else None
+    progress = progress_of(task)
+    estimate = estimated(task, measured, time.time()) if progress is None else None
+    usual = kind.duration if kind else None
     return {
         "task_id": task.id,
         "status": status_of(task),
-        "progress": progress_of(task),
+        "progress": progress if estimate is None else estimate,
+        "progress_estimated": estimate is not None,
         "progress_message": task.progress.message if task.progress else None,
         "result": outcome.value,
         "result_truncated": not outcome.whole,
@@ -80,7 +89,7 @@ def told(
         "completed_at": task.finished_at,
         "task_name": task.name,
         "task_type": kind.name if kind else None,
-        "estimated_duration": kind.duration if kind else None,
+        "estimated_duration": measured.said if measured else usual,
         "worker": task.worker,
         "attempt": task.attempt,
         "source": task.source,
@@ -89,9 +98,14 @@ def told(
     }
 
 
-def status(task: TaskImage, catalog: Catalog, outcome: Outcome = NOTHING) -> TaskStatus:
+def status(
+    task: TaskImage,
+    catalog: Catalog,
+    outcome: Outcome = NOTHING,
+    measured: Measured | None = None,
+) -> TaskStatus:
     """Return what `get_task_status` answers."""
-    return TaskStatus(**told(task, catalog, outcome))
+    return TaskStatus(**told(task, catalog, outcome, measured))
 
 
 def active(task: TaskImage, catalog: Catalog) -> ActiveTask:

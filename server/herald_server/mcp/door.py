@@ -11,6 +11,7 @@ from fastmcp.server.http import StarletteWithLifespan, StreamableHTTPASGIApp
 from mcp.server.streamable_http import StreamableHTTPServerTransport
 
 from herald_server.catalog import Catalog
+from herald_server.durations import Durations
 from herald_server.mcp.completing import Completing
 from herald_server.mcp.events import Events
 from herald_server.mcp.listen import Listening
@@ -21,6 +22,11 @@ from herald_server.mcp.sentences import Sentences
 from herald_server.mcp.subscribing import Subscribing
 from herald_server.mcp.tasks import Tasks
 from herald_server.mcp.tools import Tools
+from herald_server.mcp.tools_around import Around
+from herald_server.mcp.tools_changes import Watching
+from herald_server.mcp.tools_groups import Groups
+from herald_server.mcp.tools_history import History
+from herald_server.mcp.tools_why import Mending
 from herald_server.mcp.wait import Waiting
 from herald_server.state import Shared
 
@@ -52,16 +58,23 @@ class AgentDoor(FastMCP[Any]):
         tasks = Tasks(store, control, catalog, results)
         self.events = Events(store, hub)
         self.listening = Listening(hub, status, tasks)
-        self.waiting = Waiting(hub, store, catalog, results)
+        durations = control.durations if control else Durations(store)
+        self.waiting = Waiting(hub, store, catalog, results, durations)
+        self.watching = Watching(shared)
         self.add_extension(tasks)
         self.add_extension(self.events)
-        Tools(store, control, catalog, results).register(self)
+        Tools(store, control, catalog, results, durations).register(self)
+        History(store, catalog).register(self)
+        Groups(store, control, catalog).register(self)
+        Mending(store, control, durations).register(self)
+        Around(store, catalog, durations).register(self)
         Resources(shared, catalog).register(self)
         Prompts(shared, catalog).register(self)
         Completing(store, catalog).register(self)
         Subscribing(hub, status).register(self)
         self.listening.register(self)
         self.waiting.register(self)
+        self.watching.register(self)
 
     def http_app(self, *args: Any, **options: Any) -> StarletteWithLifespan:
         """Return the ASGI application; `release` ends its sessions too."""
@@ -77,6 +90,7 @@ class AgentDoor(FastMCP[Any]):
         self.listening.close()
         self.events.close()
         self.waiting.close()
+        self.watching.close()
         for session in self._sessions():
             await session.terminate()
 

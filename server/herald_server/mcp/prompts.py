@@ -1,7 +1,6 @@
 """Prompts: questions that people ask of their tasks, with the facts laid beside."""
 
-from __future__ import annotations
-
+# No postponed annotations here: FastMCP reads those of prompts, and not the others'.
 import time
 from typing import Annotated, Any
 

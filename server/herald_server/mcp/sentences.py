@@ -19,6 +19,22 @@ EXAMPLES = {
     "task_id": "a task id as start_background_task returned it",
     "timeout_s": "a number of seconds from 0 to 45",
     "confirm": "true or false",
+    "group_id": "a group_id as start_task_group or start_task_chain gave it",
+    "tasks": 'a list of tasks, such as [{"task_type": "metrics_snapshot"}]',
+    "pass_results": "true or false",
+    "kwargs": 'an object of parameters, such as {"days_ahead": 30}',
+    "filter": 'an object such as {"name": "reports.*", "state": ["FAILURE"]}',
+    "cursor": "a cursor as wait_for_changes returned it",
+    "newest": "a whole number from 0 to 500",
+    "limit": "a whole number from 1 to 200",
+    "hours": "a number of hours above 0, up to 744",
+    "priority": "a whole number from 0 to 255",
+    "countdown": "a number of seconds",
+    "eta": "an RFC 3339 time, such as 2026-01-31T12:00:00Z",
+    "expires": "a number of seconds or an RFC 3339 time",
+    "queue": "the name of a queue",
+    "tags": "a list of texts",
+    "idempotency_key": "a text of your choice",
 }
 
 

@@ -13,7 +13,9 @@ from herald_monitor.errors import HeraldError
 from herald_server.catalog import Catalog, TaskType
 from herald_server.control import Control, Started
 from herald_server.mcp.access import demand
+from herald_server.mcp.answers import StartedTask
 from herald_server.mcp.confirming import confirmed
+from herald_server.options import Options
 
 
 class NoBroker(HeraldError):
@@ -28,10 +30,16 @@ class Starting:
         self._catalog = catalog
 
     async def __call__(
-        self, ctx: Context, task_type: str, params: dict[str, Any], confirm: bool
+        self,
+        ctx: Context,
+        task_type: str,
+        params: dict[str, Any],
+        confirm: bool,
+        options: Options = Options(),  # noqa: B008 - frozen
+        key: str | None = None,
     ) -> Started | InputRequiredResult:
         """Start it, or return what asks a person first. Raises `HeraldError`."""
-        demand("start", "start_background_task")
+        who = demand("start", "start_background_task")
         kind = self._catalog[task_type]
         demand(kind.scope, task_type)
         control = orders(self._control)
@@ -44,7 +52,9 @@ class Starting:
         # registered and never sent.
         started: Started | None = None
         with anyio.CancelScope(shield=True):
-            started = await control.start(task_type, params)
+            started = await control.start(
+                task_type, params, options, key=key, who=who.name
+            )
         assert started is not None
         return started
 
@@ -57,6 +67,21 @@ def orders(control: Control | None) -> Control:
             "start it again"
         )
     return control
+
+
+def queued(started: Started) -> StartedTask:
+    """Return a task that was sent as the tools answer it."""
+    begin = "It was started before with this key" if started.repeated else "Task queued"
+    return StartedTask(
+        task_id=started.task_id,
+        task_type=started.task_type,
+        status="queued",
+        estimated_duration=started.estimated_duration,
+        queued_at=started.queued_at,
+        message=f"{begin}; it usually takes {started.estimated_duration}. "
+        "Call wait_for_task with this task_id: it answers once the task ends.",
+        repeated=started.repeated,
+    )
 
 
 def _question(kind: TaskType, kwargs: dict[str, object]) -> str:

@@ -15,7 +15,7 @@ from celery import Celery
 
 from herald_monitor.daemon import store_of
 from herald_monitor.model.redaction import Redactor
-from herald_server.app import share
+from herald_server.app import repeating, share
 from herald_server.config import ServerSettings
 from herald_server.mcp.door import build_mcp
 from herald_server.mcp.results import BackendResults
@@ -55,6 +55,8 @@ async def _fed(shared: Shared) -> AsyncGenerator[None, None]:
         asyncio.create_task(shared.feed.run()),
         asyncio.create_task(shared.status.run()),
     ]
+    if shared.control:
+        running.append(asyncio.create_task(repeating(shared, shared.control)))
     try:
         yield
     finally:

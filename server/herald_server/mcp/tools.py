@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import inspect
+import time
 from typing import Annotated, Any
 
 from fastmcp import Context, FastMCP
-from mcp.types import InputRequiredResult, ToolAnnotations
+from mcp.types import InputRequiredResult
 from pydantic import Field
 
 from herald_monitor.store import Reader
 from herald_server.catalog import Catalog
 from herald_server.control import Control
+from herald_server.durations import Durations
 from herald_server.mcp import describing
 from herald_server.mcp.access import demand, refusing
 from herald_server.mcp.active import actives, checked_id
@@ -21,15 +22,26 @@ from herald_server.mcp.answers import (
     StartedTask,
     TaskStatus,
 )
+from herald_server.mcp.arguments import (
+    Countdown,
+    Eta,
+    Expires,
+    Priority,
+    Queue,
+    Tags,
+    TaskId,
+    add_doing,
+    add_reading,
+    flat,
+)
 from herald_server.mcp.results import Results
-from herald_server.mcp.starting import Starting, orders
+from herald_server.mcp.starting import Starting, orders, queued
+from herald_server.mcp.tools_groups import shown
+from herald_server.options import parse_key, parse_options
 
 TypeName = Annotated[
     str,
     Field(description="One of the task types listed above"),
-]
-TaskId = Annotated[
-    str, Field(description="A task id as start_background_task returned it")
 ]
 
 
@@ -42,7 +54,9 @@ class Tools:
         control: Control | None,
         catalog: Catalog,
         results: Results,
+        durations: Durations,
     ) -> None:
+        self._durations = durations
         self._reader = reader
         self._control = control
         self._catalog = catalog
@@ -52,32 +66,16 @@ class Tools:
     def register(self, mcp: FastMCP[Any]) -> None:
         """Add the tools to `mcp`."""
         # Many clients show their model the tools, but no resources.
-        doc = inspect.cleandoc(self.start_background_task.__doc__ or "")
-        mcp.tool(
+        add_doing(
+            mcp,
             self.start_background_task,
-            title="Start a background task",
-            description=f"{doc}\n\n{describing.menu(self._catalog)}",
-            annotations=ToolAnnotations(
-                read_only_hint=False, destructive_hint=True, idempotent_hint=False
-            ),
+            "Start a background task",
+            idempotent=False,
+            more=describing.menu(self._catalog),
         )
-        mcp.tool(
-            self.get_task_status,
-            title="Get a task's status",
-            annotations=ToolAnnotations(read_only_hint=True, idempotent_hint=True),
-        )
-        mcp.tool(
-            self.cancel_task,
-            title="Cancel a task",
-            annotations=ToolAnnotations(
-                read_only_hint=False, destructive_hint=True, idempotent_hint=True
-            ),
-        )
-        mcp.tool(
-            self.list_active_tasks,
-            title="List active tasks",
-            annotations=ToolAnnotations(read_only_hint=True, idempotent_hint=True),
-        )
+        add_reading(mcp, self.get_task_status, "Get a task's status")
+        add_doing(mcp, self.cancel_task, "Cancel a task", idempotent=True)
+        add_reading(mcp, self.list_active_tasks, "List active tasks")
 
     async def start_background_task(
         self,
@@ -94,6 +92,19 @@ class Tools:
                 "confirmation"
             ),
         ] = False,
+        priority: Priority = None,
+        countdown: Countdown = None,
+        eta: Eta = None,
+        expires: Expires = None,
+        queue: Queue = None,
+        tags: Tags = None,
+        idempotency_key: Annotated[
+            str | None,
+            Field(
+                description="A text of your choice: however often you call with the "
+                "same one, the task is started once"
+            ),
+        ] = None,
     ) -> StartedTask | InputRequiredResult:
         """Start a long-running task on the workers and return its task_id at once.
 
@@ -101,19 +112,15 @@ class Tools:
         parameters are refused before anything is sent, with what is expected
         instead. The resource catalog://task-types has JSON Schemas of all params.
         """
+        given = flat(priority=priority, countdown=countdown, eta=eta)
+        given |= flat(expires=expires, queue=queue, tags=tags)
         with refusing():
-            started = await self._starting(ctx, task_type, params or {}, confirm)
-        if isinstance(started, InputRequiredResult):
-            return started
-        return StartedTask(
-            task_id=started.task_id,
-            task_type=started.task_type,
-            status="queued",
-            estimated_duration=started.estimated_duration,
-            queued_at=started.queued_at,
-            message=f"Task queued; it usually takes {started.estimated_duration}. "
-            "Call wait_for_task with this task_id: it answers once the task ends.",
-        )
+            options = parse_options(given, time.time())
+            key = parse_key(idempotency_key)
+            started = await self._starting(
+                ctx, task_type, params or {}, confirm, options, key
+            )
+        return started if isinstance(started, InputRequiredResult) else queued(started)
 
     async def get_task_status(self, task_id: TaskId) -> TaskStatus:
         """Return a task's state, progress, result or error, as known now.
@@ -124,23 +131,21 @@ class Tools:
         with refusing():
             demand("read", "get_task_status")
             task = await self._reader.task(checked_id(task_id))
-        return describing.status(task, self._catalog, await self._results.of(task))
+            measured = await self._durations.of(task.name)
+        outcome = await self._results.of(task)
+        return describing.status(task, self._catalog, outcome, measured)
 
     async def cancel_task(self, task_id: TaskId) -> CancelledTask:
         """Cancel a task: revoke it if it waits, terminate it if it runs.
 
-        Waits up to 2 s for a worker's word and tells what really happened; a task
-        that has already ended stays as it is.
+        Waits up to 3 s for workers and tells what really happened; a task that has
+        already ended stays as it is. What nobody has confirmed by then is kept, and
+        told to workers that join.
         """
         with refusing():
             demand("cancel", "cancel_task")
             done = await orders(self._control).cancel(checked_id(task_id))
-        return CancelledTask(
-            task_id=done.task_id,
-            status=done.state.lower(),
-            message=done.message,
-            canceled_at=done.canceled_at,
-        )
+        return shown(done)
 
     async def list_active_tasks(
         self,

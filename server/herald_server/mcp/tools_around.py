@@ -20,9 +20,7 @@ from herald_server.mcp.arguments import add_reading
 class Around:
     """The tools `list_workers` and `list_task_types`."""
 
-    def __init__(
-        self, reader: Reader, catalog: Catalog, durations: Durations
-    ) -> None:
+    def __init__(self, reader: Reader, catalog: Catalog, durations: Durations) -> None:
         self._reader = reader
         self._catalog = catalog
         self._durations = durations

@@ -35,7 +35,7 @@ class Watching:
 
     async def wait_for_changes(
         self,
-        filter: Annotated[  # noqa: A002 - the word of the protocol
+        filter: Annotated[
             dict[str, Any] | None,
             Field(
                 description="Which tasks: keys ids, name, state, worker, queue, root, "
@@ -81,11 +81,6 @@ def _shown(told: Gathered) -> Changes:
         message = "Call wait_for_changes again with this cursor for what comes next."
     else:
         message = "Nothing changed. Call again with this cursor; nothing is missed."
-    return Changes(
-        put=list(told.put.values()),
-        gone=list(told.gone),
-        cursor=told.cursor,
-        reset=told.reset,
-        done=told.done,
-        message=message,
-    )
+    fields = {"put": list(told.put.values()), "del": list(told.gone)}
+    more = {"cursor": told.cursor, "reset": told.reset, "done": told.done}
+    return Changes.model_validate({**fields, **more, "message": message})

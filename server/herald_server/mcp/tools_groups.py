@@ -18,7 +18,7 @@ from herald_monitor.store import Reader
 from herald_server import control as orders_
 from herald_server.catalog import Catalog
 from herald_server.control import Control
-from herald_server.grouping import MOST, broken, members_of
+from herald_server.grouping import broken, members_of
 from herald_server.mcp import describing, story
 from herald_server.mcp.access import demand, refusing
 from herald_server.mcp.active import checked_id
@@ -34,9 +34,10 @@ from herald_server.mcp.arguments import (
     Tags,
     add_doing,
     add_reading,
+    flat,
 )
 from herald_server.mcp.starting import orders
-from herald_server.options import Options, parse_options
+from herald_server.options import parse_options
 
 SHOWN = 100
 
@@ -85,8 +86,8 @@ class Groups:
         with refusing():
             demand("start", "start_task_group")
             control = orders(self._control)
-            given = {"priority": priority, "countdown": countdown, "eta": eta}
-            given |= {"expires": expires, "queue": queue, "tags": tags}
+            given = flat(priority=priority, countdown=countdown, eta=eta)
+            given |= flat(expires=expires, queue=queue, tags=tags)
             options = parse_options(given, time.time())
             items = self._allowed(tasks)
             with anyio.CancelScope(shield=True):
@@ -117,8 +118,9 @@ class Groups:
         with refusing():
             demand("start", "start_task_chain")
             control = orders(self._control)
-            given = {"priority": priority, "countdown": countdown, "eta": eta}
-            options = parse_options({**given, "queue": queue, "tags": tags}, time.time())
+            given = flat(priority=priority, countdown=countdown, eta=eta)
+            given |= flat(queue=queue, tags=tags)
+            options = parse_options(given, time.time())
             items = self._allowed(tasks)
             with anyio.CancelScope(shield=True):
                 sent = await control.start_chain(
@@ -183,7 +185,8 @@ def _item(number: int, task: Mapping[str, Any]) -> tuple[str, Mapping[str, objec
             f"task {number}: unknown key {unknown[0]!r}; give task_type and params",
             "tasks",
         )
-    task_type, params = task.get("task_type"), task.get("params") or {}
+    task_type: object = task.get("task_type")
+    params: object = task.get("params") or {}
     if not isinstance(task_type, str):
         raise BadInput(f"task {number}: task_type must be a text", "tasks")
     if not isinstance(params, dict):
@@ -254,9 +257,7 @@ def _sentence(
     return said
 
 
-def _cancelled(
-    group_id: str, done: Sequence[orders_.Cancelled]
-) -> CancelledGroup:
+def _cancelled(group_id: str, done: Sequence[orders_.Cancelled]) -> CancelledGroup:
     outcomes = Counter(one.outcome for one in done)
     told = ", ".join(f"{n} {what.replace('_', ' ')}" for what, n in outcomes.items())
     return CancelledGroup(

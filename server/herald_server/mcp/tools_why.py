@@ -28,6 +28,7 @@ from herald_server.mcp.arguments import (
     TaskId,
     add_doing,
     add_reading,
+    flat,
 )
 from herald_server.mcp.confirming import confirmed
 from herald_server.mcp.starting import orders, queued
@@ -104,8 +105,8 @@ class Mending:
         with refusing():
             demand("start", "retry_task")
             control = orders(self._control)
-            given = {"priority": priority, "countdown": countdown, "eta": eta}
-            given |= {"expires": expires, "queue": queue}
+            given = flat(priority=priority, countdown=countdown, eta=eta)
+            given |= flat(expires=expires, queue=queue)
             options = parse_options(given, time.time())
             task = await self._store.task(checked_id(task_id))
             demand(control.scope_for(task), f"retrying {task.name or 'this task'}")

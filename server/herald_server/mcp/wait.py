@@ -6,21 +6,21 @@ import asyncio
 from typing import Annotated, Any
 
 from fastmcp import Context, FastMCP
-from mcp.types import ToolAnnotations
 from pydantic import Field
 
 from herald_monitor.model import shape
 from herald_monitor.model.shape import TaskImage
 from herald_monitor.store import Reader
 from herald_server.catalog import Catalog
+from herald_server.durations import Durations
 from herald_server.following import Follower, following
 from herald_server.hub import Hub
 from herald_server.mcp import describing
 from herald_server.mcp.access import demand, refusing
 from herald_server.mcp.active import checked_id
 from herald_server.mcp.answers import AwaitedTask
+from herald_server.mcp.arguments import TaskId, add_reading
 from herald_server.mcp.results import Results
-from herald_server.mcp.tools import TaskId
 
 CAP = 45.0
 """Seconds after which clients begin to give up on a call (60 s is common)."""
@@ -34,8 +34,14 @@ class Waiting:
     """The tool `wait_for_task`."""
 
     def __init__(
-        self, hub: Hub, reader: Reader, catalog: Catalog, results: Results
+        self,
+        hub: Hub,
+        reader: Reader,
+        catalog: Catalog,
+        results: Results,
+        durations: Durations,
     ) -> None:
+        self._durations = durations
         self._hub = hub
         self._reader = reader
         self._catalog = catalog
@@ -51,11 +57,7 @@ class Waiting:
 
     def register(self, mcp: FastMCP[Any]) -> None:
         """Add the tool to `mcp`."""
-        mcp.tool(
-            self.wait_for_task,
-            title="Wait for a task",
-            annotations=ToolAnnotations(read_only_hint=True, idempotent_hint=True),
-        )
+        add_reading(mcp, self.wait_for_task, "Wait for a task")
 
     async def wait_for_task(
         self,
@@ -75,8 +77,9 @@ class Waiting:
             demand("read", "wait_for_task")
             told = Telling(ctx)
             task = await self._until_over(checked_id(task_id), timeout_s, told)
+            measured = await self._durations.of(task.name)
         outcome = await self._results.of(task)
-        fields = describing.told(task, self._catalog, outcome)
+        fields = describing.told(task, self._catalog, outcome, measured)
         done = describing.over(task)
         if not done and task.state != shape.UNKNOWN:
             fields["message"] += (

@@ -246,14 +246,12 @@ def replay(name: str, *, without: int = 0) -> int:
             elif event is not None and event.kind == "received":
                 counting.spoke(event.host, event.pid)
             elif worker is not None:
-                told = worker.told.get("processed")
+                _, told = worker.told.get("processed", (None, None))
                 found = counting.beat(
                     worker.hostname,
                     worker.last.pid,
                     worker.last.clock,
-                    int(float(told[1]))
-                    if told and isinstance(told[1], float)
-                    else None,
+                    int(told) if isinstance(told, float) else None,
                     message["heard"],
                 )
                 missing[worker.hostname] += found.number if found else 0

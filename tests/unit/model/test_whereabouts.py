@@ -23,7 +23,7 @@ AFTER = 60.0
 def task(state: str = "STARTED", ago: float = 500.0, **more: Any) -> TaskImage:
     """Return a task of which the last word was heard `ago`."""
     at = rfc3339(NOW - ago)
-    held = {"worker": "w@h"} if state in ("STARTED", "RECEIVED") else {}
+    held: dict[str, Any] = {"worker": "w@h"} if state in ("STARTED", "RECEIVED") else {}
     return TaskImage(id="t", state=state, updated_at=at, **{**held, **more})
 
 

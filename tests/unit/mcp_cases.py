@@ -1,0 +1,150 @@
+"""Wrong calls of every tool, and a part of the sentence that each is answered with."""
+
+from typing import Any
+
+LONG = "x" * 256
+Case = tuple[dict[str, Any], str]
+
+OPTIONS: list[Case] = [
+    ({"priority": 256}, "priority must be a whole number from 0 to 255"),
+    ({"priority": "high"}, "priority must be a whole number"),
+    ({"countdown": -1}, "countdown must be a number of seconds from 0"),
+    ({"countdown": 5, "eta": "2099-01-01T00:00:00Z"}, "countdown or eta, not both"),
+    ({"eta": "tomorrow"}, "eta must be an RFC 3339 time"),
+    ({"eta": "2026-01-31T12:00:00"}, "eta must be an RFC 3339 time with its offset"),
+    ({"eta": "2999-01-01T00:00:00Z"}, "eta must be within a year"),
+    ({"queue": ""}, "queue must be a text of 1 to 255"),
+    ({"queue": LONG}, "queue must be a text of 1 to 255"),
+]
+TAGS: list[Case] = [
+    ({"tags": [""]}, "tags must be a list of at most 20"),
+    ({"tags": ["x" * 65]}, "tags must be a list of at most 20"),
+    ({"tags": [str(n) for n in range(21)]}, "tags must be a list of at most 20"),
+]
+EXPIRES: list[Case] = [
+    ({"expires": -5}, "expires must lie ahead"),
+    ({"expires": "soon"}, "expires must be an RFC 3339 time"),
+    ({"expires": 5, "countdown": 10}, "expires must be after the task's eta"),
+]
+
+
+def _with(base: dict[str, Any], *cases: list[Case]) -> list[Case]:
+    return [({**base, **given}, part) for some in cases for given, part in some]
+
+
+MEMBERS: list[Case] = [
+    ({}, "tasks is missing"),
+    ({"tasks": []}, "tasks must be a list of 1 to 500"),
+    ({"tasks": "metrics_snapshot"}, "tasks must be a list of tasks, such as"),
+    ({"tasks": [{"task_type": "nope"}]}, "unknown task type 'nope'"),
+    ({"tasks": [{"type": "metrics_snapshot"}]}, "task 1: unknown key 'type'"),
+    ({"tasks": [{"task_type": 5}]}, "task 1: task_type must be a text"),
+    (
+        {"tasks": [{"task_type": "metrics_snapshot", "params": [1]}]},
+        "task 1: params must be an object",
+    ),
+    (
+        {
+            "tasks": [
+                {"task_type": "metrics_snapshot"},
+                {"task_type": "metrics_snapshot", "params": {"period_days": 0}},
+            ]
+        },
+        "task 2: period_days must be at least 1",
+    ),
+    (
+        {"tasks": [{"task_type": "resilience_crisis_activation"}]},
+        "asks a person to confirm; start it alone",
+    ),
+    (
+        {"tasks": [{"task_type": "metrics_snapshot"}] * 501},
+        "tasks must be a list of 1 to 500",
+    ),
+]
+ONE = {"tasks": [{"task_type": "metrics_snapshot"}]}
+NO_ID: list[Case] = [
+    ({}, "task_id is missing"),
+    ({"task_id": " "}, "task_id must be a text of 1 to 255"),
+    ({"task_id": LONG}, "task_id must be a text of 1 to 255"),
+    ({"task_id": 7}, "task_id must be a task id"),
+    ({"id": "t", "task_id": "t"}, "unknown argument 'id'"),
+]
+NO_GROUP: list[Case] = [
+    ({}, "group_id is missing"),
+    ({"group_id": ""}, "group_id must be a text of 1 to 255"),
+    ({"group_id": ["g"]}, "group_id must be a group_id as start_task_group"),
+    ({"group": "g"}, "did you mean group_id"),
+]
+
+WRONG: dict[str, list[Case]] = {
+    "start_background_task": _with(
+        {"task_type": "metrics_snapshot"},
+        OPTIONS,
+        TAGS,
+        EXPIRES,
+        [
+            ({"idempotency_key": ""}, "idempotency_key must be a text of 1 to 255"),
+            ({"idempotency_key": LONG}, "idempotency_key must be a text of 1 to 255"),
+            ({"prioritty": 1}, "did you mean priority"),
+        ],
+    ),
+    "get_task_status": NO_ID,
+    "cancel_task": NO_ID,
+    "wait_for_task": NO_ID,
+    "list_active_tasks": [
+        ({"task_type": "metrics_snapshots"}, "did you mean metrics_snapshot?"),
+        ({"task_type": 5}, "task_type must be the name of a task type"),
+        ({"state": "started"}, "unknown argument 'state'"),
+    ],
+    "wait_for_changes": [
+        ({"filter": {"stat": "FAILURE"}}, "did you mean 'state'?"),
+        ({"filter": {"state": "FAILED"}}, "unknown state 'FAILED'"),
+        ({"filter": {"ids": []}}, "ids is an empty list"),
+        ({"filter": "name=x"}, "filter must be an object such as"),
+        ({"cursor": "yesterday"}, "cursor must be one that wait_for_changes returned"),
+        ({"timeout_s": 46}, "timeout_s must be a number of seconds from 0 to 45"),
+        ({"newest": 501}, "newest must be a whole number from 0 to 500"),
+        ({"since": "1-1"}, "unknown argument 'since'"),
+    ],
+    "list_tasks": [
+        ({"state": "done"}, "unknown state 'done'"),
+        ({"task_type": "nope"}, "unknown task type 'nope'"),
+        ({"task_type": "metrics_snapshot", "name": "x"}, "name or task_type, not both"),
+        ({"after": "monday"}, "after must be a time with its offset"),
+        ({"before": "2026-01-31T12:00"}, "before must be a time with its offset"),
+        ({"limit": 0}, "limit must be a whole number from 1 to 200"),
+        ({"page": "two"}, "page"),
+        ({"status": "failure"}, "unknown argument 'status'"),
+    ],
+    "get_task_history": NO_ID,
+    "get_task_stats": [
+        ({"hours": 0}, "hours must be a number of hours above 0"),
+        ({"hours": "day"}, "hours must be a number of hours"),
+        ({"task_type": "nope"}, "unknown task type"),
+        ({"name": ""}, "name takes a text"),
+    ],
+    "explain_task": NO_ID,
+    "retry_task": [
+        *NO_ID,
+        ({"task_id": "never"}, "nothing is known (any more) of task 'never'"),
+        ({"task_id": "t", "kwargs": "{}"}, "kwargs must be an object of parameters"),
+        *_with({"task_id": "t"}, OPTIONS, EXPIRES),
+    ],
+    "start_task_group": [*MEMBERS, *_with(ONE, OPTIONS, TAGS, EXPIRES)],
+    "start_task_chain": [*MEMBERS, *_with(ONE, OPTIONS, TAGS)],
+    "get_group_status": NO_GROUP,
+    "cancel_group": [
+        *NO_GROUP,
+        ({"group_id": "never"}, "nothing is known of a group with this id"),
+    ],
+    "list_workers": [
+        ({"state": "busy"}, "state must be"),
+        ({"state": 5}, "state must be"),
+        ({"worker": "w"}, "unknown argument 'worker'"),
+    ],
+    "list_task_types": [
+        ({"name": "metrics_snapshots"}, "did you mean metrics_snapshot?"),
+        ({"name": 5}, "name"),
+        ({"type": "x"}, "unknown argument 'type'"),
+    ],
+}

@@ -1,0 +1,57 @@
+"""Lost, and found again: what is shown, and until when."""
+
+import pytest
+
+from herald_monitor.model.events import Event
+from tests.unit.model.words import T0, found, shown, worker
+
+WHY = "worker a, which ran it, has been silent for 61 s"
+RUNNING = worker("received started", "a", 0)
+
+
+def lost(at: float, why: str = WHY, host: str = "a") -> Event:
+    """Return Herald's own word that the task is lost."""
+    return found("lost", at, "inferred", host=host, exception=why)
+
+
+def test_the_reason_is_shown_as_long_as_it_is_lost() -> None:
+    image = shown([*RUNNING, lost(100)])
+    assert (image.state, image.reason, image.worker) == ("LOST", WHY, "a")
+    assert image.exception is None
+    again = worker("started", "a", 110, clock=9)
+    assert shown([*RUNNING, lost(100), *again]).reason is None
+
+
+@pytest.mark.parametrize(
+    ("kind", "state"), [("received", "RECEIVED"), ("started", "STARTED")]
+)
+def test_who_is_found_to_have_it_is_shown(kind: str, state: str) -> None:
+    there = found(kind, 110, "inspect", host="b")
+    image = shown([*RUNNING, lost(100), there])
+    assert (image.state, image.worker, image.source) == (state, "b", "inspect")
+
+
+def test_it_can_be_lost_a_second_time() -> None:
+    told = [*RUNNING, lost(100), *worker("received started", "b", 110)]
+    assert shown(told).state == "STARTED"
+    image = shown([*told, lost(300, "again", "b")])
+    assert (image.state, image.reason, image.worker) == ("LOST", "again", "b")
+    image = shown([*told, lost(300, WHY, "b"), *worker("succeeded", "b", 310, clock=9)])
+    assert (image.state, image.final, image.reason) == ("SUCCESS", True, None)
+
+
+def test_one_that_was_only_ever_found_can_be_lost_and_found() -> None:
+    there = found("started", 10, "inspect", host="a", said=T0 + 3)
+    image = shown([there])
+    assert (image.state, image.worker) == ("STARTED", "a")
+    assert image.started_at == "2027-01-15T08:00:03.000Z"
+    image = shown([there, lost(100)])
+    assert (image.state, image.worker, image.reason) == ("LOST", "a", WHY)
+    back = found("started", 200, "inspect", host="a")
+    assert shown([there, lost(100), back]).state == "STARTED"
+
+
+def test_a_word_that_came_during_the_look_ends_it() -> None:
+    """The word that it is lost is as old as the beginning of the look."""
+    during = worker("received", "b", 101)
+    assert shown([*RUNNING, *during, lost(100)]).state != "LOST"
