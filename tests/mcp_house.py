@@ -32,12 +32,18 @@ SNAPSHOT = "app.tasks.schedule_metrics_tasks.snapshot_metrics"
 class House:
     """A door, and what stands behind it."""
 
-    def __init__(self, app: Celery | None = None, store: Store | None = None) -> None:
+    def __init__(
+        self,
+        app: Celery | None = None,
+        store: Store | None = None,
+        catalog: Catalog | None = None,
+    ) -> None:
+        catalog = catalog or Catalog.shipped()
         self.store: Store = store or MemoryStore()
         self.hub = Hub()
         self.feed = Feed(self.store, self.hub)
         self._clock = 0
-        control = Control(app, self.store, self.hub, Catalog.shipped()) if app else None
+        control = Control(app, self.store, self.hub, catalog) if app else None
         status = Status(self.store, self.feed)
         self.shared = Shared(self.store, self.hub, self.feed, status, control)
         self.door: AgentDoor = build_mcp(
@@ -72,10 +78,12 @@ class House:
 
 @contextlib.asynccontextmanager
 async def house(
-    app: Celery | None = None, store: Store | None = None
+    app: Celery | None = None,
+    store: Store | None = None,
+    catalog: Catalog | None = None,
 ) -> AsyncGenerator[House, None]:
     """Open a house: its feed runs until the end of the block."""
-    made = House(app, store)
+    made = House(app, store, catalog)
     await made.feed.start()
     running = [
         asyncio.create_task(made.feed.run()),

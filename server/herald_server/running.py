@@ -16,10 +16,11 @@ from celery import Celery
 from herald_monitor.consumers import broker_name
 from herald_monitor.daemon import celery_of, monitor_of, stop_on_signals, store_of
 from herald_monitor.embedded import EmbeddedStore
-from herald_monitor.errors import StoreError
+from herald_monitor.errors import BadInput, StoreError
 from herald_monitor.store import Reader
 from herald_server.auth import new_token
 from herald_server.config import ServerSettings
+from herald_server.many import serve_with_children
 from herald_server.serve import listen, serve
 from herald_server.supervisor import Child, Supervisor, keep_store
 
@@ -61,7 +62,7 @@ def open_page(url: str, settings: ServerSettings, told: ServerSettings) -> None:
 
 async def run_server(settings: ServerSettings, seconds: float | None) -> None:
     """Serve what a store holds until SIGTERM, or for some `seconds`."""
-    bound = listen(settings.host, settings.port)
+    bound = listen(settings.host, settings.port, shared=settings.workers > 1)
     stop = stop_on_signals()
     app = celery_of(settings) if settings.broker_url or settings.app else None
     told = with_token(beside(settings, app))
@@ -71,7 +72,11 @@ async def run_server(settings: ServerSettings, seconds: float | None) -> None:
         say_ready(url)
         stop_after(stop, seconds)
 
-    await serve(told, app, bound, stop, ready)
+    if told.workers == 1:
+        await serve(told, app, bound, stop, ready)
+        return
+    async with supervised() as children:
+        await serve_with_children(told, bound, stop, ready, children, os.environ)
 
 
 async def run_all(
@@ -81,14 +86,19 @@ async def run_all(
     data: Path | None = None,
 ) -> None:
     """Run store, monitor and server beside a Celery installation."""
-    bound = listen(settings.host, settings.port)
+    if app is not None and settings.workers > 1:
+        raise BadInput(
+            "several server processes must load the app themselves; use "
+            "`herald up -A PROJECT --workers N`, or one process"
+        )
+    bound = listen(settings.host, settings.port, shared=settings.workers > 1)
     stop = stop_on_signals()
     hears = app or celery_of(settings)
     told = with_token(settings)
     async with AsyncExitStack() as stack:
         told = await stack.enter_async_context(embedded(told, hears, data))
+        children = await stack.enter_async_context(supervised())
         if app is None:
-            children = await stack.enter_async_context(supervised())
             children.start(monitor_child(told))
         else:
             await stack.enter_async_context(monitoring(told, app))
@@ -98,7 +108,12 @@ async def run_all(
             say_ready(url)
             stop_after(stop, seconds)
 
-        await serve(told, hears, bound, stop, ready, heard)
+        if told.workers == 1:
+            await serve(told, hears, bound, stop, ready, heard)
+        else:
+            await serve_with_children(
+                told, bound, stop, ready, children, os.environ, heard
+            )
 
 
 @asynccontextmanager

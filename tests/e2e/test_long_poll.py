@@ -6,7 +6,6 @@ from typing import Any
 
 import httpx2
 import pytest
-
 from tests.servers import PrivateValkey
 from tests.serving import TOKEN, Server, serving, until
 

@@ -124,9 +124,9 @@ async def test_what_is_delivered_again_is_not_lost_any_more(
         celery_worker, app, pool="threads", concurrency=2, extra=QUICK
     )
     async with truth(app) as held:
-        gone, late = submit(app, "sleepy", 60), submit(app, "late", 1)
-        await held.are([gone, late], "STARTED")
         await held.beats(worker.hostname)
+        gone, late = submit(app, "sleepy", 60), submit(app, "late", 2)
+        await held.are([gone, late], "STARTED")
         worker.kill()
         await held.are([gone, late], "LOST", 20)
         await asyncio.to_thread(celery_worker, app, pool="threads", concurrency=2)

@@ -93,7 +93,10 @@ async def test_every_tool_needs_its_scope(app: Celery) -> None:
             await client.__aenter__()
         try:
             said = await asyncio.gather(
-                *(refused(clients[s], tool, **args) for tool, (s, args) in NEEDS.items())
+                *(
+                    refused(clients[s], tool, **args)
+                    for tool, (s, args) in NEEDS.items()
+                )
             )
         finally:
             for client in clients.values():

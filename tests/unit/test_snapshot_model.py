@@ -30,6 +30,8 @@ SCHEDULES = 25
 LONG = 2_000
 STEPS = 400
 
+pytestmark = pytest.mark.timeout(180)
+
 Break = Callable[[pytest.MonkeyPatch], None]
 
 

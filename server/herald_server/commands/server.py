@@ -13,6 +13,7 @@ from herald_server.commands.options import (
     LOGS,
     SOURCE,
     STORE,
+    WORKERS,
     log_to_stderr,
     options,
     settings_of,
@@ -20,7 +21,7 @@ from herald_server.commands.options import (
 
 
 @click.command()
-@options(SOURCE, STORE, DOORS, FOR, LOGS)
+@options(SOURCE, STORE, DOORS, WORKERS, FOR, LOGS)
 def server(log_level: str, seconds: float | None, **given: Any) -> None:
     """Tell people and programs what a store holds, the moment it changes.
 

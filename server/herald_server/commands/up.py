@@ -16,6 +16,7 @@ from herald_server.commands.options import (
     LOGS,
     SOURCE,
     STORE,
+    WORKERS,
     log_to_stderr,
     options,
     settings_of,
@@ -29,7 +30,7 @@ DATA = click.option(
     help="Where the embedded store keeps its files.  [default: one place a broker]",
 )
 
-up_options = options(STORE, DATA, KEEPING, DOORS, FOR, LOGS)
+up_options = options(STORE, DATA, KEEPING, DOORS, WORKERS, FOR, LOGS)
 
 
 @click.command()

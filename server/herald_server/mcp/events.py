@@ -107,8 +107,13 @@ class Events(ServerExtension):
     def __init__(self, log: Log, hub: Hub, heartbeat: float = HEARTBEAT) -> None:
         self._log = log
         self._hub = hub
-        self._heartbeat = heartbeat
+        self.heartbeat = heartbeat
         self._open: set[Tail] = set()
+
+    @property
+    def open_streams(self) -> int:
+        """How many streams are open."""
+        return len(self._open)
 
     def settings(self) -> dict[str, Any]:
         """Return what the server says of the extension."""
@@ -158,7 +163,7 @@ class Events(ServerExtension):
         with Tail(self._hub, self._log, wish.since or Place(self._hub.pos)) as tail:
             self._open.add(tail)
             try:
-                await _Stream(ctx, wish, tail, self._heartbeat).run()
+                await _Stream(ctx, wish, tail, self.heartbeat).run()
             finally:
                 self._open.discard(tail)
         return {"resultType": "complete"}

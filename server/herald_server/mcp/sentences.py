@@ -58,7 +58,9 @@ class Sentences(Middleware):
             if not isinstance(cause, PydanticError):
                 raise
             known = await _arguments(context)
-            said = "; ".join(_sentence(one, known) for one in cause.errors())
+            # A value that fits none of two types is complained of twice.
+            told = dict.fromkeys(_sentence(one, known) for one in cause.errors())
+            said = "; ".join(told)
             raise ToolError(said, log_level=logging.DEBUG) from error
 
 
@@ -84,7 +86,7 @@ def _sentence(error: ErrorDetails, known: list[str]) -> str:
     takes = f"it takes: {', '.join(known)}"
     if error["type"] in ("unexpected_keyword_argument", "extra_forbidden"):
         return f"unknown argument {name[:60]!r}{closest(name, known)}; {takes}"
-    expected = EXAMPLES.get(name, error["msg"])
+    expected = EXAMPLES.get(name) or error["msg"].removeprefix("Input should be ")
     if error["type"] in ("missing", "missing_argument"):
         return f"{name} is missing: give {expected}; {takes}"
     return f"{name} must be {expected}"

@@ -1,0 +1,150 @@
+"""Several server processes on one port."""
+
+import asyncio
+import json
+import os
+import re
+import time
+from collections.abc import Callable, Generator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from websockets.asyncio.client import connect
+from websockets.typing import Subprotocol
+
+from herald_monitor.redis_store import RedisStore
+from tests import validators
+from tests.cli_runs import Run
+from tests.herald import TOKEN, HeraldProcess
+from tests.servers import PrivateValkey, wait_until
+from tests.serving import Server
+from tests.validators import Journal
+
+pytestmark = [pytest.mark.anyio, pytest.mark.xdist_group("many_servers")]
+
+
+@pytest.fixture(scope="module")
+def herald(
+    module_valkey: PrivateValkey, tmp_path_factory: pytest.TempPathFactory
+) -> Generator[HeraldProcess]:
+    """Two processes over one store."""
+    log = tmp_path_factory.mktemp("many") / "herald.log"
+    words = ("server", "--workers", "2", "--store", module_valkey.url)
+    process = HeraldProcess(log, *words)
+    process.start()
+    yield process
+    assert process.stop(), "it stops by itself"
+
+
+async def resumed(herald: HeraldProcess, journal: Journal, wanted: str) -> str:
+    """Connect once, go on with `journal` until it has `wanted`; return the node."""
+    async with connect(
+        f"ws{herald.url.removeprefix('http')}ws",
+        additional_headers={"Authorization": f"Bearer {TOKEN}"},
+        subprotocols=[Subprotocol("herald.v1")],
+        compression=None,
+        proxy=None,
+    ) as socket:
+        wish = {"type": "subscribe", "id": "all", **journal.open()}
+        await socket.send(json.dumps(wish))
+        node = ""
+        async with asyncio.timeout(10):
+            while wanted not in journal.items or journal.cursor is None:
+                frame = json.loads(await socket.recv())
+                node = frame.get("node", node)
+                if frame["type"] == "data":
+                    journal.hear(frame, time.monotonic())
+        socket.transport.abort()
+        return node
+
+
+async def test_a_client_is_cut_and_resumes_until_it_was_on_both(
+    herald: HeraldProcess, module_valkey: PrivateValkey
+) -> None:
+    store = RedisStore(module_valkey.url)
+    await store.open()
+    server = Server(None, "", store)  # type: ignore[arg-type]
+    journal = Journal("all")
+    nodes: set[str] = set()
+    try:
+        await server.tell("received", "first")
+        await resumed(herald, journal, "first")
+        for lap in range(64):
+            await server.tell("received", f"t{lap}")
+            nodes.add(await resumed(herald, journal, f"t{lap}"))
+            if len(nodes) == 2 and lap > 6:
+                break
+        assert len(nodes) == 2
+        assert journal.items == await server.revs()
+        validators.kept(journal)
+        resets = [s for s in journal.steps if s.frame.get("reset")]
+        assert len(resets) == 1, "each process goes on from the other's cursor"
+    finally:
+        await store.close()
+
+
+def test_ready_is_said_once_and_the_address_once(herald: HeraldProcess) -> None:
+    said = herald.log.read_text()
+    assert len(re.findall(r"^ready http://127\.0\.0\.1:\d+/$", said, re.M)) == 1
+
+
+async def test_mcp_needs_no_session_that_only_one_of_them_knows(
+    herald: HeraldProcess,
+) -> None:
+    from fastmcp import Client
+    from fastmcp.client.transports import StreamableHttpTransport
+
+    transport = StreamableHttpTransport(
+        f"{herald.url}mcp", headers={"Authorization": f"Bearer {TOKEN}"}
+    )
+    for _ in range(4):
+        async with Client(transport) as client:
+            answer: Any = await client.call_tool("list_active_tasks", {})
+            assert answer.data is not None
+
+
+def test_a_process_that_dies_is_started_again(herald: HeraldProcess) -> None:
+    nodes = {herald.get("api/v1/health")["node"] for _ in range(40)}
+    pid = int(next(iter(nodes)).rpartition("-")[2])
+    os.kill(pid, 9)
+
+    def two_again() -> bool:
+        try:
+            now = {herald.get("api/v1/health")["node"] for _ in range(12)}
+        except OSError:
+            return False
+        return len(now) == 2 and not any(node.endswith(f"-{pid}") for node in now)
+
+    wait_until(two_again, 20, "two processes serve again")
+
+
+def test_sigterm_ends_all_in_time(
+    module_valkey: PrivateValkey, tmp_path: Path, children_of: Callable[[int], set[int]]
+) -> None:
+    words = ("server", "--workers", "2", "--store", module_valkey.url)
+    process = HeraldProcess(tmp_path / "herald.log", *words)
+    process.start()
+    pids = children_of(process.pid)
+    assert len(pids) == 2
+    begun = time.monotonic()
+    assert process.stop()
+    assert time.monotonic() - begun < 5
+    assert process.wait(1) == 0
+    assert not any(Path(f"/proc/{pid}").exists() for pid in pids)
+
+
+@pytest.fixture
+def children_of() -> Callable[[int], set[int]]:
+    def find(parent: int) -> set[int]:
+        found: set[int] = set()
+        for stat in Path("/proc").glob("[0-9]*/stat"):
+            try:
+                fields = stat.read_text().rpartition(")")[2].split()
+            except OSError:
+                continue
+            if int(fields[1]) == parent:
+                found.add(int(stat.parent.name))
+        return found
+
+    return find
