@@ -11,7 +11,6 @@ this work is then taken out, and must be missed.
 
 import asyncio
 import logging
-import os
 from collections.abc import AsyncIterator, Callable, Iterator
 
 import pytest
@@ -64,9 +63,6 @@ def test_nor_if_it_is_so_slow_that_it_starts_over(
 
 
 @pytest.mark.soak
-@pytest.mark.skipif(
-    not os.environ.get("HERALD_TEST_SOAK"), reason="long; set HERALD_TEST_SOAK=1"
-)
 @pytest.mark.timeout(1_200)
 @pytest.mark.parametrize("part", range(4))
 def test_no_client_is_told_anything_wrong_in_many_schedules(part: int) -> None:
