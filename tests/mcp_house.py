@@ -38,7 +38,7 @@ class House:
         store: Store | None = None,
         catalog: Catalog | None = None,
     ) -> None:
-        catalog = catalog or Catalog.shipped()
+        catalog = Catalog.shipped() if catalog is None else catalog
         self.store: Store = store or MemoryStore()
         self.hub = Hub()
         self.feed = Feed(self.store, self.hub)
@@ -49,6 +49,10 @@ class House:
         self.door: AgentDoor = build_mcp(
             self.shared, BackendResults(app) if app else None
         )
+
+    def forget_durations(self) -> None:
+        """Have durations measured anew with the next question."""
+        self.door.durations.forget()
 
     async def tell(self, kind: str, task_id: str, **fields: Any) -> None:
         """Store an event of a worker, as a monitor does."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import signal
 
@@ -61,10 +62,21 @@ async def monitor(settings: MonitorSettings, app: Celery | None = None) -> None:
     await store.open()
     for warning in store.warnings:
         log.warning("%s", warning)
+    collect_rarely()
     try:
         await monitor_of(settings, app, store).run(stop_on_signals())
     finally:
         await store.close()
+
+
+def collect_rarely() -> None:
+    """Let Python look for cycles a thirtieth as often: events leave none behind.
+
+    Looking through all that is remembered took about 3 of 45 µs an event.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 50)
 
 
 def stop_on_signals() -> asyncio.Event:

@@ -42,8 +42,7 @@ class Bounds:
         return int(max(self.retention, self.unfinished) + self.slack)
 
 
-@dataclass(frozen=True)
-class Stored:
+class Stored(msgspec.Struct, frozen=True, gc=False):
     """A draft with its time: `ttl` in seconds, `due` a score or nothing."""
 
     draft: Draft
@@ -141,11 +140,11 @@ def _outcome(
     drafts: Sequence[Stored], end: bytes, opened: bool, refused: set[int]
 ) -> Outcome:
     cursor = parse_cursor(end.decode()) if end else START
-    out = Outcome(cursor, opened)
+    out, place = Outcome(cursor, opened), str(cursor)
     for number, one in enumerate(drafts):
         if number in refused:
             out.refused.append(one.draft)
         else:
-            rev = f"{cursor}.{len(out.known)}"
+            rev = f"{place}.{len(out.known)}"
             out.known[one.draft.name] = one.draft.known(rev)
     return out

@@ -45,8 +45,9 @@ from herald_monitor.store import Gap, MonitorImage, Receipt
 ROUNDS = 100
 """Times that others may be faster on one record before we say so."""
 
-STEP = 64
-"""Changes that one script stores: as many as Redis does while we draft as many."""
+STEP = 128
+"""Changes that one script stores, while we draft the next. Half as many cost Redis
+a fifth more for an event; twice as many leave nothing to do at the same time."""
 
 CACHED = 20_000
 """Records that are remembered between batches."""
@@ -196,18 +197,17 @@ class RedisWriter(RedisSweeper):
 
     def _listed(self, drafts: Sequence[Draft], now: float) -> list[list[Word]]:
         """Return the commands that list the values of index keys."""
-        lists: dict[str, dict[str, None]] = {key: {} for key in VALUES}
-        for draft in drafts:
-            for key, value in draft.places:
-                if key in lists:
-                    lists[key][value] = None
+        # As a set first: a batch is about few of them.
+        values_of: dict[str, list[str]] = {}
+        for key, value in dict.fromkeys(p for d in drafts for p in d.places):
+            if key in VALUES:
+                values_of.setdefault(key, []).append(value)
         commands: list[list[Word]] = []
-        for kind, values in lists.items():
-            if values:
-                key = self._keys.values(kind)
-                pairs = [word for value in values for word in (repr(now), value)]
-                commands.append(["ZADD", key, *pairs])
-                commands.append(["EXPIRE", key, self._bounds.longest])
+        for kind, values in values_of.items():
+            key = self._keys.values(kind)
+            pairs = [word for value in values for word in (repr(now), value)]
+            commands.append(["ZADD", key, *pairs])
+            commands.append(["EXPIRE", key, self._bounds.longest])
         return commands
 
     async def _end(self) -> Cursor:

@@ -18,7 +18,7 @@ from starlette.websockets import WebSocket
 
 from herald_monitor.model.redaction import Redactor
 from herald_monitor.store import Store
-from herald_server import pages
+from herald_server import asyncapi, pages
 from herald_server.auth import Identity, Surroundings, Tokens
 from herald_server.catalog import Catalog
 from herald_server.config import ServerSettings
@@ -93,6 +93,7 @@ def create_app(
     made = Starlette(
         routes=[
             *pages.routes(),
+            *asyncapi.routes(),
             *api.routes(),
             Route("/events", streams, methods=["GET"]),
             WebSocketRoute("/ws", ws),

@@ -119,6 +119,8 @@ class Asking:
 
     async def _moved(self, seconds: float) -> bool:
         """Wait for news, at most some `seconds`; say whether there may be any."""
+        if self._closing.is_set():
+            return False
         try:
             async with asyncio.timeout(max(seconds, 0.0)):
                 await self._ready.wait()

@@ -66,6 +66,10 @@ class Durations:
         self._known[name] = time.monotonic(), measured
         return measured
 
+    def forget(self) -> None:
+        """Measure anew with the next question."""
+        self._known.clear()
+
     async def said(self, name: str | None, otherwise: str) -> str:
         """Return how long tasks of a name take, in words. Raises `StoreError`."""
         measured = await self.of(name)

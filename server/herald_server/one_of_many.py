@@ -21,7 +21,11 @@ async def _run(settings: ServerSettings, pipe: int) -> None:
     bound = listen(settings.host, settings.port, shared=True)
     stop = stop_on_signals()
     app = celery_of(settings) if settings.broker_url or settings.app else None
-    await serve(settings, app, bound, stop, lambda _: bool(os.write(pipe, READY)))
+
+    def ready(_: str) -> None:
+        os.write(pipe, READY)
+
+    await serve(settings, app, bound, stop, ready)
 
 
 def main() -> int:

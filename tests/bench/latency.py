@@ -8,13 +8,14 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, cast
 
 import msgspec
 import redis.asyncio as redis
 from websockets.asyncio.client import connect
 
 from tests.bench.ingest import broker
-from tests.bench.traffic import EXCHANGE, stamped
+from tests.bench.traffic import EXCHANGE
 from tests.herald import TOKEN, HeraldProcess
 from tests.servers import ROOT, private_valkey
 
@@ -64,7 +65,7 @@ async def _floor(url: str, rate: float, events: int) -> Latency:
         await hears.psubscribe(EXCHANGE + "*")
         async with Publishing(url, rate, events) as publishing:
             while len(took) < events and not publishing.over():
-                heard = await hears.get_message(True, timeout=0.5)
+                heard: Any = await cast(Any, hears).get_message(True, timeout=0.5)
                 if heard and heard["type"] == "pmessage":
                     took.append(time.time() - _published(heard["data"]))
     return told(took, events)

@@ -92,12 +92,13 @@ def _drain(connection: Any, wait: float) -> None:
 
 def herald_receiver(url: str, tally: Tally) -> None:
     """Hear with Herald's receiver."""
+
     def deliver(batch: list[RawEvent], heard: float, ticket: Ticket) -> None:
         ticket.confirm()
         found = sum(str(event["type"]).startswith("task-") for event in batch)
         if found:
             tally.add(found)
-            
+
     hears = Receiver(
         app_of(url),
         deliver=deliver,

@@ -109,8 +109,9 @@ class Traffic:
 
     def _sent(self, number: int) -> RawEvent:
         client = number % 4
+        host = f"gen{client}@web-{client}"
         return {
-            **self._common(f"gen{client}@web-{client}", 900 + client, number, "task-sent"),
+            **self._common(host, 900 + client, number, "task-sent"),
             **self._told(number),
             "queue": "default",
             "exchange": "",
@@ -181,9 +182,7 @@ def _publish(client: redis.Redis, messages: list[Message]) -> None:
         pipe.execute()
 
 
-def in_slices(
-    client: redis.Redis, messages: list[Message], rate: float
-) -> None:
+def in_slices(client: redis.Redis, messages: list[Message], rate: float) -> None:
     """Publish what is made already, in slices of 5 ms."""
     begin, published, at = time.perf_counter(), 0, 0
     while at < len(messages):

@@ -4,22 +4,28 @@ import asyncio
 import json
 import os
 import re
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from websockets.asyncio.client import connect
-from websockets.typing import Subprotocol
-
-from herald_monitor.redis_store import RedisStore
 from tests import validators
-from tests.cli_runs import Run
 from tests.herald import TOKEN, HeraldProcess
+from tests.project import make_app
 from tests.servers import PrivateValkey, wait_until
 from tests.serving import Server
 from tests.validators import Journal
+from websockets.asyncio.client import connect
+from websockets.typing import Subprotocol
+
+from herald_monitor.errors import BadInput
+from herald_monitor.redis_store import RedisStore
+from herald_server.commands.options import settings_of
+from herald_server.many import as_environment
+from herald_server.running import run_all
 
 pytestmark = [pytest.mark.anyio, pytest.mark.xdist_group("many_servers")]
 
@@ -148,3 +154,55 @@ def children_of() -> Callable[[int], set[int]]:
         return found
 
     return find
+
+
+def test_up_runs_several_beside_its_monitor(
+    module_valkey: PrivateValkey, tmp_path: Path
+) -> None:
+    base = module_valkey.url.rpartition("/")[0]
+    words = ("up", "--workers", "2", "--broker", f"{base}/3", "--store", f"{base}/4")
+    process = HeraldProcess(tmp_path / "herald.log", *words)
+    process.start()
+    try:
+        health = process.get("api/v1/health")
+        assert [m["connected"] for m in health["monitors"]] == [True]
+        assert process.get("readyz") == {"status": "ready"}
+    finally:
+        assert process.stop()
+
+
+async def test_an_app_that_only_this_process_has_is_not_for_several() -> None:
+    with pytest.raises(BadInput, match="herald up -A PROJECT --workers N"):
+        await run_all(settings_of(workers=2), make_app("memory://"), None)
+
+
+async def test_a_store_that_cannot_be_had_is_one_sentence(tmp_path: Path) -> None:
+    words = ("server", "--workers", "2", "--store", "redis://127.0.0.1:1/0")
+    done = await asyncio.to_thread(
+        subprocess.run,
+        [sys.executable, "-m", "herald_server", *words, "--port", "0"],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert len(done.stderr.splitlines()) == 1
+    assert "127.0.0.1:1" in done.stderr
+
+
+def test_children_get_the_settings_of_their_parent(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    settings = settings_of(
+        host="127.0.0.1",
+        token="a-secret-token",
+        allowed_hosts="one.example, two.example",
+        root_path="herald",
+        retention=60.0,
+        workers=3,
+    )
+    for key, value in as_environment(settings).items():
+        monkeypatch.setenv(key, value)
+    assert settings_of() == settings

@@ -218,7 +218,11 @@ async def test_since_resumes_and_the_newer_header_goes_first(url: str) -> None:
         for last_id, seen in (("", {"b", "c"}), (new, {"c"})):
             journal = Journal("events")
             async with streaming(server.url, f"since={old}", journal, last_id):
-                await until(lambda seen=seen, j=journal: set(j.items) == seen)
+                await _has(journal, seen)
+
+
+async def _has(journal: Journal, seen: set[str]) -> None:
+    await until(lambda: set(journal.items) == seen)
 
 
 # -- quiet and slow -------------------------------------------------------------

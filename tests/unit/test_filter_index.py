@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from herald_monitor.model.changes import WORKER, Change
 from herald_monitor.model.codec import to_json
 from herald_monitor.model.filters import Filter
-from herald_server.filter_index import FilterIndex, places_of
+from herald_server.filter_index import NAMES, FilterIndex, places_of
 from herald_server.hub import Hub, Watcher, concerns
 from tests.unit.pushing import at, change, worker
 
@@ -134,6 +134,27 @@ def test_only_filters_that_agree_are_looked_at() -> None:
     index.add(Filter(name=("n*",)), "wild")
     found = index.candidates(change(1, "t7", name="n8"))
     assert sorted(found) == ["id 7", "name 8", "wild"]
+
+
+def test_names_that_came_before_are_matched_anew_when_somebody_comes_or_goes() -> None:
+    index: FilterIndex[str] = FilterIndex()
+    one = change(1, name="mail.send")
+    assert list(index.candidates(one)) == []
+    index.add(Filter(name=("mail.*",)), "mail")
+    assert list(index.candidates(one)) == ["mail"]
+    index.add(Filter(name=("*.send",)), "send")
+    index.add(Filter(name=("orders.*",)), "orders")
+    assert sorted(index.candidates(one)) == ["mail", "send"]
+    index.discard(Filter(name=("mail.*",)), "mail")
+    assert list(index.candidates(one)) == ["send"]
+
+
+def test_what_names_fit_is_not_remembered_without_end() -> None:
+    index: FilterIndex[str] = FilterIndex()
+    index.add(Filter(name=("n*",)), "n")
+    for number in range(NAMES + 10):
+        assert list(index.candidates(change(1, name=f"n{number}"))) == ["n"]
+    assert len(vars(index)["_fitting"]) <= NAMES
 
 
 def test_nothing_is_left_behind_by_those_who_left() -> None:

@@ -47,7 +47,7 @@ async def refusal(client: Wire, method: str = "events/poll", **params: Any) -> A
     return (await client(method, **params))["error"]
 
 
-# -- list and poll -----------------------------------------------------------------------
+# -- list and poll ---------------------------------------------------------------------
 
 
 async def test_all_events_are_listed_as_an_experiment() -> None:
@@ -170,14 +170,16 @@ async def test_who_may_not_read_hears_nothing(method: str) -> None:
 
 async def test_too_many_streams_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(events, "MAX_STREAMS", 1)
-    async with wire() as (_, client):
-        async with client.stream("events/stream", name="task.failed") as following:
-            await following()
-            error = await refusal(client, "events/stream", name="task.failed")
+    async with (
+        wire() as (_, client),
+        client.stream("events/stream", name="task.failed") as following,
+    ):
+        await following()
+        error = await refusal(client, "events/stream", name="task.failed")
     assert error["code"] == events.EXHAUSTED
 
 
-# -- streams -----------------------------------------------------------------------------
+# -- streams ---------------------------------------------------------------------------
 
 
 async def test_a_stream_tells_what_happens_and_is_resumed_where_it_broke_off() -> None:
@@ -199,7 +201,7 @@ async def test_a_stream_tells_what_happens_and_is_resumed_where_it_broke_off() -
             await made.started("t4")
             await made.tell("revoked", "t4")
             third = await following()
-        while made.door.events.open_streams:
+        while made.hub.watchers():
             await asyncio.sleep(0.005)
     assert active["method"] == again["method"] == f"{METHOD}active"
     assert active["params"]["truncated"] is False
@@ -238,25 +240,29 @@ async def test_a_stream_says_when_history_was_lost() -> None:
 
 
 async def test_streams_end_when_the_server_is_about_to_stop() -> None:
-    async with wire() as (made, client):
-        async with client.stream("events/stream", name="task.changed") as following:
-            await following()
-            await made.door.release()
-            last = await following()
-            answer = await following()
+    async with (
+        wire() as (made, client),
+        client.stream("events/stream", name="task.changed") as following,
+    ):
+        await following()
+        await made.door.release()
+        last = await following()
+        answer = await following()
     assert last["method"] == f"{METHOD}terminated"
     assert answer["result"]["resultType"] == "complete"
 
 
 async def test_a_stream_that_falls_behind_misses_nothing() -> None:
     """More entries than a stream keeps come at once: the rest is read from the log."""
-    async with wire() as (made, client):
-        async with client.stream("events/stream", name="task.received") as following:
-            await following()
-            await asyncio.gather(
-                *(made.tell("received", f"t{n}", name="a") for n in range(500))
-            )
-            seen = [(await following())["params"]["data"]["id"] for _ in range(500)]
+    async with (
+        wire() as (made, client),
+        client.stream("events/stream", name="task.received") as following,
+    ):
+        await following()
+        await asyncio.gather(
+            *(made.tell("received", f"t{n}", name="a") for n in range(500))
+        )
+        seen = [(await following())["params"]["data"]["id"] for _ in range(500)]
     assert sorted(seen) == sorted(f"t{n}" for n in range(500))
 
 

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 import pytest
@@ -17,7 +17,7 @@ from tests.unit.mcp_cases import WRONG
 
 pytestmark = pytest.mark.anyio
 
-NEEDS = {
+NEEDS: dict[str, tuple[str, dict[str, Any]]] = {
     "start_background_task": ("start", {"task_type": "metrics_snapshot"}),
     "start_task_group": ("start", {"tasks": [{"task_type": "metrics_snapshot"}]}),
     "start_task_chain": ("start", {"tasks": [{"task_type": "metrics_snapshot"}]}),
@@ -85,21 +85,18 @@ async def test_every_tool_needs_its_scope(app: Celery) -> None:
         for scope in ("read", "start", "cancel")
     }
     async with house(app) as made, over_http(made, tokens) as url:
-        clients = {
-            scope: Client[Any](url, auth=f"without-{scope}")
-            for scope in ("read", "start", "cancel")
-        }
-        for client in clients.values():
-            await client.__aenter__()
-        try:
+        async with AsyncExitStack() as stack:
+            clients = {
+                scope: await stack.enter_async_context(
+                    Client[Any](url, auth=f"without-{scope}")
+                )
+                for scope in ("read", "start", "cancel")
+            }
             said = await asyncio.gather(
                 *(
                     refused(clients[s], tool, **args)
                     for tool, (s, args) in NEEDS.items()
                 )
             )
-        finally:
-            for client in clients.values():
-                await client.__aexit__(None, None, None)
     for (tool, (scope, _)), sentence in zip(NEEDS.items(), said, strict=True):
         assert f"{tool} needs a token with the scope {scope}" in sentence

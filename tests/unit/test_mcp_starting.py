@@ -207,7 +207,7 @@ async def test_what_is_allowed_is_started_by_its_celery_name(
     assert listed["allowed_names"] == ["reports.*"]
 
 
-# -- groups and chains -------------------------------------------------------------------
+# -- groups and chains ---------------------------------------------------------
 
 
 async def test_a_group_is_sent_as_one_and_known_before(
@@ -263,7 +263,7 @@ async def test_a_chain_carries_its_steps_along(
     assert (why["reason"], ids[0] in why["message"]) == ("predecessor_ended", True)
 
 
-# -- again -----------------------------------------------------------------------------------
+# -- again -----------------------------------------------------------------
 
 
 async def ended(made: House, client: Client[Any], **params: Any) -> str:

@@ -72,7 +72,7 @@ class Redactor:
 
 
 def _within(keys: Sequence[str]) -> tuple[str, ...]:
-    """Return texts of which each ASCII text with one of `keys` holds one, in lower case.
+    """Return texts, one of which is in each ASCII text with one of `keys`, lowered.
 
     Empty if that cannot be told: letters beyond ASCII may match those within it.
     """

@@ -229,7 +229,7 @@ class TaskStats(BaseModel):
 class Changes(BaseModel):
     """What changed since a cursor."""
 
-    model_config = ConfigDict(populate_by_name=True)
+    model_config = ConfigDict(populate_by_name=True, serialize_by_alias=True)
 
     put: list[dict[str, Any]] = Field(
         description="Tasks that match as they are now: all of them after a reset, "

@@ -35,7 +35,8 @@ INSTRUCTIONS = (
     "start_background_task, then call wait_for_task with its task_id: it answers the "
     "moment the task ends, so there is no need to ask again and again. Task types and "
     "their parameters are in the resource catalog://task-types. The resources "
-    "task://TASK_ID and tasks://active can be subscribed to."
+    "task://TASK_ID, group://GROUP_ID, worker://NAME, tasks://active, tasks://failed "
+    "and herald://health can be subscribed to."
 )
 
 
@@ -59,6 +60,7 @@ class AgentDoor(FastMCP[Any]):
         self.events = Events(store, hub)
         self.listening = Listening(hub, status, tasks)
         durations = control.durations if control else Durations(store)
+        self.durations = durations
         self.waiting = Waiting(hub, store, catalog, results, durations)
         self.watching = Watching(shared)
         self.add_extension(tasks)
@@ -117,7 +119,9 @@ def build_mcp(
     _log_plainly()
     if shared.control is not None:
         catalog = shared.control.catalog
-    return AgentDoor(shared, results or ToldResults(), catalog or Catalog.shipped())
+    if catalog is None:
+        catalog = Catalog.shipped()
+    return AgentDoor(shared, results or ToldResults(), catalog)
 
 
 def _log_plainly() -> None:

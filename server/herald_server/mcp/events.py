@@ -110,11 +110,6 @@ class Events(ServerExtension):
         self.heartbeat = heartbeat
         self._open: set[Tail] = set()
 
-    @property
-    def open_streams(self) -> int:
-        """How many streams are open."""
-        return len(self._open)
-
     def settings(self) -> dict[str, Any]:
         """Return what the server says of the extension."""
         return {"listChanged": False, "experimental": True}

@@ -10,12 +10,16 @@ import msgspec
 
 from herald_monitor.model.changes import Change, Entry
 from herald_monitor.model.cursor import START, Cursor
+from herald_monitor.model.filters import Filter
 from herald_monitor.store import Log
-from herald_server.hub import Hub
+from herald_server.hub import Hub, Watcher
 from herald_server.mcp.events_wire import Place
 
 AT_ONCE = 200
 """Entries of the log that are taken in one step."""
+
+LAST = (1 << 63) - 1
+"""Behind every number of an entry."""
 
 
 class Stretch(msgspec.Struct, frozen=True):
@@ -32,35 +36,38 @@ class Stretch(msgspec.Struct, frozen=True):
 
 async def stretch(log: Log, at: Place, most: int = AT_ONCE) -> Stretch:
     """Return what lies behind `at` in the log. Raises `StoreError`."""
-    before = _before(at)
-    entries = await log.read(before, most=most)
+    entries = await log.read(_before(at), most=most)
     if entries:
         return joined(entries, at)
     end = await log.end()
     # Behind its end there is nothing to come back to.
-    return Stretch([], Place(end), broken=True) if end < before else Stretch([], at)
+    beyond = end < at.cursor
+    return Stretch([], Place(end) if beyond else at, broken=beyond)
 
 
 def joined(entries: Sequence[Entry], at: Place) -> Stretch:
     """Return `entries` as one stretch behind `at`, without what `at` has passed."""
-    last, broken = _before(at), False
+    last, broken = at.cursor, False
     changes: list[Change] = []
     for entry in entries:
+        within = at.number is not None and entry.cursor == at.cursor
         # Before the first entry ever there is nothing to miss.
-        broken = broken or not (entry.cursor.follows(last) or last == START)
+        broken = broken or not (within or entry.cursor.follows(last) or last == START)
         last = entry.cursor
-        passed = at.number if entry.cursor == at.cursor else None
-        changes += [
-            one for one in entry.changes if passed is None or one.place[1] > passed
-        ]
+        passed = at.number if within and at.number is not None else -1
+        changes += [one for one in entry.changes if one.place[1] > passed]
+    if at.number is not None and entries[0].cursor != at.cursor:
+        broken = True
     return Stretch(changes, Place(last), broken)
 
 
 def _before(at: Place) -> Cursor:
     """Return the cursor behind which the entry lies that `at` is within."""
+    epoch, n = at.cursor.epoch, at.cursor.n
     if at.number is None:
         return at.cursor
-    return Cursor(at.cursor.epoch, max(at.cursor.n - 1, 0))
+    # An epoch begins with 0: before it lies the end of any earlier one.
+    return Cursor(epoch, n - 1) if n else Cursor(max(epoch - 1, 0), LAST)
 
 
 class Tail:
@@ -75,6 +82,8 @@ class Tail:
         self._log = log
         self._fresh: deque[Entry] = deque(maxlen=AT_ONCE)
         self._ready = asyncio.Event()
+        # Asks for nothing: it is woken when history breaks off.
+        self._breaks = Watcher(Filter(ids=()), self._ready.set)
         self._end: Callable[[], None] | None = None
         self._ended = False
         self._begun = False
@@ -82,9 +91,11 @@ class Tail:
 
     def __enter__(self) -> Tail:
         self._end = self._hub.listen(self._note)
+        self._hub.watch(self._breaks)
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._hub.drop(self._breaks)
         if self._end is not None:
             self._end()
 

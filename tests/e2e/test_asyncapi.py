@@ -1,0 +1,144 @@
+"""The AsyncAPI document, held against frames that are really exchanged."""
+
+import json
+from collections.abc import Iterator
+from importlib import import_module
+from typing import Any
+
+import httpx2
+import pytest
+from tests.live_server import worker_of
+from tests.servers import PrivateValkey
+from tests.serving import TOKEN, connected, serving, until
+
+from herald_monitor.store import Gap
+from herald_server.asyncapi import document
+from herald_server.pump import Patience
+
+pytestmark = pytest.mark.anyio
+
+# It has no types of its own.
+Validator: Any = import_module("jsonschema").Draft202012Validator
+
+
+@pytest.fixture
+def url(module_valkey: PrivateValkey) -> str:
+    return module_valkey.url
+
+
+def strict(schemas: dict[str, Any]) -> dict[str, Any]:
+    """Allow only what is documented, so that nothing is sent in secret."""
+    closed = json.loads(json.dumps(schemas))
+    for schema in closed.values():
+        schema.setdefault("additionalProperties", False)
+    return closed
+
+
+def complaints(kind: str, frame: dict[str, Any]) -> list[str]:
+    """Return what is wrong with `frame` as a message called `kind`."""
+    whole = document()
+    schemas = strict(whole["components"]["schemas"])
+    ref = whole["components"]["messages"][kind]["payload"]["$ref"]
+    schema = {"$ref": ref, "components": {"schemas": schemas}}
+    return [error.message for error in Validator(schema).iter_errors(frame)]
+
+
+def kind_of(frame: dict[str, Any]) -> str:
+    """Return what the document calls frames of this type."""
+    messages = document()["components"]["messages"]
+    return next(k for k, m in messages.items() if m["name"] == frame["type"])
+
+
+async def test_every_frame_that_is_sent_is_documented(url: str) -> None:
+    gap = {"since": "2026-01-31T12:00:00.000Z", "until": "2026-01-31T12:00:01.000Z"}
+    patience = Patience(heartbeat=0.1)
+    async with (
+        serving(url, patience=patience) as server,
+        connected(server) as client,
+    ):
+        await server.tell("received", "a", "b", name="n", args="()", queue="q")
+        await server.store.open_gap(Gap(id="g", reason="a test", **gap))
+        await server.beat(lag_ms=7)
+        await server.store.store([], [worker_of("w1@h", active=1)], now=1.0)
+        wishes: list[dict[str, Any]] = [
+            {"id": "tasks", "filter": {"name": ["n"], "state": "RECEIVED"}},
+            {"id": "some", "fields": ["state"], "limit": 1, "mode": "events"},
+            {"id": "one", "filter": {"ids": ["a"]}, "topic": "tasks"},
+            {"id": "workers", "topic": "workers"},
+            {"id": "counts", "topic": "counts"},
+            {"id": "past", "since": "1700000000000-3"},
+        ]
+        for wish in wishes:
+            said = {"type": "subscribe", **wish}
+            assert complaints("Subscribe", said) == []
+            await client.say(**said)
+        await client.say(type="subscribe", id="bad", filter={"stat": "x"})
+        await client.say(type="ping")
+        await client.say(type="auth", token=TOKEN)
+        await client.say(type="unsubscribe", id="some")
+        await until(lambda: len({f["id"] for f in client.of("data")}) >= 5)
+        await server.tell("succeeded", "a", runtime=0.1)
+        await server.tell("failed", "b", exception="E()", traceback="at")
+        for type_ in ("hello", "status", "cursor", "done", "error", "pong"):
+            await client.heard(type_)
+        await server.app.state.sockets.restart(1.0)
+        await client.heard("bye")
+        told = {frame["type"] for frame in client.frames}
+        messages = document()["components"]["messages"].values()
+        said_only = {"subscribe", "unsubscribe", "auth", "ping"}
+        assert told == {m["name"] for m in messages} - said_only
+        for frame in client.frames:
+            assert complaints(kind_of(frame), frame) == [], frame
+
+
+@pytest.mark.parametrize(
+    ("kind", "frame"),
+    [
+        ("Subscribe", {"type": "subscribe"}),
+        ("Subscribe", {"type": "subscribe", "id": ""}),
+        ("Subscribe", {"type": "subscribe", "id": "a", "filter": {"stat": "x"}}),
+        ("Subscribe", {"type": "subscribe", "id": "a", "topic": "task"}),
+        ("Subscribe", {"type": "subscribe", "id": "a", "since": "yesterday"}),
+        ("Data", {"type": "data", "id": "a", "put": [{"state": "SUCCESS"}]}),
+        ("Data", {"type": "data", "id": "a", "put": [{"id": "a", "stat": "x"}]}),
+        ("Data", {"type": "data", "id": "a", "put": [], "reset": "because"}),
+        ("Status", {"type": "status", "stale": "yes", "gaps": []}),
+    ],
+)
+def test_the_schemas_tell_wrong_frames_from_right_ones(
+    kind: str, frame: dict[str, Any]
+) -> None:
+    assert complaints(kind, frame)
+
+
+async def test_it_is_served_to_everybody_and_names_the_server(url: str) -> None:
+    async with serving(url) as server, httpx2.AsyncClient() as http:
+        answer = await http.get(f"{server.url}asyncapi.json")
+        assert answer.status_code == 200
+        whole = answer.json()
+        assert whole["asyncapi"] == "3.0.0"
+        here = whole["servers"]["here"]
+        assert f"{here['protocol']}://{here['host']}/ws" == server.ws
+        assert whole["channels"]["herald"]["address"] == "/ws"
+        assert whole["components"] == json.loads(json.dumps(document()["components"]))
+
+
+def test_every_reference_leads_somewhere() -> None:
+    whole = document()
+    for ref in _references(whole):
+        at: Any = whole
+        for part in ref.removeprefix("#/").split("/"):
+            at = at[part]
+        assert at
+
+
+def _references(part: Any) -> Iterator[str]:
+    if isinstance(part, dict):
+        for key, value in part.items():
+            if key == "$ref":
+                yield value
+            else:
+                yield from _references(value)
+    elif isinstance(part, list | tuple):
+        for one in part:
+            yield from _references(one)

@@ -1,0 +1,111 @@
+"""Herald below a path, behind a reverse proxy that takes the path off or leaves it."""
+
+import re
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from urllib.parse import urljoin
+
+import httpx2
+import pytest
+from tests.prefixed import behind
+from tests.servers import PrivateValkey
+from tests.serving import TOKEN, Server, at_end, connected, serving
+from tests.streams import streaming
+from tests.validators import Journal
+
+from herald_monitor.errors import BadInput
+from herald_server.commands.options import settings_of
+
+pytestmark = pytest.mark.anyio
+
+BEARER = {"Authorization": f"Bearer {TOKEN}"}
+
+
+@pytest.fixture
+def url(module_valkey: PrivateValkey) -> str:
+    return module_valkey.url
+
+
+@pytest.fixture(params=[True, False], ids=["taken off", "left on"])
+def strip(request: pytest.FixtureRequest) -> bool:
+    return bool(request.param)
+
+
+@asynccontextmanager
+async def prefixed(url: str, strip: bool) -> AsyncGenerator[tuple[Server, str]]:
+    """Serve below /tools/herald; give the server and its public URL."""
+    async with (
+        serving(url, root_path="/tools/herald", allowed_hosts=("127.0.0.1",)) as server,
+        behind(server.url, "/tools/herald", strip) as public,
+    ):
+        yield server, public
+
+
+async def test_the_page_and_all_that_it_links_to_are_there(
+    url: str, strip: bool
+) -> None:
+    async with prefixed(url, strip) as (_, public), httpx2.AsyncClient() as http:
+        page = await http.get(public)
+        assert page.status_code == 200
+        links = re.findall(r'(?:src|href)="(dashboard/[^"]+)"', page.text)
+        assert len(links) > 5
+        for link in links:
+            assert (await http.get(urljoin(public, link))).status_code == 200, link
+        assert (await http.get(urljoin(public, "herald.js"))).status_code == 200
+
+
+async def test_every_door_opens_below_the_prefix(url: str, strip: bool) -> None:
+    async with prefixed(url, strip) as (server, public):
+        await server.tell("received", "a/b", name="n")
+        async with httpx2.AsyncClient(headers=BEARER) as http:
+            task = await http.get(f"{public}api/v1/tasks/a/b")
+            assert task.json()["state"] == "RECEIVED"
+            wait = await http.get(f"{public}api/v1/tasks/a%2Fb/wait?timeout=0")
+            assert wait.json()["timed_out"] is True
+            nothing = await http.get(f"{public}api/v1/tusks")
+            assert nothing.json()["detail"].endswith("/tools/herald/api/v1/tusks")
+            api = (await http.get(f"{public}asyncapi.json")).json()
+            assert api["servers"]["here"]["pathname"] == "/tools/herald"
+        journal = Journal("events")
+        async with streaming(public, "", journal):
+            await at_end(server, journal)
+        async with connected(f"ws{public.removeprefix('http')}ws") as client:
+            await at_end(server, await client.subscribe())
+
+
+async def test_what_needs_a_token_needs_one_below_the_prefix(
+    url: str, strip: bool
+) -> None:
+    async with prefixed(url, strip) as (_, public), httpx2.AsyncClient() as http:
+        for path in ("mcp", "events", "api/v1/tasks"):
+            assert (await http.get(public + path)).status_code == 401, path
+
+
+async def test_who_comes_without_the_prefix_is_served_as_well(url: str) -> None:
+    async with prefixed(url, True) as (server, _), httpx2.AsyncClient() as http:
+        for path in ("", "healthz", "tools/herald/healthz"):
+            assert (await http.get(server.url + path)).status_code == 200
+        assert (await http.get(f"{server.url}mcp")).status_code == 401
+
+
+async def test_the_prefix_alone_leads_to_the_page(url: str) -> None:
+    async with prefixed(url, False) as (_, public), httpx2.AsyncClient() as http:
+        answer = await http.get(public.rstrip("/"))
+        assert (answer.status_code, answer.headers["location"]) == (
+            308,
+            "/tools/herald/",
+        )
+
+
+@pytest.mark.parametrize(
+    ("given", "prefix"),
+    [("", ""), ("/", ""), ("herald", "/herald"), ("/a//b/", "/a/b")],
+)
+def test_a_prefix_is_taken_as_people_write_it(given: str, prefix: str) -> None:
+    assert settings_of(root_path=given).root_path == prefix
+
+
+@pytest.mark.parametrize("given", ["/api", "/ws/x", "/a b", "/a?b"])
+def test_a_prefix_that_would_confuse_is_refused(given: str) -> None:
+    with pytest.raises(BadInput, match="HERALD_ROOT_PATH: "):
+        settings_of(root_path=given)

@@ -1,0 +1,153 @@
+"""Why a task does not get on: the decision, for each thing that can be known."""
+
+from typing import Any
+
+import pytest
+
+from herald_monitor.model.shape import TaskImage, rfc3339
+from herald_monitor.model.workers import WorkerImage
+from herald_server.durations import Measured
+from herald_server.explaining import held_as, rates
+from herald_server.stuck import Asked, Facts, why
+
+NOW = 1_800_000_000.0
+
+
+def at(seconds: float) -> str:
+    return rfc3339(NOW + seconds)
+
+
+def task(state: str = "PENDING", **fields: Any) -> TaskImage:
+    return TaskImage(id="t", state=state, name="shop.pay", queue="pay", **fields)
+
+
+def worker(hostname: str = "w1@h", state: str = "online") -> WorkerImage:
+    return WorkerImage(
+        id=hostname, hostname=hostname, state=state, last_heartbeat_at=at(-60)
+    )
+
+
+def asked(*queues: str, rate: str = "", knows: str = "shop.pay") -> Asked:
+    return Asked(
+        answered=frozenset({"w1@h"}),
+        queues={"w1@h": frozenset(queues)},
+        known={"w1@h": {knows: rate}},
+    )
+
+
+ALIVE = (worker(),)
+SILENT = (worker(state="silent"),)
+FAILED = TaskImage(id="before", state="FAILURE", final=True)
+CASES: dict[str, tuple[Facts, str]] = {
+    "unknown": (Facts(TaskImage(id="t", state="UNKNOWN"), NOW), "never heard"),
+    "held_unheard": (
+        Facts(
+            TaskImage(id="t", state="UNKNOWN"),
+            NOW,
+            asked=Asked(held={"w1@h": "active"}),
+        ),
+        "worker w1@h has it (active)",
+    ),
+    "record_ran_out": (Facts(TaskImage(id="t", state="EXPIRED"), NOW), "run out"),
+    "lost": (Facts(task("LOST", reason="w1@h is silent"), NOW), "w1@h is silent"),
+    "over": (
+        Facts(task("SUCCESS", final=True, finished_at=at(-5)), NOW),
+        "ended as success",
+    ),
+    "revoked": (
+        Facts(task(), NOW, ALIVE, Asked(revoked=frozenset({"w1@h"}))),
+        "w1@h will discard it",
+    ),
+    "cancel_pending": (Facts(task(), NOW, cancel_at=at(-9)), "A cancel was asked for"),
+    "waits_for_retry": (
+        Facts(task("RETRY", attempt=2, eta=at(30), exception="OSError()"), NOW),
+        f"Attempt 2 failed after OSError(); it waits until {at(30)}",
+    ),
+    "worker_silent": (
+        Facts(task("STARTED", worker="w1@h", started_at=at(-90)), NOW, SILENT),
+        f"is silent: nothing was heard of it since {at(-60)}",
+    ),
+    "runs": (
+        Facts(task("STARTED", worker="w1@h", started_at=at(-9)), NOW, ALIVE),
+        "It has run for 9 s on w1@h",
+    ),
+    "runs_long": (
+        Facts(
+            task("STARTED", worker="w1@h", started_at=at(-90)),
+            NOW,
+            ALIVE,
+            measured=Measured(9, 4.0, 5.0, 6.0),
+        ),
+        "median of 9 runs",
+    ),
+    "prefetched": (
+        Facts(task("RECEIVED", worker="w1@h"), NOW, ALIVE),
+        "Worker w1@h has received it and is busy",
+    ),
+    "rate_limited": (
+        Facts(task("RECEIVED", worker="w1@h"), NOW, ALIVE, asked("pay", rate="10/m")),
+        "at most 10/m of shop.pay",
+    ),
+    "predecessor_ended": (
+        Facts(task(), NOW, ALIVE, blocked_by=FAILED),
+        "before it ended as failure",
+    ),
+    "waits_for_predecessor": (
+        Facts(task(), NOW, ALIVE, waits_for=TaskImage(id="b", state="STARTED")),
+        "b before it is started",
+    ),
+    "expired": (Facts(task(expires=at(-1)), NOW, ALIVE), "had to start before"),
+    "eta_ahead": (Facts(task(eta=at(60)), NOW, ALIVE), "not to start before"),
+    "no_worker": (Facts(task(), NOW, SILENT), f"the last was heard of at {at(-60)}"),
+    "no_worker_on_queue": (
+        Facts(task(), NOW, ALIVE, asked("celery")),
+        "No worker consumes the queue 'pay'; those that run consume celery",
+    ),
+    "not_registered": (
+        Facts(task(), NOW, ALIVE, asked("pay", knows="shop.buy")),
+        "knows a task named shop.pay",
+    ),
+    "in_queue": (Facts(task(), NOW, ALIVE, asked("pay")), "behind other tasks"),
+}
+
+
+@pytest.mark.parametrize("reason", CASES)
+def test_each_reason_is_found_and_said(reason: str) -> None:
+    facts, part = CASES[reason]
+    found = why(facts)
+    assert found.reason == reason
+    assert part in found.message
+    assert "\n" not in found.message
+
+
+def test_a_received_task_with_an_eta_waits_for_it() -> None:
+    found = why(Facts(task("RECEIVED", worker="w1@h", eta=at(60)), NOW, ALIVE))
+    assert found.reason == "eta_ahead"
+
+
+def test_a_received_task_of_a_silent_worker_is_not_called_prefetched() -> None:
+    found = why(Facts(task("RECEIVED", worker="w1@h"), NOW, SILENT))
+    assert found.reason == "worker_silent"
+
+
+def test_a_cancel_that_is_kept_does_not_hide_that_the_task_runs() -> None:
+    running = task("STARTED", worker="w1@h", started_at=at(-9))
+    assert why(Facts(running, NOW, ALIVE, cancel_at=at(-1))).reason == "runs"
+
+
+def test_rate_limits_are_read_as_workers_tell_them() -> None:
+    told = ["shop.pay [rate_limit=10/m]", "shop.buy", "shop.old [rate_limit=None]"]
+    assert rates(told) == {"shop.pay": "10/m", "shop.buy": "", "shop.old": ""}
+
+
+HELD: list[tuple[object, str]] = [
+    ({"t": ["active", {"id": "t"}]}, "active"),
+    ({}, ""),
+    ({"error": "no"}, ""),
+    (None, ""),
+]
+
+
+@pytest.mark.parametrize(("said", "how"), HELD)
+def test_answers_to_query_task(said: object, how: str) -> None:
+    assert held_as(said) == how
