@@ -21,7 +21,7 @@ class Wire:
     def __init__(self, http: httpx2.AsyncClient, url: str, *able: str) -> None:
         self._http = http
         self._url = url
-        self._able = {"extensions": {one: {} for one in able}} if able else {}
+        self._able: dict[str, Any] = {"extensions": {one: {} for one in able}}
         self.asked: list[str] = []
         """Every method that was asked for."""
 
@@ -55,7 +55,7 @@ class Wire:
         self, method: str, params: dict[str, Any]
     ) -> AsyncGenerator[httpx2.Response, None]:
         self.asked.append(method)
-        meta = {
+        meta: dict[str, Any] = {
             f"{META}/protocolVersion": VERSION,
             f"{META}/clientInfo": {"name": "test", "version": "0"},
             f"{META}/clientCapabilities": self._able,
@@ -67,7 +67,7 @@ class Wire:
         }
         if method in NAMED:
             headers["Mcp-Name"] = str(params[NAMED[method]])
-        body = {
+        body: dict[str, Any] = {
             "jsonrpc": "2.0",
             "id": 1,
             "method": method,

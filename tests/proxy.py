@@ -64,6 +64,10 @@ class Proxy:
         """Let only so much through, or with None everything."""
         self._rate = bytes_per_second
 
+    def lead_to(self, url: str) -> None:
+        """Take new connections to the server behind `url` instead."""
+        self._target = urlsplit(url)
+
     def cut(self) -> None:
         """Close all connections; new ones are welcome."""
         self._do(self._cut())

@@ -24,7 +24,9 @@ DEFAULT_STORE = "redis://127.0.0.1:6379/0"
 class MonitorSettings(BaseSettings):
     """How a monitor hears and keeps. Read once, at start."""
 
-    model_config = SettingsConfigDict(env_prefix="HERALD_", extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(
+        env_prefix="HERALD_", env_ignore_empty=True, extra="ignore", frozen=True
+    )
 
     broker_url: str | None = Field(default=None, description="Celery's broker.")
     result_backend: str | None = Field(

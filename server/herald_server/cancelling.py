@@ -88,7 +88,7 @@ class Cancels:
         for task in after.values():
             if task.final:
                 await self._store.drop_note(KIND, task.id)
-        return [_said(before[id_], after.get(id_), len(answered)) for id_ in ids]
+        return [outcome_of(before[id_], after.get(id_), len(answered)) for id_ in ids]
 
     async def _keep(self, task: TaskImage) -> None:
         known = task.state not in (shape.UNKNOWN, shape.EXPIRED)
@@ -183,8 +183,8 @@ def too_late(task: TaskImage) -> Cancelled:
     )
 
 
-def _said(before: TaskImage, after: TaskImage | None, answered: int) -> Cancelled:
-    """Return what came of a cancel that was sent."""
+def outcome_of(before: TaskImage, after: TaskImage | None, answered: int) -> Cancelled:
+    """Return what came of a cancel that was sent, and that `answered` workers took."""
     if before.final:
         return too_late(before)
     after = after or before

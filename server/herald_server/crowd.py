@@ -19,6 +19,7 @@ class Crowd:
     def __init__(self) -> None:
         self._open: set[Pump] = set()
         self._empty = asyncio.Event()
+        self._restarts_within: float | None = None
 
     def __len__(self) -> int:
         return len(self._open)
@@ -27,6 +28,9 @@ class Crowd:
     def joined(self, pump: Pump) -> Generator[None]:
         """Count `pump` among them for the length of the block."""
         self._open.add(pump)
+        if self._restarts_within is not None:
+            # Came while the others were leaving.
+            self._tell(pump, self._restarts_within)
         try:
             yield
         finally:
@@ -35,11 +39,18 @@ class Crowd:
                 self._empty.set()
 
     async def restart(self, within: float) -> None:
-        """Tell every client to come back, spread over `within` seconds."""
+        """Tell every client to come back, spread over `within` seconds.
+
+        Who comes from now on is told as well.
+        """
+        self._restarts_within = within
         for pump in list(self._open):
-            pump.bye(round(random.uniform(0, within) * 1000))
+            self._tell(pump, within)
         if self._open:
             self._empty.clear()
             with suppress(TimeoutError):
                 async with asyncio.timeout(LEAVE_WITHIN):
                     await self._empty.wait()
+
+    def _tell(self, pump: Pump, within: float) -> None:
+        pump.bye(round(random.uniform(0, within) * 1000))

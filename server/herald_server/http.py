@@ -4,29 +4,34 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Mapping
-from typing import Any, cast
+from typing import cast
 
-import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
 from herald_monitor.errors import BadInput, StoreError
 from herald_monitor.model import shape
-from herald_monitor.model.codec import to_json
 from herald_monitor.model.filters import Filter, parse_filter
-from herald_server.control import Control
 from herald_server.health import Health
 from herald_server.http_auth import allowed
+from herald_server.http_body import json_object
+from herald_server.http_orders import (
+    Orders,
+    cancelled,
+    options_of,
+    queued,
+    refuse_unknown,
+    shown,
+)
 from herald_server.metrics import MEDIA_TYPE, exposition
+from herald_server.options import KEYS, parse_key
 from herald_server.polling import LongPolls, over
 from herald_server.problems import Problem
 from herald_server.query import filter_keys, seconds
 from herald_server.state import Shared
 
 MAX_PAGE = 1_000
-MAX_BODY = 262_144
 
 WAIT = 30.0
 MAX_WAIT = 60.0
@@ -38,19 +43,14 @@ ZONED = re.compile(r"T.*(?:Z|[+-]\d\d:\d\d)$", re.IGNORECASE)
 PAGING = ("limit", "page", "after", "before")
 
 
-def shown(image: object, status: int = 200) -> Response:
-    """Return a response that carries `image` as JSON."""
-    return Response(to_json(image), status, media_type="application/json")
-
-
 class Api:
     """The routes below `/api/v1`, and the probes."""
 
     def __init__(self, shared: Shared) -> None:
         self._shared = shared
         self._store = shared.store
-        self._control: Control | None = shared.control
         self._health = Health(shared)
+        self._more = Orders(shared)
         self.polls = LongPolls(shared.hub, shared.store)
 
     def routes(self) -> list[Route]:
@@ -62,6 +62,7 @@ class Api:
             # Ids may hold slashes, so what has a suffix comes first.
             Route(f"{v1}/tasks/{{id:path}}/wait", self.wait, methods=["GET"]),
             Route(f"{v1}/tasks/{{id:path}}/cancel", self.cancel, methods=["POST"]),
+            *self._more.routes(),
             Route(f"{v1}/tasks/{{id:path}}", self.task, methods=["GET"]),
             Route(f"{v1}/workers", self.workers, methods=["GET"]),
             Route(f"{v1}/stats", self.stats, methods=["GET"]),
@@ -131,14 +132,10 @@ class Api:
 
     @allowed("start")
     async def start(self, request: Request) -> Response:
-        """Start a task of the catalog: `{"task_type": …, "params": {…}}`."""
-        control = self._orders()
-        body = await _object(request)
-        unknown = body.keys() - {"task_type", "params"}
-        if unknown:
-            raise BadInput(
-                f"unknown key {sorted(unknown)[0]!r}; send task_type and params"
-            )
+        """Start a task of the catalog: `{"task_type": …, "params": {…}}`, options."""
+        control = self._more.control()
+        body = await json_object(request)
+        refuse_unknown(body, ("task_type", "params"), ("idempotency_key", *KEYS))
         task_type = body.get("task_type")
         params: object = body.get("params") or {}
         if not isinstance(task_type, str):
@@ -148,23 +145,19 @@ class Api:
         scope = control.catalog[task_type].scope
         if not request.state.identity.may(scope):
             raise Problem(403, f"{task_type} needs a token with the scope {scope}")
-        started = await control.start(task_type, cast("dict[str, object]", params))
-        return shown({**msgspec.to_builtins(started), "status": "queued"}, 201)
+        started = await control.start(
+            task_type,
+            cast("dict[str, object]", params),
+            options_of(body),
+            key=parse_key(body.get("idempotency_key")),
+            who=request.state.identity.name,
+        )
+        return shown(queued(started), 201)
 
     @allowed("cancel")
     async def cancel(self, request: Request) -> Response:
         """Cancel a task; the answer says what came of it."""
-        done = await self._orders().cancel(_task_id(request))
-        fields: dict[str, Any] = msgspec.to_builtins(done)
-        fields["status"] = fields.pop("state").lower()
-        return shown({k: v for k, v in fields.items() if v is not None})
-
-    def _orders(self) -> Control:
-        if self._control is None:
-            raise Problem(
-                503, "this server knows no broker to send to; set HERALD_BROKER_URL"
-            )
-        return self._control
+        return shown(cancelled(await self._more.control().cancel(_task_id(request))))
 
     # -- probes ------------------------------------------------------------------
 
@@ -239,18 +232,3 @@ def _time(text: str | None, key: str) -> float | None:
         except (ValueError, OverflowError):
             pass
     raise BadInput(f"{key} must be an RFC 3339 time such as 2026-01-31T12:00:00Z", key)
-
-
-async def _object(request: Request) -> Mapping[str, object]:
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > MAX_BODY:
-            raise Problem(413, f"a body is at most {MAX_BODY} bytes")
-    try:
-        said = msgspec.json.decode(bytes(body))
-    except (msgspec.DecodeError, UnicodeError, RecursionError):
-        raise BadInput("the body must be one JSON object") from None
-    if not isinstance(said, dict):
-        raise BadInput("the body must be one JSON object")
-    return cast("dict[str, object]", said)

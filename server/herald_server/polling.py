@@ -11,6 +11,9 @@ from herald_monitor.store import Reader
 from herald_server.following import until
 from herald_server.hub import Hub
 
+LET_GO = 0.2
+"""Seconds in which what is not needed any more should have ended."""
+
 
 def over(task: TaskImage) -> bool:
     """Say whether nothing more is to be waited for."""
@@ -37,6 +40,9 @@ class LongPolls:
         `left` returns when nobody waits for the answer any more. Raises
         `StoreError`.
         """
+        if self._closing.is_set():
+            left.close()
+            return await self._reader.task(task_id)
         waiting = asyncio.create_task(
             until(self._hub, self._reader, task_id, over, seconds)
         )
@@ -52,4 +58,5 @@ class LongPolls:
         finally:
             for task in (waiting, *others):
                 task.cancel()
-            await asyncio.gather(waiting, *others, return_exceptions=True)
+            # A library that is in the middle of something may swallow it.
+            await asyncio.wait([waiting, *others], timeout=LET_GO)

@@ -31,9 +31,13 @@ FLAGS = [
 WAIT_MS = 10_000
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
-    """One Chromium for all browser tests of a process."""
+    """One Chromium for the browser tests of a module.
+
+    Not longer: Playwright's loop runs all the while, and asynchronous tests of
+    other modules could not run one of their own.
+    """
     path = os.environ.get("HERALD_TEST_CHROMIUM") or shutil.which("chromium")
     if path is None or not Path(path).exists():
         if os.environ.get("HERALD_TEST_REQUIRE_ALL") == "1":

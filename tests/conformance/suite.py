@@ -59,7 +59,11 @@ def installed(place: Path, packages: Sequence[str], proof: str) -> Path:
 
 def _install(place: Path, packages: Sequence[str]) -> None:
     options = ["--no-audit", "--no-fund", "--ignore-scripts", "--loglevel=error"]
-    quick = ["--fetch-retries=1", "--fetch-timeout=15000"]
+    quick = [
+        "--fetch-retries=1",
+        "--fetch-retry-mintimeout=200",
+        "--fetch-timeout=15000",
+    ]
     try:
         done = subprocess.run(
             [NODE, NPM, "install", *options, *quick, "--prefix", place, *packages],
@@ -72,7 +76,8 @@ def _install(place: Path, packages: Sequence[str]) -> None:
     except subprocess.TimeoutExpired as error:
         raise Unreachable("npm did not answer within 50 s") from error
     if done.returncode != 0:
-        raise Unreachable(done.stderr.strip()[-500:])
+        said = done.stderr.strip().splitlines() or ["npm gave no reason"]
+        raise Unreachable("; ".join(said[:3]))
 
 
 def suite() -> Path:

@@ -98,3 +98,12 @@ def test_a_run_without_a_total_counts_as_failed() -> None:
     assert suite.verdict(total, 1) == suite.Verdict(
         12, 3, 1, "Total: 12 passed, 3 failed"
     )
+
+
+def test_a_registry_that_cannot_be_reached_is_told_in_a_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("npm_config_registry", "http://127.0.0.1:9/")
+    monkeypatch.setenv("npm_config_cache", str(tmp_path / "npm"))
+    with pytest.raises(suite.Unreachable, match="ECONNREFUSED"):
+        suite.installed(tmp_path, suite.PACKAGES, "nothing")

@@ -83,9 +83,9 @@ async def test_each_state_is_pushed_and_nothing_is_asked(
     async with Herald(place.herald.url, token=TOKEN) as herald:
         started = [await herald.start("resilience_health_check", {}) for _ in range(2)]
     ids = [one.task_id for one in started]
-    words = [module, f"{place.herald.url}mcp", TOKEN, *ids]
+    words = [str(module), f"{place.herald.url}mcp", TOKEN, *ids]
     process = await asyncio.create_subprocess_exec(
-        *(suite.NODE, LISTENS, *map(str, words)),
+        *(str(suite.NODE), str(LISTENS), *words),
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
     )

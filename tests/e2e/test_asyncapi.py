@@ -1,9 +1,9 @@
 """The AsyncAPI document, held against frames that are really exchanged."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from importlib import import_module
-from typing import Any
+from typing import Any, cast
 
 import httpx2
 import pytest
@@ -28,7 +28,7 @@ def url(module_valkey: PrivateValkey) -> str:
 
 def strict(schemas: dict[str, Any]) -> dict[str, Any]:
     """Allow only what is documented, so that nothing is sent in secret."""
-    closed = json.loads(json.dumps(schemas))
+    closed: dict[str, Any] = json.loads(json.dumps(schemas))
     for schema in closed.values():
         schema.setdefault("additionalProperties", False)
     return closed
@@ -45,19 +45,20 @@ def complaints(kind: str, frame: dict[str, Any]) -> list[str]:
 
 def kind_of(frame: dict[str, Any]) -> str:
     """Return what the document calls frames of this type."""
-    messages = document()["components"]["messages"]
+    messages: dict[str, Any] = document()["components"]["messages"]
     return next(k for k, m in messages.items() if m["name"] == frame["type"])
 
 
 async def test_every_frame_that_is_sent_is_documented(url: str) -> None:
-    gap = {"since": "2026-01-31T12:00:00.000Z", "until": "2026-01-31T12:00:01.000Z"}
+    hour = "2026-01-31T12"
+    gap = Gap(id="g", since=f"{hour}:00:00Z", until=f"{hour}:00:01Z", reason="a test")
     patience = Patience(heartbeat=0.1)
     async with (
         serving(url, patience=patience) as server,
         connected(server) as client,
     ):
         await server.tell("received", "a", "b", name="n", args="()", queue="q")
-        await server.store.open_gap(Gap(id="g", reason="a test", **gap))
+        await server.store.open_gap(gap)
         await server.beat(lag_ms=7)
         await server.store.store([], [worker_of("w1@h", active=1)], now=1.0)
         wishes: list[dict[str, Any]] = [
@@ -132,13 +133,13 @@ def test_every_reference_leads_somewhere() -> None:
         assert at
 
 
-def _references(part: Any) -> Iterator[str]:
+def _references(part: object) -> Iterator[str]:
     if isinstance(part, dict):
-        for key, value in part.items():
+        for key, value in cast("dict[str, object]", part).items():
             if key == "$ref":
-                yield value
+                yield str(value)
             else:
                 yield from _references(value)
     elif isinstance(part, list | tuple):
-        for one in part:
+        for one in cast("Iterable[object]", part):
             yield from _references(one)

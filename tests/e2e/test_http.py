@@ -13,7 +13,7 @@ from herald_monitor.model.codec import to_json
 from herald_monitor.model.workers import parse_worker
 from herald_monitor.store import Gap
 from herald_server.auth import Identity, Tokens
-from herald_server.http import MAX_BODY
+from herald_server.http_body import MAX_BODY
 
 pytestmark = pytest.mark.anyio
 

@@ -8,9 +8,11 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Generator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import pytest
 from tests import validators
 from tests.herald import TOKEN, HeraldProcess
@@ -125,19 +127,40 @@ def test_a_process_that_dies_is_started_again(herald: HeraldProcess) -> None:
     wait_until(two_again, 20, "two processes serve again")
 
 
-def test_sigterm_ends_all_in_time(
+def test_up_runs_several_beside_its_monitor_and_ends_all_in_time(
     module_valkey: PrivateValkey, tmp_path: Path, children_of: Callable[[int], set[int]]
 ) -> None:
-    words = ("server", "--workers", "2", "--store", module_valkey.url)
+    base = module_valkey.url.rpartition("/")[0]
+    words = ("up", "--workers", "2", "--broker", f"{base}/3", "--store", f"{base}/4")
     process = HeraldProcess(tmp_path / "herald.log", *words)
     process.start()
     pids = children_of(process.pid)
-    assert len(pids) == 2
-    begun = time.monotonic()
-    assert process.stop()
-    assert time.monotonic() - begun < 5
+    assert len(pids) == 3
+    [monitor] = process.get("api/v1/health")["monitors"]
+    assert monitor["connected"]
+    before = _watchers(process)
+    with ThreadPoolExecutor(2) as pool:
+        waiting = pool.submit(_get, process, "api/v1/tasks/never/wait?timeout=60")
+        stream = pool.submit(_get, process, "events")
+        wait_until(lambda: _watchers(process) == before + 2, message="both served")
+        begun = time.monotonic()
+        assert process.stop()
+        assert time.monotonic() - begun < 5
+        assert '"timed_out":true' in waiting.result(5)
+        assert "event: bye" in stream.result(5)
     assert process.wait(1) == 0
     assert not any(Path(f"/proc/{pid}").exists() for pid in pids)
+
+
+def _get(process: HeraldProcess, path: str) -> str:
+    headers = {"Authorization": f"Bearer {TOKEN}"}
+    return httpx2.get(process.url + path, headers=headers, timeout=20).text
+
+
+def _watchers(process: HeraldProcess) -> int:
+    """Return how many watchers all its processes have."""
+    found = [process.get("api/v1/health") for _ in range(12)]
+    return sum({health["node"]: health["watchers"] for health in found}.values())
 
 
 @pytest.fixture
@@ -154,21 +177,6 @@ def children_of() -> Callable[[int], set[int]]:
         return found
 
     return find
-
-
-def test_up_runs_several_beside_its_monitor(
-    module_valkey: PrivateValkey, tmp_path: Path
-) -> None:
-    base = module_valkey.url.rpartition("/")[0]
-    words = ("up", "--workers", "2", "--broker", f"{base}/3", "--store", f"{base}/4")
-    process = HeraldProcess(tmp_path / "herald.log", *words)
-    process.start()
-    try:
-        health = process.get("api/v1/health")
-        assert [m["connected"] for m in health["monitors"]] == [True]
-        assert process.get("readyz") == {"status": "ready"}
-    finally:
-        assert process.stop()
 
 
 async def test_an_app_that_only_this_process_has_is_not_for_several() -> None:

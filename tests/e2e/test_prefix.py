@@ -1,12 +1,14 @@
 """Herald below a path, behind a reverse proxy that takes the path off or leaves it."""
 
 import re
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
 from urllib.parse import urljoin
 
 import httpx2
 import pytest
+from tests.nginx import nginx
 from tests.prefixed import behind
 from tests.servers import PrivateValkey
 from tests.serving import TOKEN, Server, at_end, connected, serving
@@ -18,6 +20,7 @@ from herald_server.commands.options import settings_of
 
 pytestmark = pytest.mark.anyio
 
+PREFIX = "/tools/herald"
 BEARER = {"Authorization": f"Bearer {TOKEN}"}
 
 
@@ -26,25 +29,43 @@ def url(module_valkey: PrivateValkey) -> str:
     return module_valkey.url
 
 
-@pytest.fixture(params=[True, False], ids=["taken off", "left on"])
-def strip(request: pytest.FixtureRequest) -> bool:
-    return bool(request.param)
+Front = Callable[[str], AbstractAsyncContextManager[str]]
+"""Puts a proxy before a URL, and gives the URL of that."""
+
+
+@pytest.fixture(
+    params=[(False, True), (False, False), (True, True), (True, False)],
+    ids=["taken off", "left on", "taken off by nginx", "left on by nginx"],
+)
+def front(request: pytest.FixtureRequest, tmp_path: Path) -> Front:
+    real, strip = request.param
+
+    @asynccontextmanager
+    async def by_nginx(url: str) -> AsyncGenerator[str]:
+        with nginx(url, PREFIX, strip, tmp_path) as public:
+            yield public
+
+    return by_nginx if real else lambda url: behind(url, PREFIX, strip)
 
 
 @asynccontextmanager
-async def prefixed(url: str, strip: bool) -> AsyncGenerator[tuple[Server, str]]:
-    """Serve below /tools/herald; give the server and its public URL."""
+async def prefixed(url: str, front: Front) -> AsyncGenerator[tuple[Server, str]]:
+    """Serve below `PREFIX`; give the server and its public URL."""
     async with (
-        serving(url, root_path="/tools/herald", allowed_hosts=("127.0.0.1",)) as server,
-        behind(server.url, "/tools/herald", strip) as public,
+        serving(url, root_path=PREFIX) as server,
+        front(server.url) as public,
     ):
         yield server, public
 
 
+def plain(strip: bool) -> Front:
+    return lambda url: behind(url, PREFIX, strip)
+
+
 async def test_the_page_and_all_that_it_links_to_are_there(
-    url: str, strip: bool
+    url: str, front: Front
 ) -> None:
-    async with prefixed(url, strip) as (_, public), httpx2.AsyncClient() as http:
+    async with prefixed(url, front) as (_, public), httpx2.AsyncClient() as http:
         page = await http.get(public)
         assert page.status_code == 200
         links = re.findall(r'(?:src|href)="(dashboard/[^"]+)"', page.text)
@@ -54,8 +75,8 @@ async def test_the_page_and_all_that_it_links_to_are_there(
         assert (await http.get(urljoin(public, "herald.js"))).status_code == 200
 
 
-async def test_every_door_opens_below_the_prefix(url: str, strip: bool) -> None:
-    async with prefixed(url, strip) as (server, public):
+async def test_every_door_opens_below_the_prefix(url: str, front: Front) -> None:
+    async with prefixed(url, front) as (server, public):
         await server.tell("received", "a/b", name="n")
         async with httpx2.AsyncClient(headers=BEARER) as http:
             task = await http.get(f"{public}api/v1/tasks/a/b")
@@ -74,22 +95,22 @@ async def test_every_door_opens_below_the_prefix(url: str, strip: bool) -> None:
 
 
 async def test_what_needs_a_token_needs_one_below_the_prefix(
-    url: str, strip: bool
+    url: str, front: Front
 ) -> None:
-    async with prefixed(url, strip) as (_, public), httpx2.AsyncClient() as http:
+    async with prefixed(url, front) as (_, public), httpx2.AsyncClient() as http:
         for path in ("mcp", "events", "api/v1/tasks"):
             assert (await http.get(public + path)).status_code == 401, path
 
 
 async def test_who_comes_without_the_prefix_is_served_as_well(url: str) -> None:
-    async with prefixed(url, True) as (server, _), httpx2.AsyncClient() as http:
+    async with prefixed(url, plain(True)) as (server, _), httpx2.AsyncClient() as http:
         for path in ("", "healthz", "tools/herald/healthz"):
             assert (await http.get(server.url + path)).status_code == 200
         assert (await http.get(f"{server.url}mcp")).status_code == 401
 
 
 async def test_the_prefix_alone_leads_to_the_page(url: str) -> None:
-    async with prefixed(url, False) as (_, public), httpx2.AsyncClient() as http:
+    async with prefixed(url, plain(False)) as (_, public), httpx2.AsyncClient() as http:
         answer = await http.get(public.rstrip("/"))
         assert (answer.status_code, answer.headers["location"]) == (
             308,

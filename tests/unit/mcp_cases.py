@@ -76,23 +76,69 @@ NO_GROUP: list[Case] = [
     ({"group": "g"}, "did you mean group_id"),
 ]
 
-WRONG: dict[str, list[Case]] = {
-    "start_background_task": _with(
-        {"task_type": "metrics_snapshot"},
-        OPTIONS,
-        TAGS,
-        EXPIRES,
-        [
-            ({"idempotency_key": ""}, "idempotency_key must be a text of 1 to 255"),
-            ({"idempotency_key": LONG}, "idempotency_key must be a text of 1 to 255"),
-            ({"prioritty": 1}, "did you mean priority"),
-        ],
+START: list[Case] = [
+    ({}, "task_type is missing"),
+    ({"task_type": "metrics_snapsho"}, "did you mean metrics_snapshot?"),
+    (
+        {"task_type": "resilience_contingency", "params": {"days_ahead": "90"}},
+        "days_ahead must be an integer",
     ),
+    (
+        {"task_type": "resilience_contingency", "params": {"days": 90}},
+        "unknown parameter 'days'",
+    ),
+    (
+        {
+            "task_type": "resilience_crisis_activation",
+            "params": {"reason": "x"},
+            "confirm": True,
+        },
+        "severity parameter required for crisis activation",
+    ),
+    (
+        {"task_type": "metrics_version_diff"},
+        "run_id_1 and run_id_2 required for version diff",
+    ),
+    (
+        {"task_type": "metrics_snapshot", "params": "{}"},
+        'params must be an object of parameters, such as {"days_ahead": 30}',
+    ),
+    (
+        {"task_type": "metrics_snapshot", "period_days": 3},
+        "it takes: task_type, params, confirm",
+    ),
+]
+
+WRONG: dict[str, list[Case]] = {
+    "start_background_task": [
+        *START,
+        *_with(
+            {"task_type": "metrics_snapshot"},
+            OPTIONS,
+            TAGS,
+            EXPIRES,
+            [
+                ({"idempotency_key": ""}, "idempotency_key must be a text of 1 to 255"),
+                (
+                    {"idempotency_key": LONG},
+                    "idempotency_key must be a text of 1 to 255",
+                ),
+                ({"prioritty": 1}, "did you mean priority"),
+            ],
+        ),
+    ],
     "get_task_status": NO_ID,
-    "cancel_task": NO_ID,
-    "wait_for_task": NO_ID,
+    "cancel_task": [*NO_ID, ({"task_id": "t", "force": True}, "argument 'force'")],
+    "wait_for_task": [
+        *NO_ID,
+        ({"task_id": "t", "timeout_s": 46}, "timeout_s must be a number of seconds"),
+        ({"task_id": "t", "timeout_s": -1}, "from 0 to 45"),
+        ({"task_id": "t", "timeout_s": "soon"}, "from 0 to 45"),
+        ({"task_id": "t", "timeout": 5}, "did you mean timeout_s"),
+    ],
     "list_active_tasks": [
         ({"task_type": "metrics_snapshots"}, "did you mean metrics_snapshot?"),
+        ({"task_type": "nope"}, "available: resilience_health_check"),
         ({"task_type": 5}, "task_type must be the name of a task type"),
         ({"state": "started"}, "unknown argument 'state'"),
     ],

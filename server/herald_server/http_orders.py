@@ -1,0 +1,136 @@
+"""The HTTP door's orders beyond start and cancel: retry, and groups as one."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from herald_monitor.errors import BadInput
+from herald_monitor.model.codec import to_json
+from herald_monitor.model.shape import TaskImage
+from herald_server.control import Cancelled, Control, Started
+from herald_server.grouping import broken, members_of
+from herald_server.http_auth import allowed
+from herald_server.http_body import json_object
+from herald_server.options import KEYS, Options, parse_options
+from herald_server.problems import Problem
+from herald_server.state import Shared
+
+NO_BROKER = "this server knows no broker to send to; set HERALD_BROKER_URL"
+
+
+def shown(image: object, status: int = 200) -> Response:
+    """Return a response that carries `image` as JSON."""
+    return Response(to_json(image), status, media_type="application/json")
+
+
+class Orders:
+    """Routes that send to Celery, and what is known of groups."""
+
+    def __init__(self, shared: Shared) -> None:
+        self._store = shared.store
+        self._control = shared.control
+
+    def routes(self) -> list[Route]:
+        """Return the routes."""
+        tasks, groups = "/api/v1/tasks/{id:path}", "/api/v1/groups/{id}"
+        return [
+            Route(f"{tasks}/retry", self.retry, methods=["POST"]),
+            Route(f"{groups}/cancel", self.cancel_group, methods=["POST"]),
+            Route(groups, self.group, methods=["GET"]),
+        ]
+
+    def control(self) -> Control:
+        """Return what sends to Celery. Raises `Problem`."""
+        if self._control is None:
+            raise Problem(503, NO_BROKER)
+        return self._control
+
+    @allowed("start")
+    async def retry(self, request: Request) -> Response:
+        """Send a task that is over again: `{}`, or `{"kwargs": {…}}` and options."""
+        control = self.control()
+        body = await json_object(request, empty=True)
+        refuse_unknown(body, ("kwargs",))
+        kwargs: object = body.get("kwargs")
+        if kwargs is not None and not isinstance(kwargs, dict):
+            raise BadInput("kwargs must be an object", "kwargs")
+        task = await self._store.task(request.path_params["id"])
+        scope = control.scope_for(task)
+        if not request.state.identity.may(scope):
+            name = task.name or "this task"
+            raise Problem(403, f"retrying {name} needs a token with the scope {scope}")
+        options = options_of(body)
+        given = cast("dict[str, object] | None", kwargs)
+        return shown(queued(await control.retry(task.id, given, options)), 201)
+
+    @allowed("read")
+    async def group(self, request: Request) -> Response:
+        """Return a group or chain by its members; 404 if none is known."""
+        group_id = request.path_params["id"]
+        members = await members_of(self._store, group_id)
+        if not members:
+            raise Problem(404, f"nothing is known of a group {group_id[:80]!r}")
+        return shown(rolled_up(group_id, members))
+
+    @allowed("cancel")
+    async def cancel_group(self, request: Request) -> Response:
+        """Cancel all members that have not ended, and say what came of each."""
+        group_id = request.path_params["id"]
+        done = await self.control().cancel_group(group_id)
+        if not done:
+            raise Problem(404, f"nothing is known of a group {group_id[:80]!r}")
+        outcomes = dict(Counter(one.outcome for one in done))
+        tasks = [cancelled(one) for one in done]
+        return shown({"group_id": group_id, "outcomes": outcomes, "tasks": tasks})
+
+
+def rolled_up(group_id: str, members: Sequence[TaskImage]) -> dict[str, Any]:
+    """Return a group as one object. Pure."""
+    known = {task.id: task for task in members}
+    over = sum(task.final for task in members)
+    never = sum(broken(task, known) is not None for task in members)
+    return {
+        "group_id": group_id,
+        "total": len(members),
+        "finished": over,
+        "done": over + never == len(members),
+        "counts": dict(Counter(task.state for task in members)),
+        "tasks": members,
+    }
+
+
+def cancelled(done: Cancelled) -> dict[str, Any]:
+    """Return what came of a cancel."""
+    fields: dict[str, Any] = msgspec.to_builtins(done)
+    fields["status"] = fields.pop("state").lower()
+    return {k: v for k, v in fields.items() if v is not None}
+
+
+def queued(started: Started) -> dict[str, Any]:
+    """Return a task that was sent."""
+    return {**msgspec.to_builtins(started), "status": "queued"}
+
+
+def options_of(body: Mapping[str, object]) -> Options:
+    """Return the options in a body. Raises `BadInput`."""
+    return parse_options({key: body.get(key) for key in KEYS}, time.time())
+
+
+def refuse_unknown(
+    body: Mapping[str, object], needed: Sequence[str], more: Sequence[str] = KEYS
+) -> None:
+    """Raise `BadInput` for a key that is neither among `needed` nor `more`."""
+    unknown = sorted(body.keys() - {*needed, *more})
+    if unknown:
+        raise BadInput(
+            f"unknown key {unknown[0]!r}; send {' and '.join(needed)}; also "
+            f"{', '.join(more)}"
+        )

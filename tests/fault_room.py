@@ -1,0 +1,265 @@
+"""A room for faults: real work all the while, watchers that follow, and the truth."""
+
+import asyncio
+import contextlib
+import json
+from collections.abc import AsyncGenerator, Callable, Iterable
+from contextlib import AsyncExitStack, asynccontextmanager
+from itertools import count
+from typing import Any, cast
+from uuid import uuid4
+
+import redis
+from celery import Celery
+from kombu.exceptions import OperationalError
+
+from herald_monitor.model.changes import TASK
+from herald_monitor.model.cursor import START, Cursor
+from herald_monitor.redis_store import RedisStore
+from herald_monitor.store import Gap
+from herald_server.pump import Patience
+from tests.followers import Follower, Readiness, following
+from tests.serving import Server, serving, until
+from tests.truth import Truth, truth
+from tests.validators import Revs, kept
+
+HEARTBEAT = 1.0
+WITHIN = 25.0
+READY = ("SUCCESS", "FAILURE", "REVOKED")
+WORK: list[tuple[str, tuple[object, ...]]] = [
+    ("add", (1, 2)),
+    ("sleepy", (0.05,)),
+    ("fail", ()),
+    ("add", (3, 4)),
+    # Without a pause its next run may end before Celery stores RETRY: a race there.
+    ("retry_twice", (0.2,)),
+]
+
+
+class Traffic:
+    """Tasks without end. `ids` are those that the broker took."""
+
+    def __init__(self, app: Celery, pause: float = 0.02) -> None:
+        self._app = app
+        self._pause = pause
+        self.ids: list[str] = []
+        self.refused = 0
+
+    async def run(self) -> None:
+        """Send until cancelled."""
+        for number in count():
+            await asyncio.to_thread(self._send, *WORK[number % len(WORK)])
+            await asyncio.sleep(self._pause)
+
+    def _send(self, name: str, args: tuple[object, ...]) -> None:
+        id_ = str(uuid4())
+        try:
+            cast(Any, self._app).send_task(name, args, task_id=id_, retry=False)
+        except (OperationalError, OSError, redis.RedisError):
+            self.refused += 1
+        else:
+            self.ids.append(id_)
+
+    async def more(self, number: int) -> None:
+        """Wait until so many more were sent."""
+        wanted = len(self.ids) + number
+        await until(lambda: len(self.ids) >= wanted, WITHIN, f"{number} more sent")
+
+
+class Room:
+    """Herald over `store`, two followers, and work that goes on through it all."""
+
+    def __init__(
+        self, app: Celery, store: RedisStore, held: Truth, server: Server
+    ) -> None:
+        self.store = store
+        self.held = held
+        self.server = server
+        self.traffic = Traffic(app)
+        self.readiness = Readiness(server.url)
+        self.all = Follower(server.ws)
+        self.ended = Follower(server.ws, "SUCCESS", "FAILURE")
+        self._backend = str(cast(Any, app).conf.result_backend)
+        self._places: dict[str, dict[str, tuple[str, str]]] = {}
+        self._sending: asyncio.Task[None] | None = None
+
+    @asynccontextmanager
+    async def at_work(self) -> AsyncGenerator[None]:
+        """Send, follow and ask for readiness for the length of the block."""
+        self._sending = asyncio.create_task(self.traffic.run())
+        asking = asyncio.create_task(self.readiness.watch())
+        try:
+            async with following(self.all, self.ended):
+                await self.ready()
+                await self.traffic.more(20)
+                await self.follows(self.all)
+                yield
+        finally:
+            for task in (self._sending, asking):
+                task.cancel()
+            await asyncio.gather(self._sending, asking, return_exceptions=True)
+
+    async def follows(self, follower: Follower) -> None:
+        """Wait until a follower has what it may resume from, and some tasks."""
+        journal = follower.journal
+        await until(lambda: journal.cursor and journal.items, WITHIN, "it follows")
+
+    async def unready(self, within: float = WITHIN) -> None:
+        """Wait until `/readyz` says no."""
+        told = self.readiness.told
+        await until(lambda: told and not told[-1], within, "it says not ready")
+
+    async def ready(self) -> None:
+        """Wait until `/readyz` says yes."""
+        told = self.readiness.told
+        await until(lambda: told and told[-1], WITHIN, "it says ready")
+
+    # -- afterwards -------------------------------------------------------------------
+
+    async def comes_true(self, forgotten: Iterable[str] = ()) -> None:
+        """Assert that after a fault all is as it should be, by itself.
+
+        `forgotten` are ids that the store may have lost for good.
+        """
+        await self.ready()
+        await self.traffic.more(20)
+        assert self._sending is not None
+        self._sending.cancel()
+        await asyncio.gather(self._sending, return_exceptions=True)
+        await self._agrees(set(forgotten))
+        await self.remember()
+        for follower in (self.all, self.ended):
+            await self._keeps(follower)
+
+    async def gaps(self, reason: str) -> list[Gap]:
+        """Assert that a gap for this reason was shown open, and is closed."""
+        gaps = [gap for gap in await self.held.closed(WITHIN) if reason in gap.reason]
+        assert gaps, f"no gap for {reason!r}: {await self.store.gaps()}"
+        self.all.leave()
+        await until(lambda: self.all.statuses, what="what it was shown")
+        ids = {gap.id for gap in gaps}
+        assert ids & self.all.gaps("open"), "it was shown while it was open"
+        assert ids & self.all.gaps("closed"), "and that it was closed"
+        return gaps
+
+    async def _agrees(self, forgotten: set[str]) -> None:
+        """Wait until each task is here as it is in the result backend."""
+        wrong: dict[str, tuple[str | None, str | None]] = {}
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(WITHIN):
+                while wrong := await self._differing(forgotten):
+                    await asyncio.sleep(0.1)
+        assert not wrong, f"{len(wrong)} differ: {list(wrong.items())[:5]}"
+
+    async def _differing(
+        self, forgotten: set[str]
+    ) -> dict[str, tuple[str | None, str | None]]:
+        """Return (result backend, here) of each task that is not the same."""
+        ids = self.traffic.ids
+        there = await asyncio.to_thread(self._results, ids)
+        here = await self.held.states(ids)
+        return {
+            id_: (there[id_], here.get(id_))
+            for id_ in ids
+            if not _agree(there[id_], here.get(id_), id_ in forgotten)
+        }
+
+    def _results(self, ids: list[str]) -> dict[str, str | None]:
+        keys = [f"celery-task-meta-{id_}" for id_ in ids]
+        with redis.Redis.from_url(self._backend) as client:
+            found = cast("list[bytes | None]", client.mget(keys))
+        states = [json.loads(one)["status"] if one else None for one in found]
+        return dict(zip(ids, states, strict=True))
+
+    # -- what was stored at which place ----------------------------------------------
+
+    async def remember(self) -> None:
+        """Note what was stored at each place of the log, as it is kept now."""
+        now: dict[str, tuple[str, str]] = {}
+        after, first = START, True
+        while entries := await self.store.read(after, most=500):
+            if first and entries[0].cursor.n > 0:
+                return  # trimmed: nobody knows what was before
+            first = False
+            for entry in entries:
+                after = entry.cursor
+                for change in entry.changes:
+                    if change.kind != TASK:
+                        continue
+                    now.pop(change.id, None)
+                    if change.task is not None and change.json:
+                        now[change.id] = (change.task.state, change.rev)
+                self._places[str(after)] = dict(now)
+
+    def _stored(self, states: tuple[str, ...]) -> Callable[[str], Revs | None]:
+        def at(cursor: str) -> Revs | None:
+            known = self._places.get(cursor)
+            if known is None:
+                return None
+            found = known.items()
+            return {i: rev for i, (s, rev) in found if not states or s in states}
+
+        return at
+
+    async def _keeps(self, follower: Follower) -> None:
+        """Wait until a follower has all that is stored; put all seven checks on it."""
+        from tests.contract.labs import walk
+
+        from herald_monitor.model.filters import Filter
+
+        wish = Filter(state=follower.states) if follower.states else Filter()
+        journal, revs = follower.journal, dict[str, str]()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(WITHIN):
+                while True:
+                    tasks = await walk(self.store, wish)
+                    revs = {task.id: task.rev or "" for task in tasks}
+                    if journal.cursor and journal.items == revs:
+                        break
+                    await asyncio.sleep(0.05)
+        kept(
+            journal,
+            final=revs,
+            truth=self._stored(follower.states),
+            bookmark_within=3 * HEARTBEAT,
+        )
+        checked = [s for s in journal.steps if s.frame.get("cursor") in self._places]
+        assert checked, "nothing could be compared with what was stored"
+
+
+def _agree(there: str | None, here: str | None, forgotten: bool) -> bool:
+    if there in READY:
+        return here == there or (forgotten and here is None)
+    return here in (None, "LOST") and there is None
+
+
+@asynccontextmanager
+async def fault_room(
+    app: Celery,
+    store_url: str,
+    heralds: Celery | None = None,
+    patience: float = 5.0,
+) -> AsyncGenerator[Room]:
+    """Open the room: `heralds` is the app as Herald reaches it, at first `app`."""
+    async with AsyncExitStack() as stack:
+        store = RedisStore(store_url, patience=patience)
+        await store.open()
+        stack.push_async_callback(store.close)
+        held = await stack.enter_async_context(
+            truth(heralds or app, store, listen_backend=True)
+        )
+        server = await stack.enter_async_context(
+            serving(
+                store_url,
+                store=RedisStore(store_url, patience=patience),
+                patience=Patience(heartbeat=HEARTBEAT),
+            )
+        )
+        room = Room(app, store, held, server)
+        await stack.enter_async_context(room.at_work())
+        yield room
+
+
+def later(cursor: str | None, than: Cursor) -> bool:
+    """Say whether a cursor is of a later history than another."""
+    return cursor is not None and int(cursor.partition("-")[0]) > than.epoch

@@ -1,0 +1,227 @@
+"""The store, or the way to it, breaks under load; all comes true again by itself."""
+
+import asyncio
+import os
+import signal
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+from tests.conftest import AppFactory, WorkerFactory
+from tests.fault_room import fault_room
+from tests.proxy import Proxy
+from tests.servers import PrivateValkey, private_valkey, wait_until
+
+from herald_monitor.model.keys import DEFAULT_PREFIX, Keys
+
+pytestmark = [
+    pytest.mark.celery,
+    pytest.mark.anyio,
+    # Celery stores results by a command that redis-py 8 calls deprecated.
+    pytest.mark.filterwarnings("ignore:Call to deprecated setex"),
+]
+ProxyFactory = Callable[[str], Proxy]
+WorkFactory = Callable[[], Any]
+LONG = [pytest.mark.soak, pytest.mark.timeout(300)]
+
+
+@pytest.fixture
+def work(
+    valkey: PrivateValkey, project_app: AppFactory, celery_worker: WorkerFactory
+) -> WorkFactory:
+    """Make an app with a worker: its broker and results are apart from the store."""
+
+    def make() -> Any:
+        app = project_app(valkey.url, f"{valkey.url.rpartition('/')[0]}/1")
+        celery_worker(app, pool="threads", concurrency=4)
+        return app
+
+    return make
+
+
+@pytest.fixture
+def keeper() -> Iterator[PrivateValkey]:
+    """The store; it forgets all when it ends."""
+    with private_valkey() as server:
+        yield server
+
+
+@pytest.fixture
+def lasting(tmp_path: Path) -> Iterator[PrivateValkey]:
+    """A store that writes to disk."""
+    server = PrivateValkey(tmp_path / "store")
+    server.start()
+    yield server
+    server.stop()
+
+
+async def end(server: PrivateValkey, how: signal.Signals) -> None:
+    """End a server by a signal, and wait for it."""
+    assert server.pid is not None
+    os.kill(server.pid, how)
+    await asyncio.to_thread(wait_until, lambda: server.pid is None, 5, "dead")
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize("times", [1, pytest.param(5, marks=LONG, id="soak")])
+async def test_store_with_persistence_is_killed_and_restarted(
+    lasting: PrivateValkey, work: WorkFactory, how: signal.Signals, times: int
+) -> None:
+    app = await asyncio.to_thread(work)
+    async with fault_room(app, lasting.url) as room:
+        for _ in range(times):
+            await room.remember()
+            await end(lasting, how)
+            await room.unready()
+            await room.traffic.more(20)
+            await asyncio.to_thread(lasting.start)
+            await room.ready()
+        await room.comes_true()
+        assert set(room.all.resets[1:]) == {"epoch"}
+        await room.gaps("new history")
+
+
+async def test_store_without_persistence_is_killed_and_restarted(
+    keeper: PrivateValkey, work: WorkFactory
+) -> None:
+    app = await asyncio.to_thread(work)
+    async with fault_room(app, keeper.url) as room:
+        await room.remember()
+        before = list(room.traffic.ids)
+        await end(keeper, signal.SIGKILL)
+        await room.unready()
+        await room.traffic.more(20)
+        await asyncio.to_thread(keeper.start)
+        await room.comes_true(forgotten=before)
+        assert "epoch" in room.all.resets
+        await room.gaps("new history")
+
+
+async def test_store_is_flushed(keeper: PrivateValkey, work: WorkFactory) -> None:
+    app = await asyncio.to_thread(work)
+    async with fault_room(app, keeper.url) as room:
+        await room.remember()
+        before = list(room.traffic.ids)
+        with keeper.client() as client:
+            client.flushall()
+        await room.traffic.more(20)
+        await room.comes_true(forgotten=before)
+        assert "epoch" in room.all.resets
+        await room.gaps("new history")
+
+
+async def test_failover_loses_the_last_writes(
+    keeper: PrivateValkey, lasting: PrivateValkey, work: WorkFactory, proxy: ProxyFactory
+) -> None:
+    """A replica that is behind takes over; what it issues must not look the same."""
+    app = await asyncio.to_thread(work)
+    line, feeding = proxy(keeper.url), proxy(keeper.url)
+    replica = lasting.client()
+    follow_primary(keeper, replica, feeding)
+    async with fault_room(app, line.url) as room:
+        behind = list(room.traffic.ids)
+        feeding.black_hole()
+        await room.traffic.more(30)
+        await room.remember()
+        line.refuse()
+        cast(Any, replica).replicaof("NO", "ONE")
+        line.lead_to(lasting.url)
+        await room.unready()
+        line.heal()
+        await room.comes_true()
+        assert set(room.all.resets[1:]) == {"epoch"}
+        await room.gaps("new history")
+        assert behind
+    replica.close()
+    feeding.cut()
+
+
+def follow_primary(primary: PrivateValkey, replica: Any, way: Proxy) -> None:
+    """Let `replica` follow `primary` by `way`, and wait until it does."""
+    with primary.client() as client:
+        client.config_set("repl-diskless-sync-delay", 0)
+    replica.replicaof("127.0.0.1", way.port)
+    wait_until(
+        lambda: replica.info("replication").get("master_link_status") == "up",
+        15,
+        "the replica follows",
+    )
+
+
+async def test_log_is_trimmed_past_a_cursor(
+    keeper: PrivateValkey, work: WorkFactory
+) -> None:
+    """Who was away too long is told so; who stayed does not notice."""
+    app = await asyncio.to_thread(work)
+    async with fault_room(app, keeper.url) as room:
+        await room.follows(room.ended)
+        room.all.leave()
+        await room.traffic.more(20)
+        await room.remember()
+        with keeper.client() as client:
+            client.xtrim(Keys(DEFAULT_PREFIX).log, maxlen=1, approximate=False)
+        room.all.come_back()
+        await room.comes_true()
+        assert room.all.resets == ["new", "trimmed"]
+        assert room.ended.resets == ["new"]
+
+
+@pytest.mark.parametrize("seconds", [2, pytest.param(5, marks=LONG)])
+async def test_store_is_frozen(
+    keeper: PrivateValkey, work: WorkFactory, seconds: int
+) -> None:
+    """Nothing is lost, so nobody starts over and no gap is shown."""
+    app = await asyncio.to_thread(work)
+    async with fault_room(app, keeper.url, patience=1.0) as room:
+        assert keeper.pid is not None
+        os.kill(keeper.pid, signal.SIGSTOP)
+        loop = asyncio.get_running_loop()
+        frozen_until = loop.time() + seconds
+        try:
+            await room.unready()
+            while loop.time() < frozen_until:
+                await room.traffic.more(5)
+        finally:
+            os.kill(keeper.pid, signal.SIGCONT)
+        await room.comes_true()
+        assert room.all.resets == room.ended.resets == ["new"]
+        assert await room.store.gaps() == []
+
+
+async def test_store_is_out_of_memory(keeper: PrivateValkey, work: WorkFactory) -> None:
+    """It refuses writes, and answers reads: events wait, and what is shown is stale."""
+    app = await asyncio.to_thread(work)
+    async with fault_room(app, keeper.url) as room:
+        with keeper.client() as client:
+            client.config_set("maxmemory", 1)
+            await room.unready()
+            await room.traffic.more(20)
+            client.config_set("maxmemory", 0)
+        await room.comes_true()
+        assert room.all.resets == room.ended.resets == ["new"]
+        assert await room.store.gaps() == []
+        assert room.held.monitor.image().counters["poison"] == 0
+
+
+@pytest.mark.parametrize("way", ["cut", "slow", "half-open"])
+async def test_network_between_herald_and_store(
+    keeper: PrivateValkey, work: WorkFactory, proxy: ProxyFactory, way: str
+) -> None:
+    """The store itself goes on: nothing is lost, so nobody starts over."""
+    app = await asyncio.to_thread(work)
+    line = proxy(keeper.url)
+    async with fault_room(app, line.url, patience=1.0) as room:
+        if way == "slow":
+            line.delay(0.02)
+            line.drip(1_000_000)
+            await room.traffic.more(60)
+        else:
+            line.refuse() if way == "cut" else line.black_hole()
+            await room.unready()
+            await room.traffic.more(20)
+            line.cut()
+        line.heal()
+        await room.comes_true()
+        assert room.all.resets == room.ended.resets == ["new"]
+        assert await room.store.gaps() == []
