@@ -43,7 +43,7 @@ class Follower:
     def gaps(self, state: str) -> set[str]:
         """Return the ids of the gaps that it was shown in a state."""
         shown = [gap for status in self.statuses for gap in status["gaps"]]
-        return {gap["id"] for gap in shown if gap["state"] == state}
+        return {gap["id"] for gap in shown if gap.get("state", "open") == state}
 
     def leave(self) -> None:
         """Break the connection off, and stay away until `come_back`."""

@@ -6,7 +6,7 @@ import subprocess
 import sys
 import urllib.request
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from herald_monitor.child_process import end, spawn
 from tests.servers import ROOT, wait_until
@@ -82,4 +82,4 @@ def get(url: str) -> Any:
     """Return the JSON at `url`, asked for with the tests' token."""
     request = urllib.request.Request(url, headers={"Authorization": f"Bearer {TOKEN}"})
     with urllib.request.urlopen(request, timeout=10) as answer:
-        return cast(Any, json.load(answer))
+        return json.load(answer)

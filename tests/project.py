@@ -76,6 +76,12 @@ def retry_twice(self: Any, countdown: float = 0) -> int:
     return int(self.request.retries)
 
 
+def retry_slowly(self: Any) -> int:
+    """Succeed in the third attempt, each so long that Celery stores RETRY before."""
+    time.sleep(0.1)
+    return retry_twice(self)
+
+
 def reject(self: Any, requeue: bool = False) -> str:
     """Be rejected; with `requeue` once, and then succeed."""
     if requeue and self.request.delivery_info.get("redelivered"):
@@ -106,6 +112,7 @@ TASKS: dict[str, tuple[Callable[..., object], dict[str, object]]] = {
     "add": (add, {}),
     "fail": (fail, {}),
     "retry_twice": (retry_twice, {"bind": True, "max_retries": 2}),
+    "retry_slowly": (retry_slowly, {"bind": True, "max_retries": 2}),
     "reject": (reject, {"bind": True, "acks_late": True}),
     "ignore": (ignore, {}),
     "sleepy": (sleepy, {}),

@@ -7,7 +7,7 @@ rev. Nothing is polled.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 
 from herald_monitor.model.cursor import Cursor, parse_cursor
@@ -57,7 +57,7 @@ class Follower:
 
 
 @asynccontextmanager
-async def following(hub: Hub, reader: Reader, *ids: str) -> AsyncIterator[Follower]:
+async def following(hub: Hub, reader: Reader, *ids: str) -> AsyncGenerator[Follower]:
     """Follow the tasks of `ids`; they are told from before the first `now()`."""
     follower = Follower(reader, Filter(ids=ids))
     hub.watch(follower.watcher)

@@ -11,8 +11,9 @@ from herald_monitor.store import Reader
 from herald_server.following import until
 from herald_server.hub import Hub
 
-LET_GO = 0.2
-"""Seconds in which what is not needed any more should have ended."""
+LET_GO = 0.1
+TRIES = 5
+"""Seconds in which a cancelled task should end, and how often it is cancelled."""
 
 
 def over(task: TaskImage) -> bool:
@@ -56,7 +57,14 @@ class LongPolls:
                 return waiting.result()
             return await self._reader.task(task_id)
         finally:
-            for task in (waiting, *others):
-                task.cancel()
-            # A library that is in the middle of something may swallow it.
-            await asyncio.wait([waiting, *others], timeout=LET_GO)
+            await _end([waiting, *others])
+
+
+async def _end(tasks: list[asyncio.Task[Any]]) -> None:
+    """Cancel tasks, more than once: a client library may swallow the first."""
+    for _ in range(TRIES):
+        for task in tasks:
+            task.cancel()
+        _, pending = await asyncio.wait(tasks, timeout=LET_GO)
+        if not pending:
+            return

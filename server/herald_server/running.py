@@ -7,7 +7,7 @@ import hashlib
 import logging
 import os
 import sys
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
@@ -119,7 +119,7 @@ async def run_all(
 @asynccontextmanager
 async def embedded(
     settings: ServerSettings, app: Celery, data: Path | None
-) -> AsyncIterator[ServerSettings]:
+) -> AsyncGenerator[ServerSettings]:
     """Run the embedded store unless another one was named."""
     if "store_url" in settings.model_fields_set:
         yield settings
@@ -162,7 +162,7 @@ def place_for(app: Celery) -> Path:
 
 
 @asynccontextmanager
-async def supervised() -> AsyncIterator[Supervisor]:
+async def supervised() -> AsyncGenerator[Supervisor]:
     """Give a supervisor whose children end with the block."""
     children = Supervisor()
     try:
@@ -202,7 +202,7 @@ def monitor_child(
 
 
 @asynccontextmanager
-async def monitoring(settings: ServerSettings, app: Celery) -> AsyncIterator[None]:
+async def monitoring(settings: ServerSettings, app: Celery) -> AsyncGenerator[None]:
     """Run a monitor in this process: for an app that only it could load."""
     store = store_of(settings)
     await store.open()
@@ -220,7 +220,8 @@ async def heard(store: Reader) -> None:
     """Wait until a monitor hears the broker; say so if none does in time."""
     try:
         async with asyncio.timeout(HEARD_WITHIN):
-            while not any(m.connected for m in await store.monitors()):
+            # At start there is no log to follow yet.
+            while not any(m.connected for m in await store.monitors()):  # noqa: ASYNC110
                 await asyncio.sleep(0.02)
     except TimeoutError:
         log.warning(

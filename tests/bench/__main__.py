@@ -40,9 +40,9 @@ class Table:
         print(f"\n{title}", flush=True)
 
     def row(self, what: str, figures: str, ratio: str = "", value: float = 0.0) -> None:
-        """Print a row; a `ratio` is kept by that name."""
+        """Print a row; a `ratio` of ours is kept by that name."""
         beside = f"{value:8.2f} of {ratio.partition(': ')[2]}" if ratio else ""
-        if ratio:
+        if ratio and not ratio.startswith("Celery"):
             self.ratios[ratio] = value
         print(f"  {what:34}{figures:48}{beside}", flush=True)
 

@@ -121,7 +121,7 @@ async def test_every_task_ends_as_the_result_backend_says(
         i: told[i]["state"] for i in sent
     }
     for task_id, kind in sent.items():
-        result = AsyncResult(task_id, app=stranger.app)
+        result: AsyncResult[object] = AsyncResult(task_id, app=stranger.app)
         expected = "SUCCESS" if kind == "note" else result.state
         assert expected in ENDINGS
         assert told[task_id]["state"] == expected, (kind, told[task_id])

@@ -42,6 +42,23 @@ def app(
     cast(Any, made).close()
 
 
+@pytest.fixture(scope="module")
+def anyio_backend() -> str:
+    """One event loop for all tests of this module."""
+    return "asyncio"
+
+
+Door = tuple[House, Client[Any]]
+
+
+@pytest.fixture(scope="module")
+async def door(app: Celery) -> AsyncGenerator[Door, None]:
+    """A house for all tests of this module, with its worker heard of."""
+    async with opened(app) as (made, client):
+        await alive(made)
+        yield made, client
+
+
 @contextlib.asynccontextmanager
 async def opened(app: Celery) -> AsyncGenerator[tuple[House, Client[Any]], None]:
     """Open a house that a monitor tells of the app's events."""
@@ -102,17 +119,17 @@ async def start(client: Client[Any], name: str, **arguments: Any) -> str:
     return str(told["task_id"])
 
 
-async def test_a_group_runs_and_ends_as_one(app: Celery) -> None:
+async def test_a_group_runs_and_ends_as_one(door: Door) -> None:
+    made, client = door
     items = [{"task_type": "add", "params": {"x": n, "y": 1}} for n in range(3)]
-    async with opened(app) as (made, client):
-        told = await call(client, "start_task_group", tasks=items)
-        for one in told["tasks"]:
-            await in_state(made, one["task_id"], "SUCCESS")
-        status = await call(client, "get_group_status", group_id=told["group_id"])
-        results = [
-            await call(client, "get_task_status", task_id=one["task_id"])
-            for one in told["tasks"]
-        ]
+    told = await call(client, "start_task_group", tasks=items)
+    for one in told["tasks"]:
+        await in_state(made, one["task_id"], "SUCCESS")
+    status = await call(client, "get_group_status", group_id=told["group_id"])
+    results = [
+        await call(client, "get_task_status", task_id=one["task_id"])
+        for one in told["tasks"]
+    ]
     assert (status["status"], status["done"], status["progress"]) == (
         "success",
         True,
@@ -121,100 +138,95 @@ async def test_a_group_runs_and_ends_as_one(app: Celery) -> None:
     assert [one["result"] for one in results] == [1, 2, 3]
 
 
-async def test_a_chain_passes_results_on_if_asked_to(app: Celery) -> None:
+async def test_a_chain_passes_results_on_if_asked_to(door: Door) -> None:
+    made, client = door
     items = [
         {"task_type": "add", "params": {"x": 1, "y": 2}},
         {"task_type": "add", "params": {"y": 10}},
     ]
-    async with opened(app) as (made, client):
-        told = await call(client, "start_task_chain", tasks=items, pass_results=True)
-        first, second = (one["task_id"] for one in told["tasks"])
-        await in_state(made, second, "SUCCESS")
-        result = await call(client, "get_task_status", task_id=second)
-        story = await call(client, "get_task_history", task_id=second)
-        listed = await call(client, "list_tasks", root=first)
+    told = await call(client, "start_task_chain", tasks=items, pass_results=True)
+    first, second = (one["task_id"] for one in told["tasks"])
+    await in_state(made, second, "SUCCESS")
+    result = await call(client, "get_task_status", task_id=second)
+    story = await call(client, "get_task_history", task_id=second)
+    listed = await call(client, "list_tasks", root=first)
     assert result["result"] == 13
     assert (story["parent_id"], story["group_id"]) == (first, told["group_id"])
     assert {one["task_id"] for one in listed["tasks"]} == {first, second}
 
 
-async def test_a_running_task_is_terminated(app: Celery) -> None:
-    async with opened(app) as (made, client):
-        await alive(made)
-        task_id = await start(client, "sleepy", params={"seconds": 60})
-        await in_state(made, task_id, "STARTED")
-        told = await call(client, "cancel_task", task_id=task_id)
-        assert await made.store.notes("cancel") == {}
+async def test_a_running_task_is_terminated(door: Door) -> None:
+    made, client = door
+    task_id = await start(client, "sleepy", params={"seconds": 60})
+    await in_state(made, task_id, "STARTED")
+    told = await call(client, "cancel_task", task_id=task_id)
+    assert await made.store.notes("cancel") == {}
     assert (told["outcome"], told["status"]) == ("terminated", "revoked")
     assert "terminated while it ran" in told["message"]
 
 
-async def test_a_task_that_waits_for_its_time_is_revoked_at_once(app: Celery) -> None:
-    async with opened(app) as (made, client):
-        await alive(made)
-        task_id = await start(client, "add", params={"x": 1, "y": 2}, countdown=300)
-        await in_state(made, task_id, "RECEIVED")
-        before = await call(client, "explain_task", task_id=task_id)
-        told = await call(client, "cancel_task", task_id=task_id)
+async def test_a_task_that_waits_for_its_time_is_revoked_at_once(door: Door) -> None:
+    made, client = door
+    task_id = await start(client, "add", params={"x": 1, "y": 2}, countdown=300)
+    await in_state(made, task_id, "RECEIVED")
+    before = await call(client, "explain_task", task_id=task_id)
+    told = await call(client, "cancel_task", task_id=task_id)
     assert before["reason"] == "eta_ahead"
     assert before["workers_asked"] == 1
     assert told["outcome"] == "revoked"
 
 
-async def test_a_task_that_waits_in_a_queue_never_runs(app: Celery) -> None:
+async def test_a_task_that_waits_in_a_queue_never_runs(door: Door) -> None:
+    made, client = door
     items = [{"task_type": "sleepy", "params": {"seconds": 60}}] * 8
-    async with opened(app) as (made, client):
-        await alive(made)
-        busy = await call(client, "start_task_group", tasks=items)
-        # Two run, and a few more are prefetched: nothing else is read meanwhile.
-        await in_state(made, busy["tasks"][0]["task_id"], "STARTED")
-        await in_state(made, busy["tasks"][1]["task_id"], "STARTED")
-        task_id = await start(client, "add", params={"x": 1, "y": 2})
-        told = await call(client, "cancel_task", task_id=task_id)
-        await call(client, "cancel_group", group_id=busy["group_id"])
-        after = await start(client, "add", params={"x": 1, "y": 3})
-        await in_state(made, after, "SUCCESS")
-        task = await made.store.task(task_id)
+    busy = await call(client, "start_task_group", tasks=items)
+    # Two run, and a few more are prefetched: nothing else is read meanwhile.
+    await in_state(made, busy["tasks"][0]["task_id"], "STARTED")
+    await in_state(made, busy["tasks"][1]["task_id"], "STARTED")
+    task_id = await start(client, "add", params={"x": 1, "y": 2})
+    told = await call(client, "cancel_task", task_id=task_id)
+    await call(client, "cancel_group", group_id=busy["group_id"])
+    after = await start(client, "add", params={"x": 1, "y": 3})
+    await in_state(made, after, "SUCCESS")
+    task = await made.store.task(task_id)
     assert told["outcome"] == "revoked"
     assert (task.state, task.started_at) == ("REVOKED", None)
 
 
-async def test_a_group_is_cancelled_as_one(app: Celery) -> None:
+async def test_a_group_is_cancelled_as_one(door: Door) -> None:
+    made, client = door
     items = [{"task_type": "sleepy", "params": {"seconds": 60}}] * 2
-    async with opened(app) as (made, client):
-        await alive(made)
-        quick = {"task_type": "add", "params": {"x": 1, "y": 1}}
-        told = await call(client, "start_task_group", tasks=[quick, *items])
-        ids = [one["task_id"] for one in told["tasks"]]
-        await in_state(made, ids[0], "SUCCESS")
-        for id_ in ids[1:]:
-            await in_state(made, id_, "STARTED")
-        done = await call(client, "cancel_group", group_id=told["group_id"])
-        status = await call(client, "get_group_status", group_id=told["group_id"])
+    quick = {"task_type": "add", "params": {"x": 1, "y": 1}}
+    told = await call(client, "start_task_group", tasks=[quick, *items])
+    ids = [one["task_id"] for one in told["tasks"]]
+    await in_state(made, ids[0], "SUCCESS")
+    for id_ in ids[1:]:
+        await in_state(made, id_, "STARTED")
+    done = await call(client, "cancel_group", group_id=told["group_id"])
+    status = await call(client, "get_group_status", group_id=told["group_id"])
     assert done["outcomes"] == {"too_late": 1, "terminated": 2}
     assert status["counts"] == {"success": 1, "revoked": 2}
     assert (status["status"], status["done"]) == ("failure", True)
 
 
-async def test_a_queue_that_nobody_consumes_is_named(app: Celery) -> None:
-    async with opened(app) as (made, client):
-        await alive(made)
-        task_id = await start(
-            client, "add", params={"x": 1, "y": 2}, queue="nobody", expires=60
-        )
-        told = await call(client, "explain_task", task_id=task_id)
+async def test_a_queue_that_nobody_consumes_is_named(door: Door) -> None:
+    _, client = door
+    task_id = await start(
+        client, "add", params={"x": 1, "y": 2}, queue="nobody", expires=60
+    )
+    told = await call(client, "explain_task", task_id=task_id)
     assert told["reason"] == "no_worker_on_queue"
     assert "'nobody'" in told["message"]
     assert "-Q nobody" in told["advice"]
 
 
-async def test_a_failed_task_is_retried_for_real(app: Celery) -> None:
-    async with opened(app) as (made, client):
-        first = await start(client, "fail", params={"message": "broken"})
-        await in_state(made, first, "FAILURE")
-        told = await call(client, "retry_task", task_id=first)
-        await in_state(made, told["task_id"], "FAILURE")
-        again = await call(client, "get_task_status", task_id=told["task_id"])
+async def test_a_failed_task_is_retried_for_real(door: Door) -> None:
+    made, client = door
+    first = await start(client, "fail", params={"message": "broken"})
+    await in_state(made, first, "FAILURE")
+    told = await call(client, "retry_task", task_id=first)
+    await in_state(made, told["task_id"], "FAILURE")
+    again = await call(client, "get_task_status", task_id=told["task_id"])
     assert again["error"] == "ValueError('broken')"
 
 

@@ -49,7 +49,7 @@ async def test_it_tells_what_is_there_and_then_each_change(url: str) -> None:
             assert head["content-type"] == "text/event-stream; charset=utf-8"
             assert "no-cache" in head["cache-control"]
             assert head["x-accel-buffering"] == "no"
-            [status] = await stream.heard("status")
+            status = (await stream.heard("status"))[0]
             assert status["gaps"] == []
             await at_end(server, journal)
             await server.tell("started", "a")

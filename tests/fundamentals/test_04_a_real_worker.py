@@ -1,7 +1,7 @@
 """All of it together: a Celery worker, a monitor, and what is known in the end."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Any, cast
 
@@ -18,7 +18,7 @@ pytestmark = [pytest.mark.anyio, pytest.mark.celery]
 
 
 @asynccontextmanager
-async def monitoring(app: Celery, store: MemoryStore) -> AsyncIterator[None]:
+async def monitoring(app: Celery, store: MemoryStore) -> AsyncGenerator[None]:
     """Run a monitor, from when it hears the broker on."""
     stop = asyncio.Event()
     running = asyncio.create_task(Monitor(app, store).run(stop))

@@ -1,10 +1,11 @@
-"""Every setting is documented once: from the code. `python -m tests.unit.test_settings_table`
-rewrites the tables of the READMEs.
+"""Every setting is documented once: from the code.
+
+`python -m tests.unit.test_settings_table` rewrites the tables of the READMEs.
 """
 
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -24,7 +25,7 @@ def table(settings: type[MonitorSettings], without: set[str]) -> str:
     rows = ["| variable | default | |", "|---|---|---|"]
     for name, field in settings.model_fields.items():
         if name not in without:
-            said = f"`{shown(field.default)}`" if shown(field.default) else "–"
+            said = f"`{shown(field.default)}`" if shown(field.default) else ""
             rows.append(f"| `HERALD_{name.upper()}` | {said} | {field.description} |")
     return "\n".join(rows) + "\n"
 
@@ -34,14 +35,16 @@ def shown(value: Any) -> str:
     if value is None:
         return ""
     if isinstance(value, tuple):
-        return ",".join(value)
+        return ",".join(map(str, cast("tuple[object, ...]", value)))
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def written(page: str) -> str:
     """Return a README as it should be."""
     settings = SETTINGS[page]
-    own = set(MonitorSettings.model_fields) if settings is not MonitorSettings else set()
+    own: set[str] = set()
+    if settings is not MonitorSettings:
+        own = set(MonitorSettings.model_fields)
     text = (ROOT / page).read_text()
     return PLACE.sub(lambda m: m[1] + table(settings, own) + m[2], text)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Iterable
+from collections.abc import AsyncGenerator, Iterable, Mapping
 from typing import Any, Literal, TypedDict, Unpack, overload
 from urllib.parse import quote
 from weakref import WeakSet
@@ -259,9 +259,11 @@ class Herald:
 
     # -- give orders -------------------------------------------------------------
 
-    async def start(self, task_type: str, params: dict[str, object]) -> Started:
+    async def start(
+        self, task_type: str, params: Mapping[str, object] | None = None
+    ) -> Started:
         """Start a task of the catalog. `ServerProblem` says what is wrong with it."""
-        said = {"task_type": task_type, "params": params}
+        said = {"task_type": task_type, "params": dict(params or {})}
         return await self._rest.post(_path("tasks"), said, Started)
 
     async def cancel(self, task_id: str) -> Cancelled:

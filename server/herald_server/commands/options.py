@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from functools import reduce
 from typing import Any, TypeVar
 
 import click
@@ -133,16 +132,22 @@ FOR = click.option(
 )
 
 
-def options(*groups: Any) -> Callable[[Command], Command]:
+Option = Callable[[Any], Any]
+
+
+def options(*groups: Option | tuple[Option, ...]) -> Callable[[Command], Command]:
     """Give a command the options of some groups, in their order."""
-    listed = [
-        option
-        for group in groups
-        for option in (group if isinstance(group, tuple) else (group,))
-    ]
-    return lambda command: reduce(
-        lambda made, option: option(made), reversed(listed), command
-    )
+    listed: list[Option] = []
+    for group in groups:
+        listed += group if isinstance(group, tuple) else (group,)
+
+    def give(command: Command) -> Command:
+        # Decorators apply from the last to the first.
+        for option in reversed(listed):
+            command = option(command)
+        return command
+
+    return give
 
 
 def settings_of(**given: Any) -> ServerSettings:

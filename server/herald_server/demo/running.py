@@ -9,7 +9,7 @@ import sys
 import tempfile
 import threading
 import uuid
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -70,7 +70,7 @@ async def run_demo(settings: ServerSettings, seconds: float | None) -> None:
 @asynccontextmanager
 async def _store(
     settings: ServerSettings, place: Path
-) -> AsyncIterator[ServerSettings]:
+) -> AsyncGenerator[ServerSettings]:
     """Run the embedded Valkey: Herald's store, and the sample's broker and backend."""
     store = EmbeddedStore(place / "store")
     await asyncio.to_thread(store.start)

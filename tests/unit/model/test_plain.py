@@ -21,8 +21,10 @@ def nearly_plain(draw: st.DrawFn) -> Task:
     """Draw a task that is plain, or differs from a plain one in a thing or two."""
     end = draw(st.sampled_from(["succeeded", "failed"]))
     words = [w for w in ("sent:0", "received:0", "started", end) if draw(MOSTLY)]
-    if not words or not draw(MOSTLY):
-        words.insert(draw(st.integers(0, len(words))), draw(st.sampled_from(ODD)))
+    if not words or draw(st.booleans()):
+        # One word too many, or another in its place.
+        at = draw(st.integers(0, len(words)))
+        words[at : at + draw(st.integers(0, 1))] = [draw(st.sampled_from(ODD))]
     return known(draw(told_of(word, place)) for place, word in enumerate(words))
 
 
@@ -30,16 +32,16 @@ MOSTLY = st.sampled_from([True] * 4 + [False])
 
 
 def rarely(usual: object, *others: object) -> st.SearchStrategy[object]:
-    return st.sampled_from([usual] * 12 + [*others])
+    return st.sampled_from([usual] * 40 + [*others])
 
 
 def told_of(word: str, place: int) -> st.SearchStrategy[Event]:
     """Draw what is told `place`-th; the client that sends is called otherwise."""
-    at = st.sampled_from([0.0] * 12 + [-1.2, -1.6, -2.3, 1.0])
+    at = st.sampled_from([0.0] * 20 + [-1.2, -1.6, -2.3, 1.0])
     return st.builds(
         say,
         st.just(word),
-        st.sampled_from([place] * 12 + [0, 1, 2]),
+        st.sampled_from([place] * 40 + [0, 1, 2]),
         host=rarely("client" if word.startswith("sent") else "w1", "w1", "w2", ""),
         pid=rarely(1, 2, 0),
         at=at.map(lambda late: T0 + place / 2 + late),
@@ -62,20 +64,20 @@ def same(task: Task) -> bool:
     return plain is None or plain == read_through(task, "1-2.3")
 
 
-@settings(max_examples=1000, deadline=None)
+@settings(max_examples=500, deadline=None)
 @given(nearly_plain())
 @example(known(story("sent:0 received:0 started succeeded")))
 def test_both_ways_lead_to_the_same(task: Task) -> None:
     assert same(task)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(tasks)
 def test_both_ways_lead_to_the_same_from_any_words(task: Task) -> None:
     assert same(task)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(histories())
 def test_both_ways_lead_to_the_same_through_whole_histories(told: list[Event]) -> None:
     for upto in range(1, len(told) + 1):
@@ -104,6 +106,11 @@ def test_plain_tasks_go_the_short_way(words: str) -> None:
         "started",
         "sent:0 started",
         "sent:0 received:1",
+        "sent:1",
+        "sent:1 received:0",
+        "received:1",
+        "received:0 started cancelled",
+        "received:0 started rejected!",
         "sent:0 received:0 started retried",
         "received:0 started progress",
         "received:0 revoked",
