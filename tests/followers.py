@@ -10,7 +10,7 @@ from typing import Any
 
 from websockets.exceptions import InvalidHandshake
 
-from tests.serving import connected
+from tests.serving import Listener, connected
 from tests.validators import Journal
 
 MEND_FIRST = 4400
@@ -28,11 +28,18 @@ class Follower:
         self.url = url
         self.states = states
         self.journal = Journal("all")
-        self.statuses: list[dict[str, Any]] = []
+        self._statuses: list[dict[str, Any]] = []
         self.closes: list[int] = []
         self._may = asyncio.Event()
         self._may.set()
         self._leave = asyncio.Event()
+        self._listener: Listener | None = None
+
+    @property
+    def statuses(self) -> list[dict[str, Any]]:
+        """All that it was told about the trust it may have."""
+        now = self._listener.of("status") if self._listener else []
+        return self._statuses + now
 
     @property
     def resets(self) -> list[str]:
@@ -43,7 +50,7 @@ class Follower:
     def gaps(self, state: str) -> set[str]:
         """Return the ids of the gaps that it was shown in a state."""
         shown = [gap for status in self.statuses for gap in status["gaps"]]
-        return {gap["id"] for gap in shown if gap.get("state", "open") == state}
+        return {gap["id"] for gap in shown if gap["state"] == state}
 
     def leave(self) -> None:
         """Break the connection off, and stay away until `come_back`."""
@@ -65,13 +72,15 @@ class Follower:
 
     async def _once(self) -> None:
         wish = {"filter": {"state": list(self.states)}} if self.states else {}
-        async with connected(self.url) as listener:
+        async with connected(self.url) as self._listener:
+            listener = self._listener
             try:
                 await listener.subscribe("all", self.journal, **wish)
                 self.journal.acknowledge()
                 code = await self._until_closed(listener.socket)
             finally:
-                self.statuses += listener.of("status")
+                self._statuses += listener.of("status")
+                self._listener = None
                 errors = listener.of("error")
         assert code < MEND_FIRST, (code, errors)
 

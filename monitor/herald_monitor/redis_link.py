@@ -129,6 +129,17 @@ class Link:
         Below the client of redis-py, which packs a batch in Python: that took as
         long as merging it.
         """
+        before = _cancelled()
+        replies = await self._exchanged(client, commands)
+        if _cancelled() > before:
+            # Python 3.11's wait_for, under which redis-py writes, forgets a
+            # cancellation that arrives as the write ends.
+            raise asyncio.CancelledError
+        return replies
+
+    async def _exchanged(
+        self, client: redis.Redis | None, commands: Sequence[Sequence[Word]]
+    ) -> list[Reply]:
         pool: Any = self._open(client).connection_pool
         packed = b"".join(_pack(tuple(words)) for words in commands)
         line = await pool.get_connection()
@@ -164,6 +175,12 @@ class Link:
             raise told(error, self.name) from error
         except (OSError, TimeoutError) as error:
             raise _unreachable(error, self.name) from error
+
+
+def _cancelled() -> int:
+    """Return how often this task was asked to end."""
+    task = asyncio.current_task()
+    return task.cancelling() if task else 0
 
 
 async def _replies(line: Any, number: int) -> list[Reply]:

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import socket
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING
-from uuid import uuid4
 
 from celery import Celery
 from starlette.applications import Starlette
@@ -20,43 +17,23 @@ from herald_monitor.model.redaction import Redactor
 from herald_monitor.store import Store
 from herald_server import asyncapi, pages
 from herald_server.auth import Identity, Surroundings, Tokens
-from herald_server.catalog import Catalog
 from herald_server.config import ServerSettings
-from herald_server.control import Control
-from herald_server.feed import Feed
 from herald_server.http import Api
 from herald_server.http_auth import Guard
-from herald_server.hub import Hub
 from herald_server.limits import Limits
 from herald_server.problems import HANDLED, answer
 from herald_server.pump import Door, Patience
 from herald_server.reading import Library
-from herald_server.repeating import Repeating
 from herald_server.rooted import Rooted
+from herald_server.sharing import repeating, share
 from herald_server.sse import Streams
 from herald_server.state import Shared
-from herald_server.status import Status
 from herald_server.ws import Sockets
 
 if TYPE_CHECKING:
     from fastmcp.server.http import StarletteWithLifespan
 
 CLOSED = ("/mcp",)
-
-
-def share(settings: ServerSettings, store: Store, app: Celery | None) -> Shared:
-    """Return what all doors share. `app` is None where nothing can be sent."""
-    hub = Hub()
-    feed = Feed(store, hub)
-    catalog = (
-        Catalog.from_toml(settings.catalog) if settings.catalog else Catalog.shipped()
-    )
-    redact = Redactor(settings.redact)
-    control = Control(app, store, hub, catalog, redact) if app else None
-    node = settings.node or f"{socket.gethostname()}-{os.getpid()}"
-    if settings.node and settings.workers > 1:
-        node = f"{settings.node}-{os.getpid()}"
-    return Shared(store, hub, feed, Status(store, feed), control, node)
 
 
 def create_app(
@@ -134,13 +111,6 @@ def _door(
         patience or Patience(),
         tally=shared.tally,
     )
-
-
-async def repeating(shared: Shared, control: Control) -> None:
-    """Tell workers that join of the cancels that are kept, until cancelled."""
-    # Two processes may have the same name in a container; a lease has one owner.
-    owner = f"{shared.node}-{uuid4().hex[:8]}"
-    await Repeating(control.cancels, shared.store, shared.hub, owner).run()
 
 
 @asynccontextmanager

@@ -7,6 +7,7 @@ from typing import Any
 from herald_monitor.errors import StoreError
 from herald_monitor.store import Gap, MonitorImage
 from herald_server.state import Shared
+from herald_server.status import shown
 
 
 class Health:
@@ -52,6 +53,6 @@ class Health:
             "last_event_at": max(heard) if heard else None,
             "store": {"reachable": not feed.problem},
             "monitors": monitors,
-            "gaps": gaps,
+            "gaps": [shown(gap) for gap in gaps],
         }
         return {k: v for k, v in body.items() if v is not None}

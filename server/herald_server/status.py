@@ -17,6 +17,11 @@ CHECK_EVERY = 1.0
 SHOWN_GAPS = 20
 
 
+def shown(gap: Gap) -> dict[str, Any]:
+    """Return `gap` as everybody is shown it; one that is open says so."""
+    return {**msgspec.to_builtins(gap), "state": gap.state}
+
+
 class Status:
     """The state of this process's view; calls its listeners when it changes."""
 
@@ -48,7 +53,7 @@ class Status:
     def _compared(self) -> dict[str, Any]:
         return {
             "stale": self._stale,
-            "gaps": [msgspec.to_builtins(gap) for gap in self._gaps[:SHOWN_GAPS]],
+            "gaps": [shown(gap) for gap in self._gaps[:SHOWN_GAPS]],
             **({"problem": self._feed.problem} if self._feed.problem else {}),
         }
 

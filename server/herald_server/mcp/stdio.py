@@ -15,10 +15,10 @@ from celery import Celery
 
 from herald_monitor.daemon import store_of
 from herald_monitor.model.redaction import Redactor
-from herald_server.app import repeating, share
 from herald_server.config import ServerSettings
 from herald_server.mcp.door import build_mcp
 from herald_server.mcp.results import BackendResults
+from herald_server.sharing import repeating, share
 from herald_server.state import Shared
 
 
