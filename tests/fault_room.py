@@ -19,7 +19,7 @@ from herald_monitor.redis_store import RedisStore
 from herald_monitor.store import Gap
 from herald_server.pump import Patience
 from tests.followers import Follower, Readiness, following
-from tests.serving import Server, serving, until
+from tests.serving import serving, until
 from tests.truth import Truth, truth
 from tests.validators import Revs, kept
 
@@ -69,15 +69,18 @@ class Room:
     """Herald over `store`, two followers, and work that goes on through it all."""
 
     def __init__(
-        self, app: Celery, store: RedisStore, held: Truth, server: Server
+        self, app: Celery, held: Truth, url: str, heartbeat: float = HEARTBEAT
     ) -> None:
-        self.store = store
+        self.store = cast(RedisStore, held.store)
         self.held = held
-        self.server = server
         self.traffic = Traffic(app)
-        self.readiness = Readiness(server.url)
-        self.all = Follower(server.ws)
-        self.ended = Follower(server.ws, "SUCCESS", "FAILURE")
+        self.readiness = Readiness(url)
+        ws = f"ws{url.removeprefix('http')}ws"
+        self.all = Follower(ws)
+        self.ended = Follower(ws, "SUCCESS", "FAILURE")
+        self.followers = [self.all, self.ended]
+        """Who must have all that is stored at the end."""
+        self._heartbeat = heartbeat
         self._backend = str(cast(Any, app).conf.result_backend)
         self._places: dict[str, dict[str, tuple[str, str]]] = {}
         self._sending: asyncio.Task[None] | None = None
@@ -127,7 +130,7 @@ class Room:
         await asyncio.gather(self._sending, return_exceptions=True)
         await self._agrees(set(forgotten))
         await self.remember()
-        for follower in (self.all, self.ended):
+        for follower in self.followers:
             await self._keeps(follower)
 
     async def gaps(self, reason: str) -> list[Gap]:
@@ -137,7 +140,9 @@ class Room:
         ids = {gap.id for gap in gaps}
         for state in ("open", "closed"):
             await until(
-                lambda state=state: ids & self.all.gaps(state), 5, f"{ids} shown {state}"
+                lambda state=state: ids & self.all.gaps(state),
+                5,
+                f"{ids} shown {state}",
             )
         return gaps
 
@@ -202,9 +207,8 @@ class Room:
 
     async def _keeps(self, follower: Follower) -> None:
         """Wait until a follower has all that is stored; put all seven checks on it."""
-        from tests.contract.labs import walk
-
         from herald_monitor.model.filters import Filter
+        from tests.contract.labs import walk
 
         wish = Filter(state=follower.states) if follower.states else Filter()
         journal, revs = follower.journal, dict[str, str]()
@@ -220,7 +224,7 @@ class Room:
             journal,
             final=revs,
             truth=self._stored(follower.states),
-            bookmark_within=3 * HEARTBEAT,
+            bookmark_within=3 * self._heartbeat,
         )
         checked = [s for s in journal.steps if s.frame.get("cursor") in self._places]
         assert checked, "nothing could be compared with what was stored"
@@ -254,7 +258,6 @@ async def fault_room(
                 patience=Patience(heartbeat=HEARTBEAT),
             )
         )
-        room = Room(app, store, held, server)
+        room = Room(app, held, server.url)
         await stack.enter_async_context(room.at_work())
         yield room
-

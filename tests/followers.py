@@ -88,9 +88,7 @@ class Follower:
         closed = asyncio.create_task(socket.wait_closed())
         leaving = asyncio.create_task(self._leave.wait())
         try:
-            await asyncio.wait(
-                [closed, leaving], return_when=asyncio.FIRST_COMPLETED
-            )
+            await asyncio.wait([closed, leaving], return_when=asyncio.FIRST_COMPLETED)
             if leaving.done():
                 socket.transport.abort()
         finally:

@@ -11,7 +11,7 @@ import uvicorn
 from celery import Celery
 from starlette.datastructures import State
 
-from herald_monitor.daemon import store_of
+from herald_monitor.daemon import collect_rarely, store_of
 from herald_monitor.errors import HeraldError
 from herald_monitor.store import Reader
 from herald_server.app import create_app
@@ -91,6 +91,9 @@ async def serve(
         await _started(server, serving)
         if before is not None:
             await before(store)
+        # A full collection over all that was imported would stop every client
+        # for a tenth of a second.
+        collect_rarely()
         ready(url_of(bound))
         stopping = asyncio.create_task(stop.wait())
         await asyncio.wait([serving, stopping], return_when=asyncio.FIRST_COMPLETED)

@@ -3,9 +3,9 @@
 import asyncio
 
 import pytest
+from tests.servers import PrivateValkey
 
 from herald_monitor.redis_store import RedisStore
-from tests.servers import PrivateValkey
 
 pytestmark = pytest.mark.anyio
 

@@ -132,9 +132,7 @@ class Repeater:
 async def repeating(app: Celery, heralds: Celery) -> AsyncGenerator[Repeater]:
     """Repeat what `app` tells to `heralds` for the length of the block."""
     theirs, ours = cast(Any, app).conf, cast(Any, heralds).conf
-    repeater = Repeater(
-        theirs.broker_url, theirs.event_exchange, ours.event_exchange
-    )
+    repeater = Repeater(theirs.broker_url, theirs.event_exchange, ours.event_exchange)
     repeater.start()
     try:
         yield repeater

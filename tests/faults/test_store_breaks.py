@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
-from tests.conftest import AppFactory, WorkerFactory
+from celery import Celery
 from tests.fault_room import fault_room
+from tests.project import make_app
 from tests.proxy import Proxy
-from tests.servers import PrivateValkey, private_valkey, wait_until
+from tests.servers import PrivateValkey, Worker, private_valkey, wait_until
 
 from herald_monitor.model.keys import DEFAULT_PREFIX, Keys
 
@@ -22,22 +23,21 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:Call to deprecated setex"),
 ]
 ProxyFactory = Callable[[str], Proxy]
-WorkFactory = Callable[[], Any]
 LONG = [pytest.mark.soak, pytest.mark.timeout(300)]
 
 
-@pytest.fixture
-def work(
-    valkey: PrivateValkey, project_app: AppFactory, celery_worker: WorkerFactory
-) -> WorkFactory:
-    """Make an app with a worker: its broker and results are apart from the store."""
-
-    def make() -> Any:
-        app = project_app(valkey.url, f"{valkey.url.rpartition('/')[0]}/1")
-        celery_worker(app, pool="threads", concurrency=4)
-        return app
-
-    return make
+@pytest.fixture(scope="module")
+def app(
+    module_valkey: PrivateValkey, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Celery]:
+    """An app and its worker for all tests here: its broker is never touched."""
+    made = make_app(module_valkey.url, f"{module_valkey.url.rpartition('/')[0]}/1")
+    log = tmp_path_factory.mktemp("store") / "worker.log"
+    worker = Worker(made, log, pool="threads", concurrency=4)
+    worker.start()
+    yield made
+    worker.stop()
+    cast(Any, made).close()
 
 
 @pytest.fixture
@@ -66,9 +66,8 @@ async def end(server: PrivateValkey, how: signal.Signals) -> None:
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
 @pytest.mark.parametrize("times", [1, pytest.param(5, marks=LONG, id="soak")])
 async def test_store_with_persistence_is_killed_and_restarted(
-    lasting: PrivateValkey, work: WorkFactory, how: signal.Signals, times: int
+    lasting: PrivateValkey, app: Celery, how: signal.Signals, times: int
 ) -> None:
-    app = await asyncio.to_thread(work)
     async with fault_room(app, lasting.url) as room:
         for _ in range(times):
             await room.remember()
@@ -83,9 +82,8 @@ async def test_store_with_persistence_is_killed_and_restarted(
 
 
 async def test_store_without_persistence_is_killed_and_restarted(
-    keeper: PrivateValkey, work: WorkFactory
+    keeper: PrivateValkey, app: Celery
 ) -> None:
-    app = await asyncio.to_thread(work)
     async with fault_room(app, keeper.url) as room:
         await room.remember()
         before = list(room.traffic.ids)
@@ -98,8 +96,7 @@ async def test_store_without_persistence_is_killed_and_restarted(
         await room.gaps("new history")
 
 
-async def test_store_is_flushed(keeper: PrivateValkey, work: WorkFactory) -> None:
-    app = await asyncio.to_thread(work)
+async def test_store_is_flushed(keeper: PrivateValkey, app: Celery) -> None:
     async with fault_room(app, keeper.url) as room:
         await room.remember()
         before = list(room.traffic.ids)
@@ -112,10 +109,9 @@ async def test_store_is_flushed(keeper: PrivateValkey, work: WorkFactory) -> Non
 
 
 async def test_failover_loses_the_last_writes(
-    keeper: PrivateValkey, lasting: PrivateValkey, work: WorkFactory, proxy: ProxyFactory
+    keeper: PrivateValkey, lasting: PrivateValkey, app: Celery, proxy: ProxyFactory
 ) -> None:
     """A replica that is behind takes over; what it issues must not look the same."""
-    app = await asyncio.to_thread(work)
     line, feeding = proxy(keeper.url), proxy(keeper.url)
     replica = lasting.client()
     follow_primary(keeper, replica, feeding)
@@ -149,11 +145,8 @@ def follow_primary(primary: PrivateValkey, replica: Any, way: Proxy) -> None:
     )
 
 
-async def test_log_is_trimmed_past_a_cursor(
-    keeper: PrivateValkey, work: WorkFactory
-) -> None:
+async def test_log_is_trimmed_past_a_cursor(keeper: PrivateValkey, app: Celery) -> None:
     """Who was away too long is told so; who stayed does not notice."""
-    app = await asyncio.to_thread(work)
     async with fault_room(app, keeper.url) as room:
         await room.follows(room.ended)
         room.all.leave()
@@ -169,10 +162,9 @@ async def test_log_is_trimmed_past_a_cursor(
 
 @pytest.mark.parametrize("seconds", [2, pytest.param(5, marks=LONG)])
 async def test_store_is_frozen(
-    keeper: PrivateValkey, work: WorkFactory, seconds: int
+    keeper: PrivateValkey, app: Celery, seconds: int
 ) -> None:
     """Nothing is lost, so nobody starts over and no gap is shown."""
-    app = await asyncio.to_thread(work)
     async with fault_room(app, keeper.url, patience=1.0) as room:
         assert keeper.pid is not None
         os.kill(keeper.pid, signal.SIGSTOP)
@@ -189,9 +181,8 @@ async def test_store_is_frozen(
         assert await room.store.gaps() == []
 
 
-async def test_store_is_out_of_memory(keeper: PrivateValkey, work: WorkFactory) -> None:
+async def test_store_is_out_of_memory(keeper: PrivateValkey, app: Celery) -> None:
     """It refuses writes, and answers reads: events wait, and what is shown is stale."""
-    app = await asyncio.to_thread(work)
     async with fault_room(app, keeper.url) as room:
         with keeper.client() as client:
             client.config_set("maxmemory", 1)
@@ -206,10 +197,9 @@ async def test_store_is_out_of_memory(keeper: PrivateValkey, work: WorkFactory) 
 
 @pytest.mark.parametrize("way", ["cut", "slow", "half-open"])
 async def test_network_between_herald_and_store(
-    keeper: PrivateValkey, work: WorkFactory, proxy: ProxyFactory, way: str
+    keeper: PrivateValkey, app: Celery, proxy: ProxyFactory, way: str
 ) -> None:
     """The store itself goes on: nothing is lost, so nobody starts over."""
-    app = await asyncio.to_thread(work)
     line = proxy(keeper.url)
     async with fault_room(app, line.url, patience=1.0) as room:
         if way == "slow":

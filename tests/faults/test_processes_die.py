@@ -1,0 +1,147 @@
+"""Processes of Herald are killed at the worst moment; nobody is told a wrong thing."""
+
+import asyncio
+import os
+import signal
+import time
+from collections.abc import AsyncGenerator, Callable, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+from celery import Celery
+from tests.conftest import AppFactory, WorkerFactory
+from tests.fault_room import Room, fault_room
+from tests.followers import Follower, following
+from tests.herald import HeraldProcess
+from tests.monitors import open_store
+from tests.project import environment
+from tests.proxy import Proxy
+from tests.servers import PrivateValkey, private_valkey
+from tests.serving import until
+from tests.truth import Truth
+
+from herald_monitor.model.events import Event
+from herald_monitor.redis_store import RedisStore
+
+pytestmark = [
+    pytest.mark.celery,
+    pytest.mark.anyio,
+    # Celery stores results by a command that redis-py 8 calls deprecated.
+    pytest.mark.filterwarnings("ignore:Call to deprecated setex"),
+]
+HERALDS_HEARTBEAT = 15.0
+STORED = 3_000
+
+
+@pytest.fixture
+def keeper() -> Iterator[PrivateValkey]:
+    """The store."""
+    with private_valkey() as server:
+        yield server
+
+
+def make(project_app: AppFactory, valkey: PrivateValkey) -> Celery:
+    """Make an app whose results are apart from the store."""
+    return project_app(valkey.url, f"{valkey.url.rpartition('/')[0]}/1")
+
+
+@asynccontextmanager
+async def started(herald: HeraldProcess) -> AsyncGenerator[HeraldProcess]:
+    """Run `herald` for the length of the block."""
+    await asyncio.to_thread(herald.start)
+    try:
+        yield herald
+    finally:
+        await asyncio.to_thread(herald.stop)
+
+
+def monitor_of(parent: int) -> int | None:
+    """Return the process id of the monitor that `herald up` started."""
+    for place in Path("/proc").glob("[0-9]*"):
+        try:
+            above = int((place / "stat").read_text().rpartition(")")[2].split()[1])
+            words = (place / "cmdline").read_bytes().split(b"\0")
+        except OSError:
+            continue
+        if above == parent and b"herald_monitor" in words:
+            return int(place.name)
+    return None
+
+
+async def test_monitor_is_killed_within_a_batch_and_started_again(
+    valkey: PrivateValkey,
+    keeper: PrivateValkey,
+    project_app: AppFactory,
+    celery_worker: WorkerFactory,
+    tmp_path: Path,
+) -> None:
+    """The store is frozen, so that a batch is on its way when the monitor dies."""
+    app = make(project_app, valkey)
+    await asyncio.to_thread(celery_worker, app, pool="threads", concurrency=4)
+    env = {**environment(app), "HERALD_RECONCILE_EVERY": "0.5"}
+    words = ("up", "-A", "tests.project", "--store", keeper.url)
+    herald = HeraldProcess(tmp_path / "herald.log", *words, **env)
+    async with started(herald), open_store(keeper.url) as store:
+        held = Truth(store, cast(Any, None))
+        room = Room(app, held, herald.url, HERALDS_HEARTBEAT)
+        async with room.at_work():
+            first = monitor_of(herald.pid)
+            assert first is not None
+            assert keeper.pid is not None
+            os.kill(keeper.pid, signal.SIGSTOP)
+            try:
+                await room.traffic.more(20)
+                os.kill(first, signal.SIGKILL)
+            finally:
+                os.kill(keeper.pid, signal.SIGCONT)
+            await until(
+                lambda: monitor_of(herald.pid) not in (None, first), 10, "started again"
+            )
+            await room.comes_true()
+            await room.gaps("no monitor was running")
+            assert room.all.resets == room.ended.resets == ["new"]
+
+
+async def test_server_is_killed_within_a_snapshot_and_the_client_goes_elsewhere(
+    valkey: PrivateValkey,
+    keeper: PrivateValkey,
+    project_app: AppFactory,
+    celery_worker: WorkerFactory,
+    proxy: Callable[[str], Proxy],
+    tmp_path: Path,
+) -> None:
+    """Half a snapshot has no cursor: the other process tells the whole of it."""
+    app = make(project_app, valkey)
+    await asyncio.to_thread(celery_worker, app, pool="threads", concurrency=4)
+    words = ("server", "--store", keeper.url)
+    dying = HeraldProcess(tmp_path / "dying.log", *words)
+    async with started(dying), fault_room(app, keeper.url) as room:
+        await store_many(room.store)
+        slow = proxy(dying.url)
+        slow.drip(400_000)
+        moving = Follower(f"ws{slow.url.removeprefix('http')}ws")
+        room.followers.append(moving)
+        async with following(moving):
+            await until(lambda: moving.journal.items, 10, "the first page")
+            moving.url = room.all.url
+            os.kill(dying.pid, signal.SIGKILL)
+            slow.heal()
+            await until(lambda: moving.closes, 10, "cut off")
+            assert moving.journal.since[0] is None
+            assert moving.journal.steps[-1].cursor is None, "within the snapshot"
+            await room.comes_true()
+        assert moving.journal.since[:2] == [None, None]
+        assert moving.resets == ["new", "new"]
+        assert room.all.resets == ["new"]
+
+
+async def store_many(store: RedisStore) -> None:
+    """Store enough tasks for a snapshot of many pages."""
+    now = time.time()
+    events = [
+        Event(kind="succeeded", task_id=f"old-{n}", at=now, clock=n + 1, host="w@h")
+        for n in range(STORED)
+    ]
+    await store.store(events, now=now)
