@@ -19,11 +19,14 @@ from herald_monitor.redis_store import RedisStore
 from herald_monitor.store import Gap
 from herald_server.pump import Patience
 from tests.followers import Follower, Readiness, following
+from tests.monitors import settled
+from tests.project import make_app
 from tests.serving import serving, until
 from tests.truth import Truth, truth
 from tests.validators import Revs, kept
 
 HEARTBEAT = 1.0
+PROBE = 1.0
 WITHIN = 25.0
 READY = ("SUCCESS", "FAILURE", "REVOKED")
 WORK: list[tuple[str, tuple[object, ...]]] = [
@@ -31,7 +34,7 @@ WORK: list[tuple[str, tuple[object, ...]]] = [
     ("sleepy", (0.05,)),
     ("fail", ()),
     ("add", (3, 4)),
-    ("retry_slowly", ()),
+    ("retry_surely", ()),
 ]
 
 
@@ -39,16 +42,21 @@ class Traffic:
     """Tasks without end. `ids` are those that the broker took."""
 
     def __init__(self, app: Celery, pause: float = 0.02) -> None:
-        self._app = app
+        # Without a backend: it would listen for each result, and we ask ourselves.
+        conf = cast(Any, app).conf
+        self._app = make_app(conf.broker_url, None, conf.herald_names)
         self._pause = pause
         self.ids: list[str] = []
         self.refused = 0
 
     async def run(self) -> None:
         """Send until cancelled."""
-        for number in count():
-            await asyncio.to_thread(self._send, *WORK[number % len(WORK)])
-            await asyncio.sleep(self._pause)
+        try:
+            for number in count():
+                await asyncio.to_thread(self._send, *WORK[number % len(WORK)])
+                await asyncio.sleep(self._pause)
+        finally:
+            cast(Any, self._app).close()
 
     def _send(self, name: str, args: tuple[object, ...]) -> None:
         id_ = str(uuid4())
@@ -116,6 +124,16 @@ class Room:
         told = self.readiness.told
         await until(lambda: told and told[-1], WITHIN, "it says ready")
 
+    async def works_again(self) -> None:
+        """Wait until a task that is sent from now on has ended."""
+        before = len(self.traffic.ids)
+
+        async def ended() -> bool:
+            states = await self.held.states(self.traffic.ids[before:])
+            return any(state in READY for state in states.values())
+
+        await settled(ended, WITHIN, "the work goes on")
+
     # -- afterwards -------------------------------------------------------------------
 
     async def comes_true(self, forgotten: Iterable[str] = ()) -> None:
@@ -138,12 +156,8 @@ class Room:
         gaps = [gap for gap in await self.held.closed(WITHIN) if reason in gap.reason]
         assert gaps, f"no gap for {reason!r}: {await self.store.gaps()}"
         ids = {gap.id for gap in gaps}
-        for state in ("open", "closed"):
-            await until(
-                lambda state=state: ids & self.all.gaps(state),
-                5,
-                f"{ids} shown {state}",
-            )
+        await until(lambda: ids & self.all.gaps("open"), 5, "it was shown, open")
+        await until(lambda: ids & self.all.gaps("closed"), 5, "it was shown, closed")
         return gaps
 
     async def _agrees(self, forgotten: set[str]) -> None:
@@ -249,7 +263,7 @@ async def fault_room(
         await store.open()
         stack.push_async_callback(store.close)
         held = await stack.enter_async_context(
-            truth(heralds or app, store, listen_backend=True)
+            truth(heralds or app, store, listen_backend=True, probe_every=PROBE)
         )
         server = await stack.enter_async_context(
             serving(

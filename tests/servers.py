@@ -58,9 +58,13 @@ class PrivateValkey(EmbeddedStore):
 
     def kill(self) -> None:
         """Kill it as the kernel would, without a goodbye."""
+        self.end(signal.SIGKILL)
+
+    def end(self, how: signal.Signals) -> None:
+        """End it by a signal."""
         pid = self.pid
         assert pid is not None
-        os.kill(pid, signal.SIGKILL)
+        os.kill(pid, how)
         wait_until(lambda: self.pid is None, 5, "the server is dead")
 
     def client(self) -> "redis.Redis":

@@ -82,6 +82,7 @@ async def truth(
     node: str = "m1",
     listen_backend: bool = False,
     lost_after: float = LOST_AFTER,
+    probe_every: float = 5.0,
 ) -> AsyncGenerator[Truth]:
     """Run a monitor for the length of the block, from when it hears events."""
     kept = store or MemoryStore()
@@ -93,6 +94,7 @@ async def truth(
         listen_backend=listen_backend,
         lost_after=lost_after,
         reconcile_every=0.5,
+        probe_every=probe_every,
     )
     stop = asyncio.Event()
     running = asyncio.create_task(monitor.run(stop))

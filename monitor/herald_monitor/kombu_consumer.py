@@ -56,6 +56,7 @@ class KombuConsumer:
         self._ticketed = 0
         self._last_tag: object = None
         self._beaten = 0.0
+        self._failed: Exception | None = None
 
     def open(self) -> None:
         if self._kept:
@@ -75,6 +76,9 @@ class KombuConsumer:
         self.missed = overflow(kept, waiting)
 
     def read(self, wait: float) -> list[RawEvent]:
+        if self._failed is not None:
+            # Asked again, kombu would connect anew, and hear nothing for ever.
+            raise self._failed
         self._beat()
         self._acknowledge()
         try:
@@ -85,9 +89,10 @@ class KombuConsumer:
                 self._connection.drain_events(timeout=0)
         except TimeoutError:
             pass
-        except Exception:
-            if not self._events:  # or else hand them over first
+        except Exception as error:
+            if not self._events:
                 raise
+            self._failed = error  # they are handed over first
         events, self._events = self._events, []
         return events
 

@@ -44,8 +44,9 @@ LAG = 2.0
 class Monitor:
     """Hears the events of `app`'s broker and keeps what they mean in `store`.
 
-    `lost_after` and `reconcile_every` are in seconds. With a queue that is `kept`,
-    RabbitMQ keeps the events until they are stored, and while no monitor reads.
+    `lost_after`, `reconcile_every` and `probe_every` are in seconds. With a queue
+    that is `kept`, RabbitMQ keeps the events until they are stored, and while no
+    monitor reads.
     """
 
     def __init__(
@@ -58,6 +59,7 @@ class Monitor:
         listen_backend: bool = True,
         lost_after: float = 60.0,
         reconcile_every: float = 10.0,
+        probe_every: float = 5.0,
         kept: KeptQueue | None = None,
     ) -> None:
         self.node = node or f"{socket.gethostname()}-{os.getpid()}"
@@ -79,6 +81,7 @@ class Monitor:
             deliver=self._intake.put,
             lost_touch=self._lost_touch,
             poison=self._recorder.set_aside,
+            probe_every=probe_every,
             kept=kept,
         )
         self._channel = BackendChannel(

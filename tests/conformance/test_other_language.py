@@ -20,6 +20,7 @@ from herald_server.client import Herald
 pytestmark = [
     pytest.mark.anyio,
     pytest.mark.celery,
+    pytest.mark.soak,
     pytest.mark.timeout(120),
     pytest.mark.xdist_group("other_language"),
 ]

@@ -101,7 +101,16 @@ async def ran(herald: HeraldProcess, *words: str) -> tuple[int, str]:
     return process.returncode, said.decode()
 
 
-@pytest.mark.parametrize("program", PROGRAMS)
+BRIEF = ("health_check.py", "start_and_cancel.py")
+
+
+@pytest.mark.parametrize(
+    "program",
+    [
+        pytest.param(name, marks=[] if name in BRIEF else [pytest.mark.soak])
+        for name in PROGRAMS
+    ],
+)
 async def test_programs(herald: HeraldProcess, program: str) -> None:
     code, said = await ran(herald, *program.split())
     assert code == 0, said

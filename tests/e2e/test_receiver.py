@@ -29,7 +29,15 @@ def wait_for_last(heard: Heard, task_id: str, kind: str) -> None:
     wait_until(lambda: kind in heard.types_of(task_id), 15, f"{kind} of {task_id}")
 
 
-@pytest.mark.parametrize("pool", ["prefork", "threads"])
+@pytest.mark.parametrize(
+    ("broker_url", "pool"),
+    [
+        ("redis", "prefork"),
+        ("redis", "threads"),
+        pytest.param("amqp", "prefork", marks=pytest.mark.rabbitmq),
+    ],
+    indirect=["broker_url"],
+)
 def test_hears_every_kind_of_event(
     broker_url: str, pool: str, project_app: AppFactory, celery_worker: WorkerFactory
 ) -> None:
@@ -73,7 +81,14 @@ def test_events_of_one_task_come_in_order(
         assert told == ["task-received", "task-started", "task-succeeded"]
 
 
-@pytest.mark.parametrize("first", ["worker", "receiver"])
+@pytest.mark.parametrize(
+    ("broker_url", "first"),
+    [
+        ("redis", "worker"),
+        pytest.param("amqp", "receiver", marks=pytest.mark.rabbitmq),
+    ],
+    indirect=["broker_url"],
+)
 def test_turns_events_on(
     broker_url: str, first: str, project_app: AppFactory, celery_worker: WorkerFactory
 ) -> None:

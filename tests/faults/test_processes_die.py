@@ -11,7 +11,6 @@ from typing import Any, cast
 
 import pytest
 from celery import Celery
-from tests.conftest import AppFactory, WorkerFactory
 from tests.fault_room import Room, fault_room
 from tests.followers import Follower, following
 from tests.herald import HeraldProcess
@@ -42,11 +41,6 @@ def keeper() -> Iterator[PrivateValkey]:
         yield server
 
 
-def make(project_app: AppFactory, valkey: PrivateValkey) -> Celery:
-    """Make an app whose results are apart from the store."""
-    return project_app(valkey.url, f"{valkey.url.rpartition('/')[0]}/1")
-
-
 @asynccontextmanager
 async def started(herald: HeraldProcess) -> AsyncGenerator[HeraldProcess]:
     """Run `herald` for the length of the block."""
@@ -71,21 +65,17 @@ def monitor_of(parent: int) -> int | None:
 
 
 async def test_monitor_is_killed_within_a_batch_and_started_again(
-    valkey: PrivateValkey,
+    module_app: Celery,
     keeper: PrivateValkey,
-    project_app: AppFactory,
-    celery_worker: WorkerFactory,
     tmp_path: Path,
 ) -> None:
     """The store is frozen, so that a batch is on its way when the monitor dies."""
-    app = make(project_app, valkey)
-    await asyncio.to_thread(celery_worker, app, pool="threads", concurrency=4)
-    env = {**environment(app), "HERALD_RECONCILE_EVERY": "0.5"}
+    env = {**environment(module_app), "HERALD_RECONCILE_EVERY": "0.5"}
     words = ("up", "-A", "tests.project", "--store", keeper.url)
     herald = HeraldProcess(tmp_path / "herald.log", *words, **env)
     async with started(herald), open_store(keeper.url) as store:
         held = Truth(store, cast(Any, None))
-        room = Room(app, held, herald.url, HERALDS_HEARTBEAT)
+        room = Room(module_app, held, herald.url, HERALDS_HEARTBEAT)
         async with room.at_work():
             first = monitor_of(herald.pid)
             assert first is not None
@@ -105,29 +95,26 @@ async def test_monitor_is_killed_within_a_batch_and_started_again(
 
 
 async def test_server_is_killed_within_a_snapshot_and_the_client_goes_elsewhere(
-    valkey: PrivateValkey,
+    module_app: Celery,
     keeper: PrivateValkey,
-    project_app: AppFactory,
-    celery_worker: WorkerFactory,
     proxy: Callable[[str], Proxy],
     tmp_path: Path,
 ) -> None:
     """Half a snapshot has no cursor: the other process tells the whole of it."""
-    app = make(project_app, valkey)
-    await asyncio.to_thread(celery_worker, app, pool="threads", concurrency=4)
     words = ("server", "--store", keeper.url)
     dying = HeraldProcess(tmp_path / "dying.log", *words)
-    async with started(dying), fault_room(app, keeper.url) as room:
-        await store_many(room.store)
+    async with open_store(keeper.url) as store:
+        await store_many(store)
+    async with started(dying), fault_room(module_app, keeper.url) as room:
         slow = proxy(dying.url)
-        slow.drip(400_000)
+        slow.drip(4_000_000)
         moving = Follower(f"ws{slow.url.removeprefix('http')}ws")
         room.followers.append(moving)
         async with following(moving):
             await until(lambda: moving.journal.items, 10, "the first page")
             moving.url = room.all.url
             os.kill(dying.pid, signal.SIGKILL)
-            slow.heal()
+            slow.cut()
             await until(lambda: moving.closes, 10, "cut off")
             assert moving.journal.since[0] is None
             assert moving.journal.steps[-1].cursor is None, "within the snapshot"
@@ -138,10 +125,17 @@ async def test_server_is_killed_within_a_snapshot_and_the_client_goes_elsewhere(
 
 
 async def store_many(store: RedisStore) -> None:
-    """Store enough tasks for a snapshot of many pages."""
+    """Store so much that no kernel takes a snapshot of it off the server's hands."""
     now = time.time()
     events = [
-        Event(kind="succeeded", task_id=f"old-{n}", at=now, clock=n + 1, host="w@h")
+        Event(
+            kind="succeeded",
+            task_id=f"old-{n}",
+            at=now,
+            clock=n + 1,
+            host="w@h",
+            args="x" * 4_000,
+        )
         for n in range(STORED)
     ]
     await store.store(events, now=now)

@@ -10,9 +10,8 @@ from typing import Any, cast
 import pytest
 from celery import Celery
 from tests.fault_room import fault_room
-from tests.project import make_app
 from tests.proxy import Proxy
-from tests.servers import PrivateValkey, Worker, private_valkey, wait_until
+from tests.servers import PrivateValkey, private_valkey, wait_until
 
 from herald_monitor.model.keys import DEFAULT_PREFIX, Keys
 
@@ -24,20 +23,6 @@ pytestmark = [
 ]
 ProxyFactory = Callable[[str], Proxy]
 LONG = [pytest.mark.soak, pytest.mark.timeout(300)]
-
-
-@pytest.fixture(scope="module")
-def app(
-    module_valkey: PrivateValkey, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Celery]:
-    """An app and its worker for all tests here: its broker is never touched."""
-    made = make_app(module_valkey.url, f"{module_valkey.url.rpartition('/')[0]}/1")
-    log = tmp_path_factory.mktemp("store") / "worker.log"
-    worker = Worker(made, log, pool="threads", concurrency=4)
-    worker.start()
-    yield made
-    worker.stop()
-    cast(Any, made).close()
 
 
 @pytest.fixture
@@ -56,24 +41,16 @@ def lasting(tmp_path: Path) -> Iterator[PrivateValkey]:
     server.stop()
 
 
-async def end(server: PrivateValkey, how: signal.Signals) -> None:
-    """End a server by a signal, and wait for it."""
-    assert server.pid is not None
-    os.kill(server.pid, how)
-    await asyncio.to_thread(wait_until, lambda: server.pid is None, 5, "dead")
-
-
-@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
 @pytest.mark.parametrize("times", [1, pytest.param(5, marks=LONG, id="soak")])
-async def test_store_with_persistence_is_killed_and_restarted(
-    lasting: PrivateValkey, app: Celery, how: signal.Signals, times: int
+async def test_store_with_persistence_is_stopped_and_killed_and_restarted(
+    lasting: PrivateValkey, module_app: Celery, times: int
 ) -> None:
-    async with fault_room(app, lasting.url) as room:
-        for _ in range(times):
+    async with fault_room(module_app, lasting.url) as room:
+        for how in (signal.SIGTERM, signal.SIGKILL) * times:
             await room.remember()
-            await end(lasting, how)
+            await asyncio.to_thread(lasting.end, how)
             await room.unready()
-            await room.traffic.more(20)
+            await room.traffic.more(10)
             await asyncio.to_thread(lasting.start)
             await room.ready()
         await room.comes_true()
@@ -82,12 +59,12 @@ async def test_store_with_persistence_is_killed_and_restarted(
 
 
 async def test_store_without_persistence_is_killed_and_restarted(
-    keeper: PrivateValkey, app: Celery
+    keeper: PrivateValkey, module_app: Celery
 ) -> None:
-    async with fault_room(app, keeper.url) as room:
+    async with fault_room(module_app, keeper.url) as room:
         await room.remember()
         before = list(room.traffic.ids)
-        await end(keeper, signal.SIGKILL)
+        await asyncio.to_thread(keeper.end, signal.SIGKILL)
         await room.unready()
         await room.traffic.more(20)
         await asyncio.to_thread(keeper.start)
@@ -96,8 +73,8 @@ async def test_store_without_persistence_is_killed_and_restarted(
         await room.gaps("new history")
 
 
-async def test_store_is_flushed(keeper: PrivateValkey, app: Celery) -> None:
-    async with fault_room(app, keeper.url) as room:
+async def test_store_is_flushed(keeper: PrivateValkey, module_app: Celery) -> None:
+    async with fault_room(module_app, keeper.url) as room:
         await room.remember()
         before = list(room.traffic.ids)
         with keeper.client() as client:
@@ -109,13 +86,16 @@ async def test_store_is_flushed(keeper: PrivateValkey, app: Celery) -> None:
 
 
 async def test_failover_loses_the_last_writes(
-    keeper: PrivateValkey, lasting: PrivateValkey, app: Celery, proxy: ProxyFactory
+    keeper: PrivateValkey,
+    lasting: PrivateValkey,
+    module_app: Celery,
+    proxy: ProxyFactory,
 ) -> None:
     """A replica that is behind takes over; what it issues must not look the same."""
     line, feeding = proxy(keeper.url), proxy(keeper.url)
     replica = lasting.client()
     follow_primary(keeper, replica, feeding)
-    async with fault_room(app, line.url) as room:
+    async with fault_room(module_app, line.url) as room:
         behind = list(room.traffic.ids)
         feeding.black_hole()
         await room.traffic.more(30)
@@ -145,9 +125,11 @@ def follow_primary(primary: PrivateValkey, replica: Any, way: Proxy) -> None:
     )
 
 
-async def test_log_is_trimmed_past_a_cursor(keeper: PrivateValkey, app: Celery) -> None:
+async def test_log_is_trimmed_past_a_cursor(
+    keeper: PrivateValkey, module_app: Celery
+) -> None:
     """Who was away too long is told so; who stayed does not notice."""
-    async with fault_room(app, keeper.url) as room:
+    async with fault_room(module_app, keeper.url) as room:
         await room.follows(room.ended)
         room.all.leave()
         await room.traffic.more(20)
@@ -162,10 +144,10 @@ async def test_log_is_trimmed_past_a_cursor(keeper: PrivateValkey, app: Celery) 
 
 @pytest.mark.parametrize("seconds", [2, pytest.param(5, marks=LONG)])
 async def test_store_is_frozen(
-    keeper: PrivateValkey, app: Celery, seconds: int
+    keeper: PrivateValkey, module_app: Celery, seconds: int
 ) -> None:
     """Nothing is lost, so nobody starts over and no gap is shown."""
-    async with fault_room(app, keeper.url, patience=1.0) as room:
+    async with fault_room(module_app, keeper.url, patience=1.0) as room:
         assert keeper.pid is not None
         os.kill(keeper.pid, signal.SIGSTOP)
         loop = asyncio.get_running_loop()
@@ -181,9 +163,11 @@ async def test_store_is_frozen(
         assert await room.store.gaps() == []
 
 
-async def test_store_is_out_of_memory(keeper: PrivateValkey, app: Celery) -> None:
+async def test_store_is_out_of_memory(
+    keeper: PrivateValkey, module_app: Celery
+) -> None:
     """It refuses writes, and answers reads: events wait, and what is shown is stale."""
-    async with fault_room(app, keeper.url) as room:
+    async with fault_room(module_app, keeper.url) as room:
         with keeper.client() as client:
             client.config_set("maxmemory", 1)
             await room.unready()
@@ -197,11 +181,11 @@ async def test_store_is_out_of_memory(keeper: PrivateValkey, app: Celery) -> Non
 
 @pytest.mark.parametrize("way", ["cut", "slow", "half-open"])
 async def test_network_between_herald_and_store(
-    keeper: PrivateValkey, app: Celery, proxy: ProxyFactory, way: str
+    keeper: PrivateValkey, module_app: Celery, proxy: ProxyFactory, way: str
 ) -> None:
     """The store itself goes on: nothing is lost, so nobody starts over."""
     line = proxy(keeper.url)
-    async with fault_room(app, line.url, patience=1.0) as room:
+    async with fault_room(module_app, line.url, patience=1.0) as room:
         if way == "slow":
             line.delay(0.02)
             line.drip(1_000_000)
