@@ -48,7 +48,7 @@ class Lease:
             log.debug("no lease of %s: %s", self._work, error)
             return
         if mine != self.held:
-            log.info("%s %s", "I do" if mine else "Another monitor does", self._work)
+            log.debug("%s %s", "I do" if mine else "Another does", self._work)
         self._until = asked + SECONDS if mine else 0.0
 
     async def _give_back(self) -> None:

@@ -8,6 +8,7 @@ import socket
 import sys
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
+from typing import cast
 
 from herald_monitor.daemon import store_of
 from herald_monitor.store import Reader
@@ -25,12 +26,16 @@ def as_environment(settings: ServerSettings) -> dict[str, str]:
     """Return `settings` as the variables that make them again."""
     shown = {key: getattr(settings, key) for key in settings.model_fields_set}
     return {
-        f"HERALD_{key.upper()}": ",".join(value)
-        if isinstance(value, tuple)
-        else str(value)
+        f"HERALD_{key.upper()}": _written(value)
         for key, value in shown.items()
         if value is not None
     }
+
+
+def _written(value: object) -> str:
+    if isinstance(value, tuple):
+        return ",".join(map(str, cast("tuple[object, ...]", value)))
+    return str(value)
 
 
 async def serve_with_children(
