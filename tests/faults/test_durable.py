@@ -128,14 +128,20 @@ def test_unconfirmed_events_come_back_after_a_reconnect(
     app, there = project_app(way.url), project_app(amqp_url)
     cast(Any, there).conf.event_exchange = cast(Any, app).conf.event_exchange
     with hearing(app, kept=KEPT, confirms=False) as heard:
+
+        def told() -> list[object]:
+            return [one["uuid"] for one in heard.events]
+
         emit(there, event(1))
         wait_until(lambda: heard.events, 5, "the first")
         heard.tickets[0].confirm()
         emit(there, event(2))
         wait_until(lambda: len(heard.events) == 2, 5, "the second")
         way.cut()
-        wait_until(lambda: len(heard.events) == 3, 5, "the second again")
-    assert [one["uuid"] for one in heard.events] == ["1", "2", "2"]
+        wait_until(lambda: told().count("2") == 2, 10, "the second again")
+    # The word that the first was confirmed may be cut off on its way; then it
+    # comes again as well, before the second.
+    assert told() in (["1", "2", "2"], ["1", "2", "1", "2"])
 
 
 @pytest.mark.rabbitmq
