@@ -17,6 +17,7 @@ import pytest
 from celery import Celery
 from celery.result import AsyncResult
 from tests.servers import PrivateValkey, wait_until
+from tests.ten_types import TYPES
 
 from herald_monitor.child_process import end, kill, spawn
 from herald_server.catalog import Catalog
@@ -144,71 +145,6 @@ def send(app: Celery, ear: Ear) -> Callable[..., AsyncResult[Any]]:
 
 Send = Callable[..., "AsyncResult[Any]"]
 
-PERIOD = {"period.start", "period.end"}
-KEYS: dict[str, tuple[dict[str, object], set[str]]] = {
-    "resilience_health_check": (
-        {},
-        {"status", "utilization", "defense_level", "n1_pass", "n2_pass"}
-        | {"immediate_actions"},
-    ),
-    "resilience_contingency": (
-        {"days_ahead": 1},
-        PERIOD
-        | {"n1_pass", "n1_vulnerabilities_count", "n2_pass", "n2_fatal_pairs_count"}
-        | {"phase_transition_risk", "most_critical_faculty", "recommendations"},
-    ),
-    "resilience_fallback_precompute": (
-        {"days_ahead": 1},
-        PERIOD
-        | {"scenarios_computed", "scenarios_failed"}
-        | {
-            f"results.{scenario}.{key}"
-            for scenario in (
-                *("single_faculty_loss", "double_faculty_loss"),
-                *("half_capacity_season", "holiday_skeleton"),
-                *("pandemic_essential_only", "mass_casualty_event"),
-                "weather_emergency",
-            )
-            for key in ("id", "valid_until", "coverage_rate", "services_reduced")
-        },
-    ),
-    "resilience_utilization_forecast": (
-        {"days_ahead": 3},
-        PERIOD | {"total_faculty", "high_risk_days", "high_risk_periods"},
-    ),
-    "resilience_crisis_activation": (
-        {"severity": "minor", "reason": "storm"},
-        {"severity", "reason", "actions_taken"},
-    ),
-    "metrics_computation": (
-        {"start_date": "2026-11-23", "end_date": "2026-11-29"},
-        PERIOD
-        | {
-            f"schedule_analysis.metrics.{name}.value"
-            for name in ("fairness", "coverage", "compliance")
-        }
-        | {"stability_metrics", "task_status"},
-    ),
-    "metrics_snapshot": ({"period_days": 7}, PERIOD | {"metrics", "summary"}),
-    "metrics_cleanup": (
-        {"retention_days": 400},
-        {"retention_days", "cutoff_date", "deleted_count", "deleted_by_status"}
-        | {"task_status"},
-    ),
-    "metrics_fairness_report": (
-        {"weeks_back": 2},
-        {"weekly_fairness", "trend_direction", "anomalies", "recommendations"},
-    ),
-    "metrics_version_diff": (
-        {"run_id_1": RUN_IDS[0], "run_id_2": RUN_IDS[1]},
-        {
-            *("comparison.differences.violations_delta", "task_status"),
-            *("metric_changes.fairness_delta", "metric_changes.coverage_delta"),
-            "summary.improved",
-        },
-    ),
-}
-
 
 def at(result: object, dotted: str) -> object:
     for key in dotted.split("."):
@@ -218,11 +154,11 @@ def at(result: object, dotted: str) -> object:
     return result
 
 
-@pytest.mark.parametrize("task_type", sorted(KEYS))
+@pytest.mark.parametrize("task_type", sorted(TYPES))
 def test_each_type_succeeds_with_its_keys_and_reports_progress(
     task_type: str, send: Send, ear: Ear
 ) -> None:
-    params, keys = KEYS[task_type]
+    params, keys = TYPES[task_type]
     kind = Catalog()[task_type]
     sent = send(kind.celery_name, **kind.check(params, date(2026, 11, 22)))
     result = sent.get(timeout=30)
