@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncGenerator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from celery import Celery
@@ -25,7 +24,7 @@ from herald_server.problems import HANDLED, answer
 from herald_server.pump import Door, Patience
 from herald_server.reading import Library
 from herald_server.rooted import Rooted
-from herald_server.sharing import repeating, share
+from herald_server.sharing import share, working
 from herald_server.sse import Streams
 from herald_server.state import Shared
 from herald_server.ws import Sockets
@@ -117,18 +116,5 @@ def _door(
 async def _lifespan(
     shared: Shared, mcp_app: StarletteWithLifespan
 ) -> AsyncGenerator[None]:
-    await shared.feed.start()
-    async with AsyncExitStack() as stack:
-        await stack.enter_async_context(mcp_app.lifespan(mcp_app))
-        running = [
-            asyncio.create_task(shared.feed.run()),
-            asyncio.create_task(shared.status.run()),
-        ]
-        if shared.control:
-            running.append(asyncio.create_task(repeating(shared, shared.control)))
-        try:
-            yield
-        finally:
-            for task in running:
-                task.cancel()
-            await asyncio.gather(*running, return_exceptions=True)
+    async with mcp_app.lifespan(mcp_app), working(shared):
+        yield

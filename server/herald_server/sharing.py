@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import socket
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from uuid import uuid4
 
 from celery import Celery
@@ -35,7 +38,28 @@ def share(settings: ServerSettings, store: Store, app: Celery | None) -> Shared:
     return Shared(store, hub, feed, Status(store, feed), control, node)
 
 
-async def repeating(shared: Shared, control: Control) -> None:
+@asynccontextmanager
+async def working(shared: Shared) -> AsyncGenerator[None]:
+    """Read the log, mind the status and repeat cancels while the block runs.
+
+    Raises `StoreError` if the log's end cannot be had.
+    """
+    await shared.feed.start()
+    running = [
+        asyncio.create_task(shared.feed.run()),
+        asyncio.create_task(shared.status.run()),
+    ]
+    if shared.control:
+        running.append(asyncio.create_task(_repeating(shared, shared.control)))
+    try:
+        yield
+    finally:
+        for task in running:
+            task.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
+
+
+async def _repeating(shared: Shared, control: Control) -> None:
     """Tell workers that join of the cancels that are kept, until cancelled."""
     # Two processes may have the same name in a container; a lease has one owner.
     owner = f"{shared.node}-{uuid4().hex[:8]}"

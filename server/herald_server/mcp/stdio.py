@@ -8,8 +8,6 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
 
 from celery import Celery
 
@@ -18,8 +16,7 @@ from herald_monitor.model.redaction import Redactor
 from herald_server.config import ServerSettings
 from herald_server.mcp.door import build_mcp
 from herald_server.mcp.results import BackendResults
-from herald_server.sharing import repeating, share
-from herald_server.state import Shared
+from herald_server.sharing import share, working
 
 
 async def speak(settings: ServerSettings, app: Celery | None) -> None:
@@ -33,7 +30,7 @@ async def speak(settings: ServerSettings, app: Celery | None) -> None:
     try:
         shared = share(settings, store, app)
         results = BackendResults(app, Redactor(settings.redact)) if app else None
-        async with _fed(shared):
+        async with working(shared):
             door = build_mcp(shared, results)
             await door.run_stdio_async(show_banner=False)
     finally:
@@ -46,20 +43,3 @@ def _end_on(*signals: signal.Signals) -> None:
     # is lost: whatever was started runs on at the workers.
     for one in signals:
         asyncio.get_running_loop().add_signal_handler(one, os._exit, 0)
-
-
-@asynccontextmanager
-async def _fed(shared: Shared) -> AsyncGenerator[None, None]:
-    await shared.feed.start()
-    running = [
-        asyncio.create_task(shared.feed.run()),
-        asyncio.create_task(shared.status.run()),
-    ]
-    if shared.control:
-        running.append(asyncio.create_task(repeating(shared, shared.control)))
-    try:
-        yield
-    finally:
-        for task in running:
-            task.cancel()
-        await asyncio.gather(*running, return_exceptions=True)
