@@ -3,13 +3,14 @@
 import contextlib
 import threading
 from collections.abc import Generator
+from typing import cast
 
 from celery import Celery
 
 from herald_monitor.kept_queue import KeptQueue
 from herald_monitor.receiver import Receiver
 from herald_monitor.tickets import Ticket
-from herald_monitor.wire import RawEvent
+from herald_monitor.wire import RawEvent, Said
 from tests.servers import wait_until
 
 
@@ -51,11 +52,12 @@ class Heard:
         """Wait until the subscription stands."""
         wait_until(lambda: self.receiver.connected, timeout, "connected")
 
-    def _deliver(self, batch: list[RawEvent], heard: float, ticket: Ticket) -> None:
+    def _deliver(self, batch: list[Said], heard: float, ticket: Ticket) -> None:
         if self.fail_next:
             self.fail_next = False
             raise RuntimeError("told to fail")
-        self.batches.append(batch)
+        # With a tap on the line, all are as they travelled.
+        self.batches.append(cast(list[RawEvent], batch))
         self.times.append(heard)
         self.tickets.append(ticket)
         if self.confirms:

@@ -17,10 +17,11 @@ TOKEN = "a-token-for-tests"
 class HeraldProcess:
     """A `herald` command that serves, such as `up` or `demo`."""
 
-    def __init__(self, log: Path, *words: str, **env: str) -> None:
+    def __init__(self, log: Path, *words: str, port: int = 0, **env: str) -> None:
         self.log = log
         self.url = ""
-        self._words = [sys.executable, "-m", "herald_server", *words, "--port", "0"]
+        self._words = [sys.executable, "-m", "herald_server", *words]
+        self._words += ["--port", str(port)]
         self._env = {
             **os.environ,
             "HERALD_TOKEN": TOKEN,

@@ -22,9 +22,11 @@ from herald_server.http_auth import Guard
 from herald_server.hub import Hub
 from herald_server.mcp.door import AgentDoor, build_mcp
 from herald_server.mcp.results import BackendResults
+from herald_server.seen import seen
 from herald_server.serve import listen, url_of
 from herald_server.state import Shared
 from herald_server.status import Status
+from herald_server.tokens import Keyring
 
 SNAPSHOT = "app.tasks.schedule_metrics_tasks.snapshot_metrics"
 
@@ -45,7 +47,7 @@ class House:
         self._clock = 0
         control = Control(app, self.store, self.hub, catalog) if app else None
         status = Status(self.store, self.feed)
-        self.shared = Shared(self.store, self.hub, self.feed, status, control)
+        self.shared = Shared(seen(self.store), self.hub, self.feed, status, control)
         self.door: AgentDoor = build_mcp(
             self.shared, BackendResults(app) if app else None
         )
@@ -107,7 +109,8 @@ async def over_http(
 ) -> AsyncGenerator[str, None]:
     """Serve the door of a house on a port of its own; yields the URL of `/mcp`."""
     inner = made.door.http_app(path="/mcp", stateless_http=stateless)
-    guarded = Guard(inner, Tokens(tokens), Surroundings(()), closed=("/mcp",))
+    keyring = Keyring(Tokens(tokens))
+    guarded = Guard(inner, keyring, Surroundings(()), closed=("/mcp",))
     bound = listen("127.0.0.1", 0)
     config = uvicorn.Config(
         guarded,

@@ -12,10 +12,13 @@ from herald_server.auth import Identity, Tokens
 from herald_server.feed import Feed
 from herald_server.hub import Hub
 from herald_server.limits import Limits
+from herald_server.line import Gone
 from herald_server.pacing import Pace
-from herald_server.pump import Door, Gone, Pump
+from herald_server.pump import Door, Pump
 from herald_server.reading import Library
+from herald_server.rounds import Rounds
 from herald_server.status import Status
+from herald_server.tokens import Keyring
 from tests.model_store import FragileStore, Gates
 from tests.validators import Journal
 
@@ -37,10 +40,10 @@ class Node:
         self.door = Door(
             hub,
             library(store, hub, self.feed, Limits(), page=most, catch_up=0.0),
-            Tokens({TOKEN: Identity("model")}),
+            Keyring(Tokens({TOKEN: Identity("model")})),
             Status(store, self.feed),
             "node",
-            pace=Pace(rate=1e12),
+            rounds=Rounds(Pace(rate=1e12)),
         )
         self._running: asyncio.Task[None] | None = None
 
@@ -72,6 +75,11 @@ class _Line:
         if said is None:
             raise Gone
         return said
+
+    def put(self, frame: bytes) -> bool:
+        if not self._slow:
+            self._client.hear(msgspec.json.decode(frame))
+        return not self._slow
 
     async def send(self, frame: bytes) -> None:
         if self._slow:

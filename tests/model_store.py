@@ -150,10 +150,15 @@ class FragileStore(MemoryStore):
         return await self._gated(super().identity)
 
     async def read(
-        self, after: Cursor, *, wait: float = 0.0, most: int = 100
+        self,
+        after: Cursor,
+        *,
+        wait: float = 0.0,
+        most: int = 100,
+        until: Cursor | None = None,
     ) -> list[Entry]:
         read = super().read
-        return await self._gated(lambda: read(after, most=min(most, 4)))
+        return await self._gated(lambda: read(after, most=min(most, 4), until=until))
 
     async def count(self, filter_: Filter, most: int) -> int:
         count = super().count

@@ -64,6 +64,10 @@ class World:
         for _ in range(steps):
             await self._step()
             await settle()
+        return await self.end()
+
+    async def end(self) -> list[str]:
+        """End without faults; return all complaints."""
         try:
             await self._quiet_end()
             return self._complaints()
@@ -81,7 +85,7 @@ class World:
         elif what < 0.85:
             self.gates.let(random)
         elif what < 0.93:
-            await self._come_or_go(random.choice(self.clients))
+            await self.come_or_go(random.choice(self.clients))
         elif what < 0.96:
             self.store.replicate()
         else:
@@ -95,7 +99,7 @@ class World:
         elif fault == 1 and random.random() < 0.3:
             self.store.flush()
         elif fault == 2:
-            await self._restart(random.randrange(len(self.nodes)))
+            await self.restart(random.randrange(len(self.nodes)))
         elif fault in (3, 4):
             self.store.trim(random.randint(0, 12))
         elif fault == 5:
@@ -103,13 +107,15 @@ class World:
         else:
             self.store.forget(self._id())
 
-    async def _come_or_go(self, client: Client) -> None:
+    async def come_or_go(self, client: Client) -> None:
+        """Connect a client to some node, or let it vanish."""
         if client.connected:
             await client.disconnect()
         else:
             client.connect(self.random.choice(self.nodes), self.random.random() < 0.5)
 
-    async def _restart(self, index: int) -> None:
+    async def restart(self, index: int) -> None:
+        """Kill a node and start another one in its place."""
         old = self.nodes[index]
         for client in self.clients:
             if client.node is old:

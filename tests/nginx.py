@@ -1,18 +1,16 @@
 """A real nginx in front of a Herald, where there is one on this machine."""
 
 import contextlib
+import os
 import shutil
 import socket
 from collections.abc import Generator
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import pytest
-
 from herald_monitor.child_process import end, spawn
-from tests.servers import wait_until
+from tests.servers import missing, wait_until
 
-# As server/README.md tells people to write it.
 CONF = """
 daemon off;
 pid {place}/nginx.pid;
@@ -25,6 +23,12 @@ http {{
     fastcgi_temp_path {place}/fastcgi;
     uwsgi_temp_path {place}/uwsgi;
     scgi_temp_path {place}/scgi;
+    {http}
+}}
+"""
+
+# As server/README.md tells people to write it.
+SERVER = """
     server {{
         listen 127.0.0.1:{port};
         location {prefix}/ {{
@@ -33,10 +37,11 @@ http {{
             proxy_set_header Host $http_host;
             proxy_set_header Upgrade $http_upgrade;
             proxy_set_header Connection "upgrade";
+            proxy_set_header X-Forwarded-For $remote_addr;
+            proxy_set_header X-Forwarded-Proto $scheme;
             proxy_read_timeout 60s;
         }}
     }}
-}}
 """
 
 
@@ -46,18 +51,26 @@ def nginx(url: str, prefix: str, strip: bool, place: Path) -> Generator[str]:
 
     `strip`: with a slash behind `proxy_pass`, which takes the prefix off.
     """
-    program = shutil.which("nginx")
-    if program is None:
-        pytest.skip("nginx is not installed")
     target = url if strip else url.rstrip("/")
-    port = _free_port()
+    port = free_port()
+    server = SERVER.format(port=port, prefix=prefix, target=target)
+    with serving_as(server, f"http://127.0.0.1:{port}{prefix}/", place) as public:
+        yield public
+
+
+@contextlib.contextmanager
+def serving_as(http: str, public: str, place: Path) -> Generator[str]:
+    """Run nginx with `http` in its `http` block, until the end of this block."""
+    program = shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
+    if program is None:
+        missing("nginx")
+        return
     conf = place / "nginx.conf"
-    conf.write_text(CONF.format(place=place, port=port, prefix=prefix, target=target))
+    conf.write_text(CONF.format(place=place, http=http))
     process = spawn(
         [program, "-p", str(place), "-c", str(conf), "-e", "stderr"],
         place / "nginx.log",
     )
-    public = f"http://127.0.0.1:{port}{prefix}/"
     try:
         wait_until(lambda: _listens(public), message="nginx listens")
         yield public
@@ -65,7 +78,8 @@ def nginx(url: str, prefix: str, strip: bool, place: Path) -> Generator[str]:
         end(process, 2.0)
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Return a port that nobody listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

@@ -13,6 +13,9 @@ from uuid import uuid4
 from celery import Celery
 from celery.exceptions import Ignore, Reject
 
+import herald_monitor
+from tests import canvas_tasks
+
 BROKER = "HERALD_PROJECT_BROKER"
 BACKEND = "HERALD_PROJECT_BACKEND"
 NAMES = "HERALD_PROJECT_NAMES"
@@ -44,7 +47,7 @@ def make_app(
             **conf,
         }
     )
-    for name, (function, options) in TASKS.items():
+    for name, (function, options) in {**TASKS, **canvas_tasks.TASKS}.items():
         cast(Any, made).task(function, name=name, **options)
     return made
 
@@ -121,6 +124,13 @@ def progress(self: Any, steps: int = 3) -> int:
     return steps
 
 
+def tells(steps: int = 1_000) -> int:
+    """Tell of each step as authors of tasks are told to do it."""
+    for step in range(1, steps + 1):
+        herald_monitor.progress(step, steps, f"step {step}")
+    return steps
+
+
 TASKS: dict[str, tuple[Callable[..., object], dict[str, object]]] = {
     "add": (add, {}),
     "fail": (fail, {}),
@@ -132,6 +142,8 @@ TASKS: dict[str, tuple[Callable[..., object], dict[str, object]]] = {
     "late": (sleepy, {"acks_late": True}),
     "ignore_result": (add, {"ignore_result": True}),
     "progress": (progress, {"bind": True}),
+    "tells": (tells, {}),
+    "tells_nobody_else": (tells, {"ignore_result": True}),
     "silent": (add, {"send_events": False}),
 }
 

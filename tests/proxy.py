@@ -99,8 +99,15 @@ class Proxy:
 
     async def _stop_listening(self) -> None:
         server, self._server = self._server, None
-        if server is not None:
-            server.close()
+        if server is None:
+            return
+        # Python 3.11 leaks the socket of a line that was just accepted when its
+        # server closes: no more are accepted, then those are made, then it closes.
+        for listening in server.sockets:
+            self._loop.remove_reader(listening.fileno())
+        for _ in range(3):
+            await asyncio.sleep(0)
+        server.close()
 
     async def _cut(self) -> None:
         for line in tuple(self._lines):
@@ -113,19 +120,34 @@ class Proxy:
         for pump in pumps:
             pump.cancel()
         await asyncio.gather(*pumps, return_exceptions=True)
+        # What was aborted is closed in the next turn of the loop.
+        await asyncio.sleep(0)
 
     async def _serve(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
         self.accepted += 1
+        # Known from its first moment, so that whoever cuts lines cuts it too.
+        self._lines.add(writer)
+        serving = asyncio.current_task()
+        assert serving is not None
+        self._pumps.add(serving)
+        serving.add_done_callback(self._pumps.discard)
         port = self._target.port or DEFAULT_PORTS[self._target.scheme]
         host = self._target.hostname or "127.0.0.1"
         try:
             there = await asyncio.open_connection(host, port)
-        except OSError:
+        except BaseException as error:
             writer.transport.abort()
+            self._lines.discard(writer)
+            if isinstance(error, OSError):
+                return
+            raise
+        if writer.transport.is_closing():
+            there[1].transport.abort()
+            self._lines.discard(writer)
             return
-        self._lines |= {writer, there[1]}
+        self._lines.add(there[1])
         self._pump(reader, there[1], writer)
         self._pump(there[0], writer, there[1])
 

@@ -24,12 +24,11 @@ from herald_monitor.model.shape import rfc3339
 from herald_monitor.redis_store import RedisStore
 from herald_monitor.store import MonitorImage
 from herald_server.app import create_app
+from herald_server.auth import Identity, Tokens
 from herald_server.config import ServerSettings
-from herald_server.http_protocol import CuttableHttp
 from herald_server.limits import Limits
-from herald_server.pump import Patience
-from herald_server.serve import listen, url_of
-from herald_server.ws_protocol import CuttableProtocol
+from herald_server.serve import config_of, listen, url_of
+from herald_server.telling import Patience
 from tests.validators import Journal
 
 TOKEN = "a-token-for-tests"
@@ -101,11 +100,11 @@ async def serving(
     bound = listen("127.0.0.1", 0)
     if buffer is not None:
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, buffer)
-    server = _Quiet(_config(app))
+    server = Quiet(_config(app, chosen))
     running = asyncio.create_task(server.serve(sockets=[bound]))
     try:
         await until(lambda: server.started or running.done())
-        yield Server(app, url_of(bound), store)
+        yield Server(app, url_of(bound, secure=chosen.tls_cert is not None), store)
     finally:
         server.should_exit = True
         await running
@@ -113,25 +112,25 @@ async def serving(
         await store.close()
 
 
-class _Quiet(uvicorn.Server):
+class Quiet(uvicorn.Server):
+    """Uvicorn without its own signals."""
+
     @contextlib.contextmanager
     def capture_signals(self) -> Any:
         yield
 
 
-def _config(app: Starlette) -> uvicorn.Config:
-    return uvicorn.Config(
-        app,
-        log_config=None,
-        access_log=False,
-        lifespan="on",
-        http=CuttableHttp,
-        ws=CuttableProtocol,
-        ws_max_size=1 << 18,
-        ws_per_message_deflate=False,
-        timeout_graceful_shutdown=1,
-        server_header=False,
-    )
+def _config(app: Starlette, settings: ServerSettings) -> uvicorn.Config:
+    config = config_of(app, settings, app.state.shared.tally)
+    config.timeout_graceful_shutdown = 1
+    return config
+
+
+def let_in(server: Server, token: str, **who: Any) -> None:
+    """Let `server` know one more token, as of a herald.toml."""
+    keyring = server.app.state.keyring
+    given: dict[str, Any] = {"name": token, **who}
+    keyring.chosen.add(Tokens({token: Identity(**given)}))
 
 
 async def until(

@@ -60,10 +60,14 @@ class Stranger:
         self._pool = pool
         self._log = place / "worker.log"
 
-    def start_worker(self, concurrency: int = 4) -> None:
-        """Start a worker as its README would say: no `-E`, nothing for Herald."""
+    def start_worker(self, concurrency: int = 4, *extra: str) -> None:
+        """Start a worker as its README would say: no `-E`, nothing for Herald.
+
+        `extra` are options of its own.
+        """
         command = [sys.executable, "-m", "celery", "--workdir", str(self.place)]
         command += ["-A", "shop", "worker", "-P", self._pool, "-c", str(concurrency)]
+        command += extra
         self._process = spawn(command, self._log, env=self.env)
         wait_until(self._answers, 30, f"the worker answers; see {self._log}")
 

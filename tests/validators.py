@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
-from herald_monitor.model.cursor import Cursor, parse_cursor
+from herald_monitor.model.cursor import Cursor
 from herald_monitor.model.shape import FINAL, STATES
+from herald_monitor.model.vector import parse_any_cursor
 
 Place = tuple[Cursor, int]
 Frame = Mapping[str, Any]
@@ -82,7 +83,7 @@ class Journal:
 def place(rev: str) -> Place:
     """Return the place in the log that `rev` names."""
     cursor, _, number = rev.partition(".")
-    return parse_cursor(cursor), int(number or 0)
+    return parse_any_cursor(cursor), int(number or 0)
 
 
 def _puts(step: Step) -> list[Mapping[str, Any]]:
@@ -113,7 +114,7 @@ def ordered(journal: Journal) -> Iterator[str]:
                     )
                 newest[item["id"]] = place(item["rev"])
         if step.frame.get("cursor"):
-            now = parse_cursor(step.frame["cursor"])
+            now = parse_any_cursor(step.frame["cursor"])
             if cursor is not None and now < cursor:
                 yield f"the cursor went back from {cursor} to {now}"
             cursor = now
@@ -172,7 +173,7 @@ def every_transition(
             before = None
         told |= {(item["id"], item["rev"]) for item in _puts(step)}
         if step.frame.get("cursor"):
-            now = parse_cursor(step.frame["cursor"])
+            now = parse_any_cursor(step.frame["cursor"])
             missed = set(changes(before, now)) - told if before else set[Any]()
             if missed:
                 yield f"between {before} and {now}, {missed} were not told"
@@ -207,7 +208,7 @@ def resumable(journal: Journal) -> Iterator[str]:
         if since is None or step.connection in reset:
             continue
         for item in _puts(step):
-            if item.get("rev") and place(item["rev"])[0] <= parse_cursor(since):
+            if item.get("rev") and place(item["rev"])[0] <= parse_any_cursor(since):
                 yield f"resumed at {since}, it was told {item['rev']} again"
     first: set[int] = set()
     for step in journal.steps:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import logging
-import os
 import sys
 
 from pydantic import ValidationError
 
+from herald_monitor import logs
 from herald_monitor.config import MonitorSettings
 from herald_monitor.daemon import monitor
 from herald_monitor.errors import HeraldError
@@ -16,11 +15,8 @@ from herald_monitor.errors import HeraldError
 
 def main() -> int:
     """Run a monitor; 0 after a clean stop, 1 with a sentence if it cannot start."""
-    logging.basicConfig(
-        level=os.environ.get("HERALD_LOG_LEVEL", "INFO").upper(),
-        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
-    )
     try:
+        logs.set_up()
         asyncio.run(monitor(MonitorSettings()))
     except ValidationError as error:
         wrong = error.errors()[0]

@@ -24,6 +24,7 @@ from herald_monitor.backend_link import (
 from herald_monitor.errors import BadEvent
 from herald_monitor.meta import KINDS, Redact, Unread, exception_text, read_meta
 from herald_monitor.model.events import Event
+from herald_monitor.model.traces import trace_id
 from herald_monitor.redis_results import Meta, RedisResults
 
 logger = logging.getLogger(__name__)
@@ -53,6 +54,7 @@ class FullResult(msgspec.Struct, frozen=True, omit_defaults=True):
     """All that the backend keeps of one task. `size` is in bytes.
 
     `value` is the `repr` of the result; absent if it is too large to be shown.
+    `trace_id` is that of a `traceparent` stamp, which extended results keep.
     """
 
     task_id: str
@@ -60,6 +62,7 @@ class FullResult(msgspec.Struct, frozen=True, omit_defaults=True):
     value: str | None = None
     exception: str | None = None
     traceback: str | None = None
+    trace_id: str | None = None
     size: int = 0
 
 
@@ -197,6 +200,7 @@ class ResultBackend:
             value=None if hidden else self._redact(repr(result)),
             exception=exception_text(result, self._redact) if failed else None,
             traceback=self._redact(traceback) if isinstance(traceback, str) else None,
+            trace_id=trace_id(meta.get("traceparent")),
             size=result.size if isinstance(result, Unread) else size,
         )
 

@@ -11,14 +11,26 @@ from typing import TypeAlias
 
 import msgspec
 
-from herald_monitor.model.changes import GAP, TASK, WORKER, write_change
+from herald_monitor.model.changes import (
+    GAP,
+    QUEUE,
+    TASK,
+    WORKER,
+    quiet_rev,
+    shown_rev,
+    write_change,
+)
 from herald_monitor.model.events import Event
 from herald_monitor.model.filters import Before
 from herald_monitor.model.keys import places
+from herald_monitor.model.numbers import NONE
+from herald_monitor.model.queues import QueueImage, is_news
 from herald_monitor.model.reading import read
 from herald_monitor.model.runs import Mark
 from herald_monitor.model.shape import EXPIRED, TaskImage, unix
-from herald_monitor.model.tasks import Task, merge
+from herald_monitor.model.tally import Tally, difference
+from herald_monitor.model.tasks import Task
+from herald_monitor.model.together import merge_all
 from herald_monitor.model.workers import (
     Worker,
     WorkerImage,
@@ -42,22 +54,37 @@ class Shown(msgspec.Struct, frozen=True, array_like=True, gc=False):
     worker: Worker
 
 
-Record: TypeAlias = Task | Shown | Gap
-Image: TypeAlias = TaskImage | WorkerImage | Gap
+Record: TypeAlias = Task | Shown | Gap | QueueImage
+Image: TypeAlias = TaskImage | WorkerImage | Gap | QueueImage
 
 
 class Known(msgspec.Struct, frozen=True, gc=False):
-    """A stored record. `image` is without rev; `first` is the score, in ms."""
+    """A stored record. `image` is without rev; `first` is when it was heard of, in ms.
+
+    `number` is a task's, see `numbers.py`. `due` is when
+    the record runs out in ms, as far as is known.
+    """
 
     rev: str
     first: str
     record: Record
     image: Image
     places: tuple[Place, ...] = ()
+    number: int = NONE
+    due: str = "0"
+
+    @property
+    def shown_rev(self) -> str:
+        """The change that was announced last."""
+        return shown_rev(self.rev)
 
 
 class Draft(msgspec.Struct, frozen=True, gc=False):
-    """A record as it shall be, and the news of it. `gone`: it shall be forgotten."""
+    """A record as it shall be, and the news of it.
+
+    `gone`: it shall be forgotten. `quiet`: nothing that is shown differs, so it is
+    stored without news. `number` as in `Known`; `NONE` of a task that is new.
+    """
 
     name: Name
     old: Known | None
@@ -66,21 +93,44 @@ class Draft(msgspec.Struct, frozen=True, gc=False):
     image: Image
     places: tuple[Place, ...] = ()
     gone: bool = False
+    quiet: bool = False
+    number: int = NONE
 
-    def known(self, rev: str) -> Known:
-        """Return it as it is once stored as `rev`."""
-        return Known(rev, self.first, self.record, self.image, self.places)
+    def known(self, rev: str, number: int = NONE) -> Known:
+        """Return it as it is once stored as `rev`, under `number`.
+
+        `rev` is what it is announced as, if it is.
+        """
+        if self.quiet and self.old:
+            rev = quiet_rev(self.old.rev)
+        number = number if self.number == NONE else self.number
+        return Known(rev, self.first, self.record, self.image, self.places, number)
 
     def field(self) -> bytes:
-        """Return the change as it lies in the log."""
+        """Return the change as it lies in the log; nothing if it is quiet."""
+        if self.quiet:
+            return b""
         kind, id_ = self.name
         return write_change(kind, id_, self.image, self._before(), self.gone)
 
+    def tally(self) -> Tally:
+        """Return what the change adds to the minutes. Forgetting takes nothing back."""
+        if self.gone or not isinstance(self.record, Task):
+            return {}
+        assert isinstance(self.image, TaskImage)
+        if self.old is None:
+            return difference(None, None, self.record, self.image)
+        was, shown = self.old.record, self.old.image
+        assert isinstance(was, Task)
+        assert isinstance(shown, TaskImage)
+        return difference(was, shown, self.record, self.image)
+
     def _before(self) -> Before | None:
-        was = self.old.image if self.old else None
-        if isinstance(was, TaskImage):
-            return Before(was.state, was.worker, was.queue)
-        return None
+        was, now = self.old.image if self.old else None, self.image
+        if not isinstance(was, TaskImage) or not isinstance(now, TaskImage):
+            return None
+        before = was.attempt if was.attempt != now.attempt else None
+        return Before(was.state, was.worker, was.queue, before)
 
     def moves(self) -> tuple[tuple[Place, ...], tuple[Place, ...]]:
         """Return the places that it enters, and those that it leaves."""
@@ -90,14 +140,15 @@ class Draft(msgspec.Struct, frozen=True, gc=False):
         if was == self.places:
             return (), ()
         return (
-            tuple(p for p in self.places if p not in was),
-            tuple(p for p in was if p not in self.places),
+            tuple([p for p in self.places if p not in was]),
+            tuple([p for p in was if p not in self.places]),
         )
 
 
 WORKERS: Place = (WORKER, "")
 GAPS: Place = (GAP, "")
-"""Where the ids of all workers, and of all gaps, are listed."""
+QUEUES: Place = (QUEUE, "")
+"""Where the ids of all workers, of all gaps, and of all queues are listed."""
 
 Wish: TypeAlias = Callable[["Known | None"], "Draft | None"]
 """How a record shall change; None if there is nothing to change."""
@@ -118,46 +169,60 @@ def wishes_of_events(events: Iterable[Event], now: float) -> dict[Name, Wish]:
             told[event.task_id] = [event]
         else:
             of_task.append(event)
+    first = in_ms(now)
     return {
-        (TASK, task_id): _merging(of_task, first_heard(now, number))
-        for number, (task_id, of_task) in enumerate(told.items())
+        (TASK, task_id): _Merging(of_task, first) for task_id, of_task in told.items()
     }
 
 
-def first_heard(now: float, number: int) -> str:
-    """Return the score of the task that was heard of as `number` in a batch.
-
-    The thousandths keep the order in which they were heard.
-    """
-    return repr(round(now * 1000) + number / 1000)
+def in_ms(at: float) -> str:
+    """Return a time (unix seconds) as it is stored."""
+    return str(round(at * 1000))
 
 
-def _merging(events: Sequence[Event], first: str) -> Wish:
-    stored_only = all(event.source == "backend" for event in events)
+class _Merging:
+    """The wish that `events` of one task be merged into it."""
 
-    def wish(known: Known | None) -> Draft | None:
+    __slots__ = ("events", "first")
+
+    def __init__(self, events: Sequence[Event], first: str) -> None:
+        self.events = events
+        self.first = first
+
+    def __call__(self, known: Known | None) -> Draft | None:
         was = known.record if known else None
         assert was is None or isinstance(was, Task)
-        task = was
-        for event in events:
-            task = merge(task, event)
-        if task is None or task is was or task == was:
+        task = merge_all(was, self.events)
+        if task is was or task == was:
             return None
         image = read(task)
-        if known is not None and stored_only and _shows_nothing_new(known, task, image):
-            return None
-        if known is not None and image == known.image and _was_heard(known, task):
+        if known is not None and (
+            (self._stored_only() and _shows_nothing_new(known, task, image))
+            or (image == known.image and _was_heard(known, task))
+        ):
             return None
         return Draft(
             (TASK, task.id),
             known,
-            known.first if known else first,
+            known.first if known else self.first,
             task,
             image,
             tuple(places(image)),
+            quiet=known is not None and image == known.image,
+            number=known.number if known else NONE,
         )
 
-    return wish
+    def _stored_only(self) -> bool:
+        return all(event.source == "backend" for event in self.events)
+
+
+def begins(wish: Wish) -> bool:
+    """Say whether `wish` tells of a task that most likely nobody has told of."""
+    if isinstance(wish, _Merging):
+        for event in wish.events:
+            if event.kind == "sent" or event.kind == "received":
+                return event.source == "event" and not event.retries
+    return False
 
 
 def _shows_nothing_new(known: Known, task: Task, image: TaskImage) -> bool:
@@ -246,13 +311,32 @@ def known_gap(rev: str, first: str, gap: Gap) -> Known:
 def recording(gap: Gap) -> Wish:
     """Return the wish that `gap` be stored as it is."""
     plain = msgspec.structs.replace(gap, rev=None)
-    first = first_heard(unix(gap.since), 0)
+    first = in_ms(unix(gap.since))
 
     def wish(known: Known | None) -> Draft | None:
         if known is not None and known.record == plain:
             return None
         heard = known.first if known else first
         return Draft((GAP, gap.id), known, heard, plain, plain, (GAPS,))
+
+    return wish
+
+
+def known_queue(rev: str, first: str, queue: QueueImage) -> Known:
+    """Return a stored queue."""
+    return Known(rev, first, queue, queue, (QUEUES,))
+
+
+def gauging(queue: QueueImage) -> Wish:
+    """Return the wish that `queue` be shown as it was measured, if that is news."""
+    plain = msgspec.structs.replace(queue, rev=None)
+
+    def wish(known: Known | None) -> Draft | None:
+        if known is not None:
+            assert isinstance(known.record, QueueImage)
+            if not is_news(known.record, plain):
+                return None
+        return Draft((QUEUE, queue.id), known, "0", plain, plain, (QUEUES,))
 
     return wish
 
@@ -264,13 +348,33 @@ def forgetting(name: Name, due: Callable[[Known], bool]) -> Wish:
         if known is None or not due(known):
             return None
         return Draft(
-            name, known, known.first, known.record, known.image, known.places, gone=True
+            name,
+            known,
+            known.first,
+            known.record,
+            known.image,
+            known.places,
+            gone=True,
+            number=known.number,
         )
 
     return wish
 
 
-def missing(name: Name, places: tuple[Place, ...]) -> Draft:
-    """Return that a task ran out unnoticed, and may be listed in `places`."""
+def missing(name: Name, places: tuple[Place, ...], number: int = NONE) -> Draft:
+    """Return that a record ran out unnoticed, and may be listed in `places`.
+
+    Without an id only the number is cleared: its task has another one now.
+    """
     image = TaskImage(id=name[1], state=EXPIRED)
-    return Draft(name, None, "0", Task(name[1]), image, places, gone=True)
+    return Draft(
+        name,
+        None,
+        "0",
+        Task(name[1]),
+        image,
+        places,
+        gone=True,
+        quiet=not name[1],
+        number=number,
+    )

@@ -9,7 +9,7 @@ any queue that is not empty. Elsewhere nothing can be seen.
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from itertools import chain
 from typing import Any, cast
 
@@ -48,19 +48,22 @@ class QueuesUnreachable(HeraldError):
 
 class _Headers(msgspec.Struct, frozen=True):
     id: str | None = None
+    retries: int | None = None
 
 
 class _Properties(msgspec.Struct, frozen=True):
     correlation_id: str | None = None
 
 
-class _Message(msgspec.Struct, frozen=True):
+class Message(msgspec.Struct, frozen=True):
+    """What of a task's message as kombu keeps it in Redis is of use here."""
+
     headers: _Headers = _Headers()
     properties: _Properties = _Properties()
 
 
-_message = msgspec.json.Decoder(_Message)
-_given_out = msgspec.json.Decoder(tuple[msgspec.Raw, msgspec.Raw, msgspec.Raw])
+_message = msgspec.json.Decoder(Message)
+given_out = msgspec.json.Decoder(tuple[msgspec.Raw, msgspec.Raw, msgspec.Raw])
 
 
 class BrokerQueues:
@@ -121,7 +124,7 @@ def _look_in_redis(
     channel = cast(Any, connection).channel()
     # kombu's client would put its prefix before the keys of some commands only.
     client: Any = redis.Redis(connection_pool=channel.client.connection_pool)
-    lists = _lists(channel, names[:MOST_QUEUES])
+    lists = lists_of(channel, names[:MOST_QUEUES])
     queued, seen, whole = _search(_queued(client, lists), wanted)
     left = wanted - queued
     given_out = f"{channel.global_keyprefix}{channel.unacked_key}"
@@ -130,7 +133,7 @@ def _look_in_redis(
     return Waiting(queued, unacked, known or not left - unacked, seen + more)
 
 
-def _lists(channel: Any, names: list[str]) -> list[str]:
+def lists_of(channel: Any, names: Sequence[str]) -> list[str]:
     """Return the keys of `names`: one a queue and step of priority, as kombu does."""
     prefix = channel.global_keyprefix
     return [
@@ -150,18 +153,20 @@ def _search(
     for message, part_of_more in messages:
         seen += bool(message)
         whole = whole and not part_of_more
-        found |= {_id_of(message)} & wanted
+        found |= {read_message(message)[0]} & wanted
         if len(found) == len(wanted):
             break
     return frozenset(found), seen, whole
 
 
-def _id_of(message: bytes) -> str:
+def read_message(message: bytes) -> tuple[str, int]:
+    """Return a message's task id (empty if it has none) and number of retries."""
     try:
         told = _message.decode(message)
     except (msgspec.MsgspecError, UnicodeDecodeError):
-        return ""
-    return told.headers.id or told.properties.correlation_id or ""
+        return "", 0
+    task_id = told.headers.id or told.properties.correlation_id or ""
+    return task_id, told.headers.retries or 0
 
 
 def _queued(client: Any, lists: list[str]) -> Iterator[tuple[bytes, bool]]:
@@ -210,7 +215,7 @@ def _unacked(client: Any, key: str) -> Iterator[tuple[bytes, bool]]:
 
 def _inner(stored: bytes) -> bytes:
     try:
-        return bytes(_given_out.decode(stored)[0])
+        return bytes(given_out.decode(stored)[0])
     except msgspec.MsgspecError:
         return b""
 

@@ -16,6 +16,8 @@ from herald_monitor.kept_queue import (
 )
 from herald_monitor.model.keys import DEFAULT_PREFIX
 from herald_monitor.model.redaction import DEFAULT_KEYS
+from herald_monitor.model.vector import MOST_PARTITIONS
+from herald_monitor.model.workers import DRAIN_FOR
 
 DAY = 86_400.0
 DEFAULT_STORE = "redis://127.0.0.1:6379/0"
@@ -38,11 +40,19 @@ class MonitorSettings(BaseSettings):
     )
     store_url: str = Field(
         default=DEFAULT_STORE,
-        description="Where Herald keeps what it knows: Redis or Valkey.",
+        description="Where Herald keeps what it knows: Redis or Valkey; `redis://`,"
+        " `rediss://`, `redis+sentinel://` or `redis+cluster://`.",
     )
     store_prefix: str = Field(
         default=DEFAULT_PREFIX,
         description="Of all keys in the store; one a Celery installation.",
+    )
+    partitions: int = Field(
+        default=1,
+        ge=1,
+        le=MOST_PARTITIONS,
+        description="Parts of the store, to spread over a cluster. Not to be changed"
+        " later: what is stored stays where it is.",
     )
     retention: float = Field(
         default=DAY, gt=0, description="Seconds for which a finished task is kept."
@@ -61,6 +71,18 @@ class MonitorSettings(BaseSettings):
         default=60.0,
         gt=0,
         description="Seconds of silence after which what ran on a worker is lost.",
+    )
+    shutdown_grace: float = Field(
+        default=DRAIN_FOR,
+        ge=DRAIN_FOR,
+        description="Seconds that a worker may take to finish what runs after its"
+        " goodbye (a pod's terminationGracePeriodSeconds), before it counts as silent.",
+    )
+    queues_every: float = Field(
+        default=10.0,
+        ge=0,
+        le=300,
+        description="Seconds between two measures of the queues; 0 for never.",
     )
     reconcile_every: float = Field(
         default=10.0,

@@ -10,7 +10,7 @@ from kombu.utils.url import maybe_sanitize_url
 
 from herald_monitor.errors import HeraldError
 from herald_monitor.tickets import Ticket
-from herald_monitor.wire import RawEvent
+from herald_monitor.wire import Said
 
 logger = logging.getLogger(__name__)
 
@@ -35,7 +35,7 @@ class EventConsumer(Protocol):
         """Connect and subscribe; return when the broker has confirmed it."""
         ...
 
-    def read(self, wait: float) -> list[RawEvent]:
+    def read(self, wait: float) -> list[Said]:
         """Return what arrived within `wait` seconds, in order; maybe nothing.
 
         Raises whatever the broker's library raises when the line is cut.

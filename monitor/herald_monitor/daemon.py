@@ -14,7 +14,11 @@ from herald_monitor.config import MonitorSettings
 from herald_monitor.errors import BadInput
 from herald_monitor.model.redaction import Redactor
 from herald_monitor.monitor import Monitor
-from herald_monitor.redis_store import RedisStore
+from herald_monitor.partitioned_store import PartitionedStore
+from herald_monitor.partitions import prefixes
+from herald_monitor.redis_store import LOG_BYTES, RedisStore
+from herald_monitor.store import Store
+from herald_monitor.transports import shortcomings
 
 log = logging.getLogger(__name__)
 
@@ -30,19 +34,41 @@ def celery_of(settings: MonitorSettings) -> Celery:
     )
 
 
-def store_of(settings: MonitorSettings) -> RedisStore:
+def store_of(settings: MonitorSettings) -> RedisStore | PartitionedStore:
     """Return the store, not opened yet."""
-    return RedisStore(
-        settings.store_url,
-        prefix=settings.store_prefix,
-        retention=settings.retention,
-        keep_unfinished=settings.keep_unfinished,
-        log_length=settings.log_length,
+    number = settings.partitions
+    if number == 1:
+        return _part_of(settings, settings.store_prefix, LOG_BYTES)
+    each = LOG_BYTES // number
+    return PartitionedStore(
+        [
+            _part_of(settings, prefix, each, part)
+            for part, prefix in enumerate(prefixes(settings.store_prefix, number))
+        ]
     )
 
 
-def monitor_of(settings: MonitorSettings, app: Celery, store: RedisStore) -> Monitor:
-    """Return a monitor of `app` as the settings want it, not running yet."""
+def _part_of(
+    settings: MonitorSettings, prefix: str, log_bytes: int, part: int | None = None
+) -> RedisStore:
+    return RedisStore(
+        settings.store_url,
+        prefix=prefix,
+        retention=settings.retention,
+        keep_unfinished=settings.keep_unfinished,
+        log_length=settings.log_length,
+        log_bytes=log_bytes,
+        part=part,
+    )
+
+
+def monitor_of(settings: MonitorSettings, app: Celery, store: Store) -> Monitor:
+    """Return a monitor of `app` as the settings want it, not running yet.
+
+    What its broker cannot give is told in the log.
+    """
+    if said := shortcomings(app):
+        log.warning("%s", said)
     return Monitor(
         app,
         store,
@@ -50,7 +76,9 @@ def monitor_of(settings: MonitorSettings, app: Celery, store: RedisStore) -> Mon
         settings.node,
         listen_backend=settings.listen_backend,
         lost_after=settings.lost_after,
+        shutdown_grace=settings.shutdown_grace,
         reconcile_every=settings.reconcile_every,
+        queues_every=settings.queues_every,
         kept=settings.kept_queue,
     )
 

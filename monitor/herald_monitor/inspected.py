@@ -41,6 +41,8 @@ class Inspected(msgspec.Struct, frozen=True):
     events: list[Event] = []
     queues: frozenset[str] = frozenset()
     poison: int = 0
+    confirmed: Mapping[str, Mapping[str, bool]] = {}
+    """By worker, which of what it runs has a message that the broker may forget."""
 
     @property
     def held(self) -> frozenset[str]:
@@ -100,6 +102,15 @@ def _text(told: object, redact: Redact) -> str | None:
     if not isinstance(told, str) or not told:
         return None
     return redact(shorten(told, MAX_TEXT))
+
+
+def read_confirmed(answer: object) -> dict[str, bool]:
+    """Return for each task that a worker runs whether its message is confirmed."""
+    if not isinstance(answer, list):
+        return {}
+    told = (_mapping(one) or {} for one in cast(list[object], answer)[:MOST])
+    pairs = ((one.get("id"), one.get("acknowledged")) for one in told)
+    return {i: done for i, done in pairs if is_id(i) and isinstance(done, bool)}
 
 
 def read_queues(answer: object) -> set[str]:

@@ -21,6 +21,7 @@ from herald_monitor.inspected import (
     Redact,
     keeps_silent,
     read_answers,
+    read_confirmed,
     read_queues,
     replies,
 )
@@ -34,7 +35,7 @@ CONNECTING = 4.0
 """Seconds that the way to the broker may take, beyond the wait for answers."""
 
 Asking: TypeAlias = Callable[[str, Sequence[str], dict[str, object]], dict[str, object]]
-"""Command, hostnames and arguments to hostname → answer."""
+"""Command, hostnames (none: all) and arguments to hostname → answer."""
 
 
 class WorkersUnreachable(HeraldError):
@@ -85,6 +86,22 @@ class Inspection:
 
         return await self._aside(look, within)
 
+    async def consumed(self, within: float) -> dict[str, frozenset[str]]:
+        """Return what queues each worker consumes, of all that answer in `within` s.
+
+        Takes that long: nobody knows who there is. Raises `WorkersUnreachable`.
+        """
+
+        def look() -> dict[str, frozenset[str]]:
+            told = self._connected(lambda ask: ask(QUEUES, [], {}), within)
+            return {
+                host: frozenset(read_queues(cast("list[object]", answer)))
+                for host, answer in replies(told)
+                if isinstance(answer, list)
+            }
+
+        return await self._aside(look, within)
+
     def close(self) -> None:
         """Let the threads end."""
         self._askers.close()
@@ -107,6 +124,7 @@ class Inspection:
     def _gather(self, ask: Asking, hostnames: Sequence[str]) -> Inspected:
         events: list[Event] = []
         queues: set[str] = set()
+        confirmed: dict[str, dict[str, bool]] = {}
         poison = 0
         asked = list(hostnames)
         # In the order in which a message travels: what moves on is met again.
@@ -124,11 +142,13 @@ class Inspection:
                 found, bad = read_answers(
                     command, name, told[name], heard, self._redact
                 )
+                if command == ACTIVE:
+                    confirmed[name] = read_confirmed(told[name])
                 events += found
                 poison += bad
             if not asked:
                 break
-        return Inspected(frozenset(asked), events, frozenset(queues), poison)
+        return Inspected(frozenset(asked), events, frozenset(queues), poison, confirmed)
 
     def _connected(self, look: Callable[[Asking], T], within: float) -> T:
         connection = broker_connection(self._app)
@@ -145,13 +165,11 @@ class Inspection:
                 def note(told: object) -> None:
                     answers.update(replies(told))
 
-                mailbox.call(
-                    list(hostnames),
-                    command,
-                    arguments,
-                    timeout=within,
-                    callback=note,
-                )
+                bounds = {"timeout": within, "callback": note}
+                if hostnames:
+                    mailbox.call(list(hostnames), command, arguments, **bounds)
+                else:
+                    mailbox.multi_call(command, arguments, **bounds)
                 return answers
 
             return look(ask)

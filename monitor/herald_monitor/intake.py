@@ -10,12 +10,12 @@ import asyncio
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
 from herald_monitor.model.events import Event
 from herald_monitor.tickets import Ticket
-from herald_monitor.wire import RawEvent
+from herald_monitor.wire import RawEvent, Said
 
 Heard: TypeAlias = RawEvent | Event
 """As it travelled, or as it was found out by asking."""
@@ -37,7 +37,7 @@ class Intake:
     def __init__(self, most: int = MAX_WAITING) -> None:
         self._most = most
         self._lock = threading.Lock()
-        self._batches: deque[tuple[list[Heard], float, Ticket]] = deque()
+        self._batches: deque[tuple[Sequence[Heard], float, Ticket]] = deque()
         self._taken: list[Ticket] = []
         self._wake: Callable[[], None] = lambda: None
         self._ready = asyncio.Event()
@@ -55,18 +55,18 @@ class Intake:
 
         self._wake = wake
 
-    def put(self, events: list[RawEvent], heard: float, ticket: Ticket) -> None:
+    def put(self, events: Sequence[Said], heard: float, ticket: Ticket) -> None:
         """Take in what was `heard` at a time (unix seconds).
 
         Its `ticket` is confirmed once it is stored, or dropped.
         """
-        self._put(list[Heard](events), heard, ticket)
+        self._put(events, heard, ticket)
 
     def offer(self, events: list[Event]) -> None:
         """Take in what was found out by asking just now."""
-        self._put(list[Heard](events), time.time(), Ticket())
+        self._put(events, time.time(), Ticket())
 
-    def _put(self, events: list[Heard], heard: float, ticket: Ticket) -> None:
+    def _put(self, events: Sequence[Heard], heard: float, ticket: Ticket) -> None:
         with self._lock:
             if self.waiting + len(events) > self._most:
                 events = self._make_room(events)
@@ -79,7 +79,7 @@ class Intake:
         if alone:
             self._wake()
 
-    def _make_room(self, events: list[Heard]) -> list[Heard]:
+    def _make_room(self, events: Sequence[Heard]) -> Sequence[Heard]:
         needed = [e for e in events if _kind(e) not in DISPENSABLE]
         room = max(self._most - self.waiting, 0)
         kept = needed[:room]
@@ -96,15 +96,17 @@ class Intake:
                 return
             await self._ready.wait()
 
-    def take(self, most: int) -> list[tuple[Heard, float]]:
-        """Return up to about `most` events with their times, oldest first."""
-        taken: list[tuple[Heard, float]] = []
+    def take(self, most: int) -> list[tuple[Sequence[Heard], float]]:
+        """Return batches of about `most` events, with their times, oldest first."""
+        taken: list[tuple[Sequence[Heard], float]] = []
+        number = 0
         with self._lock:
-            while self._batches and len(taken) < most:
+            while self._batches and number < most:
                 events, heard, ticket = self._batches.popleft()
                 self._taken.append(ticket)
-                taken.extend((event, heard) for event in events)
-            self.waiting -= len(taken)
+                taken.append((events, heard))
+                number += len(events)
+            self.waiting -= number
         return taken
 
     def confirm(self) -> None:

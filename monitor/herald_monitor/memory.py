@@ -11,7 +11,7 @@ import secrets
 import time
 from collections import Counter, deque
 from collections.abc import Iterable, Sequence
-from itertools import islice
+from itertools import count, islice
 
 import msgspec
 
@@ -23,14 +23,17 @@ from herald_monitor.batch import (
     Wish,
     aging,
     forgetting,
+    gauging,
     recording,
     wishes_of_events,
     wishes_of_workers,
 )
-from herald_monitor.model.changes import GAP, TASK, WORKER, Entry, read_change
+from herald_monitor.minutes import MemoryMinutes
+from herald_monitor.model.changes import GAP, QUEUE, TASK, WORKER, Entry, read_change
 from herald_monitor.model.cursor import START, Cursor
 from herald_monitor.model.events import Event
 from herald_monitor.model.filters import Filter
+from herald_monitor.model.queues import QueueImage
 from herald_monitor.model.reading import attempts
 from herald_monitor.model.shape import (
     EXPIRED,
@@ -42,8 +45,16 @@ from herald_monitor.model.shape import (
 from herald_monitor.model.tasks import Task
 from herald_monitor.model.workers import Worker, WorkerImage, worker_image
 from herald_monitor.notes import MemoryNotes
-from herald_monitor.paging import Spot, read_token, write_token
-from herald_monitor.store import MOST_GAPS, Gap, MonitorImage, Page, Receipt
+from herald_monitor.paging import read_token, write_token
+from herald_monitor.store import (
+    MOST_GAPS,
+    QUEUES_FOR,
+    Gap,
+    Memory,
+    MonitorImage,
+    Page,
+    Receipt,
+)
 
 BATCH = 250
 WORKERS_FOR = 86_400.0
@@ -52,7 +63,7 @@ MONITORS_FOR = 15.0
 GONE_MOST = 100_000
 
 
-class MemoryStore(MemoryNotes):
+class MemoryStore(MemoryMinutes, MemoryNotes):
     """Writer, Reader, Log and Notes in one process. Not to be shared between threads.
 
     `retention` and `keep_unfinished` are the seconds that a task is kept after
@@ -76,6 +87,7 @@ class MemoryStore(MemoryNotes):
         self._leases: dict[str, tuple[str, float]] = {}
         self._log: deque[Entry] = deque(maxlen=log_length)
         self._end = START
+        self._numbers = count()
         self._identity = secrets.token_hex(20)
         self._beaten: Cursor | None = None
         self._moved: set[asyncio.Future[None]] = set()
@@ -98,6 +110,9 @@ class MemoryStore(MemoryNotes):
     async def open_gap(self, gap: Gap) -> Receipt:
         return self._grant({(GAP, gap.id): recording(gap)}, unix(gap.since))
 
+    async def gauge(self, queues: Sequence[QueueImage], *, now: float) -> Receipt:
+        return self._grant({(QUEUE, one.id): gauging(one) for one in queues}, now)
+
     async def beat(self, monitor: MonitorImage, *, now: float) -> Receipt:
         receipt = self._grant({n: aging(now) for n in self._named(WORKER)}, now)
         self._monitors[monitor.id] = (time.monotonic() + MONITORS_FOR, monitor)
@@ -109,6 +124,7 @@ class MemoryStore(MemoryNotes):
     async def sweep(self, *, now: float, most: int = 500) -> int:
         self._forget(self._over(WORKER, now))
         self._forget(self._over(GAP, now))
+        self._forget(self._over(QUEUE, now))
         self._forget([(GAP, gap.id) for gap in (await self.gaps())[MOST_GAPS:]])
         tasks = sorted(self._over(TASK, now), key=lambda name: self._due[name])[:most]
         self._forget(tasks)
@@ -148,18 +164,23 @@ class MemoryStore(MemoryNotes):
         return Receipt(self._end, changes)
 
     def _keep(self, drafts: Sequence[Draft], now: float) -> int:
-        self._append(drafts)
-        for number, draft in enumerate(drafts):
-            self._known[draft.name] = draft.known(f"{self._end}.{number}")
+        told = [draft for draft in drafts if not draft.quiet]
+        if told:
+            self._append(told)
+        self._add([draft.tally() for draft in drafts], now)
+        revs = iter([f"{self._end}.{rank}" for rank in range(len(told))])
+        for draft in drafts:
+            rev = "" if draft.quiet else next(revs)
+            self._known[draft.name] = draft.known(rev, next(self._numbers))
             self._due[draft.name] = self._time_of(draft, now)
-        return len(drafts)
+        return len(told)
 
     def _time_of(self, draft: Draft, now: float) -> float:
         if isinstance(draft.image, TaskImage):
             return now + (self._retention if draft.image.final else self._unfinished)
         if isinstance(draft.record, Shown):
             return draft.record.worker.last.at + WORKERS_FOR
-        return now + GAPS_FOR
+        return now + (QUEUES_FOR if draft.name[0] == QUEUE else GAPS_FOR)
 
     def _append(self, drafts: Sequence[Draft]) -> None:
         if self._end == START:
@@ -205,20 +226,21 @@ class MemoryStore(MemoryNotes):
         before: float | None = None,
     ) -> Page:
         last = read_token(page) if page is not None else None
-        spots = sorted(
+        numbers = sorted(
             (
-                spot
-                for spot, _ in self._matching(filter_)
-                if (last is None or spot < last)
-                and (after is None or spot.first >= after * 1000)
-                and (before is None or spot.first < before * 1000)
+                (known.number, known)
+                for known, _ in self._matching(filter_)
+                if (last is None or known.number < last)
+                and (after is None or float(known.first) >= after * 1000)
+                and (before is None or float(known.first) < before * 1000)
             ),
+            key=lambda pair: pair[0],
             reverse=True,
         )
-        shown = spots[: max(limit, 1)]
-        tasks = tuple(_shown(self._known[TASK, spot.id]) for spot in shown)
-        more = len(spots) > len(shown)
-        return Page(tasks, write_token(shown[-1]) if more else None)
+        shown = numbers[: max(limit, 1)]
+        tasks = tuple(_shown(known) for _, known in shown)
+        more = len(numbers) > len(shown)
+        return Page(tasks, write_token(shown[-1][0]) if more else None)
 
     async def count(self, filter_: Filter, most: int) -> int:
         return len(list(self._matching(filter_)))
@@ -229,7 +251,7 @@ class MemoryStore(MemoryNotes):
     async def workers(self, *, now: float) -> list[WorkerImage]:
         known = [self._known[name] for name in sorted(self._named(WORKER))]
         return [
-            worker_image(one.record.worker, now, one.rev)
+            worker_image(one.record.worker, now, one.shown_rev)
             for one in known
             if isinstance(one.record, Shown)
         ]
@@ -237,7 +259,7 @@ class MemoryStore(MemoryNotes):
     async def gaps(self) -> list[Gap]:
         known = [self._known[name] for name in self._named(GAP)]
         gaps = [
-            msgspec.structs.replace(one.record, rev=one.rev)
+            msgspec.structs.replace(one.record, rev=one.shown_rev)
             for one in known
             if isinstance(one.record, Gap)
         ]
@@ -247,13 +269,28 @@ class MemoryStore(MemoryNotes):
         now = time.monotonic()
         return [image for until, image in self._monitors.values() if until > now]
 
+    async def memory(self) -> list[Memory]:
+        return []
+
+    async def queues(self) -> list[QueueImage]:
+        known = [self._known[name] for name in sorted(self._named(QUEUE))]
+        return [
+            msgspec.structs.replace(one.record, rev=one.shown_rev)
+            for one in known
+            if isinstance(one.record, QueueImage)
+        ]
+
+    async def queue_names(self, since: float) -> list[str]:
+        tasks = (task for _, task in self._matching(Filter()))
+        return sorted({task.queue for task in tasks if task.queue})
+
     def _named(self, kind: str) -> list[Name]:
         return [name for name in self._known if name[0] == kind]
 
-    def _matching(self, filter_: Filter) -> Iterable[tuple[Spot, TaskImage]]:
-        for (_, id_), known in self._known.items():
+    def _matching(self, filter_: Filter) -> Iterable[tuple[Known, TaskImage]]:
+        for known in self._known.values():
             if isinstance(known.image, TaskImage) and filter_.matches(known.image):
-                yield Spot(float(known.first), id_), known.image
+                yield known, known.image
 
     # -- Log --------------------------------------------------------------------
 
@@ -261,8 +298,17 @@ class MemoryStore(MemoryNotes):
         return self._end
 
     async def read(
-        self, after: Cursor, *, wait: float = 0.0, most: int = 100
+        self,
+        after: Cursor,
+        *,
+        wait: float = 0.0,
+        most: int = 100,
+        until: Cursor | None = None,
     ) -> list[Entry]:
+        if until is not None:
+            most = min(most, until.n - after.n)
+            if most <= 0:
+                return []
         if self._end <= after and wait > 0:
             await self._wait(after, wait)
         entries = (entry for entry in self._log if entry.cursor > after)
@@ -285,4 +331,4 @@ class MemoryStore(MemoryNotes):
 
 def _shown(known: Known) -> TaskImage:
     assert isinstance(known.image, TaskImage)
-    return msgspec.structs.replace(known.image, rev=known.rev)
+    return msgspec.structs.replace(known.image, rev=known.shown_rev)

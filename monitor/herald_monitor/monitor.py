@@ -18,9 +18,11 @@ from herald_monitor.backend_channel import BackendChannel
 from herald_monitor.backends import kind_of
 from herald_monitor.consumers import broker_name
 from herald_monitor.errors import StoreError
+from herald_monitor.gauging import Gauging
 from herald_monitor.intake import Intake
 from herald_monitor.kept_queue import KeptQueue
 from herald_monitor.model.shape import rfc3339
+from herald_monitor.model.workers import DRAIN_FOR
 from herald_monitor.receiver import Receiver
 from herald_monitor.reconciler import Reconciler, Tally
 from herald_monitor.recorder import Recorder
@@ -44,9 +46,9 @@ LAG = 2.0
 class Monitor:
     """Hears the events of `app`'s broker and keeps what they mean in `store`.
 
-    `lost_after`, `reconcile_every` and `probe_every` are in seconds. With a queue
-    that is `kept`, RabbitMQ keeps the events until they are stored, and while no
-    monitor reads.
+    `lost_after`, `shutdown_grace`, `reconcile_every`, `queues_every` (0: never) and
+    `probe_every` are in seconds. With a queue that is `kept`, RabbitMQ keeps the
+    events until they are stored, and while no monitor reads.
     """
 
     def __init__(
@@ -58,7 +60,9 @@ class Monitor:
         *,
         listen_backend: bool = True,
         lost_after: float = 60.0,
+        shutdown_grace: float = DRAIN_FOR,
         reconcile_every: float = 10.0,
+        queues_every: float = 10.0,
         probe_every: float = 5.0,
         kept: KeptQueue | None = None,
     ) -> None:
@@ -70,9 +74,12 @@ class Monitor:
             self._intake, store, redact, self.node, self._gap_stored
         )
         sources = Sources(app, store, redact)
-        survey = Survey(store, sources, lost_after, self._behind)
+        survey = Survey(store, sources, lost_after, shutdown_grace, self._behind)
         self._reconciler = Reconciler(
             store, survey, sources, self.node, reconcile_every
+        )
+        self._gauging = Gauging(
+            app, store, lambda: self._reconciler.at_work, queues_every
         )
         self._shortfalls = Shortfalls(sources.inspection, self._recorder.open_gap)
         self._recorder.listener = self._shortfalls
@@ -112,6 +119,7 @@ class Monitor:
             asyncio.create_task(self._sweep()),
             asyncio.create_task(self._reconciler.run()),
             asyncio.create_task(self._shortfalls.run()),
+            asyncio.create_task(self._gauging.run()),
         ]
         starting = asyncio.create_task(self._note_start(stored))
         stopped = asyncio.create_task(stop.wait())
@@ -213,7 +221,7 @@ class Monitor:
             waiting=self._intake.waiting,
             reconciling=self._reconciler.at_work,
             reconciled_at=rfc3339(tally.last) if tally.last else None,
-            trouble=self._reconciler.problem,
+            trouble=self._reconciler.problem or self._gauging.problem,
             durable=self._receiver.keeps,
             samples=tuple(self._recorder.samples),
             counters={

@@ -30,8 +30,23 @@ class Notes(Protocol):
         """Return all notes of a kind by id."""
         ...
 
+    async def noted(self, kind: str) -> list[str]:
+        """Return the ids of all notes of a kind; who runs out first comes first."""
+        ...
+
     async def drop_note(self, kind: str, id_: str) -> None:
         """Forget a note, if there is one."""
+        ...
+
+    async def add_line(self, kind: str, text: bytes, most: int, seconds: float) -> None:
+        """Write a line into the book `kind`, of which the newest `most` are kept.
+
+        The book runs out some `seconds` after its last line.
+        """
+        ...
+
+    async def lines(self, kind: str, most: int) -> list[bytes]:
+        """Return the newest lines of a book, newest first."""
         ...
 
 
@@ -40,6 +55,7 @@ class MemoryNotes:
 
     def __init__(self) -> None:
         self._notes: dict[tuple[str, str], tuple[float, bytes]] = {}
+        self._books: dict[str, tuple[float, list[bytes]]] = {}
 
     async def put_note(
         self, kind: str, id_: str, text: bytes, seconds: float, *, new: bool = False
@@ -58,5 +74,17 @@ class MemoryNotes:
         self._notes = kept
         return {id_: text for (of, id_), (_, text) in kept.items() if of == kind}
 
+    async def noted(self, kind: str) -> list[str]:
+        found = await self.notes(kind)
+        return sorted(found, key=lambda id_: self._notes[kind, id_][0])
+
     async def drop_note(self, kind: str, id_: str) -> None:
         self._notes.pop((kind, id_), None)
+
+    async def add_line(self, kind: str, text: bytes, most: int, seconds: float) -> None:
+        lines = [text, *await self.lines(kind, most - 1)]
+        self._books[kind] = time.monotonic() + seconds, lines
+
+    async def lines(self, kind: str, most: int) -> list[bytes]:
+        until, lines = self._books.get(kind, (0.0, []))
+        return lines[:most] if until > time.monotonic() else []

@@ -9,36 +9,37 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
-import math
 from typing import NamedTuple
 
 from herald_monitor.errors import BadCursor
-from herald_monitor.model.events import MAX_ID
 
 
 class Spot(NamedTuple):
-    """The place of a task: when it was first heard of (ms), then its id."""
+    """Where a task stands in pages: its number, and when it was first heard of (ms)."""
 
-    first: float
     id: str
+    number: int
+    first: float
 
 
-def write_token(spot: Spot) -> str:
-    """Return the token of `spot`."""
-    body = f"{spot.first!r} {spot.id}".encode()
+LONGEST = 64
+"""Characters of the longest token."""
+
+
+def write_token(number: int) -> str:
+    """Return the token of a walk that has come to the task of this number."""
+    body = str(number).encode()
     return base64.urlsafe_b64encode(_check(body) + body).decode().rstrip("=")
 
 
-def read_token(token: str) -> Spot:
-    """Return where `token` stands. Raises `BadCursor`."""
+def read_token(token: str) -> int:
+    """Return the number at which `token` stands. Raises `BadCursor`."""
     try:
         padded = token.encode("ascii") + b"=" * (-len(token) % 4)
         raw = base64.b64decode(padded, altchars=b"-_", validate=True)
         body = raw[6:]
-        if len(token) <= 8 * MAX_ID and _check(body) == raw[:6]:
-            first, _, id_ = body.decode().partition(" ")
-            if id_ and math.isfinite(float(first)):
-                return Spot(float(first), id_)
+        if len(token) <= LONGEST and _check(body) == raw[:6] and body.isdigit():
+            return int(body)
     except (binascii.Error, ValueError):
         pass
     raise BadCursor(
@@ -48,4 +49,4 @@ def read_token(token: str) -> Spot:
 
 
 def _check(body: bytes) -> bytes:
-    return hashlib.blake2b(body, digest_size=6, person=b"herald page").digest()
+    return hashlib.blake2b(body, digest_size=6, person=b"herald pages").digest()

@@ -23,11 +23,11 @@ from herald_monitor.kombu_consumer import KombuConsumer
 from herald_monitor.opening import Opening
 from herald_monitor.redis_consumer import RedisConsumer, reads_directly
 from herald_monitor.tickets import Ticket
-from herald_monitor.wire import Poison, RawEvent, Tap
+from herald_monitor.wire import Poison, RawEvent, Said, Tap
 
 logger = logging.getLogger(__name__)
 
-Deliver: TypeAlias = Callable[[list[RawEvent], float, Ticket], None]
+Deliver: TypeAlias = Callable[[list[Said], float, Ticket], None]
 LostTouch: TypeAlias = Callable[[float, float, str], None]
 
 FIRST_PAUSE = 0.1
@@ -184,7 +184,7 @@ class Receiver:
             else:
                 self._check_silence()
 
-    def _hand_over(self, events: list[RawEvent], ticket: Ticket) -> None:
+    def _hand_over(self, events: list[Said], ticket: Ticket) -> None:
         heard = time.time()
         self._good_at, self._heard_at = heard, time.monotonic()
         if self._heard_at - self._open_since > STEADY:
@@ -200,9 +200,10 @@ class Receiver:
             reason = f"{len(batch)} events could not be handed over"
             self._call("lost_touch", self._lost_touch, heard, time.time(), reason)
 
-    def _tell_apart(self, events: list[RawEvent]) -> list[RawEvent]:
+    def _tell_apart(self, events: list[Said]) -> list[Said]:
         """Leave out probes, whoever sent them, and greet new workers."""
-        found = [event for event in events if event["type"] in TOLD_APART]
+        # What was decoded the short way is of a task.
+        found = [e for e in events if isinstance(e, dict) and e["type"] in TOLD_APART]
         if not found:
             return events
         probes = 0
@@ -211,7 +212,7 @@ class Receiver:
                 probes += 1
             else:
                 self._greet(event)
-        return [e for e in events if e["type"] != PROBE] if probes else events
+        return [e for e in events if not _is_probe(e)] if probes else events
 
     def _greet(self, event: RawEvent) -> None:
         name = str(event.get("hostname"))
@@ -281,6 +282,10 @@ class Receiver:
             logger.exception("%s() raised; events go on being read.", name)
             return False
         return True
+
+
+def _is_probe(event: Said) -> bool:
+    return isinstance(event, dict) and event["type"] == PROBE
 
 
 def _reason(error: Exception) -> str:

@@ -34,6 +34,10 @@ MOST_REST = 10.0
 """Seconds of rest for each unfinished task that there is, and at most: so that
 walking through them all takes a small part of the monitor's time."""
 
+SETTLING = 5.0
+"""Seconds after the beginning in which the gap before it may be told only after the
+look that it makes necessary."""
+
 CLOCKS_DIFFER = 5.0
 """Seconds by which a worker's clock may be behind ours, when a gap is searched."""
 
@@ -82,6 +86,7 @@ class Reconciler:
         self._plan: list[float] = []
         self._gaps: set[str] = set()
         self._mended = 0
+        self._began_at = 0.0
         self._not_living: set[str] = set()
         self._rested_at = 0.0
         self._next_at = 0.0
@@ -135,7 +140,8 @@ class Reconciler:
         """Take over: nothing is known of what happened before."""
         self._gaps.clear()
         self._not_living.clear()
-        self._later(time.time())
+        self._began_at, self._mended = time.time(), 0
+        self._later(self._began_at)
 
     def _later(self, now: float) -> None:
         planned = [now + seconds for seconds in AFTER_GAP]
@@ -173,7 +179,8 @@ class Reconciler:
         if findings.complete and at_all and over:
             since = min(unix(gap.since) for gap in over) - CLOCKS_DIFFER
             findings.found += await self._sources.strangers(since)
-        self._mended += findings.repaired + findings.found if gaps else 0
+        if gaps or began - self._began_at < SETTLING:
+            self._mended += findings.repaired + findings.found
         if findings.complete and at_all and over:
             await self._close(over)
         self._note(findings.problem)

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import count
 from typing import Protocol
 
@@ -17,6 +17,7 @@ from herald_monitor.intake import Heard, Intake
 from herald_monitor.model.cursor import START
 from herald_monitor.model.events import Event, parse, shorten
 from herald_monitor.model.shape import rfc3339
+from herald_monitor.model.spoken import Spoken, settle
 from herald_monitor.model.workers import Worker, parse_worker
 from herald_monitor.store import Gap, Receipt, Writer
 from herald_monitor.storing import Item, Storing, sample_of
@@ -24,7 +25,27 @@ from herald_monitor.wire import RawEvent, shown
 
 log = logging.getLogger(__name__)
 
-BATCH = 500
+BATCH = 4_000
+"""Events that are stored together, if so many wait. Under load a task's events come
+together and make one record and one change, so the more wait the less each costs."""
+
+BUSY = 1_000.0
+"""Events a second from which on batches are begun apart: what each costs by itself
+is more than its events do. Below it nothing waits."""
+
+APART = (0.005, 0.025)
+"""Seconds, at least and at most."""
+
+GROWTH = 10e-6
+"""Seconds for each event a second beyond `2 * BUSY`: 25 ms at 4,000."""
+
+SMOOTH = 0.1
+"""Seconds over which the pace is measured."""
+
+REPLICA_BEHIND = 60.0
+"""Seconds for which a replica that takes over may have heard nothing of its primary:
+Redis' `repl-timeout`, after which the two know that they are apart."""
+
 MAX_SAMPLES = 5
 SAMPLE = 200
 """Characters kept of an event that could not be read."""
@@ -90,6 +111,8 @@ class Recorder:
         self._dropped = 0
         self._epoch: int | None = None
         self._stored_at = 0.0
+        self._taken_at = 0.0
+        self._pace = 0.0  # events a second
         self.listener: Listener | None = None
         self._busy: asyncio.Future[None] | None = None
         self.counters = Counters()
@@ -99,8 +122,26 @@ class Recorder:
         """Record until cancelled; `drain` then finishes what was begun."""
         while True:
             await self._intake.wait()
-            self._busy = asyncio.ensure_future(self._record(self._intake.take(BATCH)))
+            await self._gather()
+            self._busy = asyncio.ensure_future(self._record(self._take()))
             await asyncio.shield(self._busy)
+
+    async def _gather(self) -> None:
+        """Let more events come if many do."""
+        if self._pace > BUSY:
+            least, most = APART
+            apart = least + max(self._pace - 2 * BUSY, 0.0) * GROWTH
+            left = min(apart, most) - (time.monotonic() - self._taken_at)
+            if left > 0:
+                await asyncio.sleep(left)
+
+    def _take(self) -> list[tuple[Sequence[Heard], float]]:
+        taken, now = self._intake.take(BATCH), time.monotonic()
+        passed = max(now - self._taken_at, 1e-6)
+        pace = sum([len(batch) for batch, _ in taken]) / passed
+        self._pace += (pace - self._pace) * min(passed / SMOOTH, 1.0)
+        self._taken_at = now
+        return taken
 
     async def drain(self) -> None:
         """Record all that waits; for the end, when nothing more is put in."""
@@ -140,16 +181,11 @@ class Recorder:
         """Why the store takes nothing at the moment; nothing if it does."""
         return self._storing.problem
 
-    async def _record(self, taken: list[tuple[Heard, float]]) -> None:
+    async def _record(self, taken: list[tuple[Sequence[Heard], float]]) -> None:
         events: list[Event] = []
         workers: list[Worker] = []
-        for event, heard in taken:
-            if isinstance(event, Event):
-                self._count(event)
-                events.append(event)
-            else:
-                self._read(event, heard, events, workers)
-                self.counters.last_event_at = heard
+        for batch, heard in taken:
+            self._read_batch(batch, heard, events, workers)
         if events or workers:
             await self._store(events, workers)
         self._intake.confirm()
@@ -158,25 +194,57 @@ class Recorder:
         self._note_drops()
         await self._store_gaps()
 
+    def _read_batch(
+        self,
+        batch: Sequence[Heard],
+        heard: float,
+        events: list[Event],
+        workers: list[Worker],
+    ) -> None:
+        spoken = 0
+        for event in batch:
+            if type(event) is Spoken:
+                spoken += 1
+                self._settle(event, heard, events)
+            elif isinstance(event, Event):
+                self._count(event)
+                events.append(event)
+            else:
+                self.counters.events += 1
+                self._read(event, heard, events, workers)
+        self.counters.events += spoken
+        if spoken or not all([isinstance(event, Event) for event in batch]):
+            self.counters.last_event_at = heard
+
     def _count(self, event: Event) -> None:
         if event.source == "backend":
             self.counters.backend_events += 1
         else:
             self.counters.asked_events += 1
 
+    def _settle(self, spoken: Spoken, heard: float, events: list[Event]) -> None:
+        """Take in what was decoded the short way."""
+        try:
+            event = settle(spoken, heard, self._redact)
+        except Exception as error:  # whatever an event holds, it stops no other
+            self._unreadable(error)
+            return
+        self.counters.task_events += 1
+        events.append(event)
+        if self.listener is not None:
+            self.listener.hear(event)
+
     def _read(
         self, raw: RawEvent, heard: float, events: list[Event], workers: list[Worker]
     ) -> None:
         counters = self.counters
-        counters.events += 1
         try:
             event = parse(raw, heard, self._redact)
             worker = parse_worker(raw, heard) if event is None else None
         except BadEvent as error:
             self.set_aside(shown(raw).encode("utf-8", "replace"), str(error))
         except Exception as error:  # whatever an event holds, it stops no other
-            log.exception("An event could not be read")
-            self.set_aside(b"", f"{type(error).__name__} while reading an event")
+            self._unreadable(error)
         else:
             if event is not None:
                 counters.task_events += 1
@@ -190,6 +258,10 @@ class Recorder:
                     self.listener.hear_worker(worker, heard)
             else:
                 counters.other_events += 1
+
+    def _unreadable(self, error: Exception) -> None:
+        log.error("An event could not be read", exc_info=error)
+        self.set_aside(b"", f"{type(error).__name__} while reading an event")
 
     async def _store(self, events: list[Event], workers: list[Worker]) -> None:
         receipt = await self._storing.store(events, workers)
@@ -210,7 +282,7 @@ class Recorder:
         now = time.time()
         if self._epoch is not None and receipt.cursor.epoch != self._epoch:
             reason = "the store began a new history; what it took last may be lost"
-            self.open_gap(self._stored_at, now, reason)
+            self.open_gap(self._stored_at - REPLICA_BEHIND, now, reason)
         self._epoch, self._stored_at = receipt.cursor.epoch, now
 
     def _note_problem(self, error: StoreError) -> None:

@@ -17,7 +17,16 @@ from kombu import Connection
 from herald_monitor.consumers import PATIENCE, accepted, let_go
 from herald_monitor.errors import HeraldError
 from herald_monitor.tickets import Ticket
-from herald_monitor.wire import Poison, RawEvent, Tap, inside, sort_out, unwrap
+from herald_monitor.wire import (
+    Poison,
+    RawEvent,
+    Said,
+    Tap,
+    inside,
+    quickly_unwrapped,
+    sort_out,
+    unwrap,
+)
 
 CHUNK = 256 * 1024
 MESSAGES = (b"pmessage", b"message")
@@ -49,7 +58,7 @@ class RedisConsumer:
         self._line: Any = None  # redis-py's connection, which knows how to connect
         self._socket: socket.socket | None = None
         self._replies: Any = None
-        self._early: list[RawEvent] = []
+        self._early: list[Said] = []
 
     def open(self) -> None:
         channel = cast(Any, self._connection).channel()
@@ -62,7 +71,7 @@ class RedisConsumer:
         while not self._confirmed():
             self._fill()
 
-    def read(self, wait: float) -> list[RawEvent]:
+    def read(self, wait: float) -> list[Said]:
         if self._early:
             early, self._early = self._early, []
             return early
@@ -72,7 +81,7 @@ class RedisConsumer:
             self._fill()
         except TimeoutError:
             return []
-        events: list[RawEvent] = []
+        events: list[Said] = []
         while (reply := self._replies.gets()) is not False:
             self._sort_in(reply, events)
         return events
@@ -117,7 +126,7 @@ class RedisConsumer:
     def _routing_key(self, channel: bytes) -> str:
         return channel.decode("utf-8", "replace")[len(self._prefix) :].removeprefix("/")
 
-    def _sort_in(self, reply: object, events: list[RawEvent]) -> None:
+    def _sort_in(self, reply: object, events: list[Said]) -> None:
         if isinstance(reply, hiredis.ReplyError):
             raise RedisRefusal(
                 f"Redis refused the subscription to events ({reply}); allow the user"
@@ -125,14 +134,20 @@ class RedisConsumer:
             )
         if _kind(reply) in MESSAGES:
             self.messages += 1
-            channel, published = cast(list[bytes], reply)[-2:]
-            try:
-                found = sort_out(unwrap(published, self._accept), self._poison)
-                if self._tap:
-                    self._tap(found, self._routing_key(channel))
-                events += found
-            except Exception as error:  # whatever a message holds, it stops no other
-                self._poison(inside(published), str(error))
+            *_, channel, published = cast(list[bytes], reply)
+            # Who taps the line hears each event as it travelled.
+            spoken = None if self._tap else quickly_unwrapped(published)
+            events += self._read(channel, published) if spoken is None else spoken
+
+    def _read(self, channel: bytes, published: bytes) -> list[RawEvent]:
+        try:
+            found = sort_out(unwrap(published, self._accept), self._poison)
+            if self._tap:
+                self._tap(found, self._routing_key(channel))
+        except Exception as error:  # whatever a message holds, it stops no other
+            self._poison(inside(published), str(error))
+            return []
+        return found
 
 
 def prefix_of(channel: Any, exchange: str) -> str:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeAlias, cast
 from urllib.parse import urlsplit
+from weakref import WeakKeyDictionary
 
 import hiredis
 import redis.asyncio as redis
@@ -15,6 +16,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialBackoff
 
 from herald_monitor.errors import StoreError, StoreUnfit, StoreUnreachable
+from herald_monitor.redis_address import OwnerOfSlot, address_of
 
 Word: TypeAlias = str | bytes | int | float
 Reply: TypeAlias = Any
@@ -42,27 +44,70 @@ def without_password(url: str) -> str:
     )
 
 
-class Link:
-    """Commands to one Redis. Remembers its URL; connects with `open`."""
+MOVED = (
+    exceptions.MovedError,
+    exceptions.AskError,
+    exceptions.ReadOnlyError,
+    exceptions.MasterDownError,
+    exceptions.ClusterDownError,
+)
+"""What says that another server is to be asked. It did nothing of what it refused."""
 
-    def __init__(self, url: str, *, patience: float = PATIENCE) -> None:
+
+class UnknownScript(StoreError):
+    """The server does not know a script by its hash."""
+
+
+class Link:
+    """Commands to one Redis, wherever it is. Connects with `open`.
+
+    `prefix` is that of all keys: on a cluster it tells the node that has them.
+    """
+
+    def __init__(
+        self, url: str, *, patience: float = PATIENCE, prefix: str = ""
+    ) -> None:
         self.name = without_password(url)
-        self._url = url
+        self._address = address_of(url, prefix)
         self._patience = patience
+        self._finding = asyncio.Lock()
+        self._moved = False
         self._client: redis.Redis | None = None
         self._waiting: redis.Redis | None = None
+        self._idle: WeakKeyDictionary[Any, list[Any]] = WeakKeyDictionary()
+        self._room: WeakKeyDictionary[Any, asyncio.Semaphore] = WeakKeyDictionary()
 
-    def open(self) -> None:
-        """Make the clients; they connect with their first command."""
+    @property
+    def clustered(self) -> bool:
+        """Whether its server is to be a node of a cluster."""
+        return isinstance(self._address, OwnerOfSlot)
+
+    async def open(self) -> None:
+        """Find the server and make the clients; they connect with their first command.
+
+        Raises `StoreError`.
+        """
         if self._client is None:
-            self._client = self._made(self._patience)
-            # A blocking read waits longer than any answer may take.
-            self._waiting = self._made(None)
+            await self._go_to(await self._address.find())
 
-    def _made(self, patience: float | None) -> redis.Redis:
+    async def _go_to(self, url: str) -> None:
+        old = (self._client, self._waiting)
+        self._client = self._made(url, self._patience)
+        # A blocking read waits longer than any answer may take.
+        self._waiting = self._made(url, None)
+        self._moved = False
+        await _closed(old)
+
+    async def _found(self) -> None:
+        """Look where the server is now, if it is not where it was."""
+        async with self._finding:
+            if self._moved and self._client is not None:
+                await self._go_to(await self._address.find())
+
+    def _made(self, url: str, patience: float | None) -> redis.Redis:
         try:
             pool: Any = redis.BlockingConnectionPool.from_url(
-                self._url,
+                url,
                 max_connections=MOST,
                 timeout=self._patience,
                 protocol=2,
@@ -83,14 +128,11 @@ class Link:
     async def close(self) -> None:
         """Let go of all connections."""
         clients, self._client, self._waiting = (self._client, self._waiting), None, None
-        for client in clients:
-            if client is not None:
-                await client.aclose()
+        await _closed(clients)
 
     async def call(self, *words: Word) -> Reply:
         """Send one command. Raises `StoreUnreachable`, `StoreError`."""
-        with self._errors():
-            return (await self._exchange(self._client, [words]))[0]
+        return (await self._sent([words]))[0]
 
     async def calls(
         self, commands: Sequence[Sequence[Word]], *, atomic: bool = False
@@ -98,28 +140,47 @@ class Link:
         """Send several commands at once; only if `atomic` in one step."""
         if not commands:
             return []
-        with self._errors():
-            if not atomic:
-                return await self._exchange(self._client, commands)
-            step = [("MULTI",), *commands, ("EXEC",)]
-            return cast(list[Reply], (await self._exchange(self._client, step))[-1])
+        if not atomic:
+            return await self._sent(commands)
+        step = [("MULTI",), *commands, ("EXEC",)]
+        return cast(list[Reply], (await self._sent(step))[-1])
 
     async def script(self, sha: str, source: str, words: Sequence[Word]) -> Reply:
         """Run a script; bring it along if the server does not know it."""
-        with self._errors():
-            try:
-                known = [("EVALSHA", sha, *words)]
-                return (await self._exchange(self._client, known))[0]
-            except exceptions.NoScriptError:
-                whole = [("EVAL", source, *words)]
-                return (await self._exchange(self._client, whole))[0]
+        try:
+            return (await self._sent([("EVALSHA", sha, *words)]))[0]
+        except UnknownScript:
+            return (await self._sent([("EVAL", source, *words)]))[0]
 
     async def wait(self, wait: float, *words: Word) -> Reply:
         """Send one command that may answer only after `wait` seconds."""
+        # Not for ever: the line may be dead without anybody noticing.
+        return (await self._sent([words], wait + self._patience))[0]
+
+    async def _sent(
+        self, commands: Sequence[Sequence[Word]], within: float | None = None
+    ) -> list[Reply]:
+        """Send `commands` to where the server is; once more if it is elsewhere now."""
         with self._errors():
-            # Not for ever: the line may be dead without anybody noticing.
-            async with asyncio.timeout(wait + self._patience):
-                return (await self._exchange(self._waiting, [words]))[0]
+            if self._moved:
+                await self._found()
+            try:
+                return await self._tried(commands, within)
+            except MOVED:
+                if not self._address.moves:
+                    raise
+                # It did nothing of it: it is not the one to ask any more.
+                self._moved = True
+                await self._found()
+                return await self._tried(commands, within)
+
+    async def _tried(
+        self, commands: Sequence[Sequence[Word]], within: float | None
+    ) -> list[Reply]:
+        if within is None:
+            return await self._exchange(self._client, commands)
+        async with asyncio.timeout(within):
+            return await self._exchange(self._waiting, commands)
 
     async def _exchange(
         self, client: redis.Redis | None, commands: Sequence[Sequence[Word]]
@@ -141,15 +202,33 @@ class Link:
         self, client: redis.Redis | None, commands: Sequence[Sequence[Word]]
     ) -> list[Reply]:
         pool: Any = self._open(client).connection_pool
+        room = self._room.setdefault(pool, asyncio.Semaphore(MOST))
+        # The pool never gets its lines back, so it cannot be waited for one.
+        async with asyncio.timeout(self._patience if room.locked() else None):
+            await room.acquire()
+        try:
+            return await self._over_a_line(pool, commands)
+        finally:
+            room.release()
+
+    async def _over_a_line(
+        self, pool: Any, commands: Sequence[Sequence[Word]]
+    ) -> list[Reply]:
         packed = b"".join(_pack(tuple(words)) for words in commands)
-        line = await pool.get_connection()
+        idle = self._idle.setdefault(pool, [])
+        # The pool would look whether the line is sound, which takes as long as the
+        # exchange. If it is not, that is found out here, and another is made.
+        line = idle.pop() if idle else await pool.get_connection()
 
         async def once() -> list[Reply]:
             await line.send_packed_command(packed)
             return await _replies(line, len(commands))
 
-        async def again(_: Exception) -> None:
+        async def again(error: Exception) -> None:
             await line.disconnect(nowait=True)
+            if not self._serves(pool):
+                # Connected anew it would belong to nobody, or lead to who was left.
+                raise error
 
         try:
             return cast(list[Reply], await line.retry.call_with_retry(once, again))
@@ -160,7 +239,15 @@ class Link:
             await line.disconnect(nowait=True)
             raise
         finally:
-            await pool.release(line)
+            if self._serves(pool):
+                idle.append(line)
+            else:
+                await line.disconnect(nowait=True)
+
+    def _serves(self, pool: Any) -> bool:
+        """Say whether `pool` has not been let go of meanwhile."""
+        clients = (self._client, self._waiting)
+        return any(one is not None and one.connection_pool is pool for one in clients)
 
     def _open(self, client: redis.Redis | None) -> redis.Redis:
         if client is None:
@@ -171,10 +258,26 @@ class Link:
     def _errors(self) -> Generator[None]:
         try:
             yield
+        except exceptions.NoScriptError as error:
+            raise UnknownScript(str(error)) from error
         except exceptions.RedisError as error:
+            self._doubt(error)
             raise told(error, self.name) from error
         except (OSError, TimeoutError) as error:
+            self._doubt(error)
             raise _unreachable(error, self.name) from error
+
+    def _doubt(self, error: Exception) -> None:
+        """Look again where the server is before the next command."""
+        refused = isinstance(error, exceptions.ResponseError)
+        if self._address.moves and (not refused or isinstance(error, MOVED)):
+            self._moved = True
+
+
+async def _closed(clients: Iterable[redis.Redis | None]) -> None:
+    for client in clients:
+        if client is not None:
+            await client.aclose()
 
 
 def _cancelled() -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from herald_monitor.model.changes import Entry, read_change
 from herald_monitor.model.cursor import START, Cursor, parse_cursor
 from herald_monitor.model.keys import Keys
+from herald_monitor.model.vector import Component
 from herald_monitor.redis_link import Link, Reply, Word
 
 LONGEST = 3_600.0
@@ -12,11 +13,12 @@ LONGEST = 3_600.0
 
 
 class RedisLog:
-    """The `Log` port on Redis."""
+    """The `Log` port on Redis: the whole of it, or that of partition `part`."""
 
-    def __init__(self, link: Link, keys: Keys) -> None:
+    def __init__(self, link: Link, keys: Keys, part: int | None = None) -> None:
         self._link = link
         self._keys = keys
+        self._part = part
 
     async def end(self) -> Cursor:
         # Kept by the script beside the log: XINFO would bring two whole entries.
@@ -24,18 +26,29 @@ class RedisLog:
         return parse_cursor(end.decode()) if end else START
 
     async def read(
-        self, after: Cursor, *, wait: float = 0.0, most: int = 100
+        self,
+        after: Cursor,
+        *,
+        wait: float = 0.0,
+        most: int = 100,
+        until: Cursor | None = None,
     ) -> list[Entry]:
+        if until is not None:
+            if until.n <= after.n:
+                return []
+            most = min(most, until.n - after.n)
         words: list[Word] = ["XREAD", "COUNT", max(most, 1)]
         wait = min(max(wait, 0.0), LONGEST)
         if wait:
             words += ["BLOCK", max(round(wait * 1000), 1)]
-        words += ["STREAMS", self._keys.log, str(after)]
+        words += ["STREAMS", self._keys.log, f"{after.epoch}-{after.n}"]
         if wait:
             reply = await self._link.wait(wait, *words)
         else:
             reply = await self._link.call(*words)
-        return [_entry(id_, fields) for id_, fields in reply[0][1]] if reply else []
+        if not reply:
+            return []
+        return [_entry(id_, fields, self._part) for id_, fields in reply[0][1]]
 
     async def identity(self) -> str:
         told: bytes = await self._link.call("INFO", "replication")
@@ -46,8 +59,10 @@ class RedisLog:
         return ""
 
 
-def _entry(id_: bytes, fields: Reply) -> Entry:
+def _entry(id_: bytes, fields: Reply, part: int | None) -> Entry:
     cursor = parse_cursor(id_.decode())
+    if part is not None:
+        cursor = Component(*cursor, part)
     pairs = zip(fields[::2], fields[1::2], strict=True)
     return Entry(
         cursor,

@@ -54,6 +54,13 @@ class RedisNotes:
             id_: text for id_, text in zip(ids, texts, strict=True) if text is not None
         }
 
+    async def noted(self, kind: str) -> list[str]:
+        now = repr(time.time() * 1000)
+        found: list[bytes] = await self._link.call(
+            "ZRANGEBYSCORE", self._keys.noted(kind), now, "+inf"
+        )
+        return [id_.decode() for id_ in found]
+
     async def drop_note(self, kind: str, id_: str) -> None:
         await self._link.calls(
             [
@@ -62,3 +69,22 @@ class RedisNotes:
             ],
             atomic=True,
         )
+
+    async def add_line(self, kind: str, text: bytes, most: int, seconds: float) -> None:
+        book = self._keys.book(kind)
+        await self._link.calls(
+            [
+                ("LPUSH", book, text),
+                ("LTRIM", book, 0, most - 1),
+                ("PEXPIRE", book, max(round(seconds * 1000), 1)),
+            ],
+            atomic=True,
+        )
+
+    async def lines(self, kind: str, most: int) -> list[bytes]:
+        if most <= 0:
+            return []
+        found: list[bytes] = await self._link.call(
+            "LRANGE", self._keys.book(kind), 0, most - 1
+        )
+        return found

@@ -1,29 +1,40 @@
-"""Walks through the indexes of tasks, newest first.
+"""Walks through the tasks of a filter, newest first, by bits.
 
-Each filter key is a union of indexes, one a value. A walk goes through the key
-with the fewest tasks, and asks the other keys' indexes about what it meets, so
-that few records are read in vain. A task keeps its score for life, and is in
-its indexes in the same step as its record says so; a walk that goes down by
-score and id meets it exactly once.
+Each key of a filter is a group: a mask over the numbers of a chunk, put together
+from all values that are asked for. Groups are ANDed, chunk by chunk from the newest
+down; only what is left is looked at. A task keeps its number for life, and its bits
+change in the same step as its record, so a walk meets it exactly once.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field
 
+from herald_monitor.model.changes import TASK
 from herald_monitor.model.filters import GLOBS, Filter, glob, is_glob
-from herald_monitor.model.keys import INDEXED, Keys
+from herald_monitor.model.keys import INDEXED, MAPPED, Keys
+from herald_monitor.model.numbers import (
+    CHUNK,
+    EVERY,
+    below,
+    mask_of,
+    mask_of_places,
+    mask_of_segment,
+)
 from herald_monitor.model.shape import STATES
-from herald_monitor.paging import Spot
+from herald_monitor.records import HEAD, read_head
 from herald_monitor.redis_link import Link, Reply
 
-MAX_INDEXES = 128
-"""Indexes that a walk merges. A glob that stands for more is checked on records."""
+MOST_VALUES = 512
+"""Values of a key that are put together. A glob that stands for more is checked on
+records."""
 
-MOST = 512
-CHUNK = 16
-"""Spots that are read of all indexes together, and of each at least."""
+ASKED = 512
+"""Commands that are sent at once."""
+
+EFFORT = 4_000
+"""Commands that one page sends to find tasks; then it is handed out as it is."""
 
 
 @dataclass(frozen=True)
@@ -37,134 +48,171 @@ class Span:
         """Say whether `first` lies in it."""
         return self.low <= first < self.high
 
+    def covers(self, earliest: float, latest: float) -> bool:
+        """Say whether all from `earliest` to `latest` lies in it."""
+        return self.holds(earliest) and self.holds(latest)
+
+    def meets(self, earliest: float, latest: float) -> bool:
+        """Say whether anything from `earliest` to `latest` can lie in it."""
+        return earliest < self.high and latest >= self.low
+
 
 @dataclass
 class Group:
-    """One key of a filter: its indexes, and tasks that belong to it without one."""
+    """One key of a filter: its values, and masks by chunk of tasks known to be in."""
 
     key: str
-    indexes: list[str]
-    ids: tuple[str, ...] = ()
-    size: int = 0
-    """How many tasks it holds, or a few more."""
-
-
-ALL = tuple(("state", state) for state in STATES)
+    values: tuple[str, ...]
+    fixed: dict[int, int] = field(default_factory=dict[int, int])
 
 
 async def groups_of(link: Link, keys: Keys, filter_: Filter) -> list[Group]:
-    """Return the keys of `filter_` as groups, the smallest first.
+    """Return the keys of `filter_` as groups, the cheapest first.
 
-    Keys that stand for too many indexes are left out. Never empty: without any
+    Keys that stand for too many values are left out. Never empty: without any
     other key there is the group of all tasks.
     """
     groups = [await _group(link, keys, key, filter_) for key in INDEXED]
-    usable = [g for g in groups if g is not None and len(g.indexes) <= MAX_INDEXES]
+    usable = [g for g in groups if g is not None and len(g.values) <= MOST_VALUES]
     if filter_.ids is not None:
-        usable.append(Group("ids", [], filter_.ids))
+        fixed = await numbers_of(link, keys, filter_.ids)
+        usable.append(Group("ids", (), fixed))
     if not usable:
-        usable.append(Group("state", [keys.index(*place) for place in ALL]))
-    await _measure(link, usable)
-    return sorted(usable, key=lambda group: group.size)
+        usable.append(Group("state", STATES))
+    return sorted(usable, key=lambda group: len(group.values))
 
 
 async def _group(link: Link, keys: Keys, key: str, filter_: Filter) -> Group | None:
     asked: tuple[str, ...] | None = getattr(filter_, key)
     if asked is None:
         return None
-    values = asked
+    if key == "root":
+        # The root of a tree is in no list of its own.
+        return Group(key, asked, await numbers_of(link, keys, asked))
     if key in GLOBS and any(is_glob(one) for one in asked):
         stored = await link.call("ZRANGE", keys.values(key), 0, -1)
         tests = [glob(one) for one in asked]
         known = [value.decode() for value in stored]
-        values = tuple(v for v in known if any(test(v) for test in tests))
-    # The root of a tree is in no index of its own.
-    ids = asked if key == "root" else ()
-    return Group(key, [keys.index(key, value) for value in values], ids)
+        return Group(key, tuple(v for v in known if any(test(v) for test in tests)))
+    return Group(key, asked)
 
 
-async def _measure(link: Link, groups: Sequence[Group]) -> None:
-    indexes = [index for group in groups for index in group.indexes]
-    counted = await link.calls([("ZCARD", index) for index in indexes])
-    sizes = dict(zip(indexes, counted, strict=True))
-    for group in groups:
-        group.size = len(group.ids) + sum(sizes[index] for index in group.indexes)
+async def numbers_of(link: Link, keys: Keys, ids: Sequence[str]) -> dict[int, int]:
+    """Return the masks of those of `ids` that are stored, by chunk."""
+    heads = await link.calls(
+        [("GETRANGE", keys.record(TASK, id_), 0, HEAD) for id_ in ids]
+    )
+    places: dict[int, list[int]] = {}
+    for head in heads:
+        if head:
+            number = read_head(head.partition(b"\n")[0]).number
+            places.setdefault(number // CHUNK, []).append(number % CHUNK)
+    return {chunk: mask_of_places(of) for chunk, of in places.items()}
 
 
 class Walk:
-    """Spots of one group, newest first, each once; read stretch by stretch.
-
-    A stretch is read from all indexes in one atomic step: a task that goes from
-    one of them to another is in exactly one at that moment.
-    """
+    """Masks of all groups together, the newest chunk first."""
 
     def __init__(
         self,
         link: Link,
-        indexes: Sequence[str],
+        keys: Keys,
+        groups: Sequence[Group],
         span: Span,
-        after: Spot | None,
-        fixed: Iterable[Spot] = (),
+        until: int | None,
     ) -> None:
         self._link = link
-        self._indexes = indexes
+        self._keys = keys
+        self._groups = groups
         self._span = span
-        self._last = after
-        self._chunk = max(CHUNK, MOST // max(len(indexes), 1))
-        self._fixed = [spot for spot in fixed if span.holds(spot.first)]
+        self._until = until
+        self._cut: set[int] = set()
+        """Chunks of which only some segments lie in the span."""
+        self.effort = 0
 
-    async def next(self) -> tuple[list[Spot], bool]:
-        """Return the next spots (perhaps none), and whether they are the last."""
-        asked = [self._ask(index) for index in self._indexes]
-        runs = [_spots(r) for r in await self._link.calls(asked, atomic=True)]
-        # As far down as every index was read: below, one may hold more.
-        floor = max((run[-1] for run in runs if len(run) == self._chunk), default=None)
-        met = {spot for run in (*runs, self._fixed) for spot in run}
-        found = sorted(
-            (s for s in met if self._ahead(s) and (floor is None or s >= floor)),
-            reverse=True,
-        )
-        if found:
-            self._last = found[-1]
-        elif floor is not None:
-            # More tasks of one moment than a chunk holds.
-            self._chunk *= 2
-        return found, floor is None
+    async def masks(self) -> AsyncIterator[tuple[int, int]]:
+        """Yield each chunk that may hold any, and its mask, which may be empty."""
+        chunks = await self._chunks()
+        most = max(ASKED // max(self._commands(g) for g in self._groups), 1)
+        step = 1
+        while chunks:
+            part, chunks = chunks[:step], chunks[step:]
+            for chunk, mask in (await self._together(part)).items():
+                yield chunk, mask
+            step = min(2 * step, most)
 
-    def _ahead(self, spot: Spot) -> bool:
-        return self._last is None or spot < self._last
+    async def _chunks(self) -> list[int]:
+        told: Reply = await self._link.call("HGETALL", self._keys.chunks)
+        last = None if self._until is None else self._until // CHUNK
+        found: list[int] = []
+        for chunk, firsts in zip(told[::2], told[1::2], strict=True):
+            earliest, latest = map(float, firsts.split())
+            if self._span.meets(earliest, latest):
+                found.append(int(chunk))
+                if not self._span.covers(earliest, latest):
+                    self._cut.add(int(chunk))
+        return sorted((c for c in found if last is None or c <= last), reverse=True)
 
-    def _ask(self, index: str) -> tuple[str | int, ...]:
-        high = f"({self._span.high!r}"
-        if self._last is not None and self._last.first < self._span.high:
-            # Those with the same score are told again: they must not be missed.
-            high = repr(self._last.first)
-        low = repr(self._span.low)
-        return (
-            *("ZREVRANGEBYSCORE", index, high, low),
-            *("WITHSCORES", "LIMIT", 0, self._chunk),
-        )
+    def _commands(self, group: Group) -> int:
+        return max(len(group.values), 1)
+
+    async def _together(self, chunks: Sequence[int]) -> dict[int, int]:
+        masks = dict.fromkeys(chunks, EVERY)
+        if self._until is not None and self._until // CHUNK in masks:
+            masks[self._until // CHUNK] = below(self._until % CHUNK)
+        for chunk in self._cut.intersection(masks):
+            masks[chunk] &= await self._in_span(chunk)
+        for group in self._groups:
+            left = [chunk for chunk, mask in masks.items() if mask]
+            for chunk, mask in zip(left, await self._read(group, left), strict=True):
+                masks[chunk] &= mask
+        return masks
+
+    async def _in_span(self, chunk: int) -> int:
+        """Return the mask of the segments of `chunk` that may lie in the span."""
+        told: Reply = await self._link.call("HGETALL", self._keys.chunk(chunk))
+        mask = 0
+        for segment, firsts in zip(told[::2], told[1::2], strict=True):
+            if self._span.meets(*map(float, firsts.split())):
+                mask |= mask_of_segment(int(segment))
+        return mask
+
+    async def _read(self, group: Group, chunks: Sequence[int]) -> list[int]:
+        """Return the masks of one group, read in one atomic step.
+
+        A task that goes from one value to another has one of them at that moment.
+        """
+        self.effort += len(chunks) * len(group.values)
+        if group.key in MAPPED:
+            read = [mask_of(stored) for stored in await self._maps(group, chunks)]
+        else:
+            read = [_mask_of(listed) for listed in await self._listings(group, chunks)]
+        masks: list[int] = []
+        for at, chunk in enumerate(chunks):
+            mask = group.fixed.get(chunk, 0)
+            from_ = at * len(group.values)
+            for one in read[from_ : from_ + len(group.values)]:
+                mask |= one
+            masks.append(mask)
+        return masks
+
+    async def _maps(self, group: Group, chunks: Sequence[int]) -> list[Reply]:
+        if not group.values or not chunks:
+            return []
+        maps = [self._keys.map(group.key, value) for value in group.values]
+        keys = [f"{before}{c}{behind}" for c in chunks for before, behind in maps]
+        found: list[Reply] = await self._link.call("MGET", *keys)
+        return found
+
+    async def _listings(self, group: Group, chunks: Sequence[int]) -> list[Reply]:
+        listings = [self._keys.listing(group.key, value) for value in group.values]
+        asked = [
+            ("ZRANGEBYSCORE", listing, chunk * CHUNK, (chunk + 1) * CHUNK - 1)
+            for chunk in chunks
+            for listing in listings
+        ]
+        return await self._link.calls(asked, atomic=True)
 
 
-def _spots(reply: Reply) -> list[Spot]:
-    return [
-        Spot(float(reply[i + 1]), reply[i].decode()) for i in range(0, len(reply), 2)
-    ]
-
-
-async def members(
-    link: Link, spots: Sequence[Spot], groups: Sequence[Group]
-) -> list[Spot]:
-    """Return those of `spots` that are in each of `groups`."""
-    for group in groups:
-        if not spots:
-            break
-        ids = [spot.id for spot in spots]
-        asked = [("ZMSCORE", index, *ids) for index in group.indexes]
-        replies = await link.calls(asked, atomic=True)
-        fixed = set(group.ids)
-        inside = [id_ in fixed for id_ in ids]
-        for scores in replies:
-            inside = [i or s is not None for i, s in zip(inside, scores, strict=True)]
-        spots = [s for s, i in zip(spots, inside, strict=True) if i]
-    return list(spots)
+def _mask_of(reply: Reply) -> int:
+    return mask_of_places(int(number) % CHUNK for number in reply)

@@ -6,10 +6,12 @@ from collections.abc import Sequence
 
 import msgspec
 
-from herald_monitor.batch import GAPS, WORKERS
-from herald_monitor.model.changes import GAP, TASK, WORKER
+from herald_monitor.batch import GAPS, QUEUES, WORKERS
+from herald_monitor.model.changes import GAP, QUEUE, TASK, WORKER
 from herald_monitor.model.filters import Filter
 from herald_monitor.model.keys import Keys
+from herald_monitor.model.numbers import CHUNK, SEGMENT, places_in
+from herald_monitor.model.queues import QueueImage
 from herald_monitor.model.reading import attempts
 from herald_monitor.model.shape import (
     EXPIRED,
@@ -20,12 +22,20 @@ from herald_monitor.model.shape import (
 )
 from herald_monitor.model.workers import WorkerImage
 from herald_monitor.paging import Spot, read_token, write_token
+from herald_monitor.records import HEAD, read_head, unpack_body
 from herald_monitor.redis_link import Link
-from herald_monitor.redis_pages import Group, Span, Walk, groups_of, members
+from herald_monitor.redis_pages import (
+    EFFORT,
+    Span,
+    Walk,
+    groups_of,
+    numbers_of,
+)
 from herald_monitor.redis_records import (
-    first_of,
     gap_of,
+    headed_image,
     image_of,
+    queue_of,
     task_of,
     worker_of,
 )
@@ -35,11 +45,8 @@ from herald_monitor.store import Gap, MonitorImage, Page
 READ = 250
 """Records that are read at once."""
 
-EFFORT = 4_000
-"""Spots of a walk that one page looks at; then it is handed out as it is."""
-
-INTERSECTED = 100_000
-"""Tasks that Redis goes through for one count at most: it answers nobody else then."""
+LOOKED_AT = 1_000
+"""Tasks that one page looks at, 25 µs each; then it is handed out as it is."""
 
 _monitor = msgspec.msgpack.Decoder(MonitorImage)
 
@@ -53,18 +60,17 @@ class RedisReader:
 
     async def task(self, task_id: str) -> TaskImage:
         keys = self._keys
-        stored, gone, due = await self._link.calls(
+        stored, gone = await self._link.calls(
             [
                 ("GET", keys.record(TASK, task_id)),
                 ("ZSCORE", keys.gone, task_id),
-                ("ZSCORE", keys.due, task_id),
             ],
             atomic=True,
         )
         if stored is not None:
             return image_of(stored)
-        known = gone is not None or due is not None
-        return TaskImage(id=task_id, state=EXPIRED if known else UNKNOWN)
+        state = UNKNOWN if gone is None else EXPIRED
+        return TaskImage(id=task_id, state=state)
 
     async def attempts(self, task_id: str) -> Sequence[AttemptImage]:
         stored = await self._link.call("GET", self._keys.record(TASK, task_id))
@@ -91,76 +97,94 @@ class RedisReader:
             float("-inf") if after is None else after * 1000,
             float("inf") if before is None else before * 1000,
         )
-        walked, *others = await groups_of(self._link, self._keys, filter_)
-        fixed = await self._spots(walked.ids)
-        walk = Walk(self._link, walked.indexes, span, last, fixed)
-        return await self._fill(filter_, walk, others, last, max(limit, 1))
+        groups = await groups_of(self._link, self._keys, filter_)
+        walk = Walk(self._link, self._keys, groups, span, last)
+        return await self._fill(filter_, walk, span, max(limit, 1))
 
-    async def _fill(
-        self,
-        filter_: Filter,
-        walk: Walk,
-        others: Sequence[Group],
-        last: Spot | None,
-        limit: int,
-    ) -> Page:
+    async def _fill(self, filter_: Filter, walk: Walk, span: Span, limit: int) -> Page:
         tasks: list[TaskImage] = []
-        effort, ended = 0, False
-        while not ended and effort < EFFORT:
-            met, ended = await walk.next()
-            effort += len(met)
-            left = await members(self._link, met, others)
-            while left:
+        seen, last = 0, None
+        async for chunk, mask in walk.masks():
+            places = list(places_in(mask))
+            while places:
                 room = limit - len(tasks)
-                part, left = left[:room], left[room:]
-                found = await self.tasks([spot.id for spot in part])
-                tasks += [task for task in found if task and filter_.matches(task)]
-                if len(tasks) == limit:
-                    done = ended and not left
-                    return Page(tuple(tasks), None if done else write_token(part[-1]))
-            last = met[-1] if met else last
-        return Page(tuple(tasks), None if ended or not last else write_token(last))
+                part, places = places[:room], places[room:]
+                numbers = [chunk * CHUNK + place for place in part]
+                found = await self._numbered(numbers, span)
+                tasks += [task for task in found if filter_.matches(task)]
+                seen, last = seen + len(part), numbers[-1]
+                if len(tasks) == limit or seen >= LOOKED_AT:
+                    return Page(tuple(tasks), write_token(last))
+            last = chunk * CHUNK
+            if walk.effort >= EFFORT:
+                return Page(tuple(tasks), write_token(last))
+        return Page(tuple(tasks))
 
-    async def _spots(self, ids: Sequence[str]) -> list[Spot]:
-        """Return the spots of those of `ids` that are stored."""
+    async def spots(self, ids: Sequence[str]) -> list[Spot]:
+        """Return the places in pages of those of `ids` that are stored."""
         heads = await self._link.calls(
             [("GETRANGE", self._keys.record(TASK, id_), 0, HEAD) for id_ in ids]
         )
-        pairs = zip(ids, heads, strict=True)
-        return [Spot(first_of(head), id_) for id_, head in pairs if head]
+        told = [
+            (id_, read_head(head.partition(b"\n")[0]))
+            for id_, head in zip(ids, heads, strict=True)
+            if head
+        ]
+        return [Spot(id_, h.number, float(h.first)) for id_, h in told]
+
+    async def _numbered(self, numbers: Sequence[int], span: Span) -> list[TaskImage]:
+        """Return the tasks of `numbers` that are stored and lie in `span`."""
+        ids = await self._ids(numbers)
+        found: list[TaskImage] = []
+        for from_ in range(0, len(ids), READ):
+            part = ids[from_ : from_ + READ]
+            stored = await self._stored(TASK, [id_ for _, id_ in part])
+            for (number, _), one in zip(part, stored, strict=True):
+                if one is not None:
+                    head, image = headed_image(one)
+                    # Another number: it was forgotten and heard of again.
+                    if head.number == number and span.holds(float(head.first)):
+                        found.append(image)
+        return found
+
+    async def _ids(self, numbers: Sequence[int]) -> list[tuple[int, str]]:
+        """Return those of `numbers` that are in use, each with its id."""
+        places: dict[int, list[int]] = {}
+        for number in numbers:
+            places.setdefault(number // SEGMENT, []).append(number % SEGMENT)
+        replies = await self._link.calls(
+            [("HMGET", self._keys.segment(s), *of) for s, of in places.items()]
+        )
+        return [
+            (segment * SEGMENT + place, id_.decode())
+            for (segment, of), ids in zip(places.items(), replies, strict=True)
+            for place, id_ in zip(of, ids, strict=True)
+            if id_ is not None
+        ]
 
     async def count(self, filter_: Filter, most: int) -> int:
         groups = await groups_of(self._link, self._keys, filter_)
-        smallest = groups[0]
-        if smallest.ids or smallest.key == "tag":
-            return await self._counted(smallest, most)
-        single = len(groups) > 1 and all(len(g.indexes) == 1 for g in groups)
-        if single and smallest.size <= INTERSECTED:
-            indexes = [group.indexes[0] for group in groups]
-            limit = ("LIMIT", most + 1)
-            return int(
-                await self._link.call("ZINTERCARD", len(indexes), *indexes, *limit)
-            )
-        return smallest.size
-
-    async def _counted(self, group: Group, most: int) -> int:
-        """Count tasks that may be in several indexes of a group, or in none."""
-        ids = group.ids
-        if group.key == "root":
-            found = [task for task in await self.tasks(ids) if task]
-            ids = tuple(t.id for t in found if (t.root_id or t.id) == t.id)
-        fixed = await self._spots(ids)
-        walk = Walk(self._link, group.indexes, Span(), None, fixed)
-        count, ended = 0, False
-        while not ended and count <= most:
-            met, ended = await walk.next()
-            count += len(met)
+        roots = next((g for g in groups if g.key == "root"), None)
+        if roots is not None:
+            roots.fixed = await self._rooted(filter_.root or ())
+        walk = Walk(self._link, self._keys, groups, Span(), None)
+        count = 0
+        async for _, mask in walk.masks():
+            count += mask.bit_count()
+            if count > most:
+                break
         return count
 
+    async def _rooted(self, ids: Sequence[str]) -> dict[int, int]:
+        """Return the masks of those of `ids` that are roots themselves, by chunk."""
+        found = [task for task in await self.tasks(ids) if task]
+        own = [task.id for task in found if (task.root_id or task.id) == task.id]
+        return await numbers_of(self._link, self._keys, own)
+
     async def counts(self) -> dict[str, int]:
-        indexes = [self._keys.index("state", state) for state in STATES]
-        counted = await self._link.calls([("ZCARD", i) for i in indexes], atomic=True)
-        return {s: int(n) for s, n in zip(STATES, counted, strict=True) if n}
+        counted = await self._link.call("HMGET", self._keys.counts, *STATES)
+        told = zip(STATES, counted, strict=True)
+        return {state: int(n) for state, n in told if n is not None and int(n) > 0}
 
     async def workers(self, *, now: float) -> list[WorkerImage]:
         stored = await self._records(WORKER, self._keys.index(*WORKERS))
@@ -175,7 +199,16 @@ class RedisReader:
     async def monitors(self) -> list[MonitorImage]:
         stored = await self._records(MONITOR, self._keys.values(MONITOR))
         # A monitor's record has no head: it is in no log.
-        return [_monitor.decode(one[1:]) for one in stored]
+        return [unpack_body(one, _monitor) for one in stored]
+
+    async def queues(self) -> list[QueueImage]:
+        stored = await self._records(QUEUE, self._keys.index(*QUEUES))
+        return sorted((queue_of(one) for one in stored), key=lambda queue: queue.name)
+
+    async def queue_names(self, since: float) -> list[str]:
+        listed = self._keys.values("queue")
+        found = await self._link.call("ZRANGEBYSCORE", listed, repr(since), "+inf")
+        return sorted(name.decode() for name in found)
 
     async def _records(self, kind: str, index: str) -> list[bytes]:
         ids = [id_.decode() for id_ in await self._link.call("ZRANGE", index, 0, -1)]
@@ -192,7 +225,3 @@ class RedisReader:
             "MGET", *(self._keys.record(kind, id_) for id_ in ids)
         )
         return found
-
-
-HEAD = 80
-"""Bytes that the head of a record fits in."""

@@ -2,27 +2,38 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import cache
-from importlib.resources import files
 
 import msgspec
 
-from herald_monitor.batch import Draft, Known, Name, Place
-from herald_monitor.model.codec import pack
+from herald_monitor.batch import Draft, Known, Name, in_ms
+from herald_monitor.model.changes import TASK
 from herald_monitor.model.cursor import START, Cursor, parse_cursor
 from herald_monitor.model.keys import Keys
+from herald_monitor.model.numbers import NONE
+from herald_monitor.model.rollups import MINUTES_FOR, MOST_PARTS, OTHER
+from herald_monitor.model.shape import TaskImage
+from herald_monitor.records import pack
 from herald_monitor.redis_link import Link, Word
+from herald_monitor.redis_minutes import MinuteWords
+from herald_monitor.redis_places import moves_of
+from herald_monitor.redis_texts import ALLOW_OOM, source_of
 
 GONE_MOST = 100_000
 """Ids that are remembered as expired."""
 
+MINUTES_LIVE = MINUTES_FOR + 3_600
+"""Seconds that a minute outlives what was last added to it."""
+
+NO_TASK = -2
+"""What the script is told as the number of what is no task."""
+
 ALWAYS = ""
 NEVER = "-"
 
-_moves = msgspec.msgpack.Encoder()
+
+_pack = msgspec.msgpack.Encoder().encode
 
 
 @dataclass(frozen=True)
@@ -56,16 +67,9 @@ class Outcome:
 
     end: Cursor
     opened: bool
+    changes: int = 0
     known: dict[Name, Known] = field(default_factory=dict[Name, Known])
     refused: list[Draft] = field(default_factory=list[Draft])
-
-
-@cache
-def source_of(name: str, flags: str = "") -> tuple[str, str]:
-    """Return the hash and the text of a script, its `flags` on the first line."""
-    text = files("herald_monitor").joinpath("scripts", name).read_text("utf-8")
-    text = text.replace("#!lua\n", f"#!lua{flags}\n", 1)
-    return hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest(), text
 
 
 class StoreScript:
@@ -81,70 +85,96 @@ class StoreScript:
         drafts: Sequence[Stored],
         commands: Sequence[Sequence[Word]] = (),
         bookmark: str = NEVER,
+        *,
+        now: float,
         allow_oom: bool = False,
     ) -> Outcome:
         """Store `drafts` in one step, then run `commands` in the same."""
-        words = self._words(drafts, commands, bookmark)
-        # Forgetting must work in a full store: it is what makes room.
-        sha, source = source_of("store.lua", " flags=allow-oom" if allow_oom else "")
-        end, opened, *refused = await self._link.script(sha, source, words)
-        return _outcome(drafts, end, bool(opened), {int(n) - 1 for n in refused})
+        words = self.words(drafts, commands, bookmark, now=now)
+        return await self.say(drafts, words, allow_oom=allow_oom)
 
-    def _words(
+    async def say(
         self,
         drafts: Sequence[Stored],
-        commands: Sequence[Sequence[Word]],
-        bookmark: str,
+        words: Sequence[Word],
+        *,
+        allow_oom: bool = False,
+    ) -> Outcome:
+        """Run the script with the `words` for `drafts`."""
+        # Forgetting must work in a full store: it is what makes room.
+        sha, source = source_of("store.lua", ALLOW_OOM if allow_oom else "")
+        end, opened, first, *refused = await self._link.script(sha, source, words)
+        cursor = parse_cursor(end.decode()) if end else START
+        out = Outcome(cursor, bool(opened))
+        return _told(out, drafts, int(first), {int(n) - 1 for n in refused})
+
+    def words(
+        self,
+        drafts: Sequence[Stored],
+        commands: Sequence[Sequence[Word]] = (),
+        bookmark: str = NEVER,
+        *,
+        now: float,
     ) -> list[Word]:
+        """Return what the script is told to store `drafts`."""
         keys, bounds = self._keys, self._bounds
-        indexes, moves = _moved(drafts)
+        minutes = MinuteWords([one.draft.tally() for one in drafts], now, keys)
         names: list[Word] = [keys.meta, keys.log, keys.marks, keys.due, keys.gone]
-        names += [keys.record(*one.draft.name) for one in drafts]
-        names += [keys.index(*place) for place in indexes]
+        names += [keys.seq, keys.chunks, keys.counts]
+        names += minutes.keys
         words: list[Word] = [len(names), *names]
         words += (bounds.length, bounds.size, bounds.longest, bounds.longest)
-        words += (bookmark, len(drafts), len(indexes), GONE_MOST, moves)
+        words += (bookmark, len(drafts), keys.segments, GONE_MOST)
+        words.append(moves_of([one.draft for one in drafts], keys))
+        words += (MOST_PARTS + 1, OTHER, MINUTES_LIVE, minutes.sums, minutes.shares)
+        words += (in_ms(now), self._about(drafts))
         for one in drafts:
-            draft = one.draft
-            words += (
-                f"{draft.old.rev} {draft.old.first}" if draft.old else "",
-                b"" if draft.gone else pack(draft.record),
-                one.ttl,
-                draft.field(),
-                draft.name[1],
-                draft.first,
-                one.due,
-            )
+            words += (one.draft.field(), _body(one))
         for command in commands:
             words += (len(command), *command)
         return words
 
+    def _about(self, drafts: Sequence[Stored]) -> bytes:
+        """Return the short words of all records as one."""
+        told: list[Word] = []
+        for one in drafts:
+            draft = one.draft
+            kind, id_ = draft.name
+            told += (
+                draft.old.rev if draft.old else "",
+                draft.number if kind == TASK else NO_TASK,
+                self._keys.record(kind, ""),
+                id_,
+                str(one.ttl),
+                one.due,
+            )
+        return _pack(told)
 
-def _moved(drafts: Sequence[Stored]) -> tuple[list[Place], bytes]:
-    """Return the places that change, and for each which drafts enter and leave it."""
-    moves: dict[Place, tuple[list[int], list[int]]] = {}
-    for number, one in enumerate(drafts, 1):
-        enters, leaves = one.draft.moves()
-        # Also where it stays: the index must outlive it.
-        for place in one.draft.places:
-            if place not in moves:
-                moves[place] = ([], [])
-        for place in enters:
-            moves[place][0].append(number)
-        for place in leaves:
-            moves.setdefault(place, ([], []))[1].append(number)
-    return list(moves), _moves.encode(list(moves.values()))
+
+def _body(stored: Stored) -> bytes:
+    draft = stored.draft
+    if draft.gone:
+        return b""
+    small = isinstance(draft.image, TaskImage) and draft.image.final
+    before = f"{draft.first} {stored.due or 0}\n"
+    return before.encode() + pack(draft.record, small)
 
 
-def _outcome(
-    drafts: Sequence[Stored], end: bytes, opened: bool, refused: set[int]
+def _told(
+    out: Outcome, drafts: Sequence[Stored], first: int, refused: set[int]
 ) -> Outcome:
-    cursor = parse_cursor(end.decode()) if end else START
-    out, place = Outcome(cursor, opened), str(cursor)
+    """Return `out` with what became of `drafts`; `first` is the next new number."""
+    place, rank = str(out.end), 0
     for number, one in enumerate(drafts):
+        draft = one.draft
         if number in refused:
-            out.refused.append(one.draft)
-        else:
-            rev = f"{place}.{len(out.known)}"
-            out.known[one.draft.name] = one.draft.known(rev)
+            out.refused.append(draft)
+            continue
+        own = NONE
+        if draft.name[0] == TASK and draft.number == NONE:
+            own, first = first, first + 1
+        out.known[draft.name] = draft.known(f"{place}.{rank}", own)
+        if not draft.quiet:
+            rank += 1
+    out.changes = rank
     return out

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 from herald_monitor.batch import (
     GAPS,
+    QUEUES,
     WORKERS,
     Draft,
     Known,
@@ -14,16 +16,23 @@ from herald_monitor.batch import (
     Place,
     Shown,
     forgetting,
+    in_ms,
     missing,
 )
-from herald_monitor.model.changes import GAP, TASK, WORKER
+from herald_monitor.model.changes import GAP, QUEUE, TASK, WORKER
 from herald_monitor.model.filters import GLOBS
 from herald_monitor.model.keys import Keys
-from herald_monitor.model.shape import STATES
+from herald_monitor.model.queues import QueueImage
+from herald_monitor.model.shape import STATES, TaskImage, unix
 from herald_monitor.redis_link import Link
 from herald_monitor.redis_records import known
-from herald_monitor.redis_script import Bounds, Stored, StoreScript
-from herald_monitor.store import MOST_GAPS
+from herald_monitor.redis_script import (
+    Bounds,
+    Stored,
+    StoreScript,
+)
+from herald_monitor.redis_texts import ALLOW_OOM, source_of
+from herald_monitor.store import MOST_GAPS, QUEUES_FOR
 
 BATCH = 250
 """Changes in one step: more would keep Redis from others for too long."""
@@ -32,7 +41,8 @@ WORKERS_FOR = 86_400.0
 GAPS_FOR = 7 * 86_400.0
 """Seconds that records of workers and gaps are kept."""
 
-LISTED = {WORKER: WORKERS, GAP: GAPS}
+LIVES = {WORKER: WORKERS_FOR, GAP: GAPS_FOR, QUEUE: QUEUES_FOR}
+LISTED = {WORKER: WORKERS, GAP: GAPS, QUEUE: QUEUES}
 
 FEW = 25
 """Tasks that are taken out of every index in one step."""
@@ -41,34 +51,58 @@ VALUES = (*GLOBS, "tag")
 """Index keys whose values are listed, for globs and for clearing up."""
 
 
+SEGMENTS = 1
+"""Segments of numbers that are looked through, and forgotten, in one step: events
+that come in wait for no more than one."""
+
+
+class Due(NamedTuple):
+    """A task whose time is over. `astray`: its id has another number by now."""
+
+    number: int
+    id: str
+    astray: bool
+
+
 class Cache:
-    """What was stored lately, the least used forgotten first."""
+    """What was stored lately, the least used forgotten first.
+
+    Of finished tasks, of which little more is said, it holds a fifth.
+    """
 
     def __init__(self, most: int) -> None:
         self._most = most
         self._known: dict[Name, Known] = {}
+        self._over: dict[Name, Known] = {}
 
     def get(self, name: Name) -> Known | None:
         """Return what is remembered of `name`, as used just now."""
         known = self._known.pop(name, None)
         if known is not None:
             self._known[name] = known
-        return known
+            return known
+        return self._over.get(name)
 
     def put(self, name: Name, known: Known) -> None:
         """Remember `known`."""
-        self._known.pop(name, None)
-        self._known[name] = known
-        if len(self._known) > self._most:
-            del self._known[next(iter(self._known))]
+        self.drop(name)
+        over = isinstance(known.image, TaskImage) and known.image.final
+        place, most = (
+            (self._over, self._most // 5) if over else (self._known, self._most)
+        )
+        place[name] = known
+        if len(place) > most:
+            del place[next(iter(place))]
 
     def drop(self, name: Name) -> None:
         """Forget `name`."""
         self._known.pop(name, None)
+        self._over.pop(name, None)
 
     def clear(self) -> None:
         """Forget all."""
         self._known.clear()
+        self._over.clear()
 
 
 class RedisSweeper:
@@ -99,31 +133,46 @@ class RedisSweeper:
     async def sweep(self, *, now: float, most: int = 500) -> int:
         await self._sweep_workers(now - WORKERS_FOR)
         await self._sweep_gaps(now - GAPS_FOR)
+        await self._sweep_queues(now - QUEUES_FOR)
         await self._trim_values(now)
         swept = 0
         while swept < most:
-            over = ("-inf", _ms(now), "LIMIT", 0, min(BATCH, most - swept))
-            due = await self._link.call("ZRANGEBYSCORE", self._keys.due, *over)
-            names = [(TASK, id_.decode()) for id_ in due]
-            forgotten = await self._forget_tasks(names, now) if names else 0
-            swept += forgotten
-            if not forgotten:
+            looked, due = await self._due(now)
+            if not looked:
                 break
+            if due:
+                forgotten = await self._forget_tasks(due[: most - swept], now)
+                swept += forgotten
+                if not forgotten:
+                    break  # others are about it, or changed it
         return swept
 
-    async def _forget_tasks(self, names: Sequence[Name], now: float) -> int:
+    async def _due(self, now: float) -> tuple[int, list[Due]]:
+        """Return how many segments were looked through, and tasks that are over."""
+        keys = self._keys
+        sha, source = source_of("due.lua", ALLOW_OOM)
+        words = (1, keys.due, keys.segments, keys.tasks, in_ms(now), SEGMENTS)
+        looked, *told = await self._link.script(sha, source, words)
+        return int(looked), [
+            Due(int(told[i]), told[i + 1].decode(), bool(told[i + 2]))
+            for i in range(0, len(told), 3)
+        ]
+
+    async def _forget_tasks(self, due: Sequence[Due], now: float) -> int:
         async with self._alone:
-            found = await self._fetch(names)
-            # Asked for after the records: whoever changed one of them since is
-            # refused by its rev, and who changed one before has moved its time.
-            ids = [id_ for _, id_ in names]
-            scores = await self._link.call("ZMSCORE", self._keys.due, *ids)
-            pairs = zip(names, scores, strict=True)
-            over = [n for n, at in pairs if at and float(at) <= float(_ms(now))]
-            wishes = {name: forgetting(name, _always) for name in over}
-            drafts = [d for n in over if (d := wishes[n](found[n]))]
-            done = await self._forget(drafts, _ms(now))
-            return done + await self._clear_up([n for n in over if not found[n]], now)
+            found = await self._fetch([(TASK, one.id) for one in due])
+            drafts: list[Draft] = []
+            unknown: list[Due] = []
+            for one in due:
+                known = found[TASK, one.id]
+                if known is None or one.astray:
+                    unknown.append(one)
+                # Whoever changed it since has moved its time, or is refused below.
+                elif float(known.due) <= now * 1000:
+                    wish = forgetting((TASK, one.id), _always)
+                    drafts += [draft] if (draft := wish(known)) else []
+            done = await self._forget(drafts, in_ms(now))
+            return done + await self._clear_up(unknown, now)
 
     async def _forget(self, drafts: Sequence[Draft], gone: str = "") -> int:
         if not drafts:
@@ -131,7 +180,9 @@ class RedisSweeper:
         for draft in drafts:
             self._cache.drop(draft.name)
         stored = [Stored(draft, 0, gone) for draft in drafts]
-        return len((await self._script.run(stored, allow_oom=True)).known)
+        # Nothing that is forgotten adds to a minute, so no time matters.
+        out = await self._script.run(stored, now=0.0, allow_oom=True)
+        return len(stored) - len(out.refused)
 
     async def _sweep_workers(self, until: float) -> None:
         def due(known: Known) -> bool:
@@ -142,13 +193,21 @@ class RedisSweeper:
         await self._sweep_listed(await self._listed_as(WORKERS), due)
 
     async def _sweep_gaps(self, until: float) -> None:
-        over = await self._listed_as(GAPS, _ms(until))
+        over = await self._listed_as(GAPS, in_ms(until))
         # Scored by when they began, so that the oldest are too many.
         ids = await self._link.call(
             "ZRANGE", self._keys.index(*GAPS), 0, -MOST_GAPS - 1
         )
         too_many = [(GAP, id_.decode()) for id_ in ids]
         await self._sweep_listed(list(dict.fromkeys([*over, *too_many])), _always)
+
+    async def _sweep_queues(self, until: float) -> None:
+        def due(known: Known) -> bool:
+            return isinstance(known.record, QueueImage) and (
+                unix(known.record.as_of) <= until
+            )
+
+        await self._sweep_listed(await self._listed_as(QUEUES), due)
 
     async def _sweep_listed(
         self, names: Sequence[Name], due: Callable[[Known], bool]
@@ -172,29 +231,28 @@ class RedisSweeper:
             ]
         )
 
-    async def _clear_up(self, names: Sequence[Name], now: float) -> int:
+    async def _clear_up(self, due: Sequence[Due], now: float) -> int:
         """Take tasks out of all indexes whose records ran out before any sweep.
 
-        That is so if no monitor lived for a day. Indexes by root, parent and
-        group are not listed; they run out with the last of their tasks.
+        That is so if no monitor lived for a day. Lists by root, parent and group
+        are not known; they run out with the last of their tasks.
         """
-        if not names:
+        if not due:
             return 0
         places: list[Place] = [("state", state) for state in STATES]
         for key in VALUES:
             values = await self._link.call("ZRANGE", self._keys.values(key), 0, -1)
             places += [(key, value.decode()) for value in values]
         done = 0
-        for from_ in range(0, len(names), FEW):
-            part = names[from_ : from_ + FEW]
-            drafts = [missing(name, tuple(places)) for name in part]
-            done += await self._forget(drafts, _ms(now))
+        for from_ in range(0, len(due), FEW):
+            lost = [d for d in due[from_ : from_ + FEW] if not d.astray]
+            astray = [d for d in due[from_ : from_ + FEW] if d.astray]
+            drafts = [missing((TASK, d.id), tuple(places), d.number) for d in lost]
+            done += await self._forget(drafts, in_ms(now))
+            drafts = [missing((TASK, ""), tuple(places), d.number) for d in astray]
+            done += await self._forget(drafts)
         return done
 
 
 def _always(_: Known) -> bool:
     return True
-
-
-def _ms(at: float) -> str:
-    return str(round(at * 1000))

@@ -8,7 +8,6 @@ the script, and a second round; never a wrong write.
 from __future__ import annotations
 
 import asyncio
-import math
 from collections.abc import Sequence
 from itertools import islice
 
@@ -19,27 +18,31 @@ from herald_monitor.batch import (
     Name,
     Wish,
     aging,
+    begins,
+    gauging,
+    in_ms,
     recording,
     wishes_of_events,
     wishes_of_workers,
 )
 from herald_monitor.errors import StoreError
-from herald_monitor.model.changes import GAP, WORKER
-from herald_monitor.model.codec import pack
+from herald_monitor.model.changes import GAP, QUEUE
 from herald_monitor.model.cursor import START, Cursor, parse_cursor
 from herald_monitor.model.events import Event
 from herald_monitor.model.keys import Keys
+from herald_monitor.model.queues import QueueImage
 from herald_monitor.model.shape import TaskImage, unix
 from herald_monitor.model.workers import Worker
+from herald_monitor.records import pack
 from herald_monitor.redis_link import Link, Word
-from herald_monitor.redis_script import ALWAYS, Bounds, Outcome, Stored, source_of
+from herald_monitor.redis_script import ALWAYS, Bounds, Outcome, Stored
 from herald_monitor.redis_sweeper import (
-    BATCH,
     GAPS_FOR,
+    LIVES,
     VALUES,
-    WORKERS_FOR,
     RedisSweeper,
 )
+from herald_monitor.redis_texts import source_of
 from herald_monitor.store import Gap, MonitorImage, Receipt
 
 ROUNDS = 100
@@ -49,11 +52,16 @@ STEP = 128
 """Changes that one script stores, while we draft the next. Half as many cost Redis
 a fifth more for an event; twice as many leave nothing to do at the same time."""
 
+PART = 2_000
+"""Records that are looked up, drafted and stored in one go, so that Redis and we
+wait for each other once in so many."""
+
+DOUBT = 30.0
+"""Seconds without guesses after many were wrong: another monitor hears the same, and
+is faster."""
+
 CACHED = 20_000
 """Records that are remembered between batches."""
-
-GRAIN = 60.0
-"""Seconds by which a task that is not over may be kept longer than asked."""
 
 MONITOR = "m"
 MONITORS_FOR = 15
@@ -69,6 +77,7 @@ class RedisWriter(RedisSweeper):
         super().__init__(link, keys, bounds, cached=cached)
         self._beaten: Cursor | None = None
         self._known_end: Cursor | None = None
+        self._doubts_until = 0.0
 
     async def store(
         self, events: Sequence[Event], workers: Sequence[Worker] = (), *, now: float
@@ -79,12 +88,16 @@ class RedisWriter(RedisSweeper):
     async def open_gap(self, gap: Gap) -> Receipt:
         return await self._grant({(GAP, gap.id): recording(gap)}, unix(gap.since))
 
+    async def gauge(self, queues: Sequence[QueueImage], *, now: float) -> Receipt:
+        return await self._grant({(QUEUE, one.id): gauging(one) for one in queues}, now)
+
     async def beat(self, monitor: MonitorImage, *, now: float) -> Receipt:
         wishes = {name: aging(now) for name in await self._listed_as(WORKERS)}
         receipt = await self._grant(wishes, now)
         async with self._alone:
             bookmark = ALWAYS if self._beaten is None else str(self._beaten)
-            out = await self._script.run([], self._monitor(monitor, now), bookmark)
+            commands = self._monitor(monitor, now)
+            out = await self._script.run([], commands, bookmark, now=now)
             self._beaten = out.end
         return Receipt(out.end, receipt.changes)
 
@@ -108,7 +121,7 @@ class RedisWriter(RedisSweeper):
         left = iter(wishes.items())
         changes, end = 0, None
         async with self._alone:
-            while part := dict(islice(left, BATCH)):
+            while part := dict(islice(left, PART)):
                 stored, end = await self._grant_part(part, now)
                 changes += stored
             return Receipt(end or await self._end(), changes)
@@ -117,11 +130,15 @@ class RedisWriter(RedisSweeper):
         self, wishes: dict[Name, Wish], now: float
     ) -> tuple[int, Cursor]:
         changes, left = 0, wishes
-        for _ in range(ROUNDS):
-            outs = await self._write_by_steps(left, now)
+        for round_ in range(ROUNDS):
+            guess = round_ == 0 and now >= self._doubts_until
+            known = await self._known(left, guess=guess)
+            outs = await self._write_by_steps(left, known, now)
             ends = [out.end for out in outs] or [await self._end()]
-            changes += sum(len(out.known) for out in outs)
+            changes += sum(out.changes for out in outs)
             refused = [draft.name for out in outs for draft in out.refused]
+            if guess and 4 * len(refused) > len(left):
+                self._doubts_until = now + DOUBT
             # A list: each of them is to be noted.
             if any([self._is_other_history(end) for end in ends]):
                 # What we remember was lost with the old one, and so may be what
@@ -138,23 +155,27 @@ class RedisWriter(RedisSweeper):
         )
 
     async def _write_by_steps(
-        self, wishes: dict[Name, Wish], now: float
+        self, wishes: dict[Name, Wish], known: dict[Name, Known | None], now: float
     ) -> list[Outcome]:
-        """Store what `wishes` come to; draft one step while Redis stores the last.
+        """Store what `wishes` come to; make one step while Redis stores the last.
 
         No two wishes are about one record, so no step needs the one before it.
         """
-        known = await self._known(wishes)
         left, outs = iter(wishes.items()), list[Outcome]()
         writing: asyncio.Task[Outcome] | None = None
         try:
             while step := list(islice(left, STEP)):
                 drafts = [d for name, wish in step if (d := wish(known[name]))]
+                stored = [self._timed(draft, now) for draft in drafts]
+                words = self._script.words(stored, self._listed(drafts, now), now=now)
                 if writing is not None:
                     outs.append(await writing)
                     writing = None
-                if drafts:
-                    writing = asyncio.create_task(self._write(drafts, now))
+                if len(step) < STEP and drafts:
+                    # The last: there is nothing to do meanwhile.
+                    outs.append(await self._write(stored, words))
+                elif drafts:
+                    writing = asyncio.create_task(self._write(stored, words))
                     await _let_it_begin()
             if writing is not None:
                 outs.append(await writing)
@@ -170,29 +191,38 @@ class RedisWriter(RedisSweeper):
         known, self._known_end = self._known_end, end
         return known is not None and (known.epoch != end.epoch or end < known)
 
-    async def _known(self, wishes: dict[Name, Wish]) -> dict[Name, Known | None]:
+    async def _known(
+        self, wishes: dict[Name, Wish], *, guess: bool
+    ) -> dict[Name, Known | None]:
+        """Return what is stored of each, or may be.
+
+        A `guess` is that nothing is of what has only begun and is not remembered.
+        If that is wrong, the script refuses it, and it is looked up.
+        """
         known = {name: self._cache.get(name) for name in wishes}
-        unknown = [name for name, one in known.items() if one is None]
+        unknown = [
+            name
+            for name, one in known.items()
+            if one is None and not (guess and begins(wishes[name]))
+        ]
         known.update(await self._fetch(unknown))
         return known
 
-    async def _write(self, drafts: Sequence[Draft], now: float) -> Outcome:
-        stored = [self._timed(draft, now) for draft in drafts]
+    async def _write(self, stored: Sequence[Stored], words: Sequence[Word]) -> Outcome:
         # Forgotten first: if the answer is lost, nobody knows what is stored.
-        for draft in drafts:
-            self._cache.drop(draft.name)
-        out = await self._script.run(stored, self._listed(drafts, now))
-        for name, one in out.known.items():
-            self._cache.put(name, one)
+        for one in stored:
+            self._cache.drop(one.draft.name)
+        out = await self._script.say(stored, words)
+        for name, known in out.known.items():
+            self._cache.put(name, known)
         return out
 
     def _timed(self, draft: Draft, now: float) -> Stored:
         bounds = self._bounds
         if isinstance(draft.image, TaskImage):
             life = bounds.retention if draft.image.final else bounds.unfinished
-            due = _due(now, life, draft.image.final)
-            return Stored(draft, int(life + bounds.slack), due)
-        life = WORKERS_FOR if draft.name[0] == WORKER else GAPS_FOR
+            return Stored(draft, int(life + bounds.slack), in_ms(now + life))
+        life = LIVES.get(draft.name[0], GAPS_FOR)
         return Stored(draft, int(life + bounds.slack))
 
     def _listed(self, drafts: Sequence[Draft], now: float) -> list[list[Word]]:
@@ -223,16 +253,3 @@ async def _let_it_begin() -> None:
     """
     for _ in range(5):
         await asyncio.sleep(0)
-
-
-def _due(now: float, life: float, final: bool) -> str:
-    """Return the time in ms at which a task runs out that lives for `life` from now.
-
-    What is not over yet changes soon again. Its time is rounded up a little, so
-    that it mostly stays where it is in the sorted set, which costs half.
-    """
-    at = (now + life) * 1000
-    if final:
-        return str(round(at))
-    grain = max(round(min(GRAIN, life / 1000) * 1000), 1)
-    return str(math.ceil(at / grain) * grain)

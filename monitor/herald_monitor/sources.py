@@ -50,7 +50,8 @@ MOST_STRANGERS = 20_000
 class Findings(msgspec.Struct):
     """What one look came to: tasks that there were, that were asked about, that were
     not as shown, that were never heard of, and that are lost. `complete`: everybody
-    who was asked could be asked."""
+    who was asked could be asked. `outlived`: endings that the backend keeps of tasks
+    that have begun once more since."""
 
     walked: int = 0
     checked: int = 0
@@ -59,6 +60,7 @@ class Findings(msgspec.Struct):
     lost: int = 0
     complete: bool = True
     problem: str = ""
+    outlived: dict[str, Event] = {}
 
     def failed(self, error: Exception) -> None:
         """Note that somebody could not be asked."""
@@ -82,13 +84,15 @@ class Sources:
         self._store = store
         self._consumed: frozenset[str] = frozenset()
         self._deaf: dict[str, float] = {}
+        self._confirmed: dict[str, Mapping[str, bool]] = {}
 
     async def ask_backend(
         self, tasks: Sequence[TaskImage], found: Findings
     ) -> list[TaskImage]:
         """Store what the backend knows; return the tasks that it does not know ended.
 
-        What it could not be asked about is left out: nothing can be said of it.
+        Nor does it of those that run for a second time, whatever it keeps. What it
+        could not be asked about is left out: nothing can be said of it.
         """
         open_: list[TaskImage] = []
         for part in parts(tasks, PART):
@@ -99,12 +103,26 @@ class Sources:
             except HeraldError as error:
                 found.failed(error)
                 return open_
-            ended = {event.task_id for event in told if event.kind in OUTCOMES}
+            ended = {e.task_id: e for e in told if e.kind in OUTCOMES}
             shown = {task.id: task for task in part}
             news = [e for e in told if _is_news(e, shown[e.task_id])]
             found.repaired += await self.keep(news)
-            open_ += [task for task in part if task.id not in ended]
+            again = await self._begun_again(ended, shown)
+            found.outlived |= again
+            open_ += [t for t in part if t.id not in ended or t.id in again]
         return open_
+
+    async def _begun_again(
+        self, ended: Mapping[str, Event], shown: Mapping[str, TaskImage]
+    ) -> dict[str, Event]:
+        """Return those endings that are older than a run which is still shown.
+
+        Celery keeps the first success for good (celery/backends/base.py:
+        `_store_result`), so the end of a second run is never stored.
+        """
+        doubted = [i for i in ended if shown[i].state == shape.STARTED]
+        now = await self._store.tasks(doubted) if doubted else []
+        return {task.id: ended[task.id] for task in now if task and not task.final}
 
     async def ask_workers(
         self,
@@ -126,11 +144,16 @@ class Sources:
         events = [event for one in asked for event in one.events]
         await self._keep_inspected(events, found)
         self._consumed = frozenset(name for one in asked for name in one.queues)
+        # What those told who answer no more is the last that is known of them.
+        told = {h: c for one in asked for h, c in one.confirmed.items()}
+        known = {**self._confirmed, **told}
+        self._confirmed = {h: c for h, c in known.items() if h in workers}
         return Whereabouts(
             at=now,
             workers=workers,
             answered=frozenset(name for one in asked for name in one.answered),
             held=frozenset(event.task_id for event in events),
+            confirmed=self._confirmed,
         )
 
     def _not_deaf(self, hostnames: Iterable[str], pause: float) -> list[str]:

@@ -17,6 +17,8 @@ from herald_monitor.model.changes import Entry
 from herald_monitor.model.cursor import Cursor
 from herald_monitor.model.events import Event
 from herald_monitor.model.filters import Filter
+from herald_monitor.model.queues import QueueImage
+from herald_monitor.model.rollups import Rollup
 from herald_monitor.model.shape import AttemptImage, TaskImage
 from herald_monitor.model.workers import Worker, WorkerImage
 from herald_monitor.notes import Notes
@@ -46,6 +48,10 @@ MOST_GAPS = 500
 """Gaps that are kept: a line that is cut every second must not fill the store."""
 
 
+QUEUES_FOR = 600.0
+"""Seconds that a queue is kept after it was measured last."""
+
+
 class MonitorImage(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     """A monitor that lives, and how it fares. Lags are in milliseconds.
 
@@ -69,6 +75,21 @@ class MonitorImage(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True
     durable: bool = False
     samples: tuple[str, ...] = ()
     counters: dict[str, int] = {}
+
+
+class Memory(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """A server that the store lies on, and its memory in bytes (no `most`: no limit).
+
+    `id` is that of its run; on a cluster several have one name. `policy` is what it
+    does when it is full: anything but `noeviction` loses records.
+    """
+
+    id: str
+    name: str
+    server: str
+    used: int
+    most: int | None = None
+    policy: str = "noeviction"
 
 
 class Receipt(msgspec.Struct, frozen=True):
@@ -108,6 +129,13 @@ class Writer(Protocol):
 
     async def open_gap(self, gap: Gap) -> Receipt:
         """Store and announce `gap`, or its new state (same `id`)."""
+        ...
+
+    async def gauge(self, queues: Sequence[QueueImage], *, now: float) -> Receipt:
+        """Store and announce `queues` as they were measured, where that is news.
+
+        One that is not measured for `QUEUES_FOR` seconds is swept up.
+        """
         ...
 
     async def beat(self, monitor: MonitorImage, *, now: float) -> Receipt:
@@ -178,6 +206,27 @@ class Reader(Protocol):
         """Return how many tasks are in each state that has any."""
         ...
 
+    async def rollups(
+        self,
+        since: float,
+        until: float,
+        *,
+        name: str | None = None,
+        queue: str | None = None,
+        parts: bool = False,
+    ) -> list[Rollup]:
+        """Return the minutes in which anything happened, oldest first.
+
+        Those that begin from the minute of `since` up to before `until` (unix
+        seconds), of the last `MINUTES_FOR` seconds before `until` at most.
+        `counts` and `runtimes` are those of the task `name` or of the `queue`
+        (without runtimes) if one is given (not both), else of all tasks. `parts`
+        fills in `names` and `queues`, at several times the cost. Counted is what
+        is known of each attempt, in the minute in which it happened, however it
+        was found out; what a monitor does not know when it stores stays out.
+        """
+        ...
+
     async def workers(self, *, now: float) -> list[WorkerImage]:
         """Return every worker that was heard of, by hostname."""
         ...
@@ -190,18 +239,43 @@ class Reader(Protocol):
         """Return the monitors that live."""
         ...
 
+    async def memory(self) -> list[Memory]:
+        """Return the servers that the store lies on, and how full they are."""
+        ...
+
+    async def queues(self) -> list[QueueImage]:
+        """Return the queues as they were measured last, by name."""
+        ...
+
+    async def queue_names(self, since: float) -> list[str]:
+        """Return the queues of tasks that changed at or after `since` (unix seconds).
+
+        May name some whose tasks are older, or gone; never too few.
+        """
+        ...
+
 
 class Log(Protocol):
-    """The changes, in order. Numbers are dense within an epoch."""
+    """The changes, in order. Numbers are dense within an epoch.
+
+    Of a store with several partitions, cursors are vectors (model/vector.py).
+    """
 
     async def end(self) -> Cursor:
         """Return the place of the newest entry; `START` if there never was one."""
         ...
 
     async def read(
-        self, after: Cursor, *, wait: float = 0.0, most: int = 100
+        self,
+        after: Cursor,
+        *,
+        wait: float = 0.0,
+        most: int = 100,
+        until: Cursor | None = None,
     ) -> list[Entry]:
         """Return entries behind `after`, waiting up to `wait` seconds for the first.
+
+        None is behind `until`, a later place of the same epoch.
 
         The caller checks that they follow each other: a missing number or another
         epoch means that changes were trimmed away, or that history was replaced.

@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
+from herald_monitor.heirs import with_heirs
 from herald_monitor.model import shape
 from herald_monitor.model.checks import Checks
 from herald_monitor.model.events import Event
@@ -24,6 +25,7 @@ from herald_monitor.model.whereabouts import (
     at_risk,
     is_absent,
     is_suspect,
+    was_dropped,
     why_lost,
 )
 from herald_monitor.model.workers import WorkerImage
@@ -43,8 +45,8 @@ MOST = 50_000
 class Survey:
     """Looks around for the unfinished tasks that `reader` knows.
 
-    `lost_after` is in seconds; `behind` says whether events wait to be stored, so
-    that nothing must be called lost.
+    `lost_after` and the workers' `shutdown_grace` are in seconds; `behind` says
+    whether events wait to be stored, so that nothing must be called lost.
     """
 
     def __init__(
@@ -52,11 +54,13 @@ class Survey:
         reader: Reader,
         sources: Sources,
         lost_after: float,
+        shutdown_grace: float,
         behind: Callable[[], bool],
     ) -> None:
         self._reader = reader
         self._sources = sources
         self._lost_after = lost_after
+        self._shutdown_grace = shutdown_grace
         self._behind = behind
         self._checks = Checks(min(5.0, lost_after / 2))
 
@@ -70,7 +74,8 @@ class Survey:
         found.checked = len(due)
         open_ = await self._sources.ask_backend(due, found)
         if open_ or at_all:
-            where = await self._sources.ask_workers(open_, workers, began, found)
+            told = await self._sources.ask_workers(open_, workers, began, found)
+            where = msgspec.structs.replace(told, grace=self._shutdown_grace)
             await self._settle(open_, where, found)
         return found
 
@@ -120,6 +125,7 @@ class Survey:
             queues_known=waiting.known,
         )
         absent = [task for task in suspects if is_absent(task, where)]
+        absent = await self._without_heirs(absent, where)
         if absent:
             again = await self._sources.ask_workers(
                 absent, where.workers, where.at, found
@@ -133,15 +139,31 @@ class Survey:
         if found.complete and not self._behind():
             await self._give_up(absent, where, found)
 
+    async def _without_heirs(
+        self, absent: list[TaskImage], where: Whereabouts
+    ) -> list[TaskImage]:
+        """Leave out what may have been replaced, and comes back."""
+        dropped = [task for task in absent if was_dropped(task, where)]
+        if not dropped:
+            return absent
+        waits = await with_heirs(self._reader, dropped)
+        return [task for task in absent if task.id not in waits]
+
     async def _give_up(
         self, absent: Sequence[TaskImage], where: Whereabouts, found: Findings
     ) -> None:
         lost: list[Event] = []
+        ended: list[Event] = []
         for task in absent:
             absence = self._checks.missed(task, where.at)
             why = why_lost(task, where, absence, self._lost_after)
-            if why:
+            if why and task.id in found.outlived:
+                # The run is over: what was stored of an earlier one counts again.
+                ending = found.outlived[task.id]
+                ended.append(msgspec.structs.replace(ending, at=where.at, heard=None))
+            elif why:
                 lost.append(_lost(task, where.at, why))
+        found.repaired += await self._sources.keep(ended)
         if lost:
             log.warning("%d tasks are lost; one: %s", len(lost), lost[0].exception)
         found.lost += await self._sources.keep(lost)

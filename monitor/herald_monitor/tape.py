@@ -14,7 +14,7 @@ from herald_monitor.broadcaster import PROBE
 from herald_monitor.receiver import Receiver
 from herald_monitor.recording import Message
 from herald_monitor.tickets import Ticket
-from herald_monitor.wire import RawEvent
+from herald_monitor.wire import RawEvent, Said
 
 log = logging.getLogger(__name__)
 
@@ -101,7 +101,7 @@ class Tape:
         except queue.Full:
             self.left_out += 1
 
-    def _deliver(self, _batch: list[RawEvent], _heard: float, ticket: Ticket) -> None:
+    def _deliver(self, _batch: list[Said], _heard: float, ticket: Ticket) -> None:
         ticket.confirm()
 
     def _lost_touch(self, since: float, until: float, reason: str) -> None:

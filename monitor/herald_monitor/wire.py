@@ -2,7 +2,7 @@
 
 import binascii
 from collections.abc import Callable, Collection, Mapping
-from typing import Any, TypeAlias, cast
+from typing import Any, Literal, TypeAlias, cast
 
 import msgspec
 from kombu.compression import decompress
@@ -10,9 +10,13 @@ from kombu.serialization import loads
 
 from herald_monitor.errors import BadEvent
 from herald_monitor.model.events import MAX_TEXT, MAX_TRACEBACK, shorten
+from herald_monitor.model.spoken import Spoken
 
 RawEvent: TypeAlias = dict[str, object]
 """A decoded event as it travelled; never changed."""
+
+Said: TypeAlias = RawEvent | Spoken
+"""An event as it was decoded: the long way, or the short one."""
 
 Poison: TypeAlias = Callable[[bytes, str], None]
 """Told of each body that cannot be read (or what may be shown of it), and why."""
@@ -47,9 +51,50 @@ class Envelope(msgspec.Struct, rename="kebab", gc=False):
     properties: Properties | None = None
 
 
+class _UsualHeaders(msgspec.Struct, gc=False):
+    compression: None = None
+
+
+class _UsualProperties(msgspec.Struct, gc=False):
+    body_encoding: Literal["base64"]
+
+
+class _UsualEnvelope(msgspec.Struct, rename="kebab", gc=False):
+    """The envelope that nearly every event comes in; its body is decoded with it."""
+
+    body: bytes
+    content_type: Literal["application/json"]
+    properties: _UsualProperties
+    headers: _UsualHeaders | None = None
+
+
 UNREADABLE = (msgspec.MsgspecError, UnicodeError, RecursionError)
 
 _read_envelope = msgspec.json.Decoder(Envelope).decode
+_read_usual = msgspec.json.Decoder(_UsualEnvelope).decode
+_read_one = msgspec.json.Decoder(Spoken).decode
+_read_many = msgspec.json.Decoder(list[Spoken]).decode
+
+
+def quickly_unwrapped(published: bytes) -> list[Spoken] | None:
+    """Read what was published on Redis if it is as usual; or else None."""
+    try:
+        body = _read_usual(published).body
+    except UNREADABLE:
+        return None
+    return quickly_read(body)
+
+
+def quickly_read(body: bytes | str) -> list[Spoken] | None:
+    """Read a body of JSON if all events in it are as usual; or else None."""
+    if len(body) > LARGE:
+        return None
+    try:
+        if body[:1] in (b"[", "["):
+            return _read_many(body)
+        return [_read_one(body)]
+    except UNREADABLE:
+        return None
 
 
 def unwrap(published: bytes, accept: Collection[str]) -> list[RawEvent]:

@@ -15,18 +15,26 @@ from starlette.websockets import WebSocket
 from herald_monitor.model.redaction import Redactor
 from herald_monitor.store import Store
 from herald_server import asyncapi, pages
-from herald_server.auth import Identity, Surroundings, Tokens
+from herald_server.audit_http import AuditRoutes
+from herald_server.auth import Surroundings
 from herald_server.config import ServerSettings
 from herald_server.http import Api
 from herald_server.http_auth import Guard
+from herald_server.http_webhooks import Webhooks
 from herald_server.limits import Limits
 from herald_server.problems import HANDLED, answer
-from herald_server.pump import Door, Patience
+from herald_server.pump import Door
 from herald_server.reading import Library
 from herald_server.rooted import Rooted
+from herald_server.seen import whole
 from herald_server.sharing import share, working
 from herald_server.sse import Streams
 from herald_server.state import Shared
+from herald_server.telling import Patience
+from herald_server.tokens import Keyring
+from herald_server.tokens.http import TokenRoutes
+from herald_server.tokens.opening import kept, keyring_of
+from herald_server.webhooks.backoff import Pace
 from herald_server.ws import Sockets
 
 if TYPE_CHECKING:
@@ -48,12 +56,13 @@ def create_app(
     `patience` are those of each connection.
     """
     assert settings.token, "a server without a token would be an open door"
-    tokens = Tokens({settings.token: Identity("owner")})
+    keyring = keyring_of(settings, store)
     shared = share(settings, store, app)
-    door = _door(shared, tokens, limits, patience)
+    door = _door(shared, keyring, limits, patience, settings.max_connections)
     sockets, streams, api = Sockets(door), Streams(door), Api(shared)
     # Imported here: it costs half a second, which `herald --help` need not wait.
     from herald_server.mcp.door import build_mcp
+    from herald_server.mcp.owned import Owned
     from herald_server.mcp.results import BackendResults
 
     results = BackendResults(app, Redactor(settings.redact)) if app else None
@@ -70,23 +79,33 @@ def create_app(
         routes=[
             *pages.routes(),
             *asyncapi.routes(),
+            *TokenRoutes(shared, keyring).routes(),
+            *AuditRoutes(shared).routes(),
+            *(Webhooks(shared.desk).routes() if shared.desk else ()),
             *api.routes(),
             Route("/events", streams, methods=["GET"]),
             WebSocketRoute("/ws", ws),
             # A route, not a mount: what leads nowhere is for us to answer.
-            Route("/mcp", mcp_app),
+            Route("/mcp", Owned(mcp_app)),
         ],
         middleware=[
             *_rooted(settings),
-            Middleware(Guard, tokens=tokens, around=around, closed=CLOSED),
+            Middleware(
+                Guard,
+                keyring=keyring,
+                around=around,
+                closed=CLOSED,
+                tally=shared.tally,
+            ),
         ],
         exception_handlers=dict.fromkeys(HANDLED, answer),
-        lifespan=lambda _: _lifespan(shared, mcp_app),
+        lifespan=lambda _: _lifespan(shared, keyring, mcp_app, settings),
     )
     made.state.sockets = sockets
     made.state.streams = streams
     made.state.polls = api.polls
     made.state.shared = shared
+    made.state.keyring = keyring
     made.state.mcp = mcp_door
     return made
 
@@ -97,24 +116,49 @@ def _rooted(settings: ServerSettings) -> list[Middleware]:
 
 
 def _door(
-    shared: Shared, tokens: Tokens, limits: Limits | None, patience: Patience | None
+    shared: Shared,
+    keyring: Keyring,
+    limits: Limits | None,
+    patience: Patience | None,
+    most: int,
 ) -> Door:
     limits = limits or Limits()
     return Door(
         shared.hub,
         Library(shared.store, shared.hub, shared.feed, limits),
-        tokens,
+        keyring,
         shared.status,
         shared.node,
         limits,
         patience or Patience(),
         tally=shared.tally,
+        most=most,
     )
 
 
 @asynccontextmanager
 async def _lifespan(
-    shared: Shared, mcp_app: StarletteWithLifespan
+    shared: Shared,
+    keyring: Keyring,
+    mcp_app: StarletteWithLifespan,
+    settings: ServerSettings,
 ) -> AsyncGenerator[None]:
-    async with mcp_app.lifespan(mcp_app), working(shared):
+    async with (
+        mcp_app.lifespan(mcp_app),
+        working(shared),
+        kept(keyring),
+        delivered(shared, Pace(first=settings.webhooks_retry)),
+    ):
+        yield
+
+
+@asynccontextmanager
+async def delivered(shared: Shared, pace: Pace) -> AsyncGenerator[None]:
+    """Deliver webhooks while the block runs, in turn with other servers."""
+    # Imported here: it brings an HTTP client, which `herald --help` need not wait for.
+    from herald_server.webhooks.delivering import delivering
+
+    assert shared.desk is not None
+    store: Store = whole(shared.store)
+    async with delivering(shared.desk, store, shared.hub, shared.node, pace):
         yield

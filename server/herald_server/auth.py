@@ -12,28 +12,77 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from herald_monitor.errors import HeraldError
+from herald_monitor.model.filters import Filter
+from herald_monitor.model.shape import TaskImage
+
 SCOPES = ("read", "start", "cancel", "admin")
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 PROTOCOL = "bearer."
 """Prefix of the WebSocket subprotocol in which a browser sends its token."""
 
 
+class NotAllowed(HeraldError):
+    """A caller lacks a scope, or asks for what their token does not cover."""
+
+
+class Narrow(NotAllowed):
+    """A narrow token was used for something that is not about its tasks."""
+
+    def __init__(self, what: str = "this") -> None:
+        super().__init__(
+            f"{what} is not for a token that is narrowed to some tasks; use one that "
+            "sees everything"
+        )
+
+
 class Identity(msgspec.Struct, frozen=True):
-    """Who somebody is, and what they may do."""
+    """Who somebody is, what they may do, and which tasks exist for them.
+
+    `only` narrows all that they see and do (None: every task). `expires` is in unix
+    seconds. `id` is what revokes the token, empty if nothing can; `by` are the ids
+    of the tokens that it was made from: with one of them it is revoked too.
+    """
 
     name: str
     scopes: frozenset[str] = frozenset(SCOPES)
+    only: Filter | None = None
+    expires: float | None = None
+    id: str = ""
+    by: tuple[str, ...] = ()
+
+    @property
+    def root(self) -> str:
+        """The name of the token that it was made from, or of itself.
+
+        What is counted for each token is counted for this one: minting more of them
+        permits no more.
+        """
+        return self.name.partition("/")[0]
 
     def may(self, scope: str) -> bool:
         """Say whether `scope` was given."""
         return scope in self.scopes
 
+    def sees(self, task: TaskImage) -> bool:
+        """Say whether `task` exists for them."""
+        return self.only is None or self.only.matches(task)
+
 
 class Tokens:
     """The tokens that open doors. Only their hashes are kept."""
 
-    def __init__(self, tokens: Mapping[str, Identity]) -> None:
+    def __init__(
+        self,
+        tokens: Mapping[str, Identity],
+        hashes: Mapping[bytes, Identity] | None = None,
+    ) -> None:
         self._known = [(_digest(token), who) for token, who in tokens.items()]
+        self._known += (hashes or {}).items()
+
+    def add(self, others: Tokens) -> None:
+        """Let those of `others` open doors too."""
+        self._known += others._known
 
     def check(self, token: str | None) -> Identity | None:
         """Return who `token` belongs to. Takes the same time for any wrong token."""

@@ -173,6 +173,15 @@ class Cancels:
             return False
 
 
+def hidden(task_id: str) -> Cancelled:
+    """Return the answer to a narrow token for a task that is none of its own.
+
+    The same for one that does not exist: nothing is sent for either.
+    """
+    said = "Herald knows nothing of this task; nothing was cancelled."
+    return Cancelled(task_id, shape.UNKNOWN, said)
+
+
 def too_late(task: TaskImage) -> Cancelled:
     """Return the answer for a task that had ended before the cancel."""
     return Cancelled(

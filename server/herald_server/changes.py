@@ -16,8 +16,9 @@ import msgspec
 
 from herald_monitor.errors import BadCursor, BadInput
 from herald_monitor.model.codec import to_json
-from herald_monitor.model.cursor import parse_cursor
 from herald_monitor.model.filters import parse_filter
+from herald_monitor.model.vector import parse_any_cursor
+from herald_server import caller
 from herald_server.hub import Hub
 from herald_server.limits import Limits
 from herald_server.reading import Library
@@ -98,7 +99,9 @@ class Asking:
 
         Raises `BadInput`, `StoreError`.
         """
-        session = Session(self._hub, self._ready.set, Limits(snapshot=MOST))
+        session = Session(
+            self._hub, self._ready.set, Limits(snapshot=MOST), only=caller.only()
+        )
         wish = _wish(filter_, cursor, newest)
         session.receive(to_json(wish), time.monotonic())
         told = Gathered()
@@ -175,7 +178,7 @@ def _wish(
     }
     if cursor:
         try:
-            parse_cursor(cursor)
+            parse_any_cursor(cursor)
         except BadCursor:
             raise BadCursor(
                 "cursor must be one that wait_for_changes returned; leave it out to "

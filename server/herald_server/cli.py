@@ -41,12 +41,20 @@ COMMANDS: dict[str, dict[str, tuple[str, str]]] = {
         ),
         "tasks": ("herald_server.commands.tasks:tasks", "List tasks."),
         "workers": ("herald_server.commands.workers:workers", "List workers."),
+        "queues": (
+            "herald_server.commands.queues:queues",
+            "List queues: how deep, how old, and who takes from them.",
+        ),
         "status": (
             "herald_server.commands.status:status",
             "Show all that is known of a task.",
         ),
     },
     "Find out": {
+        "doctor": (
+            "herald_server.commands.doctor:doctor",
+            "Say what is reachable, and what to change.",
+        ),
         "record": (
             "herald_server.commands.record:record",
             "Write a broker's raw events to a file.",
@@ -59,6 +67,10 @@ COMMANDS: dict[str, dict[str, tuple[str, str]]] = {
     "Act": {
         "start": ("herald_server.commands.start:start", "Start a task."),
         "cancel": ("herald_server.commands.cancel:cancel", "Cancel a task."),
+        "token": (
+            "herald_server.commands.token:token",
+            "Make a token for some tasks that ends by itself.",
+        ),
     },
 }
 """Section → command → where it is, and its line in `herald --help`."""

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Annotated
+from urllib.parse import urlsplit
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 from pydantic_settings import NoDecode
 
 from herald_monitor.config import MonitorSettings
+from herald_server.auth import LOOPBACK
 from herald_server.rooted import prefix_of
 
 DEFAULT_PORT = 8787
@@ -31,6 +33,32 @@ class ServerSettings(MonitorSettings):
         min_length=8,
         description="A token with all scopes; made up if left out.",
     )
+    token_secret: str | None = Field(
+        default=None,
+        min_length=16,
+        description="What minted tokens are signed with; HERALD_TOKEN if left out.",
+    )
+    jwt_secret: str | None = Field(
+        default=None,
+        min_length=32,
+        description="Secret of others who sign tokens (JWT, HS256).",
+    )
+    jwt_jwks: str | None = Field(
+        default=None,
+        description="Key set of others who sign tokens (JWT, RS256): a file or URL.",
+    )
+    jwt_issuer: str | None = Field(
+        default=None, description="What `iss` of such tokens must be."
+    )
+    jwt_audience: str | None = Field(
+        default=None,
+        description="What `aud` of such tokens must be; needed with a key set.",
+    )
+    jwt_claim: str = Field(
+        default="herald",
+        min_length=1,
+        description="The claim that holds a filter, in such tokens.",
+    )
     allowed_hosts: Listed = Field(
         default=(), description="Host names by which this server is reached; * for any."
     )
@@ -41,7 +69,18 @@ class ServerSettings(MonitorSettings):
         default=None,
         description="A herald.toml with the task types that may be started.",
     )
-
+    webhooks_allow: Listed = Field(
+        default=(),
+        description="Networks that webhooks may be sent to although they are not"
+        " public, such as 10.1.0.0/16.",
+    )
+    webhooks_retry: float = Field(
+        default=1.0,
+        gt=0,
+        le=3_600,
+        description="Seconds before a webhook that failed is sent again; twice as many"
+        " each time, at most 300.",
+    )
     root_path: str = Field(
         default="",
         description="Path below which a reverse proxy serves this, such as /herald.",
@@ -49,13 +88,60 @@ class ServerSettings(MonitorSettings):
     workers: int = Field(
         default=1, ge=1, le=64, description="Server processes on the one port."
     )
+    proxy_headers: Listed = Field(
+        default=(),
+        description="Addresses or networks of proxies whose X-Forwarded-For and"
+        " X-Forwarded-Proto are believed.",
+    )
+    tls_cert: Path | None = Field(
+        default=None, description="Certificate chain to serve TLS with (PEM)."
+    )
+    tls_key: Path | None = Field(
+        default=None, description="Its key, if that is not in the same file."
+    )
+    starts_per_minute: int = Field(
+        default=1_000, ge=0, description="Tasks that one token may start; 0 for any."
+    )
+    starts_per_minute_per_type: int = Field(
+        default=0,
+        ge=0,
+        description="Tasks of one name that may be started; 0 for any.",
+    )
+    max_connections: int = Field(
+        default=10_000,
+        ge=1,
+        description="WebSockets and event streams at once, for each process.",
+    )
+    request_timeout: float = Field(
+        default=15.0,
+        gt=0,
+        description="Seconds in which a request must have arrived whole.",
+    )
+    audit_log: str | None = Field(
+        default=None,
+        description="File for the orders that were given, as JSON lines; - for"
+        " standard error.",
+    )
+
+    @model_validator(mode="after")
+    def _issuer(self) -> ServerSettings:
+        # Without it, a token that was issued for any other application would do.
+        if self.jwt_jwks and not self.jwt_audience:
+            raise ValueError("HERALD_JWT_JWKS needs HERALD_JWT_AUDIENCE beside it")
+        place = urlsplit(self.jwt_jwks or "")
+        if place.scheme == "http" and place.hostname not in LOOPBACK:
+            raise ValueError("HERALD_JWT_JWKS must be https: its keys open doors")
+        return self
 
     @field_validator("root_path")
     @classmethod
     def _as_prefix(cls, value: str) -> str:
         return prefix_of(value)
 
-    @field_validator("allowed_hosts", "allowed_origins", mode="before")
+    @field_validator(
+        *("allowed_hosts", "allowed_origins", "webhooks_allow", "proxy_headers"),
+        mode="before",
+    )
     @classmethod
     def _split_list(cls, value: object) -> object:
         if isinstance(value, str):

@@ -13,9 +13,13 @@ from celery import Celery
 from herald_monitor.errors import BadInput
 from herald_monitor.model import shape
 from herald_monitor.model.shape import TaskImage, rfc3339
+from herald_monitor.model.traces import TAG as TRACE_ID
+from herald_monitor.notes import MemoryNotes
 from herald_monitor.store import Store
 from herald_server.arguments import arguments_of
-from herald_server.cancelling import Cancelled, Cancels
+from herald_server.audit import Audit
+from herald_server.caller import current
+from herald_server.cancelling import Cancelled, Cancels, hidden
 from herald_server.catalog import Catalog, TaskType
 from herald_server.durations import Durations
 from herald_server.grouping import (
@@ -30,7 +34,16 @@ from herald_server.grouping import (
 from herald_server.hub import Hub
 from herald_server.once import id_for, once
 from herald_server.options import Options
-from herald_server.sending import BrokerUnreachable, Order, Sender
+from herald_server.permits import Permits
+from herald_server.seen import seen, whole
+from herald_server.sending import (
+    BrokerUnreachable,
+    Order,
+    Sender,
+    Started,
+    StartedGroup,
+    as_sent,
+)
 
 __all__ = ["BrokerUnreachable", "Cancelled", "Control", "Started", "StartedGroup"]
 
@@ -41,30 +54,12 @@ OTHERS = "admin"
 """The scope for tasks that are in no catalog."""
 
 
-class Started(msgspec.Struct, frozen=True):
-    """A task that was sent. `queued_at` is RFC 3339.
-
-    `repeated`: it had been started before with the same idempotency key.
-    """
-
-    task_id: str
-    task_type: str
-    name: str
-    queued_at: str
-    estimated_duration: str
-    repeated: bool = False
-
-
-class StartedGroup(msgspec.Struct, frozen=True):
-    """A group or chain that was sent, its members in order."""
-
-    group_id: str
-    tasks: tuple[Started, ...]
-    queued_at: str
-
-
 class Control:
-    """Sends to Celery through `app`, and registers in `store` what it sends."""
+    """Sends to Celery through `app`, and registers in `store` what it sends.
+
+    Whoever is being served can order for tasks that they may see only, as many as
+    `permits` permits; each order is told to `audit`.
+    """
 
     def __init__(
         self,
@@ -73,12 +68,16 @@ class Control:
         hub: Hub,
         catalog: Catalog,
         redact: Callable[[str], str] = str,
+        permits: Permits | None = None,
+        audit: Audit | None = None,
     ) -> None:
         self.app = app
-        self._store = store
+        self._store = seen(store)
         self._sender = Sender(app, store, redact)
         self.catalog = catalog
-        self.cancels = Cancels(self._sender, store, hub)
+        self._permits = permits or Permits()
+        self._audit = audit or Audit(MemoryNotes())
+        self.cancels = Cancels(self._sender, whole(store), hub)
         self.durations = Durations(store)
 
     # -- one task ------------------------------------------------------------------
@@ -107,11 +106,16 @@ class Control:
             kwargs=kwargs,
             options=self._queued(options, kind),
         )
+        self._permit([order])
         if key and not await once(self._store, task_id, lambda: self._send(order)):
             return await self._before(order, kind)
         if not key:
             await self._send(order)
+        await self._audit.record("start", order.task_id, name=order.name)
         return await self._started(order, kind, rfc3339(time.time()))
+
+    def _permit(self, orders: Sequence[Order]) -> None:
+        self._permits.check([as_sent(order) for order in orders])
 
     async def _send(self, order: Order) -> None:
         await self._sender.register([order], time.time())
@@ -170,7 +174,9 @@ class Control:
         kind = self.type_for(name)
         if kind is not None and not args:
             own = kind.check(own, datetime.now(UTC).date())
-        before = tuple(t for t in task.tags or () if not t.startswith(RETRY_OF))
+        # Of its own are what it retries, and its trace.
+        left = (RETRY_OF, TRACE_ID)
+        before = tuple(t for t in task.tags or () if not t.startswith(left))
         usual = self._queued(options, kind)
         order = Order(
             task_id=str(uuid.uuid4()),
@@ -186,7 +192,9 @@ class Control:
             root_id=task.root_id or task_id,
             parent_id=task_id,
         )
+        self._permit([order])
         await self._send(order)
+        await self._audit.record("retry", task_id, name=name, outcome=order.task_id)
         return await self._started(order, kind, rfc3339(time.time()))
 
     # -- many --------------------------------------------------------------------------
@@ -200,8 +208,10 @@ class Control:
         group_id = str(uuid.uuid4())
         members = self.members(items)
         orders = group_orders(group_id, members, options)
+        self._permit(orders)
         await self._sender.register(orders, time.time())
         await send_group(self._sender, group_id, orders)
+        await self._audit.record("start_group", group_id, count=len(orders))
         return await self._all(group_id, orders)
 
     async def start_chain(
@@ -218,8 +228,10 @@ class Control:
         """
         group_id = str(uuid.uuid4())
         orders = chain_orders(group_id, self.members(items), options)
+        self._permit(orders)
         await self._sender.register(orders, time.time())
         await send_chain(self._sender, orders, pass_results=pass_results)
+        await self._audit.record("start_chain", group_id, count=len(orders))
         return await self._all(group_id, orders)
 
     def members(
@@ -251,12 +263,22 @@ class Control:
 
         Raises `BrokerUnreachable`, `StoreError`.
         """
-        return (await self.cancels.cancel([task_id]))[0]
+        who = current()
+        if who is not None and who.only is not None:
+            task = await self._store.task(task_id)
+            if not who.sees(task):
+                return hidden(task_id)
+        done = (await self.cancels.cancel([task_id]))[0]
+        await self._audit.record("cancel", task_id, outcome=done.outcome)
+        return done
 
     async def cancel_group(self, group_id: str) -> list[Cancelled]:
         """Cancel all tasks of a group or chain; none if nothing is known of it."""
         members = await members_of(self._store, group_id)
-        return await self.cancels.cancel([task.id for task in members])
+        done = await self.cancels.cancel([task.id for task in members])
+        if done:
+            await self._audit.record("cancel_group", group_id, count=len(done))
+        return done
 
 
 def retriable(task: TaskImage) -> str:

@@ -11,6 +11,7 @@ from herald_monitor.model import shape
 from herald_monitor.model.filters import Filter
 from herald_monitor.model.shape import TaskImage, unix
 from herald_monitor.store import Reader
+from herald_server.seen import whole
 
 LEAST = 5
 """Runs below which nothing is said."""
@@ -47,7 +48,8 @@ class Durations:
     """Measures by Celery name, remembered for a while."""
 
     def __init__(self, reader: Reader) -> None:
-        self._reader = reader
+        # Measures are shared by all, and tell no single task.
+        self._reader: Reader = whole(reader)
         self._known: dict[str, tuple[float, Measured | None]] = {}
 
     async def of(self, name: str | None) -> Measured | None:

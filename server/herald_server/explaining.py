@@ -11,13 +11,16 @@ from anyio import to_thread
 from celery import Celery
 
 from herald_monitor.inspected import read_queues, replies
-from herald_monitor.model.shape import EXPIRED, TaskImage
+from herald_monitor.model.shape import EXPIRED, UNKNOWN, TaskImage
 from herald_monitor.model.workers import ONLINE
 from herald_monitor.store import Store
+from herald_server import caller
 from herald_server.control import Control
 from herald_server.durations import Durations
 from herald_server.grouping import broken, members_of
-from herald_server.stuck import DEFAULT_QUEUE, Asked, Facts, Why, why
+from herald_server.seen import whole
+from herald_server.stuck import Why, why
+from herald_server.stuck_facts import DEFAULT_QUEUE, Asked, Facts
 
 WITHIN = 1.0
 """Seconds that workers have for each of four questions."""
@@ -43,7 +46,12 @@ class Explaining:
         """Return what was looked at, and why. Raises `StoreError`."""
         task = await self._store.task(task_id)
         now = time.time()
-        workers = tuple(await self._store.workers(now=now))
+        narrow = caller.only() is not None
+        if narrow and task.state in (UNKNOWN, EXPIRED):
+            # A task that is hidden is not asked about either.
+            facts = Facts(task, now, narrow=True)
+            return facts, why(facts)
+        workers = tuple(await whole(self._store).workers(now=now))
         living = [one.hostname for one in workers if one.state == ONLINE]
         members = await self._members(task)
         control = self._control
@@ -57,6 +65,8 @@ class Explaining:
             blocked_by=broken(task, members),
             waits_for=before if before and not before.final else None,
             measured=await self._durations.of(task.name),
+            queues=tuple(await whole(self._store).queues()),
+            narrow=narrow,
             default_queue=_default_queue(control.app) if control else DEFAULT_QUEUE,
         )
         return facts, why(facts)

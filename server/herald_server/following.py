@@ -10,10 +10,12 @@ import asyncio
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 
-from herald_monitor.model.cursor import Cursor, parse_cursor
+from herald_monitor.model.cursor import Cursor
 from herald_monitor.model.filters import Filter
 from herald_monitor.model.shape import TaskImage
+from herald_monitor.model.vector import parse_any_cursor
 from herald_monitor.store import Reader
+from herald_server import caller
 from herald_server.hub import Hub, Watcher
 
 Place = tuple[Cursor, int]
@@ -26,11 +28,12 @@ class Follower:
         self._reader = reader
         self._ready = asyncio.Event()
         self._known: dict[str, Place] = {}
-        self.watcher = Watcher(filter_, self._ready.set)
+        self.watcher = Watcher(filter_.within(caller.only()), self._ready.set)
+        self._ids = filter_.ids or ()
 
     async def now(self) -> list[TaskImage]:
         """Return the tasks as they are stored; ids of which nothing is, left out."""
-        found = await self._reader.tasks(self.watcher.filter.ids or ())
+        found = await self._reader.tasks(self._ids)
         tasks = [task for task in found if task is not None]
         for task in tasks:
             self._known[task.id] = place_of(task)
@@ -93,4 +96,4 @@ async def until(
 def place_of(task: TaskImage) -> Place:
     """Return the place in the log that the `rev` of `task` names."""
     cursor, _, number = (task.rev or "0-0.0").partition(".")
-    return parse_cursor(cursor), int(number or 0)
+    return parse_any_cursor(cursor), int(number or 0)

@@ -14,8 +14,11 @@ from herald_monitor.errors import BadInput, StoreError
 from herald_monitor.model import shape
 from herald_monitor.model.filters import Filter, parse_filter
 from herald_server.health import Health
+from herald_server.http_about import About
 from herald_server.http_auth import allowed
 from herald_server.http_body import json_object
+from herald_server.http_figures import Figures
+from herald_server.http_ids import literally, task_id
 from herald_server.http_orders import (
     Orders,
     cancelled,
@@ -51,6 +54,8 @@ class Api:
         self._store = shared.store
         self._health = Health(shared)
         self._more = Orders(shared)
+        self._about = About(shared, self._shown_task)
+        self._figures = Figures(shared, self._health)
         self.polls = LongPolls(shared.hub, shared.store)
 
     def routes(self) -> list[Route]:
@@ -63,8 +68,10 @@ class Api:
             Route(f"{v1}/tasks/{{id:path}}/wait", self.wait, methods=["GET"]),
             Route(f"{v1}/tasks/{{id:path}}/cancel", self.cancel, methods=["POST"]),
             *self._more.routes(),
+            *self._about.routes(),
             Route(f"{v1}/tasks/{{id:path}}", self.task, methods=["GET"]),
             Route(f"{v1}/workers", self.workers, methods=["GET"]),
+            *self._figures.routes(),
             Route(f"{v1}/stats", self.stats, methods=["GET"]),
             Route(f"{v1}/health", self.health, methods=["GET"]),
             Route(f"{v1}/{{rest:path}}", self.nothing),
@@ -93,22 +100,22 @@ class Api:
     @allowed("read")
     async def task(self, request: Request) -> Response:
         """Return one task with its attempts; 404 if nothing is stored."""
-        return await self._shown_task(_task_id(request))
+        return await self._shown_task(task_id(request))
 
-    async def _shown_task(self, task_id: str) -> Response:
-        task = await self._store.task(task_id)
-        attempts = await self._store.attempts(task_id)
+    async def _shown_task(self, id_: str) -> Response:
+        task = await self._store.task(id_)
+        attempts = await self._store.attempts(id_)
         return shown({**shape.to_dict(task), "attempts": attempts}, _found(task))
 
     @allowed("read")
     async def wait(self, request: Request) -> Response:
         """Return a task once it has ended; `timed_out` if it has not in time."""
-        task_id = _task_id(request)
-        if not _literally(request, "/wait"):
+        id_ = task_id(request)
+        if not literally(request, "/wait"):
             # An escaped slash belongs to the id.
-            return await self._shown_task(f"{task_id}/wait")
+            return await self._shown_task(f"{id_}/wait")
         most = seconds(request.query_params.get("timeout"), WAIT, MAX_WAIT, "timeout")
-        task = await self.polls.wait(task_id, most, _left(request))
+        task = await self.polls.wait(id_, most, _left(request))
         late = {} if over(task) else {"timed_out": True}
         return shown({**shape.to_dict(task), **late}, _found(task))
 
@@ -148,7 +155,7 @@ class Api:
         started = await control.start(
             task_type,
             cast("dict[str, object]", params),
-            options_of(body),
+            options_of(body).traced(request.headers.get("traceparent")),
             key=parse_key(body.get("idempotency_key")),
             who=request.state.identity.name,
         )
@@ -157,7 +164,7 @@ class Api:
     @allowed("cancel")
     async def cancel(self, request: Request) -> Response:
         """Cancel a task; the answer says what came of it."""
-        return shown(cancelled(await self._more.control().cancel(_task_id(request))))
+        return shown(cancelled(await self._more.control().cancel(task_id(request))))
 
     # -- probes ------------------------------------------------------------------
 
@@ -175,7 +182,7 @@ class Api:
             raise Problem(503, why)
         return shown({"status": "ready"})
 
-    @allowed("read")
+    @allowed("read", whole=True)
     async def metrics(self, request: Request) -> Response:
         """Return all metrics in Prometheus' text format."""
         return Response(await exposition(self._shared), media_type=MEDIA_TYPE)
@@ -184,19 +191,6 @@ class Api:
     async def nothing(self, request: Request) -> Response:
         """Answer paths that lead nowhere."""
         raise Problem(404, f"there is nothing at {request.url.path}")
-
-
-def _task_id(request: Request) -> str:
-    task_id: str = request.path_params["id"]
-    if not task_id:
-        raise Problem(404, f"there is nothing at {request.url.path}")
-    return task_id
-
-
-def _literally(request: Request, suffix: str) -> bool:
-    """Say whether the path ends with `suffix` as it was sent, before unescaping."""
-    raw: bytes = request.scope.get("raw_path") or request.url.path.encode()
-    return raw.endswith(suffix.encode())
 
 
 def _found(task: shape.TaskImage) -> int:

@@ -2,36 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from functools import wraps
 from typing import Any
 
 from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from herald_server.auth import Identity, Surroundings, Tokens, bearer
+from herald_server.auth import Identity, Narrow, Surroundings, bearer
+from herald_server.caller import NOBODY, serving
+from herald_server.limits import Tally
 from herald_server.problems import Problem, problem
+from herald_server.tokens import BadToken, Keyring
+from herald_server.tokens.keyring import NEEDED as UNKNOWN
+
+NEEDED = f"{UNKNOWN}: Authorization: Bearer TOKEN"
+
+LEAVE_THEMSELVES = ("/events",)
+"""Doors that tell their clients why they are left."""
 
 ASK = {"WWW-Authenticate": 'Bearer realm="herald"'}
 
 Route = Callable[[Any, Request], Awaitable[Response]]
 
 
-def allowed(scope: str) -> Callable[[Route], Route]:
-    """Let a route be used only with a token that has `scope`."""
+def allowed(scope: str, *, whole: bool = False) -> Callable[[Route], Route]:
+    """Let a route be used only with a token that has `scope`.
+
+    `whole`: nor with one that is narrowed to some tasks. That is always so for
+    `admin`: what it orders is about more than tasks.
+    """
+    whole = whole or scope == "admin"
 
     def wrap(route: Route) -> Route:
         @wraps(route)
         async def checked(self: Any, request: Request) -> Response:
-            who: Identity | None = getattr(request.state, "identity", None)
-            if who is None:
-                raise Problem(
-                    401, "a valid token is needed: Authorization: Bearer TOKEN", ASK
-                )
-            if not who.may(scope):
-                raise Problem(403, f"this token lacks the scope {scope}")
+            who = demand(request.scope, scope)
+            if whole and who.only is not None:
+                raise Narrow(request.url.path)
             return await route(self, request)
 
         return checked
@@ -39,25 +51,46 @@ def allowed(scope: str) -> Callable[[Route], Route]:
     return wrap
 
 
+def demand(connection: Scope, scope: str) -> Identity:
+    """Return who sends a request, if they have `scope`. Raises `Problem`."""
+    state = connection.get("state", {})
+    who: Identity | None = state.get("identity")
+    if who is None:
+        raise Problem(401, state.get("refusal", NEEDED), _ask(state))
+    if not who.may(scope):
+        raise Problem(403, f"this token lacks the scope {scope}")
+    return who
+
+
+def _ask(state: Mapping[str, Any]) -> dict[str, str]:
+    # RFC 6750 §3.1: no error is named to who gave no token.
+    if state.get("refusal", NEEDED) == NEEDED:
+        return ASK
+    return {"WWW-Authenticate": f'{ASK["WWW-Authenticate"]}, error="invalid_token"'}
+
+
 class Guard:
     """ASGI middleware before everything: where requests come from, and who sends them.
 
     Foreign hosts and pages are turned away at every door, the WebSocket too. The
     identity of a valid token lies in `scope["state"]["identity"]`; paths below
-    `closed` are not even reached without one.
+    `closed` are not even reached without one. Answers end when the token does, but
+    for those of the doors in `LEAVE_THEMSELVES`, which say so first.
     """
 
     def __init__(
         self,
         app: ASGIApp,
-        tokens: Tokens,
+        keyring: Keyring,
         around: Surroundings,
         closed: tuple[str, ...],
+        tally: Tally | None = None,
     ) -> None:
         self._app = app
-        self._tokens = tokens
+        self._keyring = keyring
         self._around = around
         self._closed = closed
+        self._tally = tally or Tally()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection."""
@@ -66,32 +99,111 @@ class Guard:
             return
         headers = Headers(scope=scope)
         refusal = self._foreign(headers)
-        who = self._tokens.check(bearer(headers.get("authorization")))
-        if refusal is None and who is None and self._is_closed(scope):
-            refusal = problem(
-                401, "a valid token is needed: Authorization: Bearer TOKEN", ASK
-            )
+        if refusal is None:
+            refusal = await self._identify(scope, headers)
         if refusal is not None:
             await _refuse(refusal, scope, receive, send)
             return
-        scope.setdefault("state", {})["identity"] = who
-        await self._app(scope, receive, send)
+        who: Identity | None = scope["state"]["identity"]
+        client = scope.get("client") or ("",)
+        with serving(who or NOBODY, client[0]):
+            if who is not None and self._must_leave(who, scope):
+                await self._until_over(who, scope, receive, send)
+            else:
+                await self._app(scope, receive, send)
+
+    async def _identify(self, scope: Scope, headers: Headers) -> Response | None:
+        """Note who sends the request; return what is answered to nobody instead."""
+        state = scope.setdefault("state", {})
+        state["identity"] = None
+        given = bearer(headers.get("authorization"))
+        try:
+            state["identity"] = await self._keyring.admit(given)
+        except BadToken as error:
+            state["refusal"] = NEEDED if str(error) == UNKNOWN else str(error)
+            if given:
+                self._tally.refuse("token")
+            if self._is_closed(scope):
+                return problem(401, state["refusal"], _ask(state))
+        return None
+
+    def _path(self, scope: Scope) -> str:
+        path: str = scope["path"]
+        return path.removeprefix(scope.get("root_path", ""))
 
     def _is_closed(self, scope: Scope) -> bool:
-        path: str = scope["path"].removeprefix(scope.get("root_path", ""))
-        return scope["type"] == "http" and path.startswith(self._closed)
+        return scope["type"] == "http" and self._path(scope).startswith(self._closed)
 
     def _foreign(self, headers: Headers) -> Response | None:
         host, origin = headers.get("host"), headers.get("origin")
         if not self._around.host_fits(host):
+            self._tally.refuse("host")
             return problem(
                 421, "this host name is not served here; add it to HERALD_ALLOWED_HOSTS"
             )
         if not self._around.origin_fits(origin, host):
+            self._tally.refuse("origin")
             return problem(
                 403, "pages of this origin may not connect; see HERALD_ALLOWED_ORIGINS"
             )
         return None
+
+    # -- until the token is good no more ---------------------------------------------
+
+    def _must_leave(self, who: Identity, scope: Scope) -> bool:
+        if scope["type"] != "http" or not self._keyring.ends(who):
+            return False
+        # An order that was begun is carried out; it takes seconds.
+        looks = self._is_closed(scope) or scope["method"] in ("GET", "HEAD")
+        return looks and not self._path(scope).startswith(LEAVE_THEMSELVES)
+
+    async def _until_over(
+        self, who: Identity, scope: Scope, receive: Receive, send: Send
+    ) -> None:
+        answer = _Answer(send)
+        loop = asyncio.get_running_loop()
+        reason = ""
+        try:
+            async with asyncio.timeout(None) as patience:
+
+                def leave(why: str) -> None:
+                    nonlocal reason
+                    reason = reason or why
+                    patience.reschedule(loop.time())
+
+                end = self._keyring.staying(who, leave)
+                try:
+                    await self._app(scope, receive, answer)
+                finally:
+                    end()
+        except TimeoutError:
+            if not reason:
+                raise
+            await answer.end(problem(401, reason, ASK), scope, receive)
+
+
+class _Answer:
+    """An answer that can be ended at any time."""
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self._begun = False
+        self._done = False
+
+    async def __call__(self, message: Message) -> None:
+        """Pass a part of it on."""
+        self._begun = True
+        if message["type"] == "http.response.body":
+            self._done = not message.get("more_body", False)
+        await self._send(message)
+
+    async def end(self, instead: Response, scope: Scope, receive: Receive) -> None:
+        """End it, or send `instead` if nothing of it was sent."""
+        if not self._begun:
+            await instead(scope, receive, self._send)
+        elif not self._done:
+            with suppress(OSError):
+                await self._send({"type": "http.response.body", "body": b""})
 
 
 async def _refuse(

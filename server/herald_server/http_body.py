@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import cast
 
 import msgspec
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 
 from herald_monitor.errors import BadInput
 from herald_server.problems import Problem
@@ -20,10 +20,13 @@ async def json_object(request: Request, *, empty: bool = False) -> Mapping[str, 
     Raises `BadInput`, `Problem`.
     """
     body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > MAX_BODY:
-            raise Problem(413, f"a body is at most {MAX_BODY} bytes")
+    try:
+        async for chunk in request.stream():
+            body += chunk
+            if len(body) > MAX_BODY:
+                raise Problem(413, f"a body is at most {MAX_BODY} bytes")
+    except ClientDisconnect:
+        raise BadInput("the body did not come whole") from None
     if empty and not body:
         return {}
     try:

@@ -67,7 +67,7 @@ class Orders:
         if not request.state.identity.may(scope):
             name = task.name or "this task"
             raise Problem(403, f"retrying {name} needs a token with the scope {scope}")
-        options = options_of(body)
+        options = options_of(body).traced(request.headers.get("traceparent"))
         given = cast("dict[str, object] | None", kwargs)
         return shown(queued(await control.retry(task.id, given, options)), 201)
 

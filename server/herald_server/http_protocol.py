@@ -6,7 +6,7 @@ from typing import Any, cast
 
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from herald_server.pump import CUT
+from herald_server.line import WIRE
 
 
 class CuttableHttp(H11Protocol):
@@ -22,9 +22,10 @@ class CuttableHttp(H11Protocol):
         self.app = cast(Any, self._with_cut)
 
     async def _with_cut(self, scope: dict[str, Any], *ways: Any) -> None:
-        extensions = {**scope.get("extensions", {}), CUT: {"cut": self._cut}}
+        extensions = {**scope.get("extensions", {}), WIRE: self}
         await self._inner({**scope, "extensions": extensions}, *ways)
 
-    def _cut(self, code: int, reason: str) -> None:
+    def cut(self, code: int, reason: str) -> None:
+        """End the connection at once."""
         # HTTP has no word for it once an answer has begun.
         self.transport.abort()

@@ -8,9 +8,11 @@ them, and `MAX_BYTES` of images, then forgets them all and is told to start over
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable
+from itertools import islice, takewhile
 
-from herald_monitor.model.changes import TASK, WORKER, Change, Entry
+from herald_monitor.model.changes import QUEUE, TASK, WORKER, Change, Entry
 from herald_monitor.model.cursor import START, Cursor
 from herald_monitor.model.filters import Filter
 from herald_server.filter_index import FilterIndex
@@ -21,8 +23,12 @@ MAX_BYTES = 4 * 1024 * 1024
 BOOKMARK_EVERY = 500
 """Log entries after which everybody is woken, to take a fresh cursor at least."""
 
+RECENT = 5_000
+"""Changes that are remembered, so that who comes back after a moment is told from
+here: of all who come back at once, none has the log read for itself."""
+
 COUNTS = "c"
-TOPICS = {"tasks": TASK, "workers": WORKER, "counts": COUNTS}
+TOPICS = {"tasks": TASK, "workers": WORKER, "queues": QUEUE, "counts": COUNTS}
 """What can be watched, by its name on the wire."""
 
 
@@ -99,9 +105,19 @@ def concerns(filter_: Filter, change: Change) -> bool:
         return True
     if change.gone:
         # Nobody knows any more what it was, so everybody is told that it is gone.
-        unknown = change.before is None
-        return unknown and (filter_.ids is None or change.id in filter_.ids)
+        return change.before is None and _may_have(filter_, change.id)
     return filter_.matches(change.task)
+
+
+def _may_have(filter_: Filter, id_: str) -> bool:
+    """Say whether who asks for `filter_` may be told that `id_` ran out.
+
+    Who was narrowed is not told of ids that are perhaps none of theirs.
+    """
+    if filter_.ids is not None and id_ not in filter_.ids:
+        return False
+    also = filter_.also
+    return also is None or (also.ids is not None and _may_have(also, id_))
 
 
 class _Group:
@@ -155,6 +171,9 @@ class Hub:
         self._rooms = {kind: _Room() for kind in TOPICS.values()}
         self._listeners: set[Callable[[Entry], None]] = set()
         self._awaited: list[tuple[Cursor, Callable[[], None]]] = []
+        self._recent: deque[Entry] = deque()
+        self._changes = 0
+        """How many changes are remembered."""
 
     def watch(self, watcher: Watcher) -> Cursor:
         """Register `watcher`; it is offered everything behind the cursor returned."""
@@ -193,6 +212,7 @@ class Hub:
     def publish(self, entry: Entry) -> None:
         """Offer what `entry` changed to all watchers, and move on."""
         self.pos = entry.cursor
+        self._remember(entry)
         touched = self.offer(entry.changes)
         if entry.cursor.n % BOOKMARK_EVERY == 0:
             touched = self._everybody()
@@ -202,6 +222,30 @@ class Hub:
             self._tell_reached()
         for listener in list(self._listeners):
             listener(entry)
+
+    def _remember(self, entry: Entry) -> None:
+        self._recent.append(entry)
+        self._changes += len(entry.changes)
+        while self._changes > RECENT or len(self._recent) > RECENT:
+            self._changes -= len(self._recent.popleft().changes)
+
+    def recent(self, since: Cursor, until: Cursor) -> list[Entry] | None:
+        """Return the entries behind `since` up to `until`, if all are remembered."""
+        if not self._recent or self._recent[0].cursor.epoch != since.epoch:
+            return None
+        # They are numbered without a gap.
+        known = since.n + 1 - self._recent[0].cursor.n
+        if known < 0 or until > self.pos:
+            return None
+        found = list(
+            takewhile(
+                lambda entry: entry.cursor <= until, islice(self._recent, known, None)
+            )
+        )
+        # Another process may have met the entries of several logs in another order.
+        if found and not found[0].cursor.follows(since):
+            return None
+        return found if found or since >= until else None
 
     def offer(self, changes: Iterable[Change]) -> set[Watcher]:
         """Offer `changes` and return who has something to take."""
@@ -222,6 +266,8 @@ class Hub:
         believe that it stands before the break.
         """
         self.pos = pos
+        self._recent.clear()
+        self._changes = 0
         for watcher in self._everybody():
             watcher.start_over(reason)
             watcher.wake()

@@ -5,10 +5,15 @@ Close codes below 4400: reconnect and resume. From 4400: mend something first.
 
 from __future__ import annotations
 
+import math
+
 import msgspec
+
+from herald_server.latencies import Latencies
 
 NORMAL = 1000
 SLOW = 4008
+FULL = 4009
 BEHIND = 4013
 MEND_FIRST = 4400
 """The first of the codes after which something must be mended."""
@@ -44,6 +49,13 @@ class Tally(msgspec.Struct):
     bytes: int = 0
     resets: dict[str, int] = {}
     closes: dict[int, int] = {}
+    refusals: dict[str, int] = {}
+    pushes: Latencies = msgspec.field(default_factory=Latencies)
+    """From when a task changed to when a frame that tells it was handed over."""
+
+    def refuse(self, reason: str) -> None:
+        """Count what was refused, for a `reason` that is one of a few words."""
+        self.refusals[reason] = self.refusals.get(reason, 0) + 1
 
 
 class Allowance:
@@ -57,10 +69,15 @@ class Allowance:
 
     def take(self, now: float) -> bool:
         """Take one if there is one left by `now` (seconds)."""
+        return self.wait(1, now) == 0.0
+
+    def wait(self, number: int, now: float) -> float:
+        """Take `number` and return 0, or take none and return for how long to wait."""
         refill = max(now - self._at, 0.0) * self._per_second
         self._left = min(self._left + refill, self._most)
         self._at = now
-        if self._left < 1:
-            return False
-        self._left -= 1
-        return True
+        if self._left < number:
+            missing = number - self._left
+            return missing / self._per_second if self._per_second else math.inf
+        self._left -= number
+        return 0.0

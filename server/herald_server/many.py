@@ -15,6 +15,7 @@ from herald_monitor.store import Reader
 from herald_server.config import ServerSettings
 from herald_server.serve import url_of
 from herald_server.supervisor import Child, Supervisor
+from herald_server.tls import check_tls
 
 READY_FD = "HERALD_READY_FD"
 """Where a child says that it serves: the number of an open pipe."""
@@ -53,6 +54,7 @@ async def serve_with_children(
     the URL once all serve, `before` is awaited ahead of that. Children that end
     are started again. Raises `HeraldError` if the store cannot be had.
     """
+    check_tls(settings)
     store = store_of(settings)
     await store.open()
     try:
@@ -68,7 +70,7 @@ async def serve_with_children(
             if await _first(all_ready, stop):
                 if before is not None:
                     await before(store)
-                ready(url_of(bound))
+                ready(url_of(bound, secure=settings.tls_cert is not None))
                 await stop.wait()
     finally:
         await store.close()

@@ -9,8 +9,9 @@ from typing import cast
 import msgspec
 
 from herald_monitor.errors import BadCursor, BadFilter, BadInput
-from herald_monitor.model.cursor import Cursor, parse_cursor
+from herald_monitor.model.cursor import Cursor
 from herald_monitor.model.filters import Filter, parse_filter
+from herald_monitor.model.vector import parse_any_cursor
 from herald_server.hub import TOPICS
 
 TYPES = ("subscribe", "unsubscribe", "auth", "ping")
@@ -157,7 +158,7 @@ def _since(said: Mapping[str, object]) -> Cursor | None:
         return None
     if not isinstance(since, str):
         raise BadCursor("since must be a cursor that Herald sent, or left out", "since")
-    return parse_cursor(since)
+    return parse_any_cursor(since)
 
 
 def _fields(said: Mapping[str, object]) -> frozenset[str] | None:

@@ -11,6 +11,7 @@ import msgspec
 from herald_monitor.errors import BadInput
 from herald_monitor.model.events import number
 from herald_monitor.model.shape import unix
+from herald_monitor.model.traces import TAG, trace_id
 
 MAX_PRIORITY = 255
 MAX_AHEAD = 366 * 86_400.0
@@ -25,13 +26,30 @@ KEYS = ("priority", "countdown", "eta", "expires", "queue", "tags")
 
 
 class Options(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Options of one send. Times are unix seconds; None leaves it to Celery."""
+    """Options of one send. Times are unix seconds; None leaves it to Celery.
+
+    `traceparent` goes along as a header of the message, where OpenTelemetry's
+    instrumentation of Celery looks for it.
+    """
 
     priority: int | None = None
     eta: float | None = None
     expires: float | None = None
     queue: str | None = None
     tags: tuple[str, ...] = ()
+    traceparent: str | None = None
+
+    @property
+    def all_tags(self) -> tuple[str, ...]:
+        """Its tags, and one for the trace that it is part of."""
+        trace = trace_id(self.traceparent)
+        return (*self.tags, TAG + trace) if trace else self.tags
+
+    def traced(self, traceparent: str | None) -> Options:
+        """Return the same as part of a trace, if `traceparent` makes sense."""
+        if trace_id(traceparent) is None:
+            return self
+        return msgspec.structs.replace(self, traceparent=traceparent)
 
     def for_celery(self) -> dict[str, Any]:
         """Return the keyword arguments of Celery's `apply_async`."""
@@ -40,6 +58,7 @@ class Options(msgspec.Struct, frozen=True, omit_defaults=True):
             "eta": _moment(self.eta),
             "expires": _moment(self.expires),
             "queue": self.queue,
+            "headers": {"traceparent": self.traceparent} if self.traceparent else None,
         }
         return {key: value for key, value in given.items() if value is not None}
 

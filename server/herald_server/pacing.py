@@ -1,8 +1,8 @@
-"""How long changes are gathered before a frame is sent. Pure: time is an argument.
+"""Whether a change may leave at once. Pure: time is an argument.
 
 What a frame costs is the frame, not what is in it. As long as a process sends
-few of them, each change leaves at once; above `RATE` a connection gathers for
-a tick, so that the work stays bounded and everybody gets a share.
+few of them, each change leaves at once; above `RATE` all gather for a tick, so
+that the work stays bounded and everybody gets a share.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ class Pace:
         self._left = burst
         self._at = 0.0
 
-    def wait(self, sent: float, now: float) -> float:
-        """Return how many seconds to gather, for whom was told at `sent` last."""
+    def take(self, now: float) -> bool:
+        """Take a frame that leaves at once, if there is one left by `now`."""
         left = self._left + (now - self._at) * self._rate
         self._left = min(left, self._burst)
         self._at = now
-        if self._left >= 1:
-            self._left -= 1
-            return 0.0
-        return max(sent + self.tick - now, 0.0)
+        if self._left < 1:
+            return False
+        self._left -= 1
+        return True

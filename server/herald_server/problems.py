@@ -10,8 +10,10 @@ from starlette.responses import Response
 
 from herald_monitor.errors import BadInput, HeraldError, StoreError
 from herald_monitor.model.codec import to_json
+from herald_server.auth import NotAllowed
 from herald_server.catalog import CatalogError
 from herald_server.control import BrokerUnreachable
+from herald_server.permits import TooMany
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -43,11 +45,15 @@ def problem(
 async def answer(request: Request, error: Exception) -> Response:
     """Return the problem document for an error that a route raised."""
     if isinstance(error, Problem):
+        if error.status == 413:
+            request.app.state.shared.tally.refuse("body")
         return problem(error.status, str(error), error.headers)
     if isinstance(error, HTTPException):
         return problem(
             error.status_code, _said(request, error), dict(error.headers or {})
         )
+    if isinstance(error, TooMany):
+        return problem(429, str(error), {"Retry-After": str(error.wait)})
     if isinstance(error, HeraldError):
         return problem(_status(error), str(error))
     return problem(500, "Herald failed at this; its log says more")
@@ -64,6 +70,8 @@ def _said(request: Request, error: HTTPException) -> str:
 def _status(error: Exception) -> int:
     if isinstance(error, BadInput | CatalogError):
         return 400
+    if isinstance(error, NotAllowed):
+        return 403
     return 503 if isinstance(error, StoreError | BrokerUnreachable) else 500
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import AsyncIterator, Sequence
 
-from herald_monitor.model.changes import TASK, WORKER, Entry
+from herald_monitor.model.changes import QUEUE, TASK, WORKER, Entry
 from herald_monitor.model.codec import to_json
 from herald_monitor.model.cursor import Cursor
 from herald_monitor.store import Store
+from herald_server import caller
 from herald_server.feed import Feed
 from herald_server.hub import Hub
 from herald_server.limits import BEHIND, Limits
@@ -18,6 +20,10 @@ from herald_server.subscription import Read, Row
 PAGE = 250
 MOST = 500
 """Entries of the log that are read at once."""
+
+AT_ONCE = 16
+"""Reads for sessions that are under way at a time. When all clients come back at
+once the others wait here, where nobody loses patience."""
 
 CATCH_UP = 5.0
 """Seconds that a client which is ahead of this process waits for it."""
@@ -42,6 +48,7 @@ class Library:
         self._limits = limits or Limits()
         self._page = page
         self._catch_up = catch_up
+        self._turns = asyncio.Semaphore(AT_ONCE)
 
     async def serve(self, session: Session, read: Read) -> AsyncIterator[None]:
         """Read what `read` asks for and hand it to `session`.
@@ -49,6 +56,8 @@ class Library:
         Yields after each step, so that what became ready is sent before more is
         read: a slow client is read for slowly. Raises `StoreError`.
         """
+        # The store is narrowed by who is being served: both must say the same.
+        assert session.only == caller.only(), "this session is somebody else's"
         if read.finals:
             await self._finals(session, read)
         elif read.since is not None:
@@ -85,10 +94,14 @@ class Library:
 
         None further: what lies behind `until` is offered by the hub.
         """
+        remembered = self._hub.recent(since, until)
+        if remembered is not None:
+            return remembered
         entries: list[Entry] = []
         at, changes = since, 0
         while at < until:
-            some = await self._store.read(at, most=min(until.n - at.n, MOST))
+            async with self._turns:
+                some = await self._store.read(at, most=MOST, until=until)
             for entry in some:
                 if not entry.cursor.follows(at):
                     return None
@@ -104,16 +117,18 @@ class Library:
     async def _snapshot(self, session: Session, read: Read) -> AsyncIterator[None]:
         if not await self._narrow_enough(session, read):
             return
-        identity = await self._store.identity()
+        async with self._turns:
+            identity = await self._store.identity()
         async for rows in self._rows(read):
             if not session.wanted(read):
                 return
             session.page(read, rows)
             yield
-        before = self._hub.pos
-        end = await self._store.end()
-        # Asked last: it vouches for all that was read before, the end too.
-        same = await self._store.identity() == identity
+        async with self._turns:
+            before = self._hub.pos
+            end = await self._store.end()
+            # Asked last: it vouches for all that was read before, the end too.
+            same = await self._store.identity() == identity
         if end < before:
             # The store lost history that was told already: all start over.
             await self._feed.check()
@@ -128,7 +143,8 @@ class Library:
         wish, most = read.sub.wish, self._limits.snapshot
         if wish.topic != TASK or (wish.limit is not None and wish.limit <= most):
             return True
-        found = await self._store.count(wish.filter, most)
+        async with self._turns:
+            found = await self._store.count(wish.filter, most)
         if found <= most:
             return True
         session.fail(
@@ -148,6 +164,9 @@ class Library:
         elif wish.topic == WORKER:
             workers = await self._store.workers(now=time.time())
             yield [(w.id, w.rev or "", to_json(w), False) for w in workers]
+        elif wish.topic == QUEUE:
+            queues = await self._store.queues()
+            yield [(q.id, q.rev or "", to_json(q), False) for q in queues]
         else:
             yield [(c.id, "", c.json, False) for c in await self._feed.counts()]
 
@@ -156,7 +175,9 @@ class Library:
         page: str | None = None
         while left is None or left > 0:
             some = self._page if left is None else min(self._page, left)
-            found = await self._store.page(read.sub.wish.filter, limit=some, page=page)
+            filter_ = read.sub.wish.filter
+            async with self._turns:
+                found = await self._store.page(filter_, limit=some, page=page)
             yield [(t.id, t.rev or "", to_json(t), t.final) for t in found.tasks]
             if left is not None:
                 left -= len(found.tasks)
@@ -166,7 +187,8 @@ class Library:
 
     async def _finals(self, session: Session, read: Read) -> None:
         ids: Sequence[str] = read.sub.wish.filter.ids or ()
-        tasks = await self._store.tasks(ids)
+        async with self._turns:
+            tasks = await self._store.tasks(ids)
         if session.wanted(read):
             final = [t for t in tasks if t is not None and t.final]
             session.finals(read, [(t.id, t.rev or "0-0") for t in final])

@@ -17,6 +17,7 @@ from kombu.exceptions import OperationalError
 from herald_monitor.consumers import broker_name
 from herald_monitor.errors import BadInput, HeraldError
 from herald_monitor.model.events import MAX_TEXT, Event, shorten
+from herald_monitor.model.shape import PENDING, TaskImage
 from herald_monitor.store import Writer
 from herald_server.options import Options
 
@@ -41,6 +42,28 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     root_id: str | None = None
     parent_id: str | None = None
     group_id: str | None = None
+
+
+class Started(msgspec.Struct, frozen=True):
+    """A task that was sent. `queued_at` is RFC 3339.
+
+    `repeated`: it had been started before with the same idempotency key.
+    """
+
+    task_id: str
+    task_type: str
+    name: str
+    queued_at: str
+    estimated_duration: str
+    repeated: bool = False
+
+
+class StartedGroup(msgspec.Struct, frozen=True):
+    """A group or chain that was sent, its members in order."""
+
+    group_id: str
+    tasks: tuple[Started, ...]
+    queued_at: str
 
 
 class Sender:
@@ -73,7 +96,7 @@ class Sender:
             group_id=order.group_id,
             queue=options.queue,
             priority=options.priority,
-            tags=options.tags or None,
+            tags=options.all_tags or None,
             eta=options.eta,
             expires=options.expires,
         )
@@ -135,3 +158,17 @@ class Sender:
             f"the broker at {broker_name(self.app)} cannot be reached ({why}); "
             "check HERALD_BROKER_URL and that it runs"
         )
+
+
+def as_sent(order: Order) -> TaskImage:
+    """Return a task as it will be once it is sent."""
+    return TaskImage(
+        id=order.task_id,
+        name=order.name,
+        state=PENDING,
+        queue=order.options.queue,
+        tags=order.options.all_tags or None,
+        root_id=order.root_id,
+        parent_id=order.parent_id,
+        group_id=order.group_id,
+    )

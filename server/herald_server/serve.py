@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+import sys
 from collections.abc import Awaitable, Callable, Generator
 
 import uvicorn
@@ -15,8 +16,10 @@ from herald_monitor.daemon import collect_rarely, store_of
 from herald_monitor.errors import HeraldError
 from herald_monitor.store import Reader
 from herald_server.app import create_app
+from herald_server.arriving import timely
 from herald_server.config import ServerSettings
-from herald_server.http_protocol import CuttableHttp
+from herald_server.limits import Tally
+from herald_server.tls import check_tls
 from herald_server.ws_protocol import CuttableProtocol
 
 SPREAD = 3.0
@@ -36,6 +39,19 @@ class _Server(uvicorn.Server):
     def capture_signals(self) -> Generator[None]:
         """Capture none."""
         yield
+
+
+def open_many() -> None:
+    """Take as many connections as the hard limit of this process permits.
+
+    The usual soft limit of 1,024 files would stop at about a thousand.
+    """
+    if sys.platform != "win32":
+        import resource
+
+        _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        with contextlib.suppress(OSError, ValueError):  # macOS refuses "no limit"
+            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def listen(host: str, port: int, shared: bool = False) -> socket.socket:
@@ -63,10 +79,11 @@ def listen(host: str, port: int, shared: bool = False) -> socket.socket:
     return made
 
 
-def url_of(bound: socket.socket) -> str:
+def url_of(bound: socket.socket, secure: bool = False) -> str:
     """Return the HTTP URL of a listening socket."""
     host, port = bound.getsockname()[:2]
-    return f"http://[{host}]:{port}/" if ":" in host else f"http://{host}:{port}/"
+    scheme = "https" if secure else "http"
+    return f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}/"
 
 
 async def serve(
@@ -82,11 +99,13 @@ async def serve(
     `before` is awaited ahead of that. Clients are told to come back before their
     sockets close. Raises `HeraldError`.
     """
+    check_tls(settings)
+    open_many()
     store = store_of(settings)
     await store.open()
     try:
         made = create_app(settings, store, app)
-        server = _Server(_config(made))
+        server = _Server(config_of(made, settings, made.state.shared.tally))
         serving = asyncio.create_task(server.serve(sockets=[bound]))
         await _started(server, serving)
         if before is not None:
@@ -94,7 +113,7 @@ async def serve(
         # A full collection over all that was imported would stop every client
         # for a tenth of a second.
         collect_rarely()
-        ready(url_of(bound))
+        ready(url_of(bound, secure=settings.tls_cert is not None))
         stopping = asyncio.create_task(stop.wait())
         await asyncio.wait([serving, stopping], return_when=asyncio.FIRST_COMPLETED)
         stopping.cancel()
@@ -112,20 +131,25 @@ async def _say_goodbye(doors: State) -> None:
     await doors.mcp.release()
 
 
-def _config(app: object) -> uvicorn.Config:
+def config_of(app: object, settings: ServerSettings, tally: Tally) -> uvicorn.Config:
+    """Return how uvicorn serves `app`."""
     return uvicorn.Config(
         app,  # type: ignore[arg-type]
         log_config=None,
         access_log=False,
         lifespan="on",
-        http=CuttableHttp,
+        http=timely(settings.request_timeout, tally),
         ws=CuttableProtocol,
         ws_max_size=1 << 18,
         ws_per_message_deflate=False,
         ws_ping_interval=20.0,
         ws_ping_timeout=20.0,
         timeout_graceful_shutdown=CLOSE_WITHIN,
-        proxy_headers=False,
+        # Without addresses to believe, nobody's word about others counts.
+        proxy_headers=bool(settings.proxy_headers),
+        forwarded_allow_ips=list(settings.proxy_headers),
+        ssl_certfile=settings.tls_cert,
+        ssl_keyfile=settings.tls_key,
         server_header=False,
     )
 

@@ -19,8 +19,9 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 
-from herald_monitor.model.changes import Entry
+from herald_monitor.model.changes import TASK, Entry
 from herald_monitor.model.cursor import START, Cursor
+from herald_monitor.model.filters import Filter
 from herald_server import frames
 from herald_server.hub import BOOKMARK_EVERY, COUNTS, Hub
 from herald_server.limits import BAD_MESSAGE, RATE, SLOW, Allowance, Limits, Tally
@@ -40,6 +41,11 @@ HEARTBEAT = 15.0
 MAX_SLOW = 3
 """Snapshots in a row that a client may be too slow for."""
 
+FORBIDDEN = "a token that is narrowed to some tasks may watch only the topic tasks"
+
+OVER = frozenset(["too_big", "too_many", "too_broad", "rate"])
+"""Codes of errors that say that a limit was met; they are counted."""
+
 BACKLOG = 100
 """Answers that may wait for a client before nothing more is heard from it."""
 
@@ -55,6 +61,7 @@ class Session:
         heartbeat: float = HEARTBEAT,
         tally: Tally | None = None,
         lag_ms: Callable[[float], int | None] = lambda now: None,
+        only: Filter | None = None,
     ) -> None:
         self._hub = hub
         self._wake = wake
@@ -62,6 +69,7 @@ class Session:
         self._heartbeat = heartbeat
         self._tally = tally or Tally()
         self._lag_ms = lag_ms
+        self._only = only
         self._subs: dict[str, Subscription] = {}
         self._control: list[bytes] = []
         self._bad = 0
@@ -70,6 +78,8 @@ class Session:
         self._told_at = 0.0
         self.reads: deque[Read] = deque()
         self.closing: tuple[int, str] | None = None
+        self.changed_at: str | None = None
+        """When the task changed that is told first with the newest `data`."""
 
     @property
     def full(self) -> bool:
@@ -89,6 +99,7 @@ class Session:
             said = self._receive(text, now)
         except BadMessage as error:
             self.error(error.code, str(error), error.sub, retry=error.retry)
+            self._refuse(error.code)
             self._bad += 1
             if self._bad >= self._limits.bad_messages:
                 code = RATE if error.retry else BAD_MESSAGE
@@ -124,13 +135,35 @@ class Session:
         if wish.topic == COUNTS:
             # Counts are not in the log, so they cannot be resumed; they are few.
             since = None
-        sub = Subscription(wish, self._wake)
+        self._watch(wish, reason, since)
+
+    def _watch(self, wish: Subscribe, reason: str, since: Cursor | None) -> None:
+        sub = Subscription(wish, self._wake, self._only)
         self._subs[wish.id] = sub
         self._hub.watch(sub.watcher)
         self._begin(sub, reason, since)
 
+    @property
+    def only(self) -> Filter | None:
+        """To what it is narrowed; None: it may tell of every task."""
+        return self._only
+
+    def narrow(self, only: Filter | None) -> None:
+        """Tell from now on of what `only` matches; what was told before is void."""
+        if only == self._only:
+            return
+        self._only = only
+        for sub in list(self._subs.values()):
+            self._end(sub.wish.id)
+            if only is None or sub.wish.topic == TASK:
+                self._watch(sub.wish, "filter", None)
+            else:
+                self.error("forbidden", FORBIDDEN, sub.wish.id)
+
     def _check(self, wish: Subscribe, now: float) -> None:
         limits = self._limits
+        if self._only is not None and wish.topic != TASK:
+            raise BadMessage("forbidden", FORBIDDEN, wish.id)
         if len(self._subs) >= limits.subs and wish.id not in self._subs:
             raise BadMessage(
                 "too_many",
@@ -211,14 +244,23 @@ class Session:
             self._count(reason)
             self._begin(read.sub, reason)
 
+    def again(self, read: Read) -> None:
+        """Have `read` read once more: the store did not answer."""
+        if read.finals or read.since is not None:
+            self.reads.append(read)
+            self._wake()
+        else:
+            # What was read of a snapshot is void.
+            self.restart(read, "new")
+
     def page(self, read: Read, rows: Sequence[Row]) -> None:
         """Send a page of the snapshot.
 
         The one before it goes out; the last waits in `synced` for its cursor.
         """
         part = read.sub.page(rows)
-        if part is not None:
-            self._say(part.frame())
+        for some in part.bounded() if part is not None else ():
+            self._say(some.frame())
 
     def synced(self, read: Read, end: Cursor) -> None:
         """Note that the snapshot is read; `end` was the log's end afterwards."""
@@ -231,17 +273,26 @@ class Session:
         if self.wanted(read):
             self._end(read.sub.wish.id)
             self.error(code, message, read.sub.wish.id, retry=retry)
+            self._refuse(code)
+
+    def _refuse(self, code: str) -> None:
+        if code in OVER:
+            self._tally.refuse(code)
 
     # -- what is told ----------------------------------------------------------
 
     def data(self, now: float) -> list[bytes]:
         """Return what is pending as frames; the last carries the cursor, if safe."""
+        if self.closing:
+            return []
         pos = self._hub.pos
         parts: list[Part] = []
+        self.changed_at = None
         for sub in self._subs.values():
             if sub.watcher.reset:
                 self._start_over(sub)
-            parts += sub.parts(pos)
+            self.changed_at = self.changed_at or sub.changed_at
+            parts += [some for part in sub.parts(pos) for some in part.bounded()]
         out = [part.frame() for part in parts[:-1]]
         safe = bool(self._subs) and all(sub.live for sub in self._subs.values())
         if parts:

@@ -11,31 +11,58 @@ from uuid import uuid4
 
 from celery import Celery
 
+from herald_monitor.backends import ResultBackend
 from herald_monitor.model.redaction import Redactor
 from herald_monitor.store import Store
+from herald_server.audit import Audit
 from herald_server.catalog import Catalog
 from herald_server.config import ServerSettings
 from herald_server.control import Control
 from herald_server.feed import Feed
 from herald_server.hub import Hub
+from herald_server.limits import Tally
+from herald_server.naming import name_queues
+from herald_server.permits import Permits
 from herald_server.repeating import Repeating
-from herald_server.state import Shared
+from herald_server.seen import seen
+from herald_server.state import Kept, Shared
 from herald_server.status import Status
+from herald_server.webhooks.address import Guard, networks
+from herald_server.webhooks.desk import Desk
+from herald_server.webhooks.toml import read_endpoints
 
 
 def share(settings: ServerSettings, store: Store, app: Celery | None) -> Shared:
     """Return what all doors share. `app` is None where nothing can be sent."""
     hub = Hub()
     feed = Feed(store, hub)
+    tally = Tally()
     catalog = (
         Catalog.from_toml(settings.catalog) if settings.catalog else Catalog.shipped()
     )
-    redact = Redactor(settings.redact)
-    control = Control(app, store, hub, catalog, redact) if app else None
     node = settings.node or f"{socket.gethostname()}-{os.getpid()}"
     if settings.node and settings.workers > 1:
         node = f"{settings.node}-{os.getpid()}"
-    return Shared(store, hub, feed, Status(store, feed), control, node)
+    audit = Audit(store, settings.audit_log, node)
+    permits = Permits(
+        settings.starts_per_minute, settings.starts_per_minute_per_type, tally
+    )
+    redact = Redactor(settings.redact)
+    control = Control(app, store, hub, catalog, redact, permits, audit) if app else None
+    status = Status(store, feed)
+    return Shared(
+        *(seen(store), hub, feed, status, control, node),
+        tally=tally,
+        audit=audit,
+        desk=_desk(settings, store, audit),
+        backend=ResultBackend(app, redact) if app else None,
+        kept=Kept(settings.retention, settings.keep_unfinished),
+    )
+
+
+def _desk(settings: ServerSettings, store: Store, audit: Audit) -> Desk:
+    standing = read_endpoints(settings.catalog) if settings.catalog else ()
+    return Desk(store, Guard(networks(settings.webhooks_allow)), standing, audit)
 
 
 @asynccontextmanager
@@ -51,12 +78,16 @@ async def working(shared: Shared) -> AsyncGenerator[None]:
     ]
     if shared.control:
         running.append(asyncio.create_task(_repeating(shared, shared.control)))
+        naming = name_queues(shared.store, shared.control.catalog, shared.node)
+        running.append(asyncio.create_task(naming))
     try:
         yield
     finally:
         for task in running:
             task.cancel()
         await asyncio.gather(*running, return_exceptions=True)
+        if shared.backend:
+            await shared.backend.close()
 
 
 async def _repeating(shared: Shared, control: Control) -> None:

@@ -8,20 +8,21 @@ that whoever comes back with `Last-Event-ID` goes on where it was.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from typing import Any, cast
+from typing import Any
 
 import msgspec
 from starlette.datastructures import Headers, QueryParams
 from starlette.types import Receive, Scope, Send
 
+from herald_monitor.model.changes import TASK
 from herald_server import frames
-from herald_server.auth import Identity
+from herald_server.auth import Narrow
 from herald_server.crowd import Crowd
-from herald_server.http_auth import ASK
+from herald_server.http_auth import demand
 from herald_server.limits import MEND_FIRST, NORMAL
+from herald_server.line import WIRE, Cuttable, Gone
 from herald_server.problems import Problem
-from herald_server.pump import CUT, Door, Gone, Pump
+from herald_server.pump import Door, Pump
 from herald_server.query import STREAM_ID, stream_wish
 
 HEADERS = [
@@ -30,6 +31,9 @@ HEADERS = [
     # nginx gathers answers unless it is told not to.
     (b"x-accel-buffering", b"no"),
 ]
+LATER = 5
+"""Seconds after which a stream may be asked for again."""
+
 RETRY = b"retry: 1000\n\n"
 COMMENT = b": still here\n\n"
 
@@ -43,23 +47,21 @@ class Streams(Crowd):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one stream until either side ends it. Raises `Problem`, `BadInput`."""
-        _admit(scope.get("state", {}).get("identity"))
+        who = demand(scope, "read")
         last = Headers(scope=scope).get("last-event-id")
         wish = stream_wish(QueryParams(scope["query_string"]), last)
+        if who.only is not None and wish.topic != TASK:
+            raise Narrow("another topic than tasks")
         line = _Stream(scope, receive, send, self._door.patience.heartbeat)
         if scope["method"] == "HEAD":
             await line.close(NORMAL, "")
             return
+        if self._door.full:
+            later = {"Retry-After": str(LATER)}
+            raise Problem(503, "as many connections as may be; come back later", later)
         pump = Pump(self._door, line)
         with self.joined(pump):
             await pump.follow(wish)
-
-
-def _admit(who: Identity | None) -> None:
-    if who is None:
-        raise Problem(401, "a valid token is needed: Authorization: Bearer TOKEN", ASK)
-    if not who.may("read"):
-        raise Problem(403, "this token lacks the scope read")
 
 
 class _Head(msgspec.Struct):
@@ -118,6 +120,9 @@ class _Stream:
             await self._write(COMMENT)
         self._quiet = True
 
+    def put(self, frame: bytes) -> bool:
+        return False
+
     async def send(self, frame: bytes) -> None:
         await self._begin()
         self._quiet = False
@@ -147,10 +152,10 @@ class _Stream:
         await self._write(last, more=False)
 
     def cut(self, code: int, reason: str) -> None:
-        extension: dict[str, Any] = self._scope.get("extensions", {})
-        cut = extension.get(CUT)
-        if cut is not None:
-            cast(Callable[[int, str], None], cut["cut"])(code, reason)
+        extensions: dict[str, Any] = self._scope.get("extensions", {})
+        wire: Cuttable | None = extensions.get(WIRE)
+        if wire is not None:
+            wire.cut(code, reason)
 
 
 def _ending(code: int, reason: str) -> bytes:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
 from herald_monitor.model import shape
-from herald_monitor.model.filters import Filter
+from herald_monitor.model.filters import Filter, glob
+from herald_monitor.model.rollups import Rollup, summed
+from herald_monitor.model.rollups import percentile as in_minutes
 from herald_monitor.model.shape import TaskImage, rfc3339
 from herald_monitor.store import Reader
 from herald_server.durations import percentile
@@ -66,6 +68,48 @@ async def scan(reader: Reader, filter_: Filter, seconds: float) -> Scan:
         if page is None:
             break
     return Scan(tuple(found), page is None, rfc3339(now - seconds), rfc3339(now))
+
+
+STATES = {
+    "succeeded": shape.SUCCESS,
+    "failed": shape.FAILURE,
+    "retried": shape.RETRY,
+    "revoked": shape.REVOKED,
+    "rejected": shape.REJECTED,
+    "lost": shape.LOST,
+}
+"""What is counted in the minutes, by the state that it leads to."""
+
+
+def by_minutes(
+    minutes: Iterable[Rollup], names: Sequence[str] | None = None
+) -> list[NameStats]:
+    """Return the numbers of each name as they were counted, the most frequent first.
+
+    Of `names` only (with wildcards), if they are given. Attempts are counted rather
+    than tasks, and runtimes are at most 9 % off. Pure.
+    """
+    total = summed(minutes)
+    fits = [glob(pattern) for pattern in names or ("*",)]
+    found = [
+        _counted(name, counts, total.runtimes_of.get(name, {}))
+        for name, counts in total.names.items()
+        if any(fit(name) for fit in fits)
+    ]
+    return sorted(found, key=lambda one: (-one.count, one.name))
+
+
+def _counted(
+    name: str, counts: Mapping[str, int], runtimes: Mapping[int, int]
+) -> NameStats:
+    ended = counts.get("succeeded", 0) + counts.get("failed", 0)
+    return NameStats(
+        name,
+        max(counts.get(word, 0) for word in ("submitted", "received", "started")),
+        {STATES[word].lower(): n for word, n in counts.items() if word in STATES},
+        round(counts.get("failed", 0) / ended, 4) if ended else None,
+        *(in_minutes(runtimes, part) for part in (0.5, 0.95, 0.99)),
+    )
 
 
 def by_name(tasks: Iterable[TaskImage]) -> list[NameStats]:

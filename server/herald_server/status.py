@@ -12,8 +12,10 @@ import msgspec
 from herald_monitor.errors import StoreError
 from herald_monitor.store import Gap, Store
 from herald_server.feed import Feed
+from herald_server.seen import bare
 
 CHECK_EVERY = 1.0
+AWAY = "the store does not answer"
 SHOWN_GAPS = 20
 
 
@@ -33,10 +35,14 @@ class Status:
         self._lag_ms: int | None = None
         self._listeners: set[Callable[[], None]] = set()
 
-    def shown(self) -> dict[str, Any]:
-        """Return the fields of a `status` frame."""
+    def shown(self, narrow: bool = False) -> dict[str, Any]:
+        """Return the fields of a `status` frame; of `narrow` ones, nothing more."""
         lag = self.lag_ms(time.monotonic())
-        return {**self._compared(), **({} if lag is None else {"lag_ms": lag})}
+        told = self._compared()
+        if narrow:
+            told["gaps"] = [shown(bare(gap)) for gap in self._gaps[:SHOWN_GAPS]]
+            told |= {"problem": AWAY} if "problem" in told else {}
+        return {**told, **({} if lag is None else {"lag_ms": lag})}
 
     def lag_ms(self, now: float) -> int | None:
         """Return how old what is shown may be, in ms; None while nothing was heard.

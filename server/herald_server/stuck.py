@@ -2,47 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 import msgspec
 
 from herald_monitor.model import shape
-from herald_monitor.model.shape import TaskImage, unix
+from herald_monitor.model.queues import QueueImage
+from herald_monitor.model.shape import unix
 from herald_monitor.model.workers import DRAINING, ONLINE, WorkerImage
-from herald_server.durations import Measured, spoken
-
-DEFAULT_QUEUE = "celery"
-
-
-class Asked(msgspec.Struct, frozen=True):
-    """What workers said when they were asked; empty if nobody could be.
-
-    Each maps a hostname to what that worker said: the queues that it consumes,
-    whether the task is on its list of revoked ones, the tasks that it knows (name →
-    rate limit, empty for none), and how it holds the task (`active`, `reserved`,
-    `scheduled`).
-    """
-
-    answered: frozenset[str] = frozenset()
-    queues: Mapping[str, frozenset[str]] = {}
-    revoked: frozenset[str] = frozenset()
-    known: Mapping[str, Mapping[str, str]] = {}
-    held: Mapping[str, str] = {}
-    trouble: str = ""
-
-
-class Facts(msgspec.Struct, frozen=True):
-    """All that the decision looks at. `default_queue` is where unrouted tasks go."""
-
-    task: TaskImage
-    now: float
-    workers: tuple[WorkerImage, ...] = ()
-    asked: Asked = Asked()
-    cancel_at: str | None = None
-    blocked_by: TaskImage | None = None
-    waits_for: TaskImage | None = None
-    measured: Measured | None = None
-    default_queue: str = DEFAULT_QUEUE
+from herald_server import queues
+from herald_server.durations import spoken
+from herald_server.stuck_facts import Facts
 
 
 class Why(msgspec.Struct, frozen=True):
@@ -61,8 +31,8 @@ def why(facts: Facts) -> Why:
             return found
     return Why(
         "in_queue",
-        f"It waits in the queue {_queue(facts)!r} behind other tasks; workers consume "
-        "that queue.",
+        f"It waits in the queue {_queue(facts)!r}{queues.behind(_measured(facts))}; "
+        "workers consume that queue.",
         "Wait, or add workers if the queue does not get shorter.",
     )
 
@@ -109,7 +79,7 @@ def _over(facts: Facts) -> Why | None:
 
 def _cancelled(facts: Facts) -> Why | None:
     if facts.asked.revoked:
-        hosts = _listed(facts.asked.revoked)
+        hosts = "a worker" if facts.narrow else _listed(facts.asked.revoked)
         return Why(
             "revoked",
             f"It was cancelled: {hosts} will discard it when its turn comes.",
@@ -196,12 +166,20 @@ def _waiting(facts: Facts) -> Why | None:
             f"Start a worker for the queue {_queue(facts)!r}.",
         )
     asked = facts.asked
+    measured = _measured(facts)
+    if measured and measured.consumer_count == 0 and not asked.queues:
+        return Why(
+            "no_worker_on_queue",
+            f"No worker consumes the queue {_queue(facts)!r}, the broker says.",
+            f"Start a worker with -Q {_queue(facts)}.",
+        )
     if asked.queues and not any(_queue(facts) in q for q in asked.queues.values()):
-        others = sorted({q for queues in asked.queues.values() for q in queues})
+        others = {q for queues in asked.queues.values() for q in queues}
+        listed = "others" if facts.narrow else _listed(others)
         return Why(
             "no_worker_on_queue",
             f"No worker consumes the queue {_queue(facts)!r}; those that run consume "
-            f"{_listed(others)}.",
+            f"{listed}.",
             f"Start a worker with -Q {_queue(facts)}.",
         )
     if asked.known and not any(task.name in names for names in asked.known.values()):
@@ -269,6 +247,10 @@ def _silent_advice(facts: Facts) -> str:
 def _worker_of(facts: Facts) -> WorkerImage | None:
     named = facts.task.worker
     return next((one for one in facts.workers if one.hostname == named), None)
+
+
+def _measured(facts: Facts) -> QueueImage | None:
+    return next((one for one in facts.queues if one.name == _queue(facts)), None)
 
 
 def _queue(facts: Facts) -> str:

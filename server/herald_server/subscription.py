@@ -9,14 +9,16 @@ by its rev.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 import msgspec
 
 from herald_monitor.model.changes import Change, Entry
 from herald_monitor.model.codec import to_json
-from herald_monitor.model.cursor import Cursor, parse_cursor
+from herald_monitor.model.cursor import Cursor
 from herald_monitor.model.filters import Filter
+from herald_monitor.model.vector import parse_any_cursor
 from herald_server import frames
 from herald_server.hub import Watcher
 from herald_server.messages import Subscribe
@@ -37,6 +39,11 @@ class Read(msgspec.Struct, frozen=True, eq=False):
     finals: bool = False
 
 
+MAX_FRAME = 256 * 1024
+"""Bytes of images in a frame, unless one alone is longer: many a WebSocket library
+takes no message over 1 MiB."""
+
+
 class Part(NamedTuple):
     """A `data` frame, but for its cursor."""
 
@@ -44,6 +51,19 @@ class Part(NamedTuple):
     put: list[bytes]
     gone: list[str]
     reset: str = ""
+
+    def bounded(self) -> list[Part]:
+        """Return it as parts that are not too long, one after the other."""
+        if sum(map(len, self.put)) <= MAX_FRAME:
+            return [self]
+        parts, room = [Part(self.sub, [], self.gone, self.reset)], MAX_FRAME
+        for image in self.put:
+            if len(image) > room and parts[-1].put:
+                parts.append(Part(self.sub, [], []))
+                room = MAX_FRAME
+            parts[-1].put.append(image)
+            room -= len(image)
+        return parts
 
     def frame(self, cursor: Cursor | None = None) -> bytes:
         """Return it as bytes."""
@@ -57,10 +77,15 @@ class Subscription:
     how often in a row it fell behind before it was.
     """
 
-    def __init__(self, wish: Subscribe, wake: Callable[[], None]) -> None:
+    def __init__(
+        self, wish: Subscribe, wake: Callable[[], None], only: Filter | None = None
+    ) -> None:
         self.wish = wish
-        self.watcher = Watcher(wish.filter, wake, wish.topic, wish.every)
+        narrowed = wish.filter.within(only)
+        self.watcher = Watcher(narrowed, wake, wish.topic, wish.every)
         self.live = False
+        self._resumed = False
+        """Whether what is pending came while its client was away."""
         self.slow = 0
         self._read: Read | None = None
         self._reset = ""
@@ -79,6 +104,17 @@ class Subscription:
     def over(self) -> bool:
         """Whether all ids that it asks for are final, and were told as such."""
         return self.live and self._open == set()
+
+    @property
+    def changed_at(self) -> str | None:
+        """When the task changed that waits longest to be told, by a worker's clock.
+
+        Not of what was told late because Herald found it out late.
+        """
+        if not self.live or self._resumed or not self.watcher.pending:
+            return None
+        task = next(iter(self.watcher.pending.values())).task
+        return task.updated_at if task is not None and task.source == "event" else None
 
     # -- what is read ----------------------------------------------------------
 
@@ -110,7 +146,7 @@ class Subscription:
         for change in later:
             # Behind the entries, in order; what is in both is not taken twice.
             self.watcher.note(change)
-        self.live, self._reset = True, ""
+        self.live, self._reset, self._resumed = True, "", True
         self._read = Read(self, finals=True) if self._open is not None else None
         return self._read
 
@@ -174,6 +210,7 @@ class Subscription:
     def _gathered(self) -> list[Part]:
         """Return what is pending as frames in which no id stands twice."""
         out: list[Part] = []
+        self._resumed = False
         seen: set[str] = set()
         for change in self._fresh():
             if not out or change.id in seen:
@@ -203,13 +240,17 @@ class Subscription:
 
     def _projected(self, json: bytes) -> bytes:
         fields = self.wish.fields
-        if fields is None:
-            return json
-        whole: dict[str, object] = msgspec.json.decode(json)
-        return to_json({k: v for k, v in whole.items() if k in fields})
+        return json if fields is None else _only(json, fields)
+
+
+@lru_cache(maxsize=1_024)
+def _only(json: bytes, fields: frozenset[str]) -> bytes:
+    """Return the image `json` with `fields` alone: once for all who ask for them."""
+    whole: dict[str, object] = msgspec.json.decode(json)
+    return to_json({k: v for k, v in whole.items() if k in fields})
 
 
 def place_of(rev: str) -> Place:
     """Return the place in the log that `rev` names."""
     cursor, _, number = rev.partition(".")
-    return parse_cursor(cursor), int(number or 0)
+    return parse_any_cursor(cursor), int(number or 0)

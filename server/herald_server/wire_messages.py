@@ -67,7 +67,7 @@ class Subscribe(msgspec.Struct, tag="subscribe", kw_only=True, omit_defaults=Tru
     id: SubId
     filter: FilterKeys | None = None
     since: CursorText | None = None
-    topic: Literal["tasks", "workers", "counts"] | None = None
+    topic: Literal["tasks", "workers", "queues", "counts"] | None = None
     mode: Literal["changes", "events"] | None = None
     fields: Annotated[list[str], msgspec.Meta(max_length=MAX_FIELDS)] | None = None
     limit: Annotated[int, msgspec.Meta(ge=0)] | None = None

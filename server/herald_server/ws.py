@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from contextlib import suppress
-from typing import Any, cast
+from typing import Any
 
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from herald_server import frames
 from herald_server.auth import PROTOCOL, bearer, protocol_token
 from herald_server.crowd import Crowd
-from herald_server.limits import BAD_PROTOCOL
-from herald_server.pump import CUT, Door, Gone, Pump
+from herald_server.limits import BAD_PROTOCOL, FULL
+from herald_server.line import WIRE, Gone, Wire
+from herald_server.pump import Door, Pump
 
 CLOSE_WITHIN = 1.0
 
@@ -27,26 +27,41 @@ class Sockets(Crowd):
 
     async def __call__(self, socket: WebSocket) -> None:
         """Serve one WebSocket until either side ends it."""
+        given: list[object] = socket.scope["headers"]
         offered: list[str] = socket.scope.get("subprotocols", [])
-        wire = _Wire(socket)
+        wire = SocketLine(socket)
         if offered and frames.NAME not in offered:
             await socket.accept()
             await wire.close(BAD_PROTOCOL, f"speak {frames.NAME}")
+            return
+        if self._door.full:
+            await socket.accept(frames.NAME if offered else None)
+            await wire.close(FULL, "as many connections as may be; come back later")
             return
         # Only our own name is echoed: the other protocol is the token.
         await socket.accept(frames.NAME if offered else None)
         token = bearer(socket.headers.get("authorization")) or protocol_token(offered)
         sent = token is not None or any(p.startswith(PROTOCOL) for p in offered)
+        # As long as it lasts those who called us hold on to them.
+        given.clear()
+        wire.settle()
         pump = Pump(self._door, wire)
         with self.joined(pump):
             await pump.run(token, sent)
 
 
-class _Wire:
+class SocketLine:
     """A `Line` over a WebSocket of Starlette's."""
 
     def __init__(self, socket: WebSocket) -> None:
         self._socket = socket
+        extensions: dict[str, Any] = socket.scope.get("extensions", {})
+        self._wire: Wire | None = extensions.get(WIRE)
+
+    def settle(self) -> None:
+        """Forget what only the handshake needed."""
+        if self._wire is not None:
+            self._wire.settle()
 
     async def hear(self) -> str | bytes:
         message = await self._socket.receive()
@@ -54,6 +69,9 @@ class _Wire:
             raise Gone
         text: str | None = message.get("text")
         return text if text is not None else message.get("bytes") or b""
+
+    def put(self, frame: bytes) -> bool:
+        return self._wire is not None and self._wire.put(frame)
 
     async def send(self, frame: bytes) -> None:
         try:
@@ -69,7 +87,5 @@ class _Wire:
                 await self._socket.close(code, reason)
 
     def cut(self, code: int, reason: str) -> None:
-        extension: dict[str, Any] = self._socket.scope.get("extensions", {})
-        cut = extension.get(CUT)
-        if cut is not None:
-            cast(Callable[[int, str], None], cut["cut"])(code, reason)
+        if self._wire is not None:
+            self._wire.cut(code, reason)

@@ -1,31 +1,59 @@
-"""Uvicorn's WebSocket, with a way to end a connection whose client reads nothing."""
+"""Uvicorn's WebSocket, with short cuts for an application that writes a great deal."""
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any, cast
 
 from uvicorn.protocols.websockets.websockets_sansio_impl import (
     WebSocketsSansIOProtocol,
 )
 
-from herald_server.pump import CUT
+from herald_server.line import WIRE, Gone
 
 LINGER = 5.0
 """Seconds in which a client may still read why it was cut off."""
 
+TEXT = 0x81
+"""Of a frame: that it is text, and whole."""
+
 
 class CuttableProtocol(WebSocketsSansIOProtocol):
-    """A connection that the application can cut off.
+    """A connection that the application can write to directly, and cut off.
 
     Closing it the usual way waits until all that was sent is taken, for ever if
-    need be, and keeps all that in memory.
+    need be, and keeps all that in memory. Sending the usual way goes through three
+    libraries, each of which takes the text apart.
     """
 
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.queue = cast(Any, Inbox(self.loop))
+
     async def run_asgi(self) -> None:
-        """Serve the connection; the application finds `cut` among its extensions."""
+        """Serve the connection; the application finds us among its extensions."""
         scope = cast(dict[str, Any], self.scope)
-        scope["extensions"][CUT] = {"cut": self.cut}
+        scope["extensions"][WIRE] = self
         await super().run_asgi()
+
+    def put(self, frame: bytes) -> bool:
+        """Send a text if the client takes what there is; say whether it was sent.
+
+        Raises `Gone`.
+        """
+        if self.disconnected or self.close_sent or self.transport.is_closing():
+            raise Gone
+        if not self.writable.is_set():
+            return False
+        self.transport.write(_head(len(frame)) + frame)
+        return True
+
+    def settle(self) -> None:
+        """Forget what only the handshake needed: a tenth of what we keep."""
+        for message in (self.request, self.response):
+            # The parser goes on holding them.
+            message.headers.clear()
+        cast(list[Any], self.scope["headers"]).clear()
 
     def cut(self, code: int, reason: str) -> None:
         """End the connection with `code`; let go of it a moment later in any case."""
@@ -35,3 +63,44 @@ class CuttableProtocol(WebSocketsSansIOProtocol):
             self.close_sent = True
         self.stop_keepalive()
         self.loop.call_later(LINGER, self.transport.abort)
+
+
+class Inbox:
+    """What arrived and was not taken yet, of one who takes: a small asyncio.Queue.
+
+    A real one is 3 KB, more than a tenth of a connection.
+    """
+
+    __slots__ = ("_loop", "_some", "_waiter")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._some: list[Any] = []
+        self._waiter: asyncio.Future[None] | None = None
+
+    def put_nowait(self, one: Any) -> None:
+        """Add `one`."""
+        self._some.append(one)
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    async def get(self) -> Any:
+        """Wait for the oldest and return it."""
+        while not self._some:
+            self._waiter = self._loop.create_future()
+            await self._waiter
+        self._waiter = None
+        return self._some.pop(0)
+
+    def empty(self) -> bool:
+        """Say whether all was taken."""
+        return not self._some
+
+
+def _head(size: int) -> bytes:
+    """Return what stands before a text of `size` bytes (RFC 6455, section 5.2)."""
+    if size < 126:
+        return bytes((TEXT, size))
+    if size < 1 << 16:
+        return bytes((TEXT, 126, size >> 8, size & 255))
+    return bytes((TEXT, 127)) + size.to_bytes(8, "big")

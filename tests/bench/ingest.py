@@ -7,10 +7,11 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Generator
-from contextlib import contextmanager
+from collections.abc import Callable, Generator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeAlias
 
 import redis
 
@@ -45,12 +46,18 @@ def broker() -> Generator[str]:
         yield server.url
 
 
+Where: TypeAlias = Callable[[], AbstractContextManager[str]]
+"""Makes a broker for a while, and gives its URL."""
+
+
 class Publisher:
     """A process that has made its messages and waits for the word to publish."""
 
-    def __init__(self, url: str, tasks: int, rate: float = 0.0) -> None:
+    def __init__(self, url: str, tasks: int, rate: float = 0.0, seed: int = 0) -> None:
         words = [sys.executable, "-m", "tests.bench.traffic", url]
-        words += ["--tasks", str(tasks), "--rate", str(rate)]
+        words += ["--tasks", str(tasks), "--rate", str(rate), "--seed", str(seed or 1)]
+        # More than a few seconds of it would not fit into memory.
+        words += ["--live"] if seed else []
         self._process = _piped(words)
         assert _line(self._process) == "ready"
 
@@ -67,9 +74,9 @@ class Publisher:
         return took
 
 
-def peer(kind: str, tasks: int) -> Cost:
+def peer(kind: str, tasks: int, where: Where = broker) -> Cost:
     """Let a hearer of `kind` (see peers.py) take in a flood."""
-    with broker() as url:
+    with where() as url:
         publisher = Publisher(url, tasks)
         words = ["-m", "tests.bench.peers", kind, url, str(tasks * A_TASK)]
         hearer = _piped([sys.executable, *words])
@@ -83,22 +90,28 @@ def peer(kind: str, tasks: int) -> Cost:
     return Cost(heard / told["seconds"], cpu, tasks * A_TASK - heard)
 
 
-def monitor(tasks: int, rate: float = 0.0) -> Cost:
+def monitor(tasks: int, rate: float = 0.0, where: Where = broker) -> Cost:
     """Let a real monitor take in a flood, or what is published at a `rate`."""
-    with broker() as url, private_valkey() as stored, _monitor(url, stored.url) as pid:
-        return asyncio.run(_taken(url, stored.url, pid, tasks, rate))
+    with (
+        where() as url,
+        private_valkey() as stored,
+        tempfile.TemporaryDirectory() as place,
+        running(url, stored.url, Path(place)) as pid,
+    ):
+        return asyncio.run(taken(url, stored.url, pid, tasks, rate))
 
 
-async def _taken(url: str, stored: str, pid: int, tasks: int, rate: float) -> Cost:
+async def taken(url: str, stored: str, pid: int, tasks: int, rate: float) -> Cost:
+    """Publish to a monitor that runs, and wait until all is stored."""
     store = RedisStore(stored)
     await store.open()
     try:
-        await _connected(store)
+        await connected(store)
         publisher = await asyncio.to_thread(Publisher, url, tasks, rate)
         with redis.Redis.from_url(stored) as client:
             before, served, begin = cpu_of(pid), _served(client), time.perf_counter()
             publisher.go()
-            done = await _all_final(store, tasks)
+            done = await all_final(store, tasks)
             took = time.perf_counter() - begin
             used, serving = cpu_of(pid) - before, _served(client) - served
         await asyncio.to_thread(publisher.wait)
@@ -109,14 +122,15 @@ async def _taken(url: str, stored: str, pid: int, tasks: int, rate: float) -> Co
     return Cost(events / took, 1e6 * used / events, lost, 1e6 * serving / events)
 
 
-async def _connected(store: RedisStore) -> None:
+async def connected(store: RedisStore) -> None:
+    """Wait until a monitor hears."""
     begin = time.monotonic()
     while not any(m.connected for m in await store.monitors()):
         assert time.monotonic() - begin < 20, "the monitor does not hear anything"
         await asyncio.sleep(0.05)
 
 
-async def _all_final(store: RedisStore, tasks: int) -> int:
+async def all_final(store: RedisStore, tasks: int) -> int:
     """Wait until all tasks are over; return how many are, if it ends earlier."""
     done, last = 0, time.monotonic()
     while done < tasks and time.monotonic() - last < SILENCE:
@@ -129,15 +143,15 @@ async def _all_final(store: RedisStore, tasks: int) -> int:
 
 
 @contextmanager
-def _monitor(url: str, stored: str) -> Generator[int]:
+def running(url: str, stored: str, place: Path) -> Generator[int]:
+    """Run a monitor of the broker at `url`; yields its process id."""
     words = [sys.executable, "-m", "herald_server", "monitor"]
     words += ["--broker", url, "--store", stored, "--log-level", "error"]
-    with tempfile.TemporaryDirectory() as place:
-        process = spawn(words, Path(place) / "log", env=_environment())
-        try:
-            yield process.pid
-        finally:
-            end(process, 8.0)
+    process = spawn(words, place / "log", env=_environment())
+    try:
+        yield process.pid
+    finally:
+        end(process, 8.0)
 
 
 def cpu_of(pid: int) -> float:

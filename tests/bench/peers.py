@@ -17,9 +17,10 @@ from typing import Any, cast
 from celery import Celery
 from celery.events import EventReceiver
 
+from herald_monitor.model.spoken import Spoken
 from herald_monitor.receiver import Receiver
 from herald_monitor.tickets import Ticket
-from herald_monitor.wire import RawEvent
+from herald_monitor.wire import Said
 
 SILENCE = 15.0
 """Seconds without an event after which the rest is lost."""
@@ -93,9 +94,10 @@ def _drain(connection: Any, wait: float) -> None:
 def herald_receiver(url: str, tally: Tally) -> None:
     """Hear with Herald's receiver."""
 
-    def deliver(batch: list[RawEvent], heard: float, ticket: Ticket) -> None:
+    def deliver(batch: list[Said], heard: float, ticket: Ticket) -> None:
         ticket.confirm()
-        found = sum(str(event["type"]).startswith("task-") for event in batch)
+        # What is read the long way is of workers here.
+        found = sum([type(event) is Spoken for event in batch])
         if found:
             tally.add(found)
 

@@ -1,124 +1,237 @@
-"""From `Writer.store` to the frame at a client: what the push side adds by itself.
+"""Many watchers of one server process: how late they are told, and what each costs.
 
-`python -m tests.bench.push [RATE …]` prints one row a rate. The writer is a
-process, the server another, the client this one; all on a private Valkey.
+Everything of it – broker, monitor, store, server and all the clients – shares two
+cores, so that a busy machine does not flatter. The clients are tests/bench/watchers.
 """
 
 import asyncio
+import contextlib
 import os
-import signal
+import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Generator
 from pathlib import Path
-from typing import Any
-from uuid import uuid4
+from typing import Any, cast
 
 import msgspec
-from websockets.asyncio.client import connect
 
 from herald_monitor.child_process import end, spawn
 from herald_monitor.model.events import Event
 from herald_monitor.redis_store import RedisStore
-from tests.servers import private_valkey, wait_until
+from tests.bench.ingest import broker, cpu_of
+from tests.herald import TOKEN, HeraldProcess
+from tests.servers import ROOT, private_valkey
 
-TOKEN = "a-token-for-the-bench"
-RATES = (50.0, 100.0)
-SECONDS = 10.0
-WRITE = "--write"
+CORES = 2
+RATE = 500.0
+"""Changes a second."""
+
+ONE_RATE = 200.0
 
 
-async def write(url: str, prefix: str, rate: float, seconds: float) -> None:
-    """Store one event at a time; its arguments say when it was handed over."""
-    store = RedisStore(url, prefix=prefix)
-    await store.open()
-    start = time.monotonic()
-    for number in range(round(rate * seconds)):
-        await asyncio.sleep(max(start + number / rate - time.monotonic(), 0))
-        now = time.time()
-        event = Event(
-            kind="received",
-            task_id=f"{rate:g}-{number}",
-            at=now,
-            host="w@h",
-            name="bench.task",
-            args=repr(time.monotonic()),
+class Told(msgspec.Struct):
+    """What a crowd of watchers heard, and what that cost the server."""
+
+    changes: int
+    frames: int
+    bytes: int
+    late: dict[str, float]
+    """p50, p90, p99 and max, in ms from an event to the frame that tells of it."""
+    complaints: list[str]
+    complained: int
+    closes: dict[str, int]
+    resets: dict[str, int]
+    cpu: float
+    """Seconds of CPU of the watchers."""
+    server: float = 0.0
+    """Seconds of CPU of the server."""
+    events: int = 0
+    seconds: float = 0.0
+    grown: float = 0.0
+    """KB of resident memory of the server, a watcher."""
+
+    @property
+    def each(self) -> float:
+        """µs of the server's CPU a delivered change."""
+        return 1e6 * self.server / max(self.changes, 1)
+
+    @property
+    def wrong(self) -> str:
+        """What is not as it should be, or nothing."""
+        said = self.complaints[:2] if self.complained else []
+        closes = f"closed: {self.closes}" if self.closes else ""
+        return "; ".join([*said, *([closes] if closes else [])])
+
+
+@contextlib.contextmanager
+def two_cores() -> Generator[None]:
+    """Let this process, and all that it starts, use two cores only (Linux)."""
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, set(sorted(before)[-CORES:]))
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
+
+
+class Place:
+    """A broker, a monitor, a store and one server process."""
+
+    def __init__(self, events: str, store: str, server: HeraldProcess) -> None:
+        self.events = events
+        self.store = store
+        self.server = server
+
+    def tell(
+        self, number: int, kind: str, rate: float, seconds: float, **more: Any
+    ) -> Told:
+        """Connect `number` watchers of `kind` and publish for so many seconds."""
+        with self.crowd(number, kind, **more) as crowd:
+            tasks = max(int(rate * seconds / 4), 1)
+            used, begun = cpu_of(self.server.pid), time.monotonic()
+            self.publish(tasks, rate)
+            took = time.monotonic() - begun
+            told = crowd.told()
+            told.server = cpu_of(self.server.pid) - used
+            told.seconds, told.events = took, 4 * tasks
+            return told
+
+    def active(self, number: int) -> None:
+        """Let there be `number` tasks that run."""
+        asyncio.run(_run(self.store, [f"active-{n}" for n in range(number)]))
+
+    def told_of_one(self, changes: int) -> Told:
+        """Change one task so many times, for the one who watches it."""
+        with self.crowd(1, "one id") as crowd:
+            used, begun = cpu_of(self.server.pid), time.monotonic()
+            asyncio.run(_retried(self.store, "the-one", changes))
+            took = time.monotonic() - begun
+            told = crowd.told()
+            told.server = cpu_of(self.server.pid) - used
+            told.seconds, told.events = took, changes
+            return told
+
+    def publish(self, tasks: int, rate: float) -> None:
+        """Publish the lives of so many tasks, at `rate` events a second."""
+        words = ["-m", "tests.bench.traffic", self.events, "--spread"]
+        words += ["--tasks", str(tasks), "--rate", str(rate)]
+        subprocess.run([sys.executable, *words], cwd=ROOT, check=True)
+
+    @contextlib.contextmanager
+    def crowd(
+        self, number: int, kind: str, checked: int = 1, deaf: int = 0
+    ) -> "Generator[Crowd]":
+        """Have `number` watchers for the length of the block.
+
+        `deaf` more watch everything and read nothing.
+        """
+        ws = f"ws{self.server.url.removeprefix('http')}ws"
+        words = ["-m", "tests.bench.watchers", ws, self.store]
+        words += ["--number", str(number), "--kind", kind, "--checked", str(checked)]
+        words += ["--deaf", str(deaf)]
+        before = resident(self.server.pid)
+        process = subprocess.Popen(
+            [sys.executable, *words],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            cwd=ROOT,
         )
+        crowd = Crowd(process, number, self.server.pid, before)
+        try:
+            yield crowd
+        finally:
+            process.kill()
+            process.communicate()
+
+
+class Crowd:
+    """Watchers in a process of their own, all of which have their snapshots."""
+
+    def __init__(
+        self,
+        process: "subprocess.Popen[bytes]",
+        number: int,
+        server: int,
+        before: float,
+    ) -> None:
+        self._process = process
+        self._number = number
+        self._server = server
+        self._before = before
+        assert self._line() == b"ready\n", "the watchers did not come in"
+
+    def _line(self) -> bytes:
+        assert self._process.stdout is not None
+        return self._process.stdout.readline()
+
+    def told(self) -> Told:
+        """Return what they heard, once each has what the store has."""
+        assert self._process.stdin is not None
+        self._process.stdin.write(b"\n")
+        self._process.stdin.flush()
+        told = msgspec.json.decode(self._line(), type=Told)
+        told.grown = (resident(self._server) - self._before) / self._number
+        return told
+
+
+async def _run(url: str, ids: list[str]) -> None:
+    store = RedisStore(url)
+    await store.open()
+    for at in range(0, len(ids), 500):
+        now = time.time()
+        some = [
+            Event(kind="started", task_id=id_, at=now, host="celery@w", pid=7)
+            for id_ in ids[at : at + 500]
+        ]
+        await store.store(some, now=now)
+    await store.close()
+
+
+async def _retried(url: str, task_id: str, times: int) -> None:
+    """Start and retry a task in turns, 200 times a second."""
+    store = RedisStore(url)
+    await store.open()
+    begun = time.monotonic()
+    for lap in range(times):
+        await asyncio.sleep(max(begun + lap / ONE_RATE - time.monotonic(), 0))
+        now = time.time()
+        kind = "retried" if lap % 2 else "started"
+        fields = {"host": "celery@w", "pid": 7, "clock": lap + 1}
+        event = Event(kind=kind, task_id=task_id, at=now, **cast(Any, fields))
         await store.store([event], now=now)
     await store.close()
 
 
-async def hear(ws: str, expected: int) -> list[float]:
-    """Return seconds from handing over to hearing, of `expected` events."""
-    took: list[float] = []
-    header = {"Authorization": f"Bearer {TOKEN}"}
-    async with connect(
-        ws, additional_headers=header, compression=None, proxy=None
-    ) as socket:
-        wish: dict[str, Any] = {
-            "type": "subscribe",
-            "id": "s",
-            "filter": {},
-            "limit": 0,
-        }
-        await socket.send(msgspec.json.encode(wish).decode())
-        while len(took) < expected:
-            text = await asyncio.wait_for(socket.recv(), 10)
-            now = time.monotonic()
-            frame: dict[str, Any] = msgspec.json.decode(text)
-            took += [now - float(put["args"]) for put in frame.get("put", ())]
-    return took
+def resident(pid: int) -> float:
+    """Return the KB of memory that a process holds (Linux)."""
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("VmRSS:"):
+            return float(line.split()[1])
+    raise AssertionError("no VmRSS")
 
 
-def row(rate: float, took: list[float]) -> str:
-    """Return one line of the table, in milliseconds."""
-    took = sorted(took)
-    marks = [took[int(len(took) * q)] for q in (0.5, 0.9, 0.99)] + [took[-1]]
-    told = "  ".join(f"{1000 * mark:7.2f}" for mark in marks)
-    return f"{rate:8g}  {len(took):6}  {told}"
-
-
-async def measure(redis: str, prefix: str, ws: str, rate: float) -> str:
-    """Run one rate."""
-    # The first entry ever is a break of the log, and would be told as a reset.
-    await write(redis, prefix, 1000, 0.002)
-    await asyncio.sleep(0.2)
-    hearing = asyncio.create_task(hear(ws, round(rate * SECONDS)))
-    await asyncio.sleep(0.3)
-    words = [sys.executable, "-m", "tests.bench.push", WRITE, redis, prefix]
-    writing = await asyncio.create_subprocess_exec(*words, str(rate), str(SECONDS))
-    took = await hearing
-    await writing.wait()
-    return row(rate, took)
-
-
-def main(rates: list[float]) -> None:
-    """Measure all `rates` on one server."""
-    prefix = f"{{bench-{uuid4().hex}}}"
-    with private_valkey() as valkey, tempfile.TemporaryDirectory() as place:
-        log = Path(place) / "log"
-        env = {
-            **os.environ,
-            "HERALD_STORE_URL": valkey.url,
-            "HERALD_STORE_PREFIX": prefix,
-            "HERALD_TOKEN": TOKEN,
-        }
-        words = [sys.executable, "-m", "herald_server", "server", "--port", "0"]
-        server = spawn(words, log, env=env)
+@contextlib.contextmanager
+def place() -> Generator[Place]:
+    """Start all of it, on two cores."""
+    with (
+        two_cores(),
+        broker() as events,
+        private_valkey() as stored,
+        tempfile.TemporaryDirectory() as scratch,
+    ):
+        words = [sys.executable, "-m", "herald_server", "monitor"]
+        words += ["--broker", events, "--store", stored.url, "--log-level", "error"]
+        env = {**os.environ, "PYTHONPATH": str(ROOT), "HERALD_TOKEN": TOKEN}
+        monitor = spawn(words, Path(scratch) / "monitor.log", env=env)
+        server = HeraldProcess(
+            Path(scratch) / "server.log",
+            *("server", "--store", stored.url, "--log-level", "error"),
+        )
         try:
-            wait_until(lambda: "ready " in log.read_text(), 30)
-            url = log.read_text().partition("ready http")[2].split()[0]
-            print("events/s   count      p50      p90      p99      max  (ms)")
-            for rate in rates:
-                print(asyncio.run(measure(valkey.url, prefix, f"ws{url}ws", rate)))
+            server.start()
+            yield Place(events, stored.url, server)
         finally:
-            server.send_signal(signal.SIGTERM)
-            end(server, 5.0)
-
-
-if __name__ == "__main__":
-    if sys.argv[1:2] == [WRITE]:
-        redis_url, key_prefix, per_second, duration = sys.argv[2:6]
-        asyncio.run(write(redis_url, key_prefix, float(per_second), float(duration)))
-    else:
-        main([float(word) for word in sys.argv[1:]] or list(RATES))
+            server.stop()
+            end(monitor, 8.0)

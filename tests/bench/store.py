@@ -24,8 +24,18 @@ from tests.servers import private_valkey
 
 PREFIX = "{herald-bench}"
 BATCH = 200
-ARGS = "('%s', {'customer': 4711, 'items': [1, 2, 3], 'note': '" + "n" * 120 + "'})"
+KEYS = ("customer", "order", "note", "email", "items", "amount", "token", "region")
 NAMES = [f"shop.{area}.{what}" for area in ("mail", "orders") for what in "abcde"]
+
+
+def text(random: Random, size: int) -> str:
+    """Return a `repr` of that many characters, of random keys, numbers and letters."""
+    told: list[str] = []
+    while sum(map(len, told)) < size:
+        key, value = random.choice(KEYS), random.getrandbits(32)
+        shown = f"'{value:x}'" if value % 2 else str(value % 100_000)
+        told.append(f"'{key}': {shown}, ")
+    return "{" + "".join(told)[: size - 2] + "}"
 
 
 def life(number: int, random: Random, at: float) -> list[Event]:
@@ -35,7 +45,7 @@ def life(number: int, random: Random, at: float) -> list[Event]:
     common: dict[str, Any] = {"task_id": id_, "host": host, "pid": 1000 + number % 8}
     told: dict[str, Any] = {
         "name": NAMES[number % len(NAMES)],
-        "args": ARGS % id_[:13],
+        "args": text(random, 200),
         "kwargs": "{}",
         "root_id": id_,
         "retries": 0,
@@ -45,7 +55,7 @@ def life(number: int, random: Random, at: float) -> list[Event]:
     end: dict[str, Any] = (
         {"kind": "failed", "exception": "ValueError('no such customer')"}
         if failed
-        else {"kind": "succeeded", "result": "{'sent': True}", "runtime": 0.1234}
+        else {"kind": "succeeded", "result": text(random, 100), "runtime": 0.1234}
     )
     sent = {**common, "host": "client", "pid": 9, "queue": "default"}
     return [

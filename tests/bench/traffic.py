@@ -3,7 +3,8 @@
 `python -m tests.bench.traffic URL --tasks N [--rate EVENTS_PER_SECOND]` publishes
 the lives of N tasks: sent by clients one by one, the rest by 8 workers, up to
 three to a message. Without a rate it floods. With `--stamped` each message is one
-`task-received` of a new task, whose args are the time at which it was published.
+`task-received` of a new task, whose args are the time at which it was published;
+with `--spread` each is one event, made when it is published.
 """
 
 import argparse
@@ -12,14 +13,22 @@ import json
 import time
 from collections.abc import Iterator
 from random import Random
+from typing import Any, cast
 from uuid import UUID, uuid4
 
+import amqp
+import msgspec
 import redis
+from kombu import Connection
 
 EXCHANGE = "/0.celeryev/"
 WORKERS = 8
 AHEAD = (0, 8, 16, 96)
 """How many tasks behind `sent` the received, started and ended ones are."""
+
+SPREAD = 100
+AHEAD_SPREAD = (0, 30, 60, 120)
+"""So far apart that the changes of a task are seldom stored together."""
 
 NAMES = [f"shop.{area}.{what}" for area in ("mail", "orders") for what in "abcde"]
 ARGS = "('%s', {'customer': 4711, 'items': [1, 2, 3], 'note': '" + "n" * 120 + "'})"
@@ -29,11 +38,16 @@ Message = tuple[str, bytes, int]
 """Channel, what is published, and how many events that is."""
 
 
+_write = msgspec.json.Encoder().encode
+"""As Python's own would, but for the blanks behind commas: a publisher that takes a
+core for itself would slow down what is measured."""
+
+
 def envelope(host: str, body: object) -> bytes:
     """Return `body` as kombu's Redis transport wraps it."""
-    text = json.dumps(body).encode()
+    text = _write(body)
     key = "task.multi" if isinstance(body, list) else "task.sent"
-    return json.dumps(
+    return _write(
         {
             "body": base64.b64encode(text).decode(),
             "content-encoding": "utf-8",
@@ -47,7 +61,7 @@ def envelope(host: str, body: object) -> bytes:
                 "delivery_tag": "68d4db3d-43df-44a0-bd3e-fc0f49706add",
             },
         }
-    ).encode()
+    )
 
 
 class Traffic:
@@ -82,6 +96,18 @@ class Traffic:
                 host = str(own[0]["hostname"])
                 yield EXCHANGE + "task.multi", envelope(host, own), len(own)
 
+    def name(self, number: int) -> str:
+        """Return the name of a task by its number."""
+        return NAMES[number % len(NAMES)]
+
+    def queue(self, number: int) -> str:
+        """Return the queue that it is sent to."""
+        return "default"
+
+    def worker(self, number: int) -> int:
+        """Return the number of the worker that runs it."""
+        return number % WORKERS
+
     def _common(self, host: str, pid: int, number: int, kind: str) -> RawEvent:
         self._clock += 1
         return {
@@ -99,7 +125,7 @@ class Traffic:
         return {
             "root_id": id_,
             "parent_id": None,
-            "name": NAMES[number % len(NAMES)],
+            "name": self.name(number),
             "args": ARGS % id_[:13],
             "kwargs": "{}",
             "retries": 0,
@@ -113,13 +139,13 @@ class Traffic:
         return {
             **self._common(host, 900 + client, number, "task-sent"),
             **self._told(number),
-            "queue": "default",
+            "queue": self.queue(number),
             "exchange": "",
-            "routing_key": "default",
+            "routing_key": self.queue(number),
         }
 
     def _worked(self, kind: int, number: int) -> RawEvent:
-        worker = number % WORKERS
+        worker = self.worker(number)
         host, pid = f"celery@worker-{worker}", 1000 + worker
         if kind == 0:
             common = self._common(host, pid, number, "task-received")
@@ -139,6 +165,35 @@ class Traffic:
         }
 
 
+class Spread(Traffic):
+    """The same, spread evenly over `SPREAD` names, queues and workers.
+
+    Each event is made and sent by itself, so that its timestamp is when it was
+    published.
+    """
+
+    def messages(self) -> Iterator[Message]:
+        for step in range(len(self._ids) + AHEAD_SPREAD[-1]):
+            if step < len(self._ids):
+                sent = self._sent(step)
+                yield EXCHANGE + "task.sent", envelope(str(sent["hostname"]), sent), 1
+            for kind, behind in enumerate(AHEAD_SPREAD[1:]):
+                number = step - behind
+                if 0 <= number < len(self._ids):
+                    event = self._worked(kind, number)
+                    host = str(event["hostname"])
+                    yield EXCHANGE + "task.multi", envelope(host, [event]), 1
+
+    def name(self, number: int) -> str:
+        return f"shop.{number % SPREAD}.work"
+
+    def queue(self, number: int) -> str:
+        return f"q{number // 7 % SPREAD}"
+
+    def worker(self, number: int) -> int:
+        return number // 3 % SPREAD
+
+
 def stamped(number: int) -> Message:
     """Return that a new task is received, saying when that was published."""
     event: RawEvent = {
@@ -156,6 +211,25 @@ def stamped(number: int) -> Message:
     }
     event["args"] = f"({time.time()!r},)"
     return EXCHANGE + "task.multi", envelope("celery@worker-1", [event]), 1
+
+
+def flood_rabbitmq(url: str, messages: list[Message]) -> None:
+    """Publish as fast as RabbitMQ takes it: the bodies alone, as Celery does there."""
+    with Connection(url) as connection:
+        channel: Any = cast(Any, connection).channel()
+        for _, published, number in messages:
+            told = json.loads(published)
+            channel.basic_publish(
+                amqp.Message(
+                    base64.b64decode(told["body"]),
+                    content_type=told["content-type"],
+                    content_encoding=told["content-encoding"],
+                    delivery_mode=1,
+                    application_headers=told["headers"],
+                ),
+                exchange="celeryev",
+                routing_key="task.multi" if number > 1 else "task.sent",
+            )
 
 
 def flood(client: redis.Redis, messages: list[Message]) -> None:
@@ -182,6 +256,24 @@ def _publish(client: redis.Redis, messages: list[Message]) -> None:
         pipe.execute()
 
 
+def as_they_are_made(
+    client: redis.Redis, messages: Iterator[Message], rate: float
+) -> None:
+    """Publish at `rate`, in slices of 5 ms, for as long as there are messages."""
+    begin, published, part = time.perf_counter(), 0, list[Message]()
+    for message in messages:
+        part.append(message)
+        published += message[2]
+        ahead = published / rate - (time.perf_counter() - begin)
+        if len(part) >= 50 or ahead > 0.005:
+            _publish(client, part)
+            part.clear()
+            if ahead > 0.005:
+                time.sleep(0.005)
+    if part:
+        _publish(client, part)
+
+
 def in_slices(client: redis.Redis, messages: list[Message], rate: float) -> None:
     """Publish what is made already, in slices of 5 ms."""
     begin, published, at = time.perf_counter(), 0, 0
@@ -203,17 +295,34 @@ def main() -> None:
     parser.add_argument("url")
     parser.add_argument("--tasks", type=int, required=True)
     parser.add_argument("--rate", type=float, default=0.0)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--live", action="store_true")
     parser.add_argument("--stamped", action="store_true")
+    parser.add_argument("--spread", action="store_true")
     given = parser.parse_args()
-    with redis.Redis.from_url(given.url) as client:
+    client = redis.Redis.from_url(given.url.replace("amqp:", "redis:"))
+    with client:  # that connects with its first command
+        if given.spread:
+            paced(client, Spread(given.tasks).messages(), given.rate)
+            return
         if given.stamped:
             paced(client, map(stamped, range(given.tasks)), given.rate)
             return
-        made = list(Traffic(given.tasks).messages())
+        traffic = Traffic(given.tasks, given.seed)
+        if given.live:
+            print("ready", flush=True)
+            input()
+            begin = time.perf_counter()
+            as_they_are_made(client, traffic.messages(), given.rate)
+            print(json.dumps(time.perf_counter() - begin), flush=True)
+            return
+        made = list(traffic.messages())
         print("ready", flush=True)
         input()
         begin = time.perf_counter()
-        if given.rate:
+        if given.url.startswith("amqp"):
+            flood_rabbitmq(given.url, made)
+        elif given.rate:
             in_slices(client, made, given.rate)
         else:
             flood(client, made)

@@ -2,7 +2,9 @@
 
 import os
 import shutil
-from collections.abc import Callable, Iterator
+import socket
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
 
@@ -14,7 +16,8 @@ from playwright.sync_api import (
     expect,
     sync_playwright,
 )
-from tests.browser.scripted import ScriptedServer
+from tests.browser import night
+from tests.browser.scripted import ORIGIN, ScriptedServer
 from tests.herald import TOKEN, HeraldProcess
 from tests.servers import private_valkey
 from tests.stranger import Stranger
@@ -65,6 +68,29 @@ def context(chromium: Browser) -> Iterator[BrowserContext]:
 @pytest.fixture
 def tab(context: BrowserContext) -> Iterator[Page]:
     """A tab whose page must not fail nor break its own security policy."""
+    with faultless(context) as page:
+        yield page
+
+
+@pytest.fixture(scope="module")
+def night_page(chromium: Browser) -> Iterator[ScriptedServer]:
+    """The page on a bad night, for all tests of a module that only look at it."""
+    context = chromium.new_context(
+        viewport={"width": 1440, "height": 900}, reduced_motion="reduce"
+    )
+    with faultless(context) as page:
+        page.clock.set_fixed_time(night.NOW)  # the night does not grow old
+        server = ScriptedServer(page)
+        night.begin(server)
+        page.goto(f"{ORIGIN}#/overview?token=t0ken")
+        expect(page.locator("#connection")).to_have_text("Live")
+        yield server
+    context.close()
+
+
+@contextmanager
+def faultless(context: BrowserContext) -> Generator[Page]:
+    """A tab, and at its end a look at what went wrong in it."""
     faults: list[str] = []
     page = context.new_page()
     page.on("pageerror", lambda error: faults.append(str(error)))
@@ -98,9 +124,11 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stranger]:
 
 @pytest.fixture(scope="module")
 def herald(shop: Stranger) -> Iterator[HeraldProcess]:
-    """`herald up` beside the project."""
+    """`herald up` beside the project, on a port that it keeps when it restarts."""
     broker = shop.env["SHOP_BROKER"]
-    up = HeraldProcess(shop.place / "up.log", "up", "--broker", broker)
+    with socket.create_server(("127.0.0.1", 0)) as place:
+        port = place.getsockname()[1]
+    up = HeraldProcess(shop.place / "up.log", "up", "--broker", broker, port=port)
     up.start()
     yield up
     up.stop()

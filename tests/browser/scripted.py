@@ -2,18 +2,22 @@
 server does too seldom, such as losing its log in the middle of a snapshot."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl
 
 from playwright.sync_api import Page, Route, WebSocketRoute
+
+from herald_server.pages import HEADERS
 
 HOST = "herald.test"
 ORIGIN = f"http://{HOST}/"
 DASHBOARD = Path(__file__).parents[2] / "server" / "herald_server" / "dashboard"
-POLICY = "default-src 'self'; connect-src 'self' ws: wss:; img-src 'self' data:"
 TYPES = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
 
 Frame = dict[str, Any]
+Answer = Frame | Callable[[dict[str, str]], Frame]
 
 
 class ScriptedServer:
@@ -25,7 +29,9 @@ class ScriptedServer:
         self.asked: list[Frame] = []
         self.greeting: Frame | None = {"type": "hello", "v": 1, "heartbeat": 15}
         self.answers_pings = True
+        self.greetings: list[Frame] = []
         self.answers: dict[str, Frame] = {}
+        self.rest: dict[str, Answer] = {}
         page.route(f"{ORIGIN}**", self._serve)
         page.route_web_socket(f"ws://{HOST}/ws", self._accept)
 
@@ -77,6 +83,8 @@ class ScriptedServer:
         socket.on_message(lambda said: self._hear(socket, json.loads(said)))
         if self.greeting:
             socket.send(json.dumps(self.greeting))
+        for frame in self.greetings:
+            socket.send(json.dumps(frame))
 
     def _hear(self, socket: WebSocketRoute, frame: Frame) -> None:
         if frame["type"] == "ping" and self.answers_pings:
@@ -88,7 +96,11 @@ class ScriptedServer:
             socket.send(json.dumps({"type": "data", "id": frame["id"], **answer}))
 
     def _serve(self, route: Route) -> None:
-        path = route.request.url.removeprefix(ORIGIN).partition("?")[0]
+        path, _, query = route.request.url.removeprefix(ORIGIN).partition("?")
+        if answer := self.rest.get(path):
+            asked = dict(parse_qsl(query))
+            route.fulfill(json=answer(asked) if callable(answer) else answer)
+            return
         if path == "blank":
             route.fulfill(body="<!doctype html>", content_type="text/html")
             return
@@ -97,5 +109,5 @@ class ScriptedServer:
             route.fulfill(status=404, json={"detail": f"{path} is not here"})
             return
         kind = TYPES.get(file.suffix, "text/html")
-        headers = {"Content-Security-Policy": POLICY, "Content-Type": kind}
+        headers = {**HEADERS, "Content-Type": kind}
         route.fulfill(body=file.read_bytes(), headers=headers)

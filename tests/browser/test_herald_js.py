@@ -242,3 +242,14 @@ def test_the_token_travels_as_a_subprotocol(scripted: ScriptedServer) -> None:
         }"""
     )
     assert offered == ["ws://herald.test/ws", ["herald.v1", "bearer.YS9iK8OpPw"]]
+
+
+def test_who_rests_hears_nothing_and_resumes(scripted: ScriptedServer) -> None:
+    scripted.connect()
+    snapshot(scripted, "a", cursor="7-1")
+    scripted.page.evaluate("client.rest()")
+    scripted.until("client.state.word === 'resting'")
+    scripted.page.evaluate("client.open()")
+    assert scripted.until_asked(2)["since"] == "7-1"
+    scripted.send(type="cursor", cursor="7-1")
+    scripted.until("client.state.word === 'live'")

@@ -12,6 +12,7 @@ from urllib.parse import quote
 
 import pytest
 from playwright.sync_api import Locator, Page, WebSocketRoute, expect
+from tests.herald import HeraldProcess
 
 pytestmark = pytest.mark.browser
 
@@ -21,7 +22,7 @@ Submit = Callable[[Literal["succeeds", "fails", "runs"]], str]
 @pytest.fixture
 def live(tab: Page, herald_page_url: str, herald_token: str) -> Page:
     """The page, open and live."""
-    tab.goto(f"{herald_page_url}#token={quote(herald_token, safe='')}")
+    tab.goto(f"{herald_page_url}#/tasks?token={quote(herald_token, safe='')}")
     expect(tab.locator("#connection")).to_have_text("Live")
     return tab
 
@@ -43,11 +44,17 @@ def test_a_task_appears_and_ends_without_a_reload(
     expect(row(live, task).locator(".state")).to_have_text("Success")
 
 
-def test_the_workers_are_there(live: Page, submit_task: Submit) -> None:
-    submit_task("succeeds")
-    online = live.locator("#workers .state").filter(has_text="Online")
-    expect(online.first).to_be_visible()
-    expect(live.locator("#workers-word")).to_contain_text("online")
+def test_the_overview_tells_of_the_project(live: Page, submit_task: Submit) -> None:
+    task = submit_task("runs")
+    live.get_by_role("link", name="Overview").click()
+    workers = live.get_by_role("region", name="Workers")
+    expect(workers.locator("tbody tr")).to_contain_text("Online")
+    running = live.get_by_role("region", name="Running")
+    expect(running.locator(f"tr[data-key='{task}']")).to_contain_text("shop.pack")
+    queues = live.get_by_role("region", name="Queues")
+    expect(queues.locator("tbody tr").first).to_contain_text("celery")
+    expect(live.locator("#verdict")).to_contain_text("Fresh")
+    expect(live.locator(".timeline rect").first).to_be_attached()
 
 
 def test_a_failure_shows_its_exception_and_traceback(
@@ -141,7 +148,7 @@ def test_nothing_is_missed_while_the_connection_was_lost(
         through.append(socket)
 
     tab.route_web_socket(re.compile(r"/ws$"), pass_on)
-    tab.goto(f"{herald_page_url}#token={quote(herald_token, safe='')}")
+    tab.goto(f"{herald_page_url}#/tasks?token={quote(herald_token, safe='')}")
     before = submit_task("succeeds")
     expect(row(tab, before).locator(".state")).to_have_text("Success")
     through[-1].close(code=4013, reason="behind")
@@ -155,3 +162,60 @@ def test_nothing_is_missed_while_the_connection_was_lost(
 def test_a_wrong_token_is_refused_with_a_form(tab: Page, herald_page_url: str) -> None:
     tab.goto(f"{herald_page_url}#token=wrong")
     expect(tab.locator("#token")).to_be_visible()
+
+
+def test_after_a_restart_it_is_live_and_right_again(
+    live: Page, herald: HeraldProcess, submit_task: Submit
+) -> None:
+    before = submit_task("succeeds")
+    expect(row(live, before).locator(".state")).to_have_text("Success")
+    herald.stop()
+    expect(live.locator("#connection")).not_to_have_text("Live")
+    herald.start()
+    expect(live.locator("#connection")).to_have_text("Live", timeout=5_000)
+    stats = herald.get("api/v1/stats")
+    counts = live.locator(".count")
+    expect(counts.first).to_contain_text(f"{stats['total']:,}")
+    for state, n in stats["counts"].items():
+        button = counts.filter(has_text=state.capitalize())
+        expect(button.locator(".number")).to_have_text(f"{n:,}")
+    expect(row(live, before).locator(".state")).to_have_text("Success")
+    after = submit_task("fails")
+    expect(row(live, after).locator(".state")).to_have_text("Failure")
+
+
+def to_task(page: Page, task_id: str) -> None:
+    page.evaluate("(to) => { location.hash = to }", f"#/task/{task_id}")
+    expect(page.locator("#screen[data-name=task] p.id").first).to_have_text(task_id)
+
+
+def test_a_task_has_a_page_and_is_run_again_from_it(
+    live: Page, submit_task: Submit
+) -> None:
+    task = submit_task("fails")
+    to_task(live, task)
+    head = live.get_by_role("region", name="Task", exact=True)
+    expect(head.locator(".state")).to_contain_text("Failure")
+    expect(live.locator(".lifeline .run")).to_have_count(1)
+    expect(live.get_by_role("region", name="Family").locator(".own")).to_be_visible()
+    live.get_by_role("button", name="Read the whole result").click()
+    expect(live.get_by_role("region", name="Values")).to_contain_text("As the")
+    live.get_by_role("button", name="Run again …").click()
+    live.get_by_role("button", name="Yes, run it again").click()
+    live.get_by_role("link", name="Open the new run").click()
+    expect(head.locator("p.id")).not_to_have_text(task)
+    expect(head.locator(".state")).to_contain_text("Failure")
+
+
+def test_a_task_says_why_it_is_not_done(live: Page, submit_task: Submit) -> None:
+    to_task(live, submit_task("runs"))
+    live.get_by_role("button", name="Why is it not done?").click()
+    expect(live.locator(".answer")).to_contain_text("It has run for")
+    live.get_by_role("link", name="Workers").click()
+    expect(live.get_by_role("region", name="Workers")).to_contain_text("1 of 1 online")
+    live.get_by_role("link", name="Access").click()
+    live.get_by_role("button", name="Make it").click()
+    made = live.locator("#screen[data-name=access] pre")
+    expect(made).to_contain_text("eyJ")
+    live.get_by_role("button", name="Revoke").first.click()
+    expect(live.locator(".answer").last).to_contain_text("Revoked")

@@ -33,6 +33,7 @@ from herald_server.mcp.sentences import Sentences
 from herald_server.mcp.subscribing import Subscribing
 from herald_server.state import Shared
 from herald_server.status import Status
+from herald_server.tokens import Keyring
 
 TOKEN = "token-of-the-suite"
 WATCHED = "test://watched-resource"
@@ -83,8 +84,8 @@ class Fixture:
         inner = self.mcp.http_app(
             path="/mcp", event_store=EventStore(), retry_interval=100
         )
-        who = {TOKEN: Identity("suite")}
-        return Lent(Guard(inner, Tokens(who), Surroundings(()), closed=("/mcp",)))
+        keyring = Keyring(Tokens({TOKEN: Identity("suite")}))
+        return Lent(Guard(inner, keyring, Surroundings(()), closed=("/mcp",)))
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncGenerator[None, None]:

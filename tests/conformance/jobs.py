@@ -123,6 +123,7 @@ class JobControl(Control):
 class AskingTasks(Tasks):
     """Herald's tasks extension, for tasks that may ask for input; Celery's do not."""
 
+    give_up = 0.0
     jobs: Jobs
     required: frozenset[str]
     """Tools that cannot be served without the extension."""

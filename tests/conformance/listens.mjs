@@ -25,8 +25,9 @@ const transport = new StreamableHTTPClientTransport(new URL(url), {
 const open = new Set(taskIds);
 const ended = Promise.withResolvers();
 client.fallbackNotificationHandler = ({ method, params }) => {
-  const { taskId, status, statusMessage, result } = params;
-  console.log(JSON.stringify({ method, taskId, status, statusMessage, result }));
+  const { taskId, status, statusMessage, result, lastUpdatedAt } = params;
+  const late = Date.now() - Date.parse(lastUpdatedAt); // ms since the event
+  console.log(JSON.stringify({ method, taskId, status, statusMessage, result, late }));
   if (status !== "working") open.delete(taskId);
   if (open.size === 0) ended.resolve();
 };

@@ -20,9 +20,17 @@ def _url(request: pytest.FixtureRequest) -> str | None:
     return server.url
 
 
-@pytest.fixture(params=EVERY)
+@pytest.fixture(params=[*EVERY, "partitions"])
 def lab(request: pytest.FixtureRequest) -> Iterator[Lab]:
     """A place for stores of each kind."""
+    lab = Lab(_url(request), 3 if request.param == "partitions" else 1)
+    yield lab
+    lab.clean()
+
+
+@pytest.fixture(params=EVERY)
+def lone_lab(request: pytest.FixtureRequest) -> Iterator[Lab]:
+    """A place for stores with one log, whose numbers can be foretold."""
     lab = Lab(_url(request))
     yield lab
     lab.clean()

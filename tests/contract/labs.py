@@ -1,19 +1,31 @@
 """Stores under test, and the audit that every test ends with."""
 
 import contextlib
+from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Any, cast
 from uuid import uuid4
 
 import redis
 
+from herald_monitor.batch import Known
 from herald_monitor.memory import MemoryStore
 from herald_monitor.model.changes import GAP, TASK, WORKER, Change
 from herald_monitor.model.codec import to_json
 from herald_monitor.model.cursor import START, Cursor
 from herald_monitor.model.events import Event
 from herald_monitor.model.filters import Filter
+from herald_monitor.model.keys import MAPPED
+from herald_monitor.model.numbers import (
+    CHUNK,
+    SEGMENT,
+    mask_of,
+    places_in,
+)
 from herald_monitor.model.shape import TaskImage
+from herald_monitor.model.vector import Vector
+from herald_monitor.partitioned_store import PartitionedStore
+from herald_monitor.partitions import prefixes
 from herald_monitor.redis_records import known as stored_record
 from herald_monitor.redis_store import RedisStore
 from herald_monitor.store import Store
@@ -30,9 +42,11 @@ def event(kind: str, task_id: str, clock: int = 1, **fields: Any) -> Event:
 class Lab:
     """One place where stores may be opened; all of them share what is stored."""
 
-    def __init__(self, url: str | None) -> None:
+    def __init__(self, url: str | None, parts: int = 1) -> None:
         self.url = url
+        self.parts = parts
         self.prefix = f"{{test-{uuid4().hex}}}"
+        self.prefixes = prefixes(self.prefix, parts) if parts > 1 else [self.prefix]
         self._memory: MemoryStore | None = None
 
     @property
@@ -41,6 +55,13 @@ class Lab:
 
     def make(self, **options: Any) -> Store:
         """Return a store that is not open yet."""
+        if self.url is not None and self.parts > 1:
+            return PartitionedStore(
+                [
+                    RedisStore(self.url, prefix=prefix, part=part, **options)
+                    for part, prefix in enumerate(self.prefixes)
+                ]
+            )
         if self.url is not None:
             return RedisStore(self.url, prefix=self.prefix, **options)
         if self._memory is None:
@@ -65,7 +86,7 @@ class Lab:
 
     def fresh(self) -> "Lab":
         """Return an empty place on the same server."""
-        return Lab(self.url)
+        return Lab(self.url, self.parts)
 
     async def audit(self, store: Store) -> None:
         """Compare records, indexes and log with each other."""
@@ -73,15 +94,17 @@ class Lab:
         await _audit_log(store, history)
         if self.url is not None:
             with self.client() as client:
-                _audit_keys(cast(Any, client), self.prefix)
+                for prefix in self.prefixes:
+                    _audit_keys(cast(Any, client), prefix)
 
     def clean(self) -> None:
         """Delete all that was stored here."""
         if self.url is not None:
             with self.client() as plain:
                 client = cast(Any, plain)
-                for key in client.scan_iter(f"{self.prefix}:*", count=1000):
-                    client.delete(key)
+                for prefix in self.prefixes:
+                    for key in client.scan_iter(f"{prefix}:*", count=1000):
+                        client.delete(key)
 
 
 async def all_changes(store: Store, after: Cursor = START) -> AsyncIterator[Change]:
@@ -90,14 +113,25 @@ async def all_changes(store: Store, after: Cursor = START) -> AsyncIterator[Chan
         for entry in entries:
             if after != START:
                 # Another epoch begins at its own 0.
-                assert entry.cursor.follows(after) or (
-                    entry.cursor.epoch > after.epoch and entry.cursor.n == 0
-                )
+                assert entry.cursor.follows(after) or begins(entry.cursor, after)
             after = entry.cursor
             for change in entry.changes:
-                assert change.place[0] == entry.cursor
+                assert change.place[0] == own(entry.cursor)
                 yield change
     assert after in (await store.end(), START)
+
+
+def own(cursor: Cursor) -> Cursor:
+    """Return the place of an entry in the log that it lies in."""
+    return cursor.parts[cursor.moved] if isinstance(cursor, Vector) else cursor
+
+
+def begins(cursor: Cursor, before: Cursor) -> bool:
+    """Say whether another epoch begins at `cursor`."""
+    if isinstance(cursor, Vector) and isinstance(before, Vector):
+        last = before.parts[cursor.moved]
+        return last == START or begins(own(cursor), last)
+    return cursor.epoch > before.epoch and cursor.n == 0
 
 
 async def _audit_log(store: Store, history: list[Change]) -> None:
@@ -132,35 +166,62 @@ async def _audit_log(store: Store, history: list[Change]) -> None:
 def _audit_keys(client: Any, prefix: str) -> None:
     """Compare the records with the indexes, key by key."""
     keys = [key.decode() for key in client.scan_iter(f"{prefix}:*", count=1000)]
-    expected: dict[str, dict[str, float]] = {}
-    values: dict[str, set[str]] = {}
-    ids: set[str] = set()
     for key in keys:
         assert client.ttl(key) > 0, f"{key} has no TTL"
-        if key.startswith(f"{prefix}:t:"):
-            known = stored_record(TASK, client.get(key))
-            ids.add(known.image.id)
-            assert key == f"{prefix}:t:{known.image.id}"
-            for place, value in known.places:
-                index = expected.setdefault(f"{prefix}:i:{place}:{value}", {})
-                index[known.image.id] = float(known.first)
-                values.setdefault(place, set()).add(value)
-    found = {
-        key: {
-            id_.decode(): at for id_, at in client.zrange(key, 0, -1, withscores=True)
-        }
-        for key in keys
-        if key.startswith(f"{prefix}:i:")
-        and not key.startswith((f"{prefix}:i:w:", f"{prefix}:i:g:"))
-    }
-    assert found == expected
-    assert {id_.decode() for id_ in client.zrange(f"{prefix}:due", 0, -1)} == ids
+    tasks = [key for key in keys if key.startswith(f"{prefix}:t2:")]
+    known = [stored_record(TASK, client.get(key)) for key in tasks]
+    assert [f"{prefix}:t2:{one.image.id}" for one in known] == tasks
+    _audit_numbers(client, prefix, known)
+    _audit_places(client, prefix, keys, known)
     for place in ("name", "worker", "queue", "tag"):
         listed = {v.decode() for v in client.zrange(f"{prefix}:v:{place}", 0, -1)}
-        assert listed >= values.get(place, set())
+        assert listed >= {v for one in known for k, v in one.places if k == place}
     if f"{prefix}:log" in keys:
         end = client.hget(f"{prefix}:meta", "end")
         assert client.xinfo_stream(f"{prefix}:log")["last-generated-id"] == end
+
+
+def _audit_numbers(client: Any, prefix: str, known: list[Known]) -> None:
+    """Every task has a number of its own, in time to be swept."""
+    numbers = {one.number: one for one in known}
+    assert len(numbers) == len(known)
+    found: dict[int, str] = {}
+    due = {int(s): at for s, at in client.zrange(f"{prefix}:due", 0, -1, withscores=1)}
+    for segment, at in due.items():
+        for place, id_ in client.hgetall(f"{prefix}:s:{segment}").items():
+            number = segment * SEGMENT + int(place)
+            found[number] = id_.decode()
+            assert float(numbers[number].due) >= at, "it would be swept too late"
+    assert found == {number: str(one.image.id) for number, one in numbers.items()}
+    chunks = {int(chunk) for chunk in client.hkeys(f"{prefix}:chunks")}
+    assert chunks == {number // CHUNK for number in numbers}
+    for number, one in numbers.items():
+        within = client.hget(f"{prefix}:chunks:{number // CHUNK}", number // SEGMENT)
+        earliest, latest = map(float, within.split())
+        assert earliest <= float(one.first) <= latest
+
+
+def _audit_places(
+    client: Any, prefix: str, keys: list[str], known: list[Known]
+) -> None:
+    expected: dict[str, set[int]] = {}
+    for one in known:
+        number = one.number
+        for place, value in one.places:
+            key = f"l:{place}:{value}"
+            if place in MAPPED:
+                key = f"x:{place}:{number // CHUNK}:{value}"
+            expected.setdefault(f"{prefix}:{key}", set()).add(number % CHUNK)
+    found: dict[str, set[int]] = {}
+    for key in keys:
+        if key.startswith(f"{prefix}:x:"):
+            found[key] = set(places_in(mask_of(client.get(key))))
+        elif key.startswith(f"{prefix}:l:"):
+            found[key] = {int(number) % CHUNK for number in client.zrange(key, 0, -1)}
+    assert found == expected
+    states = [value for one in known for key, value in one.places if key == "state"]
+    counts = {s.decode(): int(n) for s, n in client.hgetall(f"{prefix}:c").items()}
+    assert {state: n for state, n in counts.items() if n} == Counter(states)
 
 
 async def walk(

@@ -30,7 +30,7 @@ async def test_a_fit_server_is_opened_without_a_word(redis_lab: Lab) -> None:
         ({"redis_version": "7.2.4", "valkey_version": "7.2.5"}, r"is Valkey 7\.2\.5"),
         ({"redis_version": ""}, "unknown version"),
         ({"role": "slave"}, "is a replica; point HERALD_STORE_URL"),
-        ({"cluster_enabled": "1"}, "part of a cluster"),
+        ({"cluster_enabled": "1"}, r"node of a cluster; write redis\+cluster"),
     ],
 )
 def test_an_unfit_server_is_refused(said: dict[str, str], sentence: str) -> None:
@@ -134,7 +134,7 @@ async def test_a_record_of_another_version_is_told(redis_lab: Lab) -> None:
     await store.open()
     with redis_lab.client() as client:
         for body in (b"garbage", b"1-0.0 1\nq", b"1-0.0 1\nm\xff", b"1-0.0 1\nzz"):
-            client.set(f"{redis_lab.prefix}:t:a", body, ex=60)
+            client.set(f"{redis_lab.prefix}:t2:a", body, ex=60)
             with pytest.raises(StoreError, match="not of this version"):
                 await store.task("a")
             with pytest.raises(StoreError, match="not of this version"):
@@ -153,3 +153,16 @@ async def test_a_record_of_another_version_is_told(redis_lab: Lab) -> None:
 )
 def test_a_url_is_shown_without_its_password(url: str, shown: str) -> None:
     assert without_password(url) == shown
+
+
+async def test_a_store_tells_how_full_its_servers_are(lab: Lab) -> None:
+    async with lab.open() as store:
+        servers = await store.memory()
+        if not lab.on_redis:
+            assert servers == []
+            return
+        assert len({one.id for one in servers}) == len(servers) == 1
+        [server] = servers
+        assert server.used > 100_000
+        assert server.server.startswith(("Valkey ", "Redis "))
+        assert (server.most, server.policy) == (None, "noeviction")

@@ -62,6 +62,15 @@ async def test_a_sweep_forgets_no_more_than_asked_for(lab: Lab) -> None:
         assert await store.sweep(now=NOW + 61) == 0
 
 
+async def test_a_sweep_goes_on_behind_tasks_that_were_prolonged(lab: Lab) -> None:
+    ids = [f"t{n}" for n in range(384)]
+    async with lab.open(retention=60) as store:
+        await store.store([e for id_ in ids for e in life(id_)], now=NOW)
+        again = [event("received", id_, 20, retries=1) for id_ in ids[:256]]
+        await store.store(again, now=NOW + 50)
+        assert await store.sweep(now=NOW + 61) == 128
+
+
 async def test_a_word_of_a_forgotten_task_brings_it_back(lab: Lab) -> None:
     async with lab.open(retention=60) as store, lab.open(retention=60) as other:
         await store.store(life("a"), now=NOW)
@@ -96,8 +105,8 @@ async def test_records_that_ran_out_before_a_sweep_are_cleared_up(
     async with redis_lab.open(retention=60) as store:
         await store.store([*life("a"), *life("b")], now=NOW)
         with redis_lab.client() as client:
-            client.delete(f"{redis_lab.prefix}:t:a")  # as its TTL would
-        assert (await store.task("a")).state == "EXPIRED"
+            client.delete(f"{redis_lab.prefix}:t2:a")  # as its TTL would
+        assert (await store.task("a")).state == "UNKNOWN"
         assert await store.sweep(now=NOW + 61) == 2
         assert (await store.task("a")).state == "EXPIRED"
         assert await store.counts() == {}
@@ -145,3 +154,39 @@ async def test_an_open_log_of_nothing_but_gone_tasks_reads_well(lab: Lab) -> Non
         await store.store(life("a"), now=NOW)
         await store.sweep(now=NOW + 61)
         assert [len(entry.changes) for entry in await store.read(START)] == [1, 1]
+
+
+async def test_a_number_whose_task_came_back_under_another_is_cleared(
+    redis_lab: Lab,
+) -> None:
+    """Its record ran out by its TTL, and it was heard of again before any sweep."""
+    async with redis_lab.open(retention=60) as store:
+        await store.store([*life("a"), *life("b")], now=NOW)
+        with redis_lab.client() as client:
+            client.delete(f"{redis_lab.prefix}:t2:a")
+        late = [event("received", "a", 20, retries=0)]
+        # As a monitor that was not there when it was stored.
+        other = redis_lab.make(retention=60)
+        await other.open()
+        await other.store(late, now=NOW + 50)
+        await other.close()
+        assert [t.id for t in await walk(store, Filter())] == ["a", "b"]
+        await store.sweep(now=NOW + 61)
+        assert [t.id for t in await walk(store, Filter())] == ["a"]
+        assert await store.counts() == {"RECEIVED": 1}
+        assert await stored(store, ["a"]) == merged(late)
+
+
+async def test_records_of_the_format_before_are_left_alone(redis_lab: Lab) -> None:
+    """They run out by themselves; so do their indexes."""
+    prefix = redis_lab.prefix
+    async with redis_lab.open(retention=60) as store:
+        with redis_lab.client() as client:
+            client.set(f"{prefix}:t:a", "1-0.0 1799999999000.0\nm\x90", ex=60)
+            client.zadd(f"{prefix}:i:state:SUCCESS", {"a": 1.0})
+            client.zadd(f"{prefix}:due", {"a": 1.0})
+            client.expire(f"{prefix}:i:state:SUCCESS", 60)
+        assert (await store.task("a")).state == "UNKNOWN"
+        await store.store(life("a"), now=NOW)
+        assert await store.sweep(now=NOW + 61) == 1
+        assert await walk(store, Filter()) == []

@@ -7,9 +7,10 @@ from collections.abc import Callable
 import pytest
 
 from herald_monitor.model.cursor import START, Cursor
+from herald_monitor.model.events import Event
 from herald_monitor.store import MonitorImage
 from tests.contract.labs import NOW, Lab, all_changes, event
-from tests.contract.test_storing import life
+from tests.contract.test_storing import life, merged, stored
 from tests.proxy import Proxy
 from tests.servers import PrivateValkey
 
@@ -106,16 +107,16 @@ async def test_two_may_wait_at_once(lab: Lab) -> None:
         assert one == other != []
 
 
-async def test_a_beat_moves_a_quiet_log(lab: Lab) -> None:
-    async with lab.open() as store:
+async def test_a_beat_moves_a_quiet_log(lone_lab: Lab) -> None:
+    async with lone_lab.open() as store:
         first = await store.beat(MONITOR, now=NOW)
         second = await store.beat(MONITOR, now=NOW + 1)
         assert second.cursor.follows(first.cursor)
         assert [entry.changes for entry in await store.read(START)] == [(), ()]
 
 
-async def test_a_beat_adds_nothing_to_a_log_that_moved(lab: Lab) -> None:
-    async with lab.open() as store:
+async def test_a_beat_adds_nothing_to_a_log_that_moved(lone_lab: Lab) -> None:
+    async with lone_lab.open() as store:
         await store.beat(MONITOR, now=NOW)
         receipt = await store.store(life("a"), now=NOW)
         beat = await store.beat(MONITOR, now=NOW + 1)
@@ -158,15 +159,57 @@ async def test_a_log_of_large_entries_is_bounded_by_their_bytes(redis_lab: Lab) 
         assert [change async for change in all_changes(store, entries[0].cursor)]
 
 
-async def test_a_cursor_of_the_future_reads_nothing(lab: Lab) -> None:
-    async with lab.open() as store:
+async def test_a_cursor_of_the_future_reads_nothing(lone_lab: Lab) -> None:
+    async with lone_lab.open() as store:
         receipt = await store.store(life("a"), now=NOW)
         ahead = Cursor(receipt.cursor.epoch, receipt.cursor.n + 5)
         assert await store.read(ahead) == []
 
 
-async def test_the_identity_stays(lab: Lab) -> None:
-    async with lab.open() as one, lab.open() as other:
+async def test_the_identity_stays(lone_lab: Lab) -> None:
+    async with lone_lab.open() as one, lone_lab.open() as other:
         await one.store(life("a"), now=NOW)
         assert len(await one.identity()) == 40
         assert await one.identity() == await other.identity()
+
+
+def unheard(clock: int) -> Event:
+    """Return a word that is kept of `life("a")`, and alters nothing that is shown."""
+    return event("sent", "a", clock, at=NOW + 1.5, host="elsewhere", name="x.add")
+
+
+async def test_what_shows_nothing_new_is_stored_without_news(lab: Lab) -> None:
+    async with lab.open() as store, lab.open() as other:
+        first = await store.store(life("a"), now=NOW)
+        shown = await store.task("a")
+        for clock in (5, 6):
+            quiet = await other.store([unheard(clock)], now=NOW)
+            assert (quiet.cursor, quiet.changes) == (first.cursor, 0)
+        assert await store.task("a") == shown
+        # It is stored all the same: who is behind is refused, and merges again.
+        receipt = await store.store([event("received", "a", 9, retries=1)], now=NOW)
+        assert (receipt.changes, receipt.cursor.n) == (1, first.cursor.n + 1)
+        events = [*life("a"), unheard(5), unheard(6)]
+        events.append(event("received", "a", 9, retries=1))
+        assert await stored(store, ["a"]) == merged(events)
+        assert (await store.store(events, now=NOW)).changes == 0
+
+
+async def test_quiet_and_told_changes_of_a_batch_keep_their_revs(lone_lab: Lab) -> None:
+    async with lone_lab.open() as store:
+        await store.store(life("a"), now=NOW)
+        before = (await store.task("a")).rev
+        batch = [*life("b"), unheard(5), *life("c")]
+        receipt = await store.store(batch, now=NOW)
+        assert receipt.changes == 2
+        revs = [(await store.task(id_)).rev for id_ in "abc"]
+        assert revs == [before, f"{receipt.cursor}.0", f"{receipt.cursor}.1"]
+        assert [c.id async for c in all_changes(store)] == ["a", "b", "c"]
+
+
+async def test_a_quiet_write_alone_lets_a_beat_move_the_log(lone_lab: Lab) -> None:
+    async with lone_lab.open() as store:
+        await store.store(life("a"), now=NOW)
+        beat = await store.beat(MONITOR, now=NOW)
+        await store.store([unheard(5)], now=NOW)
+        assert (await store.beat(MONITOR, now=NOW)).cursor.follows(beat.cursor)

@@ -45,3 +45,31 @@ async def test_a_note_is_dropped(lab: Lab) -> None:
         await store.drop_note("key", "never")
         assert await store.note("key", "k") is None
         assert await store.notes("key") == {}
+
+
+async def test_ids_are_listed_in_the_order_in_which_they_run_out(lab: Lab) -> None:
+    async with lab.open() as store:
+        for id_, seconds in (("later", 60), ("soon", 30), ("last", 90), ("gone", 5)):
+            await store.put_note("letter", id_, b"text", seconds)
+        await store.drop_note("letter", "gone")
+        assert await store.noted("letter") == ["soon", "later", "last"]
+        assert await store.noted("other") == []
+
+
+async def test_a_book_keeps_its_newest_lines(lab: Lab) -> None:
+    async with lab.open() as store:
+        for number in range(5):
+            await store.add_line("audit", b"line %d" % number, most=3, seconds=60)
+        await store.add_line("other", b"another", most=3, seconds=60)
+        assert await store.lines("audit", 9) == [b"line 4", b"line 3", b"line 2"]
+        assert await store.lines("audit", 1) == [b"line 4"]
+        assert await store.lines("audit", 0) == []
+        assert await store.lines("none", 9) == []
+
+
+async def test_a_book_runs_out_after_its_last_line(lab: Lab) -> None:
+    async with lab.open() as store:
+        await store.add_line("audit", b"line", most=3, seconds=0.05)
+        async with asyncio.timeout(10):
+            while await store.lines("audit", 9):
+                await asyncio.sleep(0.01)

@@ -115,7 +115,9 @@ def test_pages_and_counts_equal_looking_at_every_task(
             newest = [images[id_] for id_ in reversed(first)]
             expected = [task.id for task in newest if filter_.matches(task)]
             found = await walk(store, filter_, limit)
-            assert [task.id for task in found] == expected
+            # Of one moment, partitions do not know each other's order.
+            order = sorted if lab.parts > 1 else list
+            assert order(task.id for task in found) == order(expected)
             counted = await store.count(filter_, most=100)
             keys = sum(
                 getattr(filter_, key) is not None for key in Filter.__struct_fields__

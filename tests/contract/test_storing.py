@@ -62,8 +62,8 @@ async def test_the_receipt_is_the_end_of_the_log(lab: Lab) -> None:
             assert receipt.cursor == await store.end()
 
 
-async def test_a_task_carries_the_rev_of_the_change_that_made_it(lab: Lab) -> None:
-    async with lab.open() as store:
+async def test_a_task_carries_the_rev_of_the_change_that_made_it(lone_lab: Lab) -> None:
+    async with lone_lab.open() as store:
         receipt = await store.store(life("a") + life("b"), now=NOW)
         assert (await store.task("b")).rev == f"{receipt.cursor}.1"
 

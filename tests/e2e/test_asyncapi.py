@@ -13,7 +13,7 @@ from tests.serving import TOKEN, connected, serving, until
 
 from herald_monitor.store import Gap
 from herald_server.asyncapi import document
-from herald_server.pump import Patience
+from herald_server.telling import Patience
 
 pytestmark = pytest.mark.anyio
 

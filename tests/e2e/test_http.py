@@ -1,18 +1,17 @@
 """The HTTP door: who may, what is found, and what is ordered, on a real server."""
 
-from typing import Any, cast
+from typing import Any
 
 import msgspec
 import pytest
 from tests.asking import asking, refused
 from tests.project import make_app
 from tests.servers import PrivateValkey
-from tests.serving import TOKEN, Server, connected, serving, until
+from tests.serving import TOKEN, Server, connected, let_in, serving, until
 
 from herald_monitor.model.codec import to_json
 from herald_monitor.model.workers import parse_worker
 from herald_monitor.store import Gap
-from herald_server.auth import Identity, Tokens
 from herald_server.http_body import MAX_BODY
 
 pytestmark = pytest.mark.anyio
@@ -59,8 +58,8 @@ async def test_without_a_token_there_is_nothing_to_see(url: str) -> None:
 
 async def test_a_token_opens_only_what_its_scopes_say(url: str) -> None:
     async with serving(url) as server:
-        _let_in(server, "may-only-start", "start")
-        _let_in(server, "may-only-read", "read")
+        let_in(server, "may-only-start", scopes=frozenset(["start"]))
+        let_in(server, "may-only-read", scopes=frozenset(["read"]))
         async with asking(server, {"Authorization": "Bearer may-only-start"}) as ask:
             for path in READS:
                 refused(await ask.get(path), 403, "this token lacks the scope read")
@@ -71,14 +70,6 @@ async def test_a_token_opens_only_what_its_scopes_say(url: str) -> None:
                 refused(answer, 403, f"this token lacks the scope {scope}")
         async with connected(server, "may-only-start") as client:
             assert await client.closed() == (4403, "this token may not read")
-
-
-def _let_in(server: Server, token: str, *scopes: str) -> None:
-    """Let `server` know one more token."""
-    guard = cast(Any, server.app.user_middleware[0])
-    known: Tokens = guard.kwargs["tokens"]
-    more = Tokens({token: Identity(token, frozenset(scopes))})
-    vars(known)["_known"] += vars(more)["_known"]
 
 
 async def test_foreign_hosts_and_pages_are_turned_away_everywhere(url: str) -> None:

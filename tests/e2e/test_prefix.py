@@ -1,17 +1,21 @@
 """Herald below a path, behind a reverse proxy that takes the path off or leaves it."""
 
+import asyncio
 import re
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
+from typing import Any
 from urllib.parse import urljoin
 
 import httpx2
 import pytest
+from fastmcp import Client
+from fastmcp.client.transports import StreamableHttpTransport
 from tests.nginx import nginx
 from tests.prefixed import behind
 from tests.servers import PrivateValkey
-from tests.serving import TOKEN, Server, at_end, connected, serving
+from tests.serving import TOKEN, Server, at_end, connected, serving, until
 from tests.streams import streaming
 from tests.validators import Journal
 
@@ -92,6 +96,26 @@ async def test_every_door_opens_below_the_prefix(url: str, front: Front) -> None
             await at_end(server, journal)
         async with connected(f"ws{public.removeprefix('http')}ws") as client:
             await at_end(server, await client.subscribe())
+
+
+async def test_an_agent_is_told_through_it(url: str, front: Front) -> None:
+    """Its answer is a stream: what is told while it waits must not be held back."""
+    told: list[str | None] = []
+
+    async def note(progress: float, total: float | None, message: str | None) -> None:
+        told.append(message)
+
+    async with prefixed(url, front) as (server, public):
+        transport = StreamableHttpTransport(f"{public}mcp", headers=BEARER)
+        async with Client[Any](transport) as client:
+            await server.tell("received", "t", name="n")
+            asked = {"task_id": "t"}
+            waiting = asyncio.create_task(
+                client.call_tool("wait_for_task", asked, progress_handler=note)
+            )
+            await until(lambda: told == ["received"], what=str(told))
+            await server.tell("succeeded", "t")
+            assert (await waiting).data.status == "success"
 
 
 async def test_what_needs_a_token_needs_one_below_the_prefix(

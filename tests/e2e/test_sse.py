@@ -13,12 +13,11 @@ import httpx2
 import pytest
 from tests import validators
 from tests.servers import PrivateValkey
-from tests.serving import TOKEN, Server, at_end, serving, until
+from tests.serving import TOKEN, Server, at_end, let_in, serving, until
 from tests.streams import streaming
 from tests.validators import Journal
 
-from herald_server.auth import Identity, Tokens
-from herald_server.pump import Patience
+from herald_server.telling import Patience
 
 pytestmark = pytest.mark.anyio
 
@@ -287,7 +286,7 @@ async def test_a_client_that_never_reads_is_cut_off(url: str) -> None:
     [
         ("stat=FAILURE", "did you mean 'state'?"),
         ("state=DONE", "unknown state"),
-        ("topic=task", "topic must be one of tasks, workers, counts"),
+        ("topic=task", "topic must be one of tasks, workers, queues, counts"),
         ("mode=all", "mode must be one of changes, events"),
         ("limit=-1", "limit must be a whole number"),
         ("since=yesterday", "cursor"),
@@ -321,11 +320,8 @@ async def test_without_a_token_that_may_read_there_is_no_stream(url: str) -> Non
 
 
 async def test_a_token_for_other_things_is_refused(url: str) -> None:
-    narrow = Tokens({"narrow-token": Identity("n", frozenset(["start"]))})
     async with serving(url) as server:
-        middleware = server.app.user_middleware[0]
-        middleware.kwargs["tokens"] = narrow
-        server.app.middleware_stack = server.app.build_middleware_stack()
+        let_in(server, "narrow-token", scopes=frozenset(["start"]))
         answer = await ask(server, "events", "narrow-token")
         assert answer.status_code == 403
         assert "scope read" in answer.json()["detail"]

@@ -11,7 +11,7 @@ from websockets.exceptions import InvalidStatus
 from websockets.typing import Subprotocol
 
 from herald_server.limits import Limits
-from herald_server.pump import Patience
+from herald_server.telling import Patience
 
 pytestmark = pytest.mark.anyio
 

@@ -29,7 +29,7 @@ from tests.serving import (
 from tests.validators import Journal
 
 from herald_monitor.child_process import end, spawn
-from herald_server.pump import Patience
+from herald_server.telling import Patience
 
 pytestmark = pytest.mark.anyio
 
@@ -136,7 +136,7 @@ async def test_clients_are_told_when_to_come_back(url: str) -> None:
     async with serving(url) as server, connected(server) as client:
         await client.heard("hello")
         await server.app.state.sockets.restart(3.0)
-        [bye] = client.of("bye")
+        [bye] = await client.heard("bye")
         assert bye["code"] == 1012
         assert 0 <= bye["reconnect_in_ms"] <= 3_000
         assert await client.closed() == (1012, "the server restarts")

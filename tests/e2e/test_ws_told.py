@@ -3,6 +3,7 @@
 import asyncio
 from functools import partial
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from tests import validators
@@ -18,9 +19,11 @@ from tests.serving import (
 )
 from tests.validators import Journal
 
+from herald_monitor.errors import StoreUnreachable
 from herald_monitor.model.workers import parse_worker
-from herald_monitor.store import Gap
-from herald_server.pump import Patience
+from herald_monitor.redis_store import RedisStore
+from herald_monitor.store import Gap, Page
+from herald_server.telling import Patience
 
 pytestmark = pytest.mark.anyio
 
@@ -247,4 +250,30 @@ async def test_a_store_that_is_away_for_a_moment_costs_nothing(
             redis.execute_command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
         await server.tell("started", "a")
         await at_end(server, journal)
+        validators.kept(journal)
+
+
+class Faltering(RedisStore):
+    """A store that does not answer the first `wrong` pages."""
+
+    wrong = 2
+
+    async def page(self, *args: Any, **options: Any) -> Page:
+        if self.wrong:
+            self.wrong -= 1
+            raise StoreUnreachable("it does not answer")
+        return await super().page(*args, **options)
+
+
+async def test_a_store_that_does_not_answer_is_asked_again_and_nobody_need_ask(
+    url: str,
+) -> None:
+    store = Faltering(url, prefix=f"{{test-{uuid4().hex}}}")
+    async with serving(url, store=store) as server, connected(server) as client:
+        await server.tell("received", "t")
+        journal = await client.subscribe()
+        await until(lambda: journal.cursor)
+        await at_end(server, journal)
+        assert client.of("error") == []
+        assert store.wrong == 0
         validators.kept(journal)

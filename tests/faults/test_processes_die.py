@@ -72,7 +72,7 @@ async def test_monitor_is_killed_within_a_batch_and_started_again(
     """The store is frozen, so that a batch is on its way when the monitor dies."""
     env = {**environment(module_app), "HERALD_RECONCILE_EVERY": "0.5"}
     words = ("up", "-A", "tests.project", "--store", keeper.url)
-    herald = HeraldProcess(tmp_path / "herald.log", *words, **env)
+    herald = HeraldProcess(tmp_path / "herald.log", *words, **cast(Any, env))
     async with started(herald), open_store(keeper.url) as store:
         held = Truth(store, cast(Any, None))
         room = Room(module_app, held, herald.url, HERALDS_HEARTBEAT)

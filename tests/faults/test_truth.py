@@ -11,6 +11,7 @@ from typing import Any, cast
 from uuid import uuid4
 
 import pytest
+from celery import Celery
 from tests.conftest import AppFactory, WorkerFactory
 from tests.proxy import Proxy
 from tests.servers import PrivateValkey
@@ -29,10 +30,6 @@ pytestmark = [
 ]
 
 
-QUICK = ("--heartbeat-interval", "1")
-"""So that a worker counts as silent after three seconds."""
-
-
 def registered(task_id: str) -> Event:
     """Return what Herald stores before it sends a task itself."""
     now = time.time()
@@ -43,17 +40,14 @@ def registered(task_id: str) -> Event:
     "number", [200, pytest.param(600, marks=pytest.mark.soak, id="600")]
 )
 async def test_no_state_is_wrong_after_the_receiver_was_cut_three_times(
-    valkey: PrivateValkey,
+    module_app: Celery,
     project_app: AppFactory,
-    celery_worker: WorkerFactory,
     proxy: Callable[[str], Proxy],
     number: int,
 ) -> None:
-    app = project_app(valkey.url, valkey.url)
-    line = proxy(valkey.url)
-    names = cast(Any, app).conf.herald_names
-    heralds = project_app(line.url, valkey.url, names=names)
-    await asyncio.to_thread(celery_worker, app, pool="threads", concurrency=8)
+    app, conf = module_app, cast(Any, module_app).conf
+    line = proxy(str(conf.broker_url))
+    heralds = project_app(line.url, conf.result_backend, names=conf.herald_names)
     async with truth(heralds) as held:
         ids = [str(uuid4()) for _ in range(number)]
         known = ids[::2]
@@ -76,64 +70,6 @@ async def test_no_state_is_wrong_after_the_receiver_was_cut_three_times(
         assert unknown <= sum(gap.missing for gap in gaps)
         assert len(gaps) >= 3
         assert sum(gap.repaired for gap in gaps) > 0
-
-
-async def test_what_ran_on_a_worker_that_was_killed_is_lost_and_nothing_else(
-    valkey: PrivateValkey, project_app: AppFactory, celery_worker: WorkerFactory
-) -> None:
-    app = project_app(valkey.url, valkey.url)
-    worker = await asyncio.to_thread(
-        celery_worker, app, pool="threads", concurrency=8, extra=QUICK
-    )
-    async with truth(app) as held:
-        done = submit(app, "add", 1, 2)
-        await held.are([done], "SUCCESS")
-        running = [submit(app, "sleepy", 60) for _ in range(4)]
-        late = [submit(app, "late", 60) for _ in range(4)]
-        await held.are(running + late, "STARTED")
-        waiting = [submit(app, "add", 1, n) for n in range(12)]
-        await held.beats(worker.hostname)
-        worker.kill()
-        await held.are(running + late, "LOST", 20)
-        image = await held.image(running[0])
-        assert (image.source, image.worker, image.final) == (
-            "inferred",
-            worker.hostname,
-            False,
-        )
-        assert f"worker {worker.hostname}, which ran it, has been silent for" in str(
-            image.reason
-        )
-        # Its message is not confirmed, so it will run again one day.
-        assert "deliver it again" in str((await held.image(late[0])).reason)
-        await held.looks(3)
-        assert "LOST" not in (await held.states(waiting)).values()
-        assert (await held.image(done)).state == "SUCCESS"
-        assert held.count("lost") == 8
-
-
-@pytest.mark.rabbitmq
-async def test_what_is_delivered_again_is_not_lost_any_more(
-    amqp_url: str,
-    valkey: PrivateValkey,
-    project_app: AppFactory,
-    celery_worker: WorkerFactory,
-) -> None:
-    app = project_app(amqp_url, valkey.url)
-    worker = await asyncio.to_thread(
-        celery_worker, app, pool="threads", concurrency=2, extra=QUICK
-    )
-    async with truth(app) as held:
-        await held.beats(worker.hostname)
-        gone, late = submit(app, "sleepy", 60), submit(app, "late", 2)
-        await held.are([gone, late], "STARTED")
-        worker.kill()
-        await held.are([gone, late], "LOST", 20)
-        await asyncio.to_thread(celery_worker, app, pool="threads", concurrency=2)
-        await held.are([late], "SUCCESS", 20)
-        image = await held.image(late)
-        assert (image.attempt, image.reason) == (2, None)
-        assert (await held.image(gone)).state == "LOST"
 
 
 async def test_a_warm_shutdown_loses_nothing(
@@ -182,17 +118,48 @@ async def test_a_task_whose_message_is_gone_is_lost(
 
 
 async def test_a_task_that_ends_without_a_word_is_lost_with_the_reason(
-    valkey: PrivateValkey, project_app: AppFactory, celery_worker: WorkerFactory
+    module_app: Celery,
 ) -> None:
-    app = project_app(valkey.url, valkey.url)
-    await asyncio.to_thread(celery_worker, app, pool="threads", concurrency=1)
-    async with truth(app, lost_after=1.0) as held:
-        ignored = submit(app, "ignore")
+    async with truth(module_app, lost_after=1.0) as held:
+        ignored = submit(module_app, "ignore")
+        # What runs for longer is not.
+        running = submit(module_app, "sleepy", 4)
         await held.are([ignored], "LOST", 20)
         assert "ended without a word" in str((await held.image(ignored)).reason)
-        running = submit(app, "sleepy", 4)
         await held.are([running], "SUCCESS")
         assert held.count("lost") == 1
+
+
+async def test_a_second_run_that_nobody_ended_leaves_what_the_backend_keeps(
+    module_app: Celery,
+) -> None:
+    """The message came twice. Celery keeps the first success, whatever follows it."""
+    async with truth(module_app, lost_after=1.0) as held:
+        twice = submit(module_app, "add", 1, 2)
+        await held.are([twice], "SUCCESS")
+        submit(module_app, "sleepy", 3, task_id=twice)
+        await held.are([twice], "STARTED")
+        await held.are([twice], "SUCCESS")
+        # Not before its worker said so.
+        image = await held.image(twice)
+        assert (image.source, image.result) == ("event", "3")
+        submit(module_app, "ignore", task_id=twice)
+        await held.are([twice], "STARTED")
+        await held.are([twice], "SUCCESS")
+        assert (await held.image(twice)).source == "backend"
+        assert held.count("lost") == 0
+
+
+async def test_a_task_is_not_lost_while_what_replaced_it_is_under_way(
+    module_app: Celery,
+) -> None:
+    async with truth(module_app, lost_after=1.0) as held:
+        # In its place runs a task of three seconds, and then one under its id.
+        replaced = submit(module_app, "canvas.replaced", "slow", 3)
+        await held.are([replaced], "SUCCESS")
+        assert held.count("lost") == 0
+        image = await held.image(replaced)
+        assert (image.name, image.attempt) == ("canvas.replaced", 2)
 
 
 async def test_what_runs_and_was_never_heard_of_is_found(

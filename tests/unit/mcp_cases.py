@@ -188,6 +188,29 @@ WRONG: dict[str, list[Case]] = {
         ({"state": 5}, "state must be"),
         ({"worker": "w"}, "unknown argument 'worker'"),
     ],
+    "list_queues": [
+        ({"queue": 5}, "queue must be"),
+        ({"queue": ""}, "queue takes a text"),
+        ({"name": "q"}, "unknown argument 'name'"),
+    ],
+    "register_webhook": [
+        ({}, "url is missing"),
+        ({"url": "example.org"}, "url must be https://HOST/"),
+        ({"url": "http://127.0.0.1/"}, "which is no public address"),
+        ({"url": "http://8.8.8.8/", "on": "ended"}, "on takes final, states, updates"),
+        ({"url": "http://8.8.8.8/", "filter": {"nme": 1}}, "did you mean 'name'?"),
+        ({"url": "http://8.8.8.8/", "format": "xml"}, "format must be one of"),
+    ],
+    "list_webhooks": [
+        ({"name": "x"}, "unknown argument 'name'"),
+        ({"limit": 5}, "unknown argument 'limit'"),
+        ({"url": "http://8.8.8.8/"}, "unknown argument 'url'"),
+    ],
+    "delete_webhook": [
+        ({}, "webhook_id is missing"),
+        ({"webhook_id": "wh_never"}, "there is no webhook 'wh_never'"),
+        ({"webhook_id": 5}, "webhook_id must be a valid string"),
+    ],
     "list_task_types": [
         ({"name": "metrics_snapshots"}, "did you mean metrics_snapshot?"),
         ({"name": 5}, "name"),

@@ -52,10 +52,10 @@ def worker(n: int, id_: str, gone: bool = False) -> Change:
     return Change(WORKER, id_, f"{at(n)}.0", (at(n), 0), json)
 
 
-def row(n: int, id_: str, state: str = "STARTED") -> Row:
+def row(n: int, id_: str, state: str = "STARTED", **fields: Any) -> Row:
     """Return a row of a snapshot, last changed in entry `n`."""
     rev = f"{at(n)}.0"
-    task = msgspec.structs.replace(image(id_, state), rev=rev)
+    task = msgspec.structs.replace(image(id_, state, **fields), rev=rev)
     return id_, rev, to_json(task), task.final
 
 

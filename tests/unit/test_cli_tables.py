@@ -1,9 +1,12 @@
 """The commands that read once and the ones that give orders, against a real server."""
 
+import time
 from collections.abc import Iterator
 
 import pytest
 
+from herald_monitor.model.queues import QueueImage
+from herald_monitor.model.shape import rfc3339
 from tests.cli_runs import Run, objects, runner_at, sentence
 from tests.conftest import AppFactory
 from tests.live_server import LiveServer, live_server, worker_of
@@ -105,3 +108,16 @@ def test_start_can_wait(orders: LiveServer) -> None:
 def test_start_says_which_parameter_is_wrong(orders: LiveServer) -> None:
     said = sentence(runner_at(orders.url)("start", "metrics_cleanup", "retention=1"))
     assert "retention" in said
+
+
+def test_queues_are_listed_with_the_worst_first(server: LiveServer, run: Run) -> None:
+    now = time.time()
+    at = rfc3339(now)
+    told = [
+        QueueImage(id="calm", name="calm", depth=3, consumers=("w@h",), as_of=at),
+        QueueImage(id="stray", name="stray", depth=1, consumers=(), as_of=at),
+    ]
+    server.do(server.store.gauge(told, now=now))
+    lines = [line.split() for line in run("queues").stdout.splitlines()[1:]]
+    assert lines == [["stray", "1", "?", "?", "nobody"], ["calm", "3", "?", "?", "w@h"]]
+    assert [q["depth"] for q in objects(run("queues", "--json"))] == [3, 1]

@@ -28,6 +28,14 @@ def shared() -> Iterator[LiveServer]:
 
 
 @pytest.fixture
+def forgetful(monkeypatch: pytest.MonkeyPatch) -> Iterator[LiveServer]:
+    """A server that knows of the past only what its short log has."""
+    monkeypatch.setattr("herald_server.hub.RECENT", 0)
+    with live_server(store=MemoryStore(log_length=5)) as server:
+        yield server
+
+
+@pytest.fixture
 def server() -> Iterator[LiveServer]:
     """A server with an empty store."""
     with live_server() as server:
@@ -75,26 +83,26 @@ async def test_ten_cuts_lose_nothing_and_repeat_nothing(
 
 
 async def test_cut_snapshot_begins_anew_and_is_told_once(
-    proxy: Callable[[str], Proxy],
+    forgetful: LiveServer, proxy: Callable[[str], Proxy]
 ) -> None:
-    with live_server(store=MemoryStore(log_length=5)) as server:
-        line = proxy(server.url)
-        async with (
-            Herald(line.url, TOKEN) as herald,
-            following(herald.watch()) as told,
-        ):
-            server.tell("received", "old", name="n")
-            await settled(lambda: "old" in told.states)
-            line.refuse()
-            for n in range(700):
-                server.tell("received", f"t{n}", name="n" * 100)
-            line.heal()
-            line.drip(500_000)
-            for _ in range(3):
-                await settled(lambda: line.connections == 1)
-                line.cut()
-            line.drip(None)
-            await settled(lambda: len(told.states) == 701)
+    server = forgetful
+    line = proxy(server.url)
+    async with (
+        Herald(line.url, TOKEN) as herald,
+        following(herald.watch()) as told,
+    ):
+        server.tell("received", "old", name="n")
+        await settled(lambda: "old" in told.states)
+        line.refuse()
+        for n in range(700):
+            server.tell("received", f"t{n}", name="n" * 100)
+        line.heal()
+        line.drip(500_000)
+        for _ in range(3):
+            await settled(lambda: line.connections == 1)
+            line.cut()
+        line.drip(None)
+        await settled(lambda: len(told.states) == 701)
     assert told.resets == ["trimmed"]
     assert len(told.revs) == len(set(told.revs)) + 1 == 702  # "old" stands twice
 
@@ -115,21 +123,23 @@ async def test_server_that_is_away_is_waited_for(
         await settled(lambda: told.states == {"a": "REJECTED"})
 
 
-async def test_lost_history_is_told_as_a_reset(proxy: Callable[[str], Proxy]) -> None:
-    with live_server(store=MemoryStore(log_length=5)) as server:
-        line = proxy(server.url)
-        async with (
-            Herald(line.url, TOKEN) as herald,
-            following(herald.watch(state=["RECEIVED"])) as told,
-        ):
-            server.tell("received", "old", name="n")
-            await settled(lambda: "old" in told.states)
-            line.refuse()
-            server.tell("started", "old")
-            for n in range(9):
-                server.tell("received", f"t{n}", name="n")
-            line.heal()
-            await settled(lambda: len(told.states) == 9)
+async def test_lost_history_is_told_as_a_reset(
+    forgetful: LiveServer, proxy: Callable[[str], Proxy]
+) -> None:
+    server = forgetful
+    line = proxy(server.url)
+    async with (
+        Herald(line.url, TOKEN) as herald,
+        following(herald.watch(state=["RECEIVED"])) as told,
+    ):
+        server.tell("received", "old", name="n")
+        await settled(lambda: "old" in told.states)
+        line.refuse()
+        server.tell("started", "old")
+        for n in range(9):
+            server.tell("received", f"t{n}", name="n")
+        line.heal()
+        await settled(lambda: len(told.states) == 9)
     assert told.resets == ["trimmed"]
     assert "old" not in told.states
 

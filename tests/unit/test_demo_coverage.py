@@ -20,7 +20,7 @@ from herald_server.demo.planning import (
     reduce_until_covered,
     unheard,
 )
-from herald_server.demo.progress import Progress
+from herald_server.demo.progress import forward
 from herald_server.demo.schedule import ESSENTIAL
 
 PEOPLE = 3
@@ -236,23 +236,9 @@ def test_weeks_of_a_period_are_those_it_touches() -> None:
     ]
 
 
-def test_progress_is_told_first_last_and_now_and_then() -> None:
-    told: list[int] = []
-    now = [0.0]
-    progress = Progress(
-        lambda current, total, message: told.append(current),
-        clock=lambda: now[0],
-        pause=0.2,
-    )
-    for step in range(1, 101):
-        progress(step, 100, "")
-        now[0] += 0.01
-    assert told == [1, 21, 41, 61, 81, 100]
-
-
 def test_progress_never_goes_back() -> None:
     told: list[int] = []
-    progress = Progress(lambda current, total, message: told.append(current), pause=0)
+    progress = forward(lambda current, total, message: told.append(current))
     for step in (1, 3, 2, 3, 4):
         progress(step, 9, "")
     assert told == [1, 3, 4]

@@ -1,5 +1,7 @@
 """The index of filters against asking each of them."""
 
+from typing import Any
+
 import msgspec
 import pytest
 from hypothesis import given
@@ -53,7 +55,8 @@ def on(key: str) -> st.SearchStrategy[Filter]:
     """Draw filters on one key alone."""
 
     def make(values: tuple[str, ...] | None) -> Filter:
-        return Filter(**{key: values})
+        given: dict[str, Any] = {key: values}
+        return Filter(**given)
 
     return lists(VALUES[key]).map(make)
 

@@ -5,7 +5,9 @@ from functools import partial
 import pytest
 
 from herald_monitor.model.changes import Change, Entry
+from herald_monitor.model.cursor import Cursor
 from herald_monitor.model.filters import Filter
+from herald_monitor.model.vector import Vector
 from herald_server import hub as hubs
 from herald_server.hub import COUNTS, Hub, Watcher
 from tests.unit.pushing import STARTED, at, change, worker
@@ -29,6 +31,22 @@ def noted(watcher: Watcher) -> list[str]:
         (STARTED, change(1, state="EXPIRED", gone=True), True),
         (Filter(ids=("a",)), change(1, "a", "EXPIRED", gone=True), True),
         (Filter(ids=("b",)), change(1, "a", "EXPIRED", gone=True), False),
+        # Who is narrowed is not told of ids that may be none of theirs.
+        (
+            Filter().within(Filter(name=("x",))),
+            change(1, state="EXPIRED", gone=True),
+            False,
+        ),
+        (
+            Filter().within(Filter(ids=("a",))),
+            change(1, "a", "EXPIRED", gone=True),
+            True,
+        ),
+        (
+            Filter(ids=("a",)).within(Filter(ids=("b",))),
+            change(1, "a", "EXPIRED", gone=True),
+            False,
+        ),
         (Filter(ids=("a",)), change(1, "a"), True),
         (Filter(ids=("b",)), change(1, "a"), False),
         (Filter(ids=("a",), state=("RETRY",)), change(1, "a"), False),
@@ -203,3 +221,40 @@ def test_nobody_waits_for_a_place_in_a_lost_history() -> None:
     hub.start_over(at(9), "epoch")
     hub.publish(Entry(at(10)))
     assert not woken
+
+
+def test_what_came_of_late_is_remembered_without_a_gap() -> None:
+    hub = Hub()
+    hub.start_over(at(1), "new")
+    for n in range(2, 8):
+        hub.publish(Entry(at(n), (change(n),)))
+    found = hub.recent(at(3), at(6))
+    assert [entry.cursor.n for entry in found or ()] == [4, 5, 6]
+    assert hub.recent(at(7), at(7)) == []
+    assert hub.recent(at(0), at(7)) is None, "entry 1 came before"
+    assert hub.recent(Cursor(1, 3), at(7)) is None, "another epoch"
+    hub.start_over(at(9), "epoch")
+    assert hub.recent(at(7), at(9)) is None
+
+
+def test_what_another_process_met_in_another_order_is_read_from_the_logs() -> None:
+    hub, start = Hub(), Vector([Cursor(1, 0), Cursor(1, 0)])
+    hub.start_over(start, "new")
+    first = start.at(0, Cursor(1, 1))
+    both = first.at(1, Cursor(1, 1))
+    hub.publish(Entry(first, (change(1),)))
+    hub.publish(Entry(both, (change(2),)))
+    assert len(hub.recent(start, both) or ()) == 2
+    assert hub.recent(start.at(1, Cursor(1, 1)), both) is None
+
+
+def test_no_more_is_remembered_than_there_is_room_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("herald_server.hub.RECENT", 5)
+    hub = Hub()
+    hub.start_over(at(0), "new")
+    for n in range(1, 5):
+        hub.publish(Entry(at(n), (change(n, number=0), change(n, number=1))))
+    assert hub.recent(at(1), at(4)) is None
+    assert len(hub.recent(at(2), at(4)) or ()) == 2

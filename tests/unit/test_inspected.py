@@ -6,7 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from herald_monitor.inspected import keeps_silent, read_answers, read_queues, replies
+from herald_monitor.inspected import (
+    keeps_silent,
+    read_answers,
+    read_confirmed,
+    read_queues,
+    replies,
+)
 from herald_monitor.model.redaction import Redactor
 
 REQUEST: dict[str, Any] = {
@@ -68,8 +74,14 @@ def test_no_answer_raises(answer: object, command: str) -> None:
     assert poison >= 0
     assert all(event.task_id and event.at == 1000.0 for event in events)
     read_queues(answer)
+    read_confirmed(answer)
     keeps_silent(answer)
     list(replies(answer))
+
+
+def test_what_may_come_again_is_told() -> None:
+    again = {**REQUEST, "id": "t2", "acknowledged": False}
+    assert read_confirmed([REQUEST, again, {"id": "t3"}]) == {"t1": True, "t2": False}
 
 
 def test_queues_and_silent_tasks_are_told() -> None:

@@ -17,6 +17,7 @@ from herald_monitor.model.events import Event
 from herald_monitor.store import Store
 from herald_server.auth import Identity
 from herald_server.mcp import events
+from herald_server.mcp.events_poll import Wanted, Wish, look
 from herald_server.mcp.events_wire import NAMES, Place, parse_place
 from herald_server.mcp.tail import stretch
 from tests.mcp_house import SNAPSHOT, House, house, over_http
@@ -317,9 +318,32 @@ async def test_a_place_within_an_entry_leaves_only_the_rest_of_it(kind: str) -> 
             ]
             end = (await store.store(fresh, now=2.0)).cursor
             rest = await stretch(store, Place(end, 0))
-            assert [change.place[1] for change in rest.changes] == [1, 2]
+            assert [met.change.place[1] for met in rest.changes] == [1, 2]
             assert (rest.at, rest.broken) == (Place(end), False)
         beyond = await stretch(store, Place(Cursor(end.epoch, end.n + 5)))
         other = await stretch(store, Place(Cursor(end.epoch - 9, 3), 1))
     assert (beyond.at, beyond.broken) == (Place(end), True)
     assert (other.at, other.broken, len(other.changes)) == (Place(end), True, 6)
+
+
+async def test_polls_over_several_logs_meet_each_occurrence_once() -> None:
+    """One occurrence a poll, while more come: each place is within an entry."""
+    wish = Wish(Wanted.model_validate({"name": "task.changed"}))
+    with private_valkey() as server:
+        settings = MonitorSettings(store_url=server.url, partitions=3)
+        store = store_of(settings)
+        await store.open()
+        at, told, number, more = Place(await store.end()), list[str](), 0, True
+        while more:
+            if number < 6:
+                batch = [
+                    Event(kind="received", task_id=f"{number}-{n}", at=1.0, host="h")
+                    for n in range(7)
+                ]
+                await store.store(batch, now=2.0)
+                number += 1
+            found = await look(store, wish, parse_place(str(at)), most=1)
+            told += [event["data"]["id"] for event in found.events]
+            at, more = found.at, found.more
+        await store.close()
+    assert sorted(told) == sorted(f"{i}-{n}" for i in range(6) for n in range(7))

@@ -10,6 +10,7 @@ import pytest
 from fastmcp import Client
 
 from herald_monitor.model.events import Event
+from herald_monitor.model.queues import QueueImage
 from herald_monitor.model.shape import rfc3339
 from tests.live_server import worker_of
 from tests.mcp_house import SNAPSHOT, House, call, house
@@ -210,6 +211,22 @@ async def test_numbers_of_a_sample_say_so(monkeypatch: pytest.MonkeyPatch) -> No
     assert "newest 5" in told["message"]
 
 
+async def test_many_tasks_are_counted_instead(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("herald_server.mcp.tools_history.MOST", 5)
+    async with opened() as (made, client):
+        for number in range(8):
+            await succeeded(made, f"t{number}", 2.0, SNAPSHOT)
+        await made.started("other", "shop.pay")
+        told = await call(client, "get_task_stats", name="*.snapshot_metrics")
+        older = await call(client, "get_task_stats", hours=48)
+    assert (told["total"], told["sampled"]) == (8, False)
+    [named] = told["names"]
+    assert (named["statuses"], named["failure_rate"]) == ({"success": 8}, 0.0)
+    assert named["runtime_p95"] == pytest.approx(2.0, rel=0.1)
+    assert "attempts were counted" in told["message"]
+    assert older["total"] == 9, "beyond a day each task is looked at"
+
+
 # -- workers and types -----------------------------------------------------------------
 
 
@@ -292,3 +309,21 @@ async def test_an_unknown_task_is_explained_as_unknown() -> None:
     async with opened() as (_, client):
         told = await call(client, "explain_task", task_id="never")
     assert (told["status"], told["reason"]) == ("unknown", "unknown")
+
+
+async def test_queues_that_nobody_consumes_come_first_and_are_said() -> None:
+    now = time.time()
+    told = [
+        QueueImage(id="calm", name="calm", depth=7, as_of=rfc3339(now)),
+        QueueImage(id="stray", name="stray", depth=2, consumers=(), as_of=rfc3339(now)),
+    ]
+    async with opened() as (made, client):
+        none = await call(client, "list_queues")
+        await made.store.gauge(told, now=now)
+        found = await call(client, "list_queues")
+        calm = await call(client, "list_queues", queue=["c?lm", "other"])
+    assert [queue["name"] for queue in calm["queues"]] == ["calm"]
+    assert (none["total"], "No such queue was measured" in none["message"]) == (0, True)
+    assert [queue["name"] for queue in found["queues"]] == ["stray", "calm"]
+    assert found["queues"][1]["consumers"] is None
+    assert found["message"] == "Tasks wait where no worker takes them: stray (2)."

@@ -9,7 +9,7 @@ import pytest
 from celery import Celery
 from fastmcp import Client
 
-from herald_server.auth import Identity
+from herald_server.auth import SCOPES, Identity
 from tests.conftest import AppFactory
 from tests.mcp_house import House, house, over_http, refused
 from tests.servers import PrivateValkey
@@ -34,7 +34,11 @@ NEEDS: dict[str, tuple[str, dict[str, Any]]] = {
     "explain_task": ("read", {"task_id": "t"}),
     "get_group_status": ("read", {"group_id": "g"}),
     "list_workers": ("read", {}),
+    "list_queues": ("read", {}),
     "list_task_types": ("read", {}),
+    "register_webhook": ("admin", {"url": "http://8.8.8.8/"}),
+    "list_webhooks": ("admin", {}),
+    "delete_webhook": ("admin", {"webhook_id": "wh"}),
 }
 
 
@@ -79,10 +83,8 @@ async def test_every_tool_has_wrong_calls_and_a_scope(app: Celery) -> None:
 
 async def test_every_tool_needs_its_scope(app: Celery) -> None:
     tokens = {
-        f"without-{scope}": Identity(
-            f"without-{scope}", frozenset({"read", "start", "cancel"} - {scope})
-        )
-        for scope in ("read", "start", "cancel")
+        f"without-{scope}": Identity(f"without-{scope}", frozenset({*SCOPES} - {scope}))
+        for scope in SCOPES
     }
     async with AsyncExitStack() as stack:
         made = await stack.enter_async_context(house(app))
@@ -91,7 +93,7 @@ async def test_every_tool_needs_its_scope(app: Celery) -> None:
             scope: await stack.enter_async_context(
                 Client[Any](url, auth=f"without-{scope}")
             )
-            for scope in ("read", "start", "cancel")
+            for scope in SCOPES
         }
         said = await asyncio.gather(
             *(refused(clients[s], tool, **args) for tool, (s, args) in NEEDS.items())

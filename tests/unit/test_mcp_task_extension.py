@@ -5,18 +5,22 @@ import json
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Any, cast
+from uuid import uuid4
 
 import httpx2
 import pytest
 from celery import Celery
 
+from herald_monitor.redis_store import RedisStore
 from herald_server.auth import Identity
+from herald_server.mcp.tasks import Tasks
 from tests.conftest import AppFactory
 from tests.mcp_house import SNAPSHOT, House, house, over_http
 from tests.servers import PrivateValkey
 
 pytestmark = pytest.mark.anyio
 
+DAY_MS = 86_400_000
 VERSION = "2026-07-28"
 TASKS = "io.modelcontextprotocol/tasks"
 META = "io.modelcontextprotocol"
@@ -117,7 +121,7 @@ async def test_a_start_becomes_a_task_with_the_id_of_celery(app: Celery) -> None
     assert result["status"] == "working"
     assert stored.name == SNAPSHOT
     assert result["pollIntervalMs"] == 1000
-    assert result["ttlMs"] is None
+    assert result["ttlMs"] == 7 * DAY_MS
     assert result["createdAt"] == stored.submitted_at
 
 
@@ -180,7 +184,7 @@ async def test_each_step_of_a_task_is_pushed(app: Celery) -> None:
         while made.hub.watchers():
             await asyncio.sleep(0.005)
     assert end["status"] == "completed"
-    assert end["ttlMs"] is None
+    assert DAY_MS <= end["ttlMs"] < 2 * DAY_MS
     assert end["result"]["isError"] is False
     assert end["result"]["structuredContent"]["result"] == {"metrics": 1}
 
@@ -191,7 +195,7 @@ async def test_getting_a_task_tells_its_result(app: Celery) -> None:
         await made.started(task_id)
         await made.tell("succeeded", task_id, result="[1, 2]")
         told = (await client("tasks/get", task_id, taskId=task_id))["result"]
-        assert told["ttlMs"] is None
+        assert DAY_MS <= told["ttlMs"] < 2 * DAY_MS
         tools = (await client("tools/list"))["result"]["tools"]
     assert told["resultType"] == "complete"
     assert told["status"] == "completed"
@@ -214,6 +218,75 @@ async def test_how_tasks_end(kind: str, status: str) -> None:
     assert "ValueError" in told["statusMessage"]
     if status == "completed":
         assert told["result"]["isError"] is True
+
+
+async def test_a_lost_task_may_come_back_and_is_then_no_more_than_working() -> None:
+    """No task leaves `failed`, and a lost one is taken back by any word of it."""
+    async with wire() as (made, client):
+        await made.started("t1")
+        async with client.listen("t1") as following:
+            await following()
+            await following()
+            await made.tell("lost", "t1", source="inferred", result="its worker died")
+            lost = (await following())["params"]
+            await made.tell("succeeded", "t1", result="1")
+            end = (await following())["params"]
+    assert lost["status"] == "working"
+    assert lost["statusMessage"].startswith("lost: No worker knows of it")
+    assert (end["status"], end["result"]["isError"]) == ("completed", False)
+
+
+async def test_a_lost_task_is_given_up_in_the_end_and_that_is_told(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(Tasks, "give_up", 0.3)
+    async with wire() as (made, client):
+        await made.started("t1")
+        await made.tell("lost", "t1", source="inferred", result="its worker died")
+        async with client.listen("t1") as following:
+            await following()
+            told = [(await following())["params"]["status"] for _ in range(2)]
+            error = (await client("tasks/get", "t1", taskId="t1"))["result"]["error"]
+    assert told == ["working", "failed"]
+    assert "No worker knows of it" in error["message"]
+
+
+async def test_a_task_is_followed_at_another_server_than_it_was_started_at(
+    app: Celery, module_valkey: PrivateValkey
+) -> None:
+    """Servers have nothing in common but the store."""
+    who = Identity("me", frozenset(("read", "start")))
+    headers = {"Authorization": "Bearer me"}
+    async with (
+        stored(module_valkey, prefix := f"{{test-{uuid4().hex}}}") as one,
+        stored(module_valkey, prefix) as other,
+        house(app, one) as here,
+        house(None, other) as there,
+        over_http(here, {"me": who}) as url,
+        over_http(there, {"me": who}) as url_there,
+        httpx2.AsyncClient(headers=headers, timeout=30) as http,
+    ):
+        started = await Wire(http, url, able=True).start()
+        task_id = started["result"]["taskId"]
+        async with Wire(http, url_there, able=True).listen(task_id) as following:
+            await following()
+            states = [(await following())["params"]["status"]]
+            await here.tell("started", task_id)
+            await here.tell("succeeded", task_id, result="1")
+            while states[-1] != "completed":
+                states.append((await following())["params"]["status"])
+    assert set(states) == {"working", "completed"}
+
+
+@asynccontextmanager
+async def stored(server: PrivateValkey, prefix: str) -> AsyncGenerator[RedisStore]:
+    """Open a store on `server`."""
+    store = RedisStore(server.url, prefix=prefix)
+    await store.open()
+    try:
+        yield store
+    finally:
+        await store.close()
 
 
 async def test_cancelling_reaches_the_workers(app: Celery) -> None:

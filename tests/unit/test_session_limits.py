@@ -2,12 +2,13 @@
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from herald_server.limits import BAD_MESSAGE, RATE
 from herald_server.messages import Auth
 from herald_server.session import BACKLOG
-from tests.unit.pushing import Desk, at, change
+from tests.unit.pushing import Desk, at, change, row
 
 STARTED: dict[str, Any] = {"filter": {"state": "STARTED"}}
 
@@ -156,3 +157,23 @@ def test_answers_that_nobody_takes_fill_the_session() -> None:
     assert desk.session.full
     desk.control()
     assert not desk.session.full
+
+
+def test_no_frame_is_longer_than_libraries_take() -> None:
+    desk = Desk()
+    rows = [row(9, f"t{n}", args="x" * 50_000) for n in range(30)]
+    read = desk.subscribe()
+    assert read is not None
+    desk.session.page(read, rows[:15])
+    desk.session.page(read, rows[15:])
+    desk.session.synced(read, desk.hub.pos)
+    later = [change(11, f"u{n}", args="y" * 50_000, number=n) for n in range(15)]
+    said = desk.session.control() + desk.session.data(desk.now)
+    desk.publish(11, *later)
+    said += desk.session.data(desk.now)
+    assert max(map(len, said)) < 1 << 20
+    frames = [msgspec.json.decode(frame) for frame in said]
+    told = [item["id"] for frame in frames for item in frame["put"]]
+    assert told == [f"t{n}" for n in range(30)] + [f"u{n}" for n in range(15)]
+    assert [f["cursor"] for f in frames if "cursor" in f] == [str(at(10)), str(at(11))]
+    assert [f["reset"] for f in frames if "reset" in f] == ["new"]

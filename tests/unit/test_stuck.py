@@ -4,11 +4,13 @@ from typing import Any
 
 import pytest
 
+from herald_monitor.model.queues import QueueImage
 from herald_monitor.model.shape import TaskImage, rfc3339
 from herald_monitor.model.workers import WorkerImage
 from herald_server.durations import Measured
 from herald_server.explaining import held_as, rates
-from herald_server.stuck import Asked, Facts, why
+from herald_server.stuck import why
+from herald_server.stuck_facts import Asked, Facts
 
 NOW = 1_800_000_000.0
 
@@ -33,6 +35,10 @@ def asked(*queues: str, rate: str = "", knows: str = "shop.pay") -> Asked:
         queues={"w1@h": frozenset(queues)},
         known={"w1@h": {knows: rate}},
     )
+
+
+def queue(depth: int, **fields: Any) -> QueueImage:
+    return QueueImage(id="pay", name="pay", depth=depth, as_of=at(0), **fields)
 
 
 ALIVE = (worker(),)
@@ -118,6 +124,27 @@ def test_each_reason_is_found_and_said(reason: str) -> None:
     assert found.reason == reason
     assert part in found.message
     assert "\n" not in found.message
+
+
+def test_a_narrow_token_hears_of_no_other_worker_or_queue() -> None:
+    elsewhere = Facts(task(), NOW, ALIVE, asked("secret"), narrow=True)
+    cancelled = Facts(
+        task(), NOW, ALIVE, Asked(revoked=frozenset({"w1@h"})), narrow=True
+    )
+    for facts in (elsewhere, cancelled):
+        assert not {"secret", "w1@h"} & set(why(facts).message.split())
+        assert "secret" not in why(facts).message
+
+
+def test_a_measured_queue_says_how_long_it_is() -> None:
+    measured = (queue(1_200, drain_seconds=90.0),)
+    found = why(Facts(task(), NOW, ALIVE, asked("pay"), queues=measured))
+    assert "1,200 tasks wait (empty in about 90 s at this rate)" in found.message
+
+
+def test_the_broker_knows_that_nobody_consumes_if_no_worker_can_be_asked() -> None:
+    found = why(Facts(task(), NOW, ALIVE, queues=(queue(9, consumer_count=0),)))
+    assert (found.reason, "-Q pay" in found.advice) == ("no_worker_on_queue", True)
 
 
 def test_a_received_task_with_an_eta_waits_for_it() -> None:

@@ -17,6 +17,7 @@ from herald_monitor.model.shape import TaskImage
 TASK = "t"
 WORKER = "w"
 GAP = "g"
+QUEUE = "q"
 
 
 class Change(msgspec.Struct, frozen=True, gc=False):
@@ -67,6 +68,20 @@ class _Written(msgspec.Struct, omit_defaults=True, gc=False):
 
 _field = msgspec.json.Decoder(_Field)
 _image = msgspec.json.Decoder(TaskImage)
+
+
+def shown_rev(rev: str) -> str:
+    """Return a record's `rev` as it is shown: the change that was announced.
+
+    A record that was stored K times since without news has `+K` behind it.
+    """
+    return rev.partition("+")[0]
+
+
+def quiet_rev(rev: str) -> str:
+    """Return the rev of a record that is stored again without news."""
+    shown, _, times = rev.partition("+")
+    return f"{shown}+{int(times or 0) + 1}"
 
 
 def write_change(

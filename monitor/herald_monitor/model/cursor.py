@@ -2,6 +2,9 @@
 
 A reader that sees another `E`, or an `n` that is not the one before plus one,
 has missed something and must start over (push protocols call this a reset).
+
+A store of several partitions has as many logs, and their places look otherwise:
+see vector.py.
 """
 
 from __future__ import annotations

@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from difflib import get_close_matches
 from functools import lru_cache
+from typing import Any
 
 import msgspec
 
@@ -22,11 +23,16 @@ GLOBS = frozenset(["name", "worker", "queue"])
 
 
 class Before(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
-    """What a change altered, as it was: enough to know whose filter it leaves."""
+    """What a change altered, as it was: enough to know whose filter it leaves.
+
+    `attempt` is only given where it was another: a state that looks the same then
+    is the state of another run.
+    """
 
     state: str | None = None
     worker: str | None = None
     queue: str | None = None
+    attempt: int | None = None
 
 
 class Filter(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
@@ -41,18 +47,43 @@ class Filter(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     parent: tuple[str, ...] | None = None
     group: tuple[str, ...] | None = None
     tag: tuple[str, ...] | None = None
+    also: Filter | None = None
+    """A filter that must match too; nobody asks for it, it narrows who asks."""
 
     def matches(self, task: TaskImage) -> bool:
         """Say whether `task` is asked for."""
-        return self._lasting(task) and self._passing(
-            task.state, task.worker, task.queue
+        return (
+            self._lasting(task)
+            and self._passing(task.state, task.worker, task.queue)
+            and (self.also is None or self.also.matches(task))
         )
 
     def matched(self, task: TaskImage, before: Before) -> bool:
         """Say whether `task` was asked for as it was `before` it changed."""
-        return self._lasting(task) and self._passing(
-            before.state, before.worker, before.queue
+        return (
+            self._lasting(task)
+            and self._passing(before.state, before.worker, before.queue)
+            and (self.also is None or self.also.matched(task, before))
         )
+
+    def within(self, only: Filter | None) -> Filter:
+        """Return the filter of what both match: never more than `only` does.
+
+        It has the keys of both, so that a store finds by them; where both have one,
+        `also` says the rest: wildcards and tags do not intersect.
+        """
+        if only is None:
+            return self
+        mine: dict[str, Any] = {key: getattr(self, key) for key in KEYS}
+        merged = {k: getattr(only, k) if v is None else v for k, v in mine.items()}
+        return Filter(**merged, also=only)
+
+    @property
+    def nothing(self) -> bool:
+        """Whether no task can match it."""
+        if any(getattr(self, key) == () for key in KEYS):
+            return True
+        return self.also is not None and self.also.nothing
 
     def _lasting(self, task: TaskImage) -> bool:
         """Match what never changes in a task's life."""
@@ -75,7 +106,7 @@ class Filter(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
         )
 
 
-KEYS = Filter.__struct_fields__
+KEYS = tuple(key for key in Filter.__struct_fields__ if key != "also")
 
 
 def parse_filter(given: Mapping[str, object]) -> Filter:
@@ -83,7 +114,7 @@ def parse_filter(given: Mapping[str, object]) -> Filter:
 
     Raises `BadFilter` with a sentence that names the key.
     """
-    parsed: dict[str, tuple[str, ...]] = {}
+    parsed: dict[str, Any] = {}
     for key, value in given.items():
         if key not in KEYS:
             raise BadFilter(f"unknown key {key[:40]!r}{_meant(key, KEYS)}", key[:40])

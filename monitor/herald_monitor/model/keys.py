@@ -6,19 +6,34 @@ is trimmed by length.
 
     PREFIX:meta        hash    epoch and replication id (scripts/store.lua)
     PREFIX:log         stream  one entry a batch
-    PREFIX:t:ID        record of a task
+    PREFIX:t2:ID       record of a task (`t:` was another format)
     PREFIX:w:HOSTNAME  record of a worker
     PREFIX:g:ID        record of a gap
+    PREFIX:q:NAME      record of a queue
     PREFIX:m:NODE      a monitor that lives; runs out after a few seconds
     PREFIX:gone        zset    ids whose record ran out, by when
-    PREFIX:due         zset    ids by when their record runs out
-    PREFIX:i:KEY:VALUE zset    ids by when they were first heard of, in ms
+    PREFIX:seq         how many tasks were ever stored: the number of the next
+    PREFIX:s:SEGMENT   hash    ids by number, see model/numbers.py
+    PREFIX:due         zset    segments by when the first of their tasks may run out
+    PREFIX:chunks      hash    chunks of numbers, and when their tasks were first
+                               heard of: the earliest and the latest, in ms
+    PREFIX:chunks:CHUNK hash   the same of the segments of a chunk
+    PREFIX:c           hash    how many tasks are in each state
+    PREFIX:x:KEY:CHUNK:VALUE   bits: which numbers of a chunk have a state, name,
+                               worker, queue
+    PREFIX:l:KEY:VALUE zset    numbers that have a root, parent, group, tag
+    PREFIX:i:KIND:     zset    ids of workers, gaps, queues by when they were first
+                               heard of
     PREFIX:v:KEY       zset    values of an index key, for globs, by when they
-                               were last stored; KEY `w`, `g`, `m`: ids of records
+                               were last stored; KEY `w`, `g`, `q`, `m`: ids of records
+    PREFIX:r:name:AT   hash    what happened in the minute AT (unix seconds): counts
+                               of all tasks in field "", and of each name
+    PREFIX:r:queue:AT  hash    the same of each queue
     PREFIX:marks       zset    places in the log by the bytes appended until there
     PREFIX:lease:WORK  who does what only one may do
     PREFIX:n:KIND:ID   a note of a server: an order under way
     PREFIX:v:n:KIND    zset    ids of the notes of a kind, by when they run out
+    PREFIX:b:KIND      list    a book of lines, newest first
 """
 
 from __future__ import annotations
@@ -29,8 +44,17 @@ from herald_monitor.model.shape import TaskImage
 
 DEFAULT_PREFIX = "{herald}"
 
-INDEXED = ("state", "name", "worker", "queue", "root", "parent", "group", "tag")
+MAPPED = ("state", "name", "worker", "queue")
+"""Filter keys of few values, each of many tasks: indexed by bits."""
+
+LISTED = ("root", "parent", "group", "tag")
+"""Filter keys of many values, each of few tasks: indexed by lists of numbers."""
+
+INDEXED = (*MAPPED, *LISTED)
 """Filter keys that have an index; `ids` needs none."""
+
+FORMAT = {"t": "t2"}
+"""Kinds whose records are of another format than those once stored under it."""
 
 
 class Keys:
@@ -42,19 +66,44 @@ class Keys:
         self.log = f"{prefix}:log"
         self.gone = f"{prefix}:gone"
         self.due = f"{prefix}:due"
+        self.seq = f"{prefix}:seq"
+        self.chunks = f"{prefix}:chunks"
+        self.counts = f"{prefix}:c"
+        self.tasks = f"{prefix}:{FORMAT['t']}:"
+        self.segments = f"{prefix}:s:"
         self.marks = f"{prefix}:marks"
 
     def record(self, kind: str, id_: str) -> str:
-        """Return the key of a record: `kind` is `t`, `w`, `g` or `m`."""
-        return f"{self.prefix}:{kind}:{id_}"
+        """Return the key of a record: `kind` is `t`, `w`, `g`, `q` or `m`."""
+        return f"{self.prefix}:{FORMAT.get(kind, kind)}:{id_}"
+
+    def segment(self, number: int) -> str:
+        """Return the key of the ids of a segment."""
+        return f"{self.segments}{number}"
+
+    def chunk(self, number: int) -> str:
+        """Return the key of when the segments of a chunk were first heard of."""
+        return f"{self.chunks}:{number}"
+
+    def map(self, key: str, value: str) -> tuple[str, str]:
+        """Return what stands before and behind the chunk in the keys of bits."""
+        return f"{self.prefix}:x:{key}:", f":{value}"
+
+    def listing(self, key: str, value: str) -> str:
+        """Return the key of the numbers that have `value` for `key`, listed."""
+        return f"{self.prefix}:l:{key}:{value}"
 
     def index(self, key: str, value: str = "") -> str:
-        """Return the key of the ids that have `value` for the filter key `key`."""
+        """Return the key of the ids of all records of a kind."""
         return f"{self.prefix}:i:{key}:{value}"
 
     def values(self, key: str) -> str:
         """Return the key of all values that an index key has."""
         return f"{self.prefix}:v:{key}"
+
+    def minute(self, part: str, at: int) -> str:
+        """Return the key of a minute's counts; `part` is `name` or `queue`."""
+        return f"{self.prefix}:r:{part}:{at}"
 
     def note(self, kind: str, id_: str) -> str:
         """Return the key of a note."""
@@ -63,6 +112,10 @@ class Keys:
     def noted(self, kind: str) -> str:
         """Return the key of the ids of all notes of a kind."""
         return f"{self.prefix}:v:n:{kind}"
+
+    def book(self, kind: str) -> str:
+        """Return the key of a book of lines."""
+        return f"{self.prefix}:b:{kind}"
 
     def lease(self, work: str) -> str:
         """Return the key that says who does `work`."""

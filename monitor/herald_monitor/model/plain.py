@@ -29,6 +29,15 @@ def read_plain(task: Task, rev: str | None) -> TaskImage | None:
     return None if steps is None else _image(task, steps, rev)
 
 
+def facts_of(task: Task) -> dict[str, Any]:
+    """Return what is believed of `task` as a whole, by field."""
+    facts: dict[str, Any] = {k: v[1] for k, v in task.facts.items()}
+    if "parent_id" in facts and facts.get("root_id") == task.id:
+        # Replaced by a chain, the root of a canvas names one of its own children.
+        del facts["parent_id"]
+    return facts
+
+
 Steps = tuple[Mark | None, Mark | None, Mark | None, Mark | None]
 """Sent, received, started, ended."""
 
@@ -62,7 +71,7 @@ def _steps(marks: tuple[Mark, ...]) -> Steps | None:
 
 
 def _image(task: Task, steps: Steps, rev: str | None) -> TaskImage | None:
-    facts: dict[str, Any] = {k: v[1] for k, v in task.facts.items()}
+    facts = facts_of(task)
     if "tags" in facts:
         return None
     sent, received, started, end = steps

@@ -10,7 +10,7 @@ from typing import Any
 from herald_monitor.model import shape
 from herald_monitor.model.attempts import current, runs_of
 from herald_monitor.model.events import Progress
-from herald_monitor.model.plain import read_plain
+from herald_monitor.model.plain import facts_of, read_plain
 from herald_monitor.model.runs import OUTCOMES, Mark, Run
 from herald_monitor.model.shape import AttemptImage, TaskImage, rfc3339
 from herald_monitor.model.states import STATE_OF, WAITING, state_of, state_of_run
@@ -28,7 +28,7 @@ def read_through(task: Task, rev: str | None = None) -> TaskImage:
     run = current(runs) if runs else None
     state, by = state_of(task, run)
     final = state in shape.FINAL
-    facts: dict[str, Any] = {k: v[1] for k, v in task.facts.items()}
+    facts = facts_of(task)
     tags = str(facts.pop("tags", ""))
     heard = [m.at for m in (*task.marks, *task.reports)]
     if task.step:

@@ -15,6 +15,12 @@ from herald_monitor.model.values import doublings, end_of_value
 DEFAULT_KEYS = ("password", "token", "secret", "authorization", "api_key", "cookie")
 MASK = "[redacted]"
 
+MEMORY = 4_096
+"""Texts without secrets that are remembered: whatever is told of a task is told
+twice or more, and so are common arguments and results."""
+REMEMBERED = 1_024
+"""Characters of a text beyond which it is not remembered; Celery cuts there."""
+
 _SPACE = r"(?:\s|\\{1,16}[nrt])*"
 _SIGN = re.compile(rf"(?:\\{{0,16}}['\"])?\]?{_SPACE}(?:=>|:=|==|[:=]){_SPACE}")
 _ANNOTATED = re.compile(r"\s*=(?!=)\s*")
@@ -38,13 +44,23 @@ class Redactor:
         self._quick = re.compile(rf"{key}|bearer|basic|://", re.IGNORECASE)
         self._within = _within((*keys, "bearer", "basic", "://"))
         self._key = re.compile(rf"(?:{key})[\w.-]*", re.IGNORECASE)
+        self._harmless: set[str] = set()
 
     def __call__(self, text: str) -> str:
         """Return `text` without the secrets in it."""
+        if text in self._harmless:
+            return text
         if not self._suspect(text):
+            self._remember(text)
             return text
         masked = _BEARER.sub(rf"\1\2{MASK}", self._masked(text))
         return _LOGIN.sub(rf"\1{MASK}", masked)
+
+    def _remember(self, text: str) -> None:
+        if len(text) <= REMEMBERED:
+            if len(self._harmless) >= MEMORY:
+                self._harmless.clear()
+            self._harmless.add(text)
 
     def _suspect(self, text: str) -> bool:
         if self._within and text.isascii():

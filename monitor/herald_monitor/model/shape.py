@@ -110,9 +110,14 @@ def rfc3339(at: float) -> str:
 
     What lies outside of the years 1970 to 9999 is shown as their first or last.
     """
+    if not 0.0 <= at <= MAX_MOMENT:
+        at = min(max(at, 0.0), MAX_MOMENT)
     # Rounded first: cutting would make 0.999 of 0.9996 s.
-    seconds, ms = divmod(round(min(max(at, 0.0), MAX_MOMENT) * 1000), 1000)
-    return f"{_second(seconds)}.{ms:03d}Z"
+    seconds, ms = divmod(round(at * 1000), 1000)
+    return _second(seconds) + _MS[ms]
+
+
+_MS = [f".{ms:03d}Z" for ms in range(1000)]
 
 
 @lru_cache(maxsize=4096)

@@ -39,11 +39,25 @@ SAYS = {"received": 0, "sent": 1, "submitted": 2, "inspect": 0, "backend": -1}
 """Who is believed about a fact: who sent the task, before who received it, before
 what was stored of it."""
 
+CALL = frozenset(["name", "args", "kwargs", "parent_id"])
+"""What stays as it was when the task was first called. `Task.replace` lets another
+call run under the id of the first, and would mix the two; and with a chain or a
+chord in its place a task would become the child of its own child."""
+
+_OF_CALL = tuple(field in CALL for field in FACTS)
+
 Fact = tuple[int, str | int]
-"""How much it is believed (a later attempt more), and the value. Tags are one
-text, sorted and joined by TAG_SEPARATOR."""
+"""How much it is believed (a later attempt more, but of a call the first), and the
+value. Tags are one text, sorted and joined by TAG_SEPARATOR."""
 
 TAG_SEPARATOR = "\x1f"
+
+_LATEST = 255
+"""The attempt from which on all are as late as each other."""
+_END_OF_TIME = 1 << 49
+"""In half milliseconds; after the year 9999."""
+_FIRST_HEARD = (1 << 57) + (_LATEST << 49)
+"""What an event tells of a first attempt."""
 
 
 class Step(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -88,7 +102,7 @@ def merge(task: Task | None, event: Event) -> Task:
 
 def _marked(task: Task, event: Event) -> Task:
     """Join `task` with a single mark: what `join` does, in half of its time."""
-    marks = _with_mark(task.marks, _mark(event, _late(event)))
+    marks = _with_mark(task.marks, mark_of(event, late_of(event)))
     new = _event_facts(event)
     facts = _facts(task.facts, new) if new else task.facts
     if marks is task.marks and facts is task.facts:
@@ -116,23 +130,26 @@ def join(a: Task, b: Task) -> Task:
 
 def _told(event: Event) -> Task:
     facts = _event_facts(event)
-    late = _late(event)
+    late = late_of(event)
     if event.kind == "progress":
         assert event.progress is not None
         step = Step(event.at, event.clock, event.host, event.pid, event.progress, late)
         return Task(event.task_id, (), _running(event), facts, step)
-    mark = _mark(event, late)
+    mark = mark_of(event, late)
     if event.source in ("event", "submitted"):
         return Task(event.task_id, (mark,), (), facts)
     return Task(event.task_id, (), (mark,), facts)
 
 
-def _late(event: Event) -> int:
+def late_of(event: Event) -> int:
+    """Return the whole seconds between `event` and its arrival."""
+    heard, at = event.heard, event.at
     # Never negative: nothing is heard before it happened.
-    return 0 if event.heard is None else max(int(event.heard) - int(event.at), 0)
+    return int(heard) - int(at) if heard is not None and heard > at else 0
 
 
-def _mark(event: Event, late: int) -> Mark:
+def mark_of(event: Event, late: int) -> Mark:
+    """Return what `event` leaves on its task."""
     return Mark(
         event.kind,
         event.host,
@@ -164,19 +181,52 @@ def _running(event: Event) -> tuple[Mark, ...]:
 def _event_facts(event: Event) -> dict[str, Fact]:
     if event.kind not in ("sent", "received") and event.source == "event":
         return {}
-    said_by = event.kind if event.source == "event" else event.source
-    belief = 4 * (event.retries or 0) + SAYS.get(said_by, 0)
-    told = zip(FACTS, _facts_of(event), strict=True)
-    facts: dict[str, Fact] = {
-        field: (belief, value) for field, value in told if value is not None
-    }
-    if event.tags:
-        facts["tags"] = (belief, TAG_SEPARATOR.join(sorted(set(event.tags))))
+    facts: dict[str, Fact] = {}
+    add_facts(facts, event)
     return facts
 
 
+def add_facts(facts: dict[str, Fact], event: Event) -> None:
+    """Add to `facts` what `event` tells, where it is believed more."""
+    said_by = event.kind if event.source == "event" else event.source
+    says = SAYS.get(said_by, 0)
+    belief = 4 * (event.retries or 0) + says
+    first = _firstness(event, says)
+    for field, of_call, value in zip(FACTS, _OF_CALL, _facts_of(event), strict=True):
+        if value is not None:
+            new = first if of_call else belief
+            known = facts.get(field)
+            # One field holds one type, so values compare.
+            if (
+                known is None
+                or new > known[0]
+                or (new == known[0] and value > known[1])
+            ):
+                facts[field] = (new, value)
+    if event.group_id is not None:
+        # The last that was told: a task may run once more, in another group.
+        group = (((belief + 2) << 49) + int(event.at * 1000), event.group_id)
+        facts["group_id"] = max(group, facts.get("group_id", group))
+    if event.tags:
+        tags = (belief, TAG_SEPARATOR.join(sorted(set(event.tags))))
+        facts["tags"] = max(tags, facts.get("tags", tags))
+
+
+def _firstness(event: Event, says: int) -> int:
+    """Return how early in the life of its task `event` tells of a call.
+
+    Who submitted it here is first; what the backend keeps is of the last call.
+    Otherwise the earlier attempt, then the earlier time, then the sender.
+    """
+    earliness = _END_OF_TIME - int(event.at * 1000) * 2 + (says > 0)
+    if event.source == "event" and not event.retries:
+        return _FIRST_HEARD + earliness
+    level = 2 if event.source == "submitted" else int(event.source != "backend")
+    attempt = _LATEST - min(event.retries or 0, _LATEST)
+    return (level << 57) + (attempt << 49) + earliness
+
+
 def _facts(a: dict[str, Fact], b: dict[str, Fact]) -> dict[str, Fact]:
-    # One field holds one type, so values compare.
     new = {k: v for k, v in b.items() if k not in a or v > a[k]}
     return {**a, **new} if new else a
 

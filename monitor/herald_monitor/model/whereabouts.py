@@ -37,6 +37,10 @@ class Whereabouts(msgspec.Struct, frozen=True, kw_only=True):
     """Tasks whose message was given out and is not confirmed; it comes back."""
     queues_known: bool = True
     """Whether a message that was not found lies in no queue."""
+    grace: float = w.DRAIN_FOR
+    """Seconds that a worker may take to finish after its goodbye."""
+    confirmed: Mapping[str, Mapping[str, bool]] = {}
+    """By worker, whether the message of what it ran was confirmed, as last told."""
 
     @property
     def mute(self) -> bool:
@@ -70,10 +74,15 @@ def is_absent(task: TaskImage, where: Whereabouts) -> bool:
     if task.state == STARTED:
         # What runs is in no queue, however many messages lie there. Only a
         # message that is not confirmed may come back, which is another run.
-        return task.worker in where.answered or not _may_run(task, where)
+        return was_dropped(task, where) or not _may_run(task, where)
     if task.worker not in where.answered and _may_run(task, where):
         return False
     return task.id not in where.unacked and where.queues_known
+
+
+def was_dropped(task: TaskImage, where: Whereabouts) -> bool:
+    """Say whether `task` ran on a worker that lives, and has it no more."""
+    return task.state == STARTED and task.worker in where.answered
 
 
 def why_lost(
@@ -103,13 +112,13 @@ def at_risk(task: TaskImage, workers: Mapping[str, WorkerImage]) -> bool:
 def _why_not_run(
     task: TaskImage, where: Whereabouts, absence: Absence, lost_after: float
 ) -> str:
-    again = (
-        "; its message is not confirmed, so that the broker will deliver it again"
-        if task.id in where.unacked
-        else ""
-    )
-    if task.worker in where.answered:
-        return _why_dropped(task, where) + again if absence.looks >= LOOKS else ""
+    again = _comes_again(task, where)
+    if was_dropped(task, where):
+        # A task that was replaced may wait, for its last run, where nobody sees it.
+        patience = 0.0 if where.queues_known else lost_after
+        if absence.looks < LOOKS or where.at - absence.since < patience:
+            return ""
+        return _why_dropped(task, where) + again
     silent = _silent_for(task, where)
     if silent <= lost_after:
         return ""
@@ -122,6 +131,22 @@ def _why_not_run(
     return (
         f"worker {task.worker or 'unknown'}, which ran it, has been silent for"
         f" {_seconds(silent)}, and no other worker has it{again}"
+    )
+
+
+def _comes_again(task: TaskImage, where: Whereabouts) -> str:
+    """Return what is known of another delivery of what ran and is lost."""
+    told = where.confirmed.get(task.worker or "", {})
+    confirmed = told.get(task.id)
+    if task.id in where.unacked or confirmed is False:
+        return (
+            "; its message is not confirmed, so that the broker will deliver it again"
+        )
+    if confirmed or where.queues_known:
+        return ""
+    return (
+        "; if its message was not confirmed (acks_late), it waits to be delivered again"
+        " in a queue, where this broker does not show it"
     )
 
 
@@ -150,7 +175,7 @@ def _silent_for(task: TaskImage, where: Whereabouts) -> float:
     if one is not None and one.last_heartbeat_at:
         heard = unix(one.last_heartbeat_at)
         # Whoever says goodbye has some time to finish what runs.
-        last = max(last, heard + (w.DRAIN_FOR if one.state == w.OFFLINE else 0.0))
+        last = max(last, heard + (where.grace if one.state == w.OFFLINE else 0.0))
     return where.at - last
 
 

@@ -3,50 +3,72 @@
 --
 -- The first line makes Redis refuse the whole script before its first write when
 -- memory is full; for forgetting, redis_script.py adds a flag there that allows it.
+-- model/numbers.py says what the number of a task, a chunk and a segment are.
 --
--- KEYS  1 meta  2 log  3 marks  4 due  5 gone
---       then one key a record, then one key an index
+-- KEYS  1 meta  2 log  3 marks  4 due  5 gone  6 seq  7 chunks  8 counts
+--       then the minutes' tables
 -- ARGV  1 most entries in the log       2 most bytes in the log
 --       3 seconds the log lives         4 seconds an index lives
 --       5 bookmark: "-" for none; otherwise an entry without changes is
 --         appended if the log still ends here ("" appends it anyway)
---       6 number of records             7 number of indexes
+--       6 number of records             7 how keys of segments begin
 --       8 most ids in `gone`
---       9 msgpack: for each index {records to add, records to remove}
---       then seven words a record:
---         head   `REV FIRST` that the stored record must begin with, "" if there
---                must be none
---         body   what is stored behind the new head; "" forgets the record
---         ttl    seconds
---         field  the change as it lies in the log
---         id     member of the indexes
---         first  score in the indexes
---         due    score in `due` (or in `gone` if forgotten); "" for neither
+--       9 msgpack: {maps, listings, indexes}, places that records enter and leave:
+--         a map is {state to be counted or "", key before the chunk, key behind it,
+--         records to add, records to remove, chunks where others stay};
+--         a listing is {key, records to add, records to remove};
+--         an index is {key, record to add, score, ..., } {records to remove}
+--      10 most rows in a minute's table    11 name of the row for all others
+--      12 seconds a minute's table lives after it was last added to
+--      13 msgpack: what the records add to the minutes together:
+--         {number of the table, row, {code = number}} each
+--      14 msgpack: {cells, shares}, to take the refused out again; a cell is a
+--         list of {place in 13, code}, a record's share a list of {cell, number}
+--      15 now, in ms
+--      16 msgpack: six words a record, in one list:
+--         rev     that the stored record must begin with, "" if there must be none
+--         number  of the task; -1 for a new task, -2 for what is none
+--         kind    how its key begins
+--         id      of the record, the rest of its key
+--         ttl     seconds
+--         due     when the task runs out (or was forgotten), in ms; "" for neither
+--       then two words a record:
+--         field   the change as it lies in the log; "" to announce nothing
+--         body    what is stored behind rev and number; "" forgets the record
 --       then further commands: number of words, the words, ...
--- Returns {end of the log, "1" if it opened an epoch, refused record numbers...}
+-- Returns {end of the log, "1" if it opened an epoch, number of the first new task,
+--          refused record numbers...}
 
-local call = redis.call
+local call, floor, format = redis.call, math.floor, string.format
 local META, LOG, MARKS, DUE, GONE = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
-local RECORDS, INDEXES = tonumber(ARGV[6]), tonumber(ARGV[7])
-local CHUNK = 4000 -- Lua's stack ends at 8000 words
-local WORDS = 7
+local SEQ, CHUNKS, COUNTS = KEYS[6], KEYS[7], KEYS[8]
+local RECORDS, LIFE, NOW = tonumber(ARGV[6]), ARGV[4], ARGV[15]
+local CHUNK, SEGMENT = 4096, 128
+local MOST_WORDS = 4000 -- Lua's stack ends at 8000 words
 
--- Where the words of a record lie: ARGV[number * WORDS + HEAD], and so on.
-local HEAD, BODY, TTL, FIELD, ID, FIRST, AT = 3, 4, 5, 6, 7, 8, 9
+-- Where the words of a record lie: about[(number - 1) * WORDS + REV], and so on.
+-- Few words of many bytes: Redis makes several objects of each.
+local about = cmsgpack.unpack(ARGV[16])
+local WORDS, REV, NUMBER, KIND, ID, TTL, AT = 6, 1, 2, 3, 4, 5, 6
+local FIELD, BODY = 15, 16 -- ARGV[number * 2 + FIELD]
 
 -- 1. Compare: a record that somebody else changed is left out.
 local kept, rank, refused, fields, size = {}, {}, {}, {}, 0
+local keys = {}
 for number = 1, RECORDS do
-    local from = number * WORDS
-    local head = ARGV[from + HEAD]
-    local stored = call('GETRANGE', KEYS[5 + number], 0, #head)
-    if stored == (head == '' and '' or head .. '\n') then
+    local from = (number - 1) * WORDS
+    local rev, key = about[from + REV], about[from + KIND] .. about[from + ID]
+    local stored = call('GETRANGE', key, 0, #rev)
+    keys[number] = key
+    if stored == (rev == '' and '' or rev .. ' ') then
         kept[#kept + 1] = number
-        rank[number] = #kept - 1
-        local field = ARGV[from + FIELD]
-        fields[#fields + 1] = tostring(#kept - 1)
-        fields[#fields + 1] = field
-        size = size + #field
+        local field = ARGV[number * 2 + FIELD]
+        if field ~= '' then
+            rank[number] = #fields / 2
+            fields[#fields + 1] = rank[number]
+            fields[#fields + 1] = field
+            size = size + #field
+        end
     else
         refused[#refused + 1] = number
     end
@@ -61,7 +83,7 @@ local bookmark = ARGV[5] ~= '-' and (opened or ARGV[5] == '' or ARGV[5] == last)
 
 local function open_epoch()
     local time = call('TIME')
-    local at = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
+    local at = tonumber(time[1]) * 1000 + floor(tonumber(time[2]) / 1000)
     if epoch then at = math.max(at, tonumber(epoch) + 1) end
     if call('EXISTS', LOG) == 1 then
         local about = call('XINFO', 'STREAM', LOG)
@@ -74,25 +96,25 @@ local function open_epoch()
         bytes = 0
         call('DEL', MARKS)
     end
-    epoch = string.format('%.0f', at)
+    epoch = format('%.0f', at)
 end
 
 -- 3. The news, as one entry. Redis numbers it: dense within the epoch.
-if #kept == 0 and bookmark then
+if #fields == 0 and bookmark then
     fields = {'-', ''}
 end
 if #fields > 0 then
     if opened then open_epoch() end
     last = call('XADD', LOG, 'MAXLEN', '~', ARGV[1], epoch .. '-*', unpack(fields))
-    local step = math.max(math.floor(tonumber(ARGV[2]) / 16), 1)
-    local before = math.floor(bytes / step)
+    local step = math.max(floor(tonumber(ARGV[2]) / 16), 1)
+    local before = floor(bytes / step)
     bytes = bytes + size
     call('HSET', META, 'epoch', epoch, 'replid', replid, 'end', last,
-        'bytes', string.format('%.0f', bytes))
-    if math.floor(bytes / step) > before then
+        'bytes', format('%.0f', bytes))
+    if floor(bytes / step) > before then
         -- Length alone would not bound memory: an entry may hold 1 or 250 changes.
-        call('ZADD', MARKS, string.format('%.0f', bytes), last)
-        local over = string.format('%.0f', bytes - tonumber(ARGV[2]))
+        call('ZADD', MARKS, format('%.0f', bytes), last)
+        local over = format('%.0f', bytes - tonumber(ARGV[2]))
         local mark = call('ZREVRANGEBYSCORE', MARKS, over, '-inf', 'LIMIT', 0, 1)[1]
         if mark then
             call('XTRIM', LOG, 'MINID', '~', mark)
@@ -104,67 +126,272 @@ if #fields > 0 then
     call('EXPIRE', MARKS, ARGV[3])
 end
 
--- 4. The records.
-local due, done, gone = {}, {}, {}
+-- 4. Numbers for new tasks: dense, in the order in which they are told.
+local own, fresh, first = {}, {}, 0
+
+-- Note that tasks of a chunk or segment were first heard of now.
+local function widen(key, part)
+    local from, to = string.match(call('HGET', key, part) or '', '(%d+) (%d+)')
+    if not from or tonumber(NOW) < tonumber(from) then from = NOW end
+    if not to or tonumber(NOW) > tonumber(to) then to = NOW end
+    call('HSET', key, part, from .. ' ' .. to)
+end
+
 for _, number in ipairs(kept) do
-    local from = number * WORDS
-    local body, at, id = ARGV[from + BODY], ARGV[from + AT], ARGV[from + ID]
-    local key = KEYS[5 + number]
+    local known = about[(number - 1) * WORDS + NUMBER]
+    if known == -1 then
+        fresh[#fresh + 1] = number
+    elseif known >= 0 then
+        own[number] = known
+    end
+end
+if #fresh > 0 then
+    first = call('INCRBY', SEQ, #fresh) - #fresh
+    for i, number in ipairs(fresh) do own[number] = first + i - 1 end
+    for chunk = floor(first / CHUNK), floor((first + #fresh - 1) / CHUNK) do
+        widen(CHUNKS, chunk)
+    end
+    for segment = floor(first / SEGMENT), floor((first + #fresh - 1) / SEGMENT) do
+        local key = CHUNKS .. ':' .. floor(segment * SEGMENT / CHUNK)
+        widen(key, segment)
+        call('EXPIRE', key, LIFE)
+    end
+end
+if #kept > 0 then
+    call('EXPIRE', SEQ, LIFE)
+    call('EXPIRE', CHUNKS, LIFE)
+end
+
+-- 5. The records, and what lies in each segment.
+local segments, gone = {}, {}
+
+local function segment_of(task)
+    local segment = floor(task / SEGMENT)
+    local found = segments[segment]
+    if not found then
+        found = {ids = {}, done = {}}
+        segments[segment] = found
+    end
+    return found, task - segment * SEGMENT
+end
+
+local function quiet_rev(rev)
+    local shown, times = string.match(rev, '^(.-)%+(%d+)$')
+    return (shown or rev) .. '+' .. format('%d', (times or 0) + 1)
+end
+
+for _, number in ipairs(kept) do
+    local from, task = (number - 1) * WORDS, own[number]
+    local body, at = ARGV[number * 2 + BODY], about[from + AT]
+    if task then
+        local segment, place = segment_of(task)
+        if body == '' then
+            segment.done[#segment.done + 1] = place
+        else
+            if about[from + NUMBER] == -1 then
+                segment.ids[#segment.ids + 1] = place
+                segment.ids[#segment.ids + 1] = about[from + ID]
+            end
+            if segment.at ~= at and (not segment.at or tonumber(at) < segment.due) then
+                segment.due, segment.at = tonumber(at), at
+            end
+        end
+    end
     if body == '' then
-        call('DEL', key)
+        call('DEL', keys[number])
+        if at ~= '' then
+            gone[#gone + 1] = at
+            gone[#gone + 1] = about[from + ID]
+        end
     else
-        local head = last .. '.' .. rank[number] .. ' ' .. ARGV[from + FIRST]
-        call('SET', key, head .. '\n' .. body, 'EX', ARGV[from + TTL])
-    end
-    if at ~= '' then
-        local list = body == '' and gone or due
-        list[#list + 1] = at
-        list[#list + 1] = id
-        if body == '' then done[#done + 1] = id end
+        local rev = rank[number] and last .. '.' .. rank[number]
+            or quiet_rev(about[from + REV])
+        local stored = rev .. ' ' .. (task or '-') .. ' ' .. body
+        call('SET', keys[number], stored, 'EX', about[from + TTL])
     end
 end
 
--- 5. The indexes.
 local function each(command, key, list)
-    for from = 1, #list, CHUNK do
-        call(command, key, unpack(list, from, math.min(from + CHUNK - 1, #list)))
+    for from = 1, #list, MOST_WORDS do
+        call(command, key, unpack(list, from, math.min(from + MOST_WORDS - 1, #list)))
     end
 end
 
-local moves = cmsgpack.unpack(ARGV[9])
-for i = 1, INDEXES do
-    local key, adds, removes = KEYS[5 + RECORDS + i], {}, {}
-    for _, number in ipairs(moves[i][1]) do
-        if rank[number] then
-            adds[#adds + 1] = ARGV[number * WORDS + FIRST]
-            adds[#adds + 1] = ARGV[number * WORDS + ID]
-        end
+local function drop_empty(segment)
+    local chunk = floor(segment * SEGMENT / CHUNK)
+    local from = chunk * CHUNK / SEGMENT
+    for other = from, from + CHUNK / SEGMENT - 1 do
+        if call('EXISTS', ARGV[7] .. other) == 1 then return end
     end
-    for _, number in ipairs(moves[i][2]) do
-        if rank[number] then
-            removes[#removes + 1] = ARGV[number * WORDS + ID]
-        end
-    end
-    each('ZREM', key, removes)
-    each('ZADD', key, adds)
-    call('EXPIRE', key, ARGV[4])
+    call('HDEL', CHUNKS, chunk)
+    call('DEL', CHUNKS .. ':' .. chunk)
 end
 
-each('ZREM', DUE, done)
-each('ZADD', DUE, due)
-if #due > 0 then call('EXPIRE', DUE, ARGV[4]) end
+for segment, found in pairs(segments) do
+    local key = ARGV[7] .. segment
+    if #found.ids > 0 then call('HSET', key, unpack(found.ids)) end
+    if found.at then call('ZADD', DUE, 'LT', found.at, segment) end
+    if #found.done > 0 then call('HDEL', key, unpack(found.done)) end
+    if call('EXPIRE', key, LIFE) == 0 then
+        call('ZREM', DUE, segment)
+        drop_empty(segment)
+    end
+end
+call('EXPIRE', DUE, LIFE)
 if #gone > 0 then
     each('ZADD', GONE, gone)
     call('ZREMRANGEBYRANK', GONE, 0, -1 - tonumber(ARGV[8]))
-    call('EXPIRE', GONE, ARGV[4])
+    call('EXPIRE', GONE, LIFE)
 end
 
--- 6. Whatever else belongs to it.
-local at = 10 + RECORDS * WORDS
+-- 6. The indexes.
+local moves = cmsgpack.unpack(ARGV[9])
+
+-- Bits are written by words of 32: tasks of one time lie side by side. A mask is
+-- the sum of its bits, each of which is in it once.
+local WORD = 32
+local WORDS_OF_CHUNK = CHUNK / WORD
+local BIT = {}
+for i = 0, WORD - 1 do BIT[i] = 2 ^ (WORD - 1 - i) end
+
+-- Add up by chunk, and there by word, the bits of these records.
+local function gather(list, chunks, sign)
+    for _, number in ipairs(list) do
+        local task = own[number]
+        if task then
+            local word = floor(task / WORD)
+            local chunk = floor(word / WORDS_OF_CHUNK)
+            local masks = chunks[chunk]
+            if not masks then
+                masks = {[1] = {}, [-1] = {}, words = {}}
+                chunks[chunk] = masks
+            end
+            word = word - chunk * WORDS_OF_CHUNK
+            if not masks[1][word] then
+                masks.words[#masks.words + 1] = word
+                masks[1][word], masks[-1][word] = 0, 0
+            end
+            masks[sign][word] = masks[sign][word] + BIT[task % WORD]
+        end
+    end
+end
+
+local function set_in(word)
+    local count = 0
+    while word ~= 0 do
+        word = bit.band(word, word - 1)
+        count = count + 1
+    end
+    return count
+end
+
+-- Change the bits under a key; return how many more of them are set than before.
+local function change(key, masks, counted)
+    local read, write, more, left = {}, {}, 0, true
+    for i, word in ipairs(masks.words) do
+        read[3 * i - 2], read[3 * i - 1], read[3 * i] = 'GET', 'u32', '#' .. word
+    end
+    for i, before in ipairs(call('BITFIELD', key, unpack(read))) do
+        local word = masks.words[i]
+        local after = bit.bor(bit.band(before, bit.bnot(masks[-1][word])), masks[1][word])
+        if counted then more = more + set_in(after) - set_in(before) end
+        write[4 * i - 3], write[4 * i - 2] = 'SET', 'u32'
+        write[4 * i - 1], write[4 * i] = '#' .. word, format('%.0f', after % 2 ^ WORD)
+        left = left and after == 0
+    end
+    call('BITFIELD', key, unpack(write))
+    if left and call('BITPOS', key, 1) == -1 then
+        call('DEL', key)
+    else
+        call('EXPIRE', key, LIFE)
+    end
+    return more
+end
+
+for _, map in ipairs(moves[1]) do
+    local chunks, more = {}, 0
+    gather(map[4], chunks, 1)
+    gather(map[5], chunks, -1)
+    for chunk, masks in pairs(chunks) do
+        more = more + change(map[2] .. chunk .. map[3], masks, map[1] ~= '')
+    end
+    for _, chunk in ipairs(map[6]) do
+        if not chunks[chunk] then call('EXPIRE', map[2] .. chunk .. map[3], LIFE) end
+    end
+    if more ~= 0 then call('HINCRBY', COUNTS, map[1], more) end
+end
+call('EXPIRE', COUNTS, LIFE)
+
+local function tasks_of(list, scored)
+    local words = {}
+    for _, number in ipairs(list) do
+        if own[number] then
+            words[#words + 1] = own[number]
+            if scored then words[#words + 1] = own[number] end
+        end
+    end
+    return words
+end
+
+for _, listing in ipairs(moves[2]) do
+    each('ZREM', listing[1], tasks_of(listing[3], false))
+    each('ZADD', listing[1], tasks_of(listing[2], true))
+    call('EXPIRE', listing[1], LIFE)
+end
+
+local stored = {}
+for _, number in ipairs(kept) do stored[number] = about[(number - 1) * WORDS + ID] end
+for _, index in ipairs(moves[3]) do
+    for i = 1, #index[2], 2 do
+        local id = stored[index[2][i]]
+        if id then call('ZADD', index[1], index[2][i + 1], id) end
+    end
+    for _, number in ipairs(index[3]) do
+        if stored[number] then call('ZREM', index[1], stored[number]) end
+    end
+    call('EXPIRE', index[1], LIFE)
+end
+
+-- 7. The minutes: what only the kept records add.
+local TABLES = 8
+local sums = #kept > 0 and cmsgpack.unpack(ARGV[13]) or {}
+if #refused > 0 and #sums > 0 then
+    local told = cmsgpack.unpack(ARGV[14])
+    for _, number in ipairs(refused) do
+        for _, share in ipairs(told[2][number]) do
+            for _, place in ipairs(told[1][share[1]]) do
+                local row = sums[place[1]][3]
+                local left = (row[place[2]] or 0) - share[2]
+                row[place[2]] = left ~= 0 and left or nil
+            end
+        end
+    end
+end
+for _, sum in ipairs(sums) do
+    local key, row = KEYS[TABLES + sum[1]], sum[2]
+    local stored = next(sum[3]) and call('HGET', key, row)
+    if stored == false and call('HLEN', key) >= tonumber(ARGV[10]) then
+        -- For good: a row is never deleted, so what counts here stays here.
+        row = ARGV[11]
+        stored = call('HGET', key, row)
+    end
+    local numbers = stored and cmsgpack.unpack(stored) or {}
+    for code, number in pairs(sum[3]) do
+        numbers[code] = (numbers[code] or 0) + number
+    end
+    if stored ~= nil then call('HSET', key, row, cmsgpack.pack(numbers)) end
+end
+for i = TABLES + 1, #KEYS do
+    call('EXPIRE', KEYS[i], ARGV[12])
+end
+
+-- 8. Whatever else belongs to it.
+local at = BODY + 1 + RECORDS * 2
 while at <= #ARGV do
     local words = tonumber(ARGV[at])
     call(unpack(ARGV, at + 1, at + words))
     at = at + 1 + words
 end
 
-return {last, opened and #fields > 0 and '1' or '', unpack(refused)}
+return {last, opened and #fields > 0 and '1' or '', format('%.0f', first),
+    unpack(refused)}

@@ -12,6 +12,7 @@ from weakref import WeakSet
 import msgspec
 
 from herald_monitor.model.filters import Filter, parse_filter
+from herald_monitor.model.queues import QueueImage
 from herald_monitor.model.shape import (
     EXPIRED,
     LOST,
@@ -31,10 +32,11 @@ from herald_server.client.watch import Tell, Watch
 log = logging.getLogger(__name__)
 
 Values = str | Iterable[str] | None
-Topic = Literal["tasks", "workers", "counts"]
+Topic = Literal["tasks", "workers", "queues", "counts"]
 IMAGES: dict[str, type[Any]] = {
     "tasks": TaskImage,
     "workers": WorkerImage,
+    "queues": QueueImage,
     "counts": CountImage,
 }
 PAGE = 200
@@ -96,6 +98,10 @@ class _Workers(msgspec.Struct):
     workers: list[WorkerImage]
 
 
+class _Queues(msgspec.Struct):
+    queues: list[QueueImage]
+
+
 class Herald:
     """A Herald at `url` (else HERALD_URL), known by `token` (else HERALD_TOKEN).
 
@@ -144,6 +150,11 @@ class Herald:
     def watch(
         self, *, topic: Literal["workers"], since: str | None = None
     ) -> Watch[WorkerImage]: ...
+
+    @overload
+    def watch(
+        self, *, topic: Literal["queues"], since: str | None = None
+    ) -> Watch[QueueImage]: ...
 
     @overload
     def watch(self, *, topic: Literal["counts"]) -> Watch[CountImage]: ...
@@ -252,6 +263,10 @@ class Herald:
     async def workers(self) -> list[WorkerImage]:
         """Return every worker that was heard of, by hostname."""
         return (await self._rest.get(_path("workers"), _Workers)).workers
+
+    async def queues(self) -> list[QueueImage]:
+        """Return the queues as they were measured last, by name."""
+        return (await self._rest.get(_path("queues"), _Queues)).queues
 
     async def stats(self) -> Stats:
         """Return how many tasks are in each state."""

@@ -51,6 +51,13 @@ class Rest:
             raise problem(self._address, status, body)
         return self._read(body, type_, status)
 
+    async def delete(self, path: str, type_: type[T]) -> T:
+        """Delete what lies at `path` and return the answer, read as `type_`."""
+        status, body = await self._ask("DELETE", path, None)
+        if status != 200:
+            raise problem(self._address, status, body)
+        return self._read(body, type_, status)
+
     def _read(self, body: bytes, type_: type[T], status: int) -> T:
         try:
             return msgspec.json.decode(body, type=type_)

@@ -46,7 +46,7 @@ def why(error: BaseException) -> str:
 
 def refused(address: Address, code: int, reason: str) -> Refused:
     """Return the error for a server that turned us away."""
-    if code in UNAUTHENTICATED:
+    if code in UNAUTHENTICATED and not reason.startswith("the token"):
         how = (
             "does not know this token" if address.token else "wants to be told a token"
         )

@@ -8,7 +8,10 @@ from functools import partial, wraps
 from typing import Any, Concatenate, ParamSpec, TypeVar, cast
 
 import click
+from click.shell_completion import CompletionItem
 
+from herald_monitor.errors import BadFilter
+from herald_monitor.model.filters import parse_filter
 from herald_monitor.model.shape import STATES
 from herald_server.client import FilterKeys, Herald
 from herald_server.client.address import DEFAULT_URL
@@ -44,18 +47,39 @@ wait_timeout_option = option(
     help="Give up after so long, with exit code 3.",
 )
 
+
+class State(click.ParamType):  # type: ignore[type-arg]  # pyright: ignore[reportMissingTypeArgument]
+    """A state; a wrong one gets the sentence that every door gives."""
+
+    name = "state"
+
+    def convert(
+        self, value: str, param: click.Parameter | None, ctx: click.Context | None
+    ) -> str:
+        try:
+            return "".join(parse_filter({"state": value}).state or ())
+        except BadFilter as error:
+            self.fail(str(error), param, ctx)
+
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        return [CompletionItem(s) for s in STATES if s.startswith(incomplete.upper())]
+
+
 FILTERS = [
     option("--name", multiple=True, metavar="GLOB", help="Task name, as reports.*"),
     option(
         "--state",
         multiple=True,
-        type=click.Choice(STATES, case_sensitive=False),
+        type=State(),
         metavar="STATE",
         help=f"One of {', '.join(STATES)}.",
     ),
     option("--worker", multiple=True, metavar="GLOB", help="Worker, as celery@web*"),
     option("--queue", multiple=True, metavar="GLOB", help="Queue."),
     option("--root", multiple=True, metavar="ID", help="Task that began it all."),
+    option("--parent", multiple=True, metavar="ID", help="Task that sent it."),
     option("--group", multiple=True, metavar="ID", help="Group."),
     option("--tag", multiple=True, metavar="TAG", help="Tag."),
 ]

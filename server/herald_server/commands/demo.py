@@ -11,6 +11,7 @@ from herald_server.commands.options import (
     DOORS,
     FOR,
     LOGS,
+    SAFETY,
     log_to_stderr,
     options,
     settings_of,
@@ -18,7 +19,7 @@ from herald_server.commands.options import (
 
 
 @click.command()
-@options(DOORS, FOR, LOGS)
+@options(DOORS, SAFETY, FOR, LOGS)
 def demo(log_level: str, seconds: float | None, **given: Any) -> None:
     """Run everything here: store, sample workers, monitor, server, a trickle of work.
 

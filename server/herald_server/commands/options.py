@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Callable
 from typing import Any, TypeVar
 
 import click
 from pydantic import ValidationError
 
+from herald_monitor import logs
 from herald_monitor.errors import BadInput
 from herald_server.config import ServerSettings
 
 Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+def _log_format(_ctx: click.Context, _option: click.Parameter, chosen: str) -> str:
+    os.environ[logs.FORMAT] = chosen
+    return chosen
+
 
 SOURCE = (
     click.option(
@@ -105,6 +113,36 @@ DOORS = (
         help="A herald.toml: task types that may be started.",
     ),
 )
+SAFETY = (
+    click.option(
+        "--tls-cert",
+        type=click.Path(dir_okay=False),
+        envvar="HERALD_TLS_CERT",
+        show_envvar=True,
+        help="Serve TLS with this certificate chain (PEM).",
+    ),
+    click.option(
+        "--tls-key",
+        type=click.Path(dir_okay=False),
+        envvar="HERALD_TLS_KEY",
+        show_envvar=True,
+        help="Its key, if that is in a file of its own.",
+    ),
+    click.option(
+        "--proxy-headers",
+        envvar="HERALD_PROXY_HEADERS",
+        show_envvar=True,
+        metavar="ADDRESSES",
+        help="Proxies whose X-Forwarded-For and -Proto are believed.",
+    ),
+    click.option(
+        "--audit-log",
+        envvar="HERALD_AUDIT_LOG",
+        show_envvar=True,
+        metavar="FILE",
+        help="Write each order as a JSON line; - for standard error.",
+    ),
+)
 WORKERS = click.option(
     "--workers",
     type=click.IntRange(1, 64),
@@ -121,6 +159,19 @@ LOGS = (
         show_envvar=True,
         show_default=True,
         type=click.Choice(["DEBUG", "INFO", "WARNING", "ERROR"], case_sensitive=False),
+    ),
+    click.option(
+        "--log-format",
+        default=logs.TEXT,
+        envvar=logs.FORMAT,
+        show_envvar=True,
+        show_default=True,
+        type=click.Choice(logs.FORMATS),
+        # Of all processes that are started from here, so it is no argument.
+        expose_value=False,
+        is_eager=True,
+        callback=_log_format,
+        help="Log lines for people, or one JSON object a line.",
     ),
 )
 FOR = click.option(
@@ -162,9 +213,7 @@ def settings_of(**given: Any) -> ServerSettings:
 
 def log_to_stderr(level: str) -> None:
     """Send log lines to standard error."""
-    logging.basicConfig(
-        level=level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s"
-    )
+    logs.set_up(level)
     # Each request of an MCP client would be a line.
     for chatty in ("httpx", "mcp", "fastmcp", "uvicorn.error"):
         logging.getLogger(chatty).setLevel(

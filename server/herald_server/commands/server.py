@@ -11,6 +11,7 @@ from herald_server.commands.options import (
     DOORS,
     FOR,
     LOGS,
+    SAFETY,
     SOURCE,
     STORE,
     WORKERS,
@@ -21,7 +22,7 @@ from herald_server.commands.options import (
 
 
 @click.command()
-@options(SOURCE, STORE, DOORS, WORKERS, FOR, LOGS)
+@options(SOURCE, STORE, DOORS, SAFETY, WORKERS, FOR, LOGS)
 def server(log_level: str, seconds: float | None, **given: Any) -> None:
     """Tell people and programs what a store holds, the moment it changes.
 

@@ -14,6 +14,7 @@ from herald_server.commands.options import (
     FOR,
     KEEPING,
     LOGS,
+    SAFETY,
     SOURCE,
     STORE,
     WORKERS,
@@ -30,7 +31,7 @@ DATA = click.option(
     help="Where the embedded store keeps its files.  [default: one place a broker]",
 )
 
-up_options = options(STORE, DATA, KEEPING, DOORS, WORKERS, FOR, LOGS)
+up_options = options(STORE, DATA, KEEPING, DOORS, SAFETY, WORKERS, FOR, LOGS)
 
 
 @click.command()

@@ -8,10 +8,8 @@ import shutil
 import sys
 import tempfile
 import threading
-import uuid
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 
 from celery import Celery
@@ -20,7 +18,7 @@ from herald_monitor.daemon import stop_on_signals
 from herald_monitor.embedded import EmbeddedStore
 from herald_server.config import ServerSettings
 from herald_server.demo.app import make_app
-from herald_server.demo.trickle import Trickle, plan
+from herald_server.demo.sending import trickle_of
 from herald_server.running import (
     environment,
     heard,
@@ -39,8 +37,6 @@ POOLS = ("prefork", "threads")
 SLOTS = 2
 WORKER_PATIENCE = 1.0
 """Seconds that a sample worker gets: its analyses may be cut off."""
-
-SEED = 22
 
 
 async def run_demo(settings: ServerSettings, seconds: float | None) -> None:
@@ -106,18 +102,8 @@ def _worker(pool: str, env: Mapping[str, str], place: Path) -> Child:
 def _trickle(app: Celery) -> Callable[[], None]:
     """Start submitting; return what ends it."""
     stop = threading.Event()
-
-    def submit(name: str, kwargs: Mapping[str, object]) -> str:
-        task_id = str(uuid.uuid4())
-        app.send_task(name, kwargs=dict(kwargs), task_id=task_id, retry=False)
-        return task_id
-
-    def revoke(task_id: str) -> None:
-        app.control.revoke(task_id, terminate=True)
-
-    trickle = Trickle(plan(SEED, datetime.now(UTC).date()), submit, revoke)
     thread = threading.Thread(
-        target=trickle.run, args=(stop,), name="trickle", daemon=True
+        target=trickle_of(app).run, args=(stop,), name="trickle", daemon=True
     )
     thread.start()
     return stop.set

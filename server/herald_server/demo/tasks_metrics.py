@@ -15,7 +15,7 @@ from herald_server.demo import database, fairness, measures, snapshots
 from herald_server.demo.measures import Measures
 from herald_server.demo.periods import Period, ahead, back, between, now, stamp
 from herald_server.demo.planning import Report
-from herald_server.demo.progress import progress_of
+from herald_server.demo.progress import forward
 from herald_server.demo.schedule import People, Week
 from herald_server.demo.seeding import CURRENT_RUN, DAYS_AHEAD, DAYS_BACK
 
@@ -45,7 +45,7 @@ def compute_schedule_metrics(
             "violations": found.violations,
             "blocks": found.blocks,
         },
-        "stability_metrics": measures.churn(people, weeks, progress_of(self)),
+        "stability_metrics": measures.churn(people, weeks, forward()),
         "task_status": "completed",
     }
 
@@ -56,7 +56,7 @@ def snapshot_metrics(self: Task[..., Result], period_days: int = 90) -> Result:
     period = back(period_days)
     with database.opened(database.demo_path()) as db:
         people, weeks, found = _measured(db, CURRENT_RUN, period)
-        stability = measures.churn(people, weeks, progress_of(self))
+        stability = measures.churn(people, weeks, forward())
         metrics = {**_values(found), **stability}
         kept = snapshots.take(db, now(), metrics)
     return {
@@ -78,7 +78,7 @@ def cleanup_old_snapshots(self: Task[..., Result], retention_days: int = 365) ->
         raise ValueError(f"retention_days must be at least 1, not {retention_days}")
     cutoff = now() - timedelta(days=min(retention_days, LONGEST_RETENTION_DAYS))
     with database.opened(database.demo_path()) as db:
-        done = snapshots.clean(db, cutoff, progress_of(self))
+        done = snapshots.clean(db, cutoff, forward())
     return {
         "timestamp": stamp(),
         "retention_days": retention_days,
@@ -103,7 +103,7 @@ def generate_fairness_trend_report(
         cover = database.cover(db, CURRENT_RUN, weeks[0].monday, weeks[-1].days[-1])
     rng = random.Random(f"fairness:{period.first.isoformat()}")
     loads = measures.weekly_loads(people, weeks, cover)
-    weekly = _weekly(loads, rng, progress_of(self))
+    weekly = _weekly(loads, rng, forward())
     values = [float(week["fairness"]) for week in weekly]
     chance = fairness.trend_chance(values, SHUFFLES, rng)
     trend = _trend(fairness.slope(values), chance)
@@ -129,7 +129,7 @@ def compute_version_diff(
         people = database.people(db)
         weeks = database.weeks(db, period.first, period.last)
         covers = [_cover(db, run_id, weeks) for run_id in runs]
-    weekly = _compared(people, weeks, covers, progress_of(self))
+    weekly = _compared(people, weeks, covers, forward())
     first, second = (measures.measure(people, weeks, cover) for cover in covers)
     moved = sum(a != b for a, b in _pairs(weeks, covers))
     return _diff(first, second, moved, weekly, runs)

@@ -13,7 +13,7 @@ from herald_server.demo.contingency import Losses
 from herald_server.demo.coverage import Problem
 from herald_server.demo.periods import Period, ahead, now, stamp
 from herald_server.demo.planning import Report, problem_of
-from herald_server.demo.progress import progress_of
+from herald_server.demo.progress import forward
 from herald_server.demo.scenarios import Fallback
 from herald_server.demo.schedule import People
 
@@ -28,7 +28,7 @@ _DEFENSE: Final = ((0.95, "BLACK"), (0.9, "RED"), (0.85, "ORANGE"), (0.75, "YELL
 def periodic_health_check(self: Task[[], Result]) -> Result:
     """Check utilization, N-1 and N-2 of the coming four weeks."""
     _, problems = _problems(ahead(HEALTH_DAYS))
-    losses = contingency.analyse(problems, progress_of(self))
+    losses = contingency.analyse(problems, forward())
     used = sum(len(problem.slots) for problem in problems)
     utilization = used / max(1, sum(sum(problem.limits) for problem in problems))
     return {
@@ -47,7 +47,7 @@ def run_contingency_analysis(self: Task[..., Result], days_ahead: int = 90) -> R
     """Find whose loss, alone, in pairs or in numbers, breaks coverage."""
     period = ahead(days_ahead)
     people, problems = _problems(period)
-    progress = progress_of(self)
+    progress = forward()
     # The losses in numbers take about four times as long as the pairs.
     losses = contingency.analyse(problems, _part(progress, 0, 20))
     breaks_at = contingency.breaking_point(problems, _part(progress, 20, 100))
@@ -80,7 +80,7 @@ def precompute_fallback_schedules(
     with database.opened(database.demo_path()) as db:
         people = database.people(db)
         weeks = database.weeks(db, period.first, period.last)
-        found = list(scenarios.precompute(people, weeks, progress_of(self)))
+        found = list(scenarios.precompute(people, weeks, forward()))
         results = {one.scenario: _fallback(one, period) for one in found}
         with database.writing(db):
             db.executemany(
@@ -109,9 +109,7 @@ def generate_utilization_forecast(
     with database.opened(database.demo_path()) as db:
         people = database.people(db)
         weeks = database.weeks(db, period.first, period.last)
-    days = forecast.forecast(
-        people, weeks, period.first, period.last, progress_of(self)
-    )
+    days = forecast.forecast(people, weeks, period.first, period.last, forward())
     risky = [day for day in days if day.level != "normal"]
     return {
         "timestamp": stamp(),
@@ -140,7 +138,7 @@ def activate_crisis_response(
     """Give up services, replan the coming weeks, and record the crisis."""
     declared = crisis.Crisis(severity, reason, approved_by)
     with database.opened(database.demo_path()) as db:
-        actions = crisis.respond(db, declared, now(), progress_of(self))
+        actions = crisis.respond(db, declared, now(), forward())
     return {
         "timestamp": stamp(),
         "severity": severity,

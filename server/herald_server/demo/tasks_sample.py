@@ -19,7 +19,7 @@ from herald_server.demo import database
 from herald_server.demo.coverage import solve
 from herald_server.demo.periods import now
 from herald_server.demo.planning import problem_of
-from herald_server.demo.progress import progress_of
+from herald_server.demo.progress import forward
 from herald_server.demo.schedule import Absence
 from herald_server.demo.task_names import (
     IMPORT_ABSENCES,
@@ -46,7 +46,7 @@ def import_absences(self: Task[..., Result], batch: int = 0) -> Result:
     with database.opened(database.demo_path()) as db:
         faculty = database.people(db).faculty
     lines = list(_batch(batch, len(faculty)))
-    progress = progress_of(self)
+    progress = forward()
     read: list[Absence] = []
     for number, row in enumerate(csv.reader(lines), start=1):
         read.append(_absence(number, row))
@@ -74,7 +74,7 @@ def search_roster(self: Task[..., Result], rounds: int = 2000) -> Result:
     today = now().date()
     with database.opened(database.demo_path()) as db:
         people, weeks = database.people(db), database.weeks(db, today, today)
-    progress = progress_of(self)
+    progress = forward()
     rng = random.Random(rounds)
     best = float("inf")
     for number in range(1, rounds + 1):

@@ -13,14 +13,11 @@ from mcp.shared.exceptions import MCPError
 from mcp.types import INTERNAL_ERROR, INVALID_PARAMS, INVALID_REQUEST
 
 from herald_monitor.errors import BadInput, HeraldError
-from herald_server.auth import Identity
+from herald_server.auth import Identity, NotAllowed
+from herald_server.caller import become
 
 LOCAL = Identity("local")
 """Whoever runs `herald mcp` on their own machine."""
-
-
-class NotAllowed(HeraldError):
-    """A caller lacks a scope."""
 
 
 def caller() -> Identity:
@@ -45,6 +42,9 @@ def demand(scope: str, what: str = "this") -> Identity:
     who = caller()
     if not who.may(scope):
         raise NotAllowed(f"{what} needs a token with the scope {scope}")
+    # A session serves its calls in tasks of its own, so what a door said of the
+    # request is not known there.
+    become(who)
     return who
 
 

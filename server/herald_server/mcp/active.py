@@ -13,8 +13,9 @@ from herald_server.catalog import Catalog
 from herald_server.mcp import describing
 from herald_server.mcp.answers import ActiveTasks
 
-MOST = 1_000
-"""Active tasks that are listed at most."""
+MOST = 500
+"""Active tasks that are listed at most: one page of the store, and more than any
+model reads."""
 
 MOST_COUNTED = 1_000_000
 

@@ -166,6 +166,49 @@ class Workers(BaseModel):
     message: str = Field(default="", description="What this means")
 
 
+class QueueState(BaseModel):
+    """A queue of the broker. What could not be measured is null, never 0."""
+
+    name: str = Field(description="Its name")
+    depth: int | None = Field(default=None, description="Messages that wait in it")
+    unacked: int | None = Field(
+        default=None, description="Messages given out and not confirmed yet"
+    )
+    oldest_age: float | None = Field(
+        default=None, description="Seconds for which the oldest message waits"
+    )
+    at_least: bool = Field(
+        default=False, description="Whether it may wait longer than `oldest_age`"
+    )
+    consumers: list[str] | None = Field(
+        default=None,
+        description="Workers that take from it; empty: certainly nobody; null: unknown",
+    )
+    in_per_minute: float | None = Field(
+        default=None, description="Tasks that came, a minute"
+    )
+    out_per_minute: float | None = Field(
+        default=None, description="Tasks that workers took, a minute"
+    )
+    drain_seconds: float | None = Field(
+        default=None, description="Seconds until it is empty at that rate"
+    )
+    stranded: bool = Field(
+        default=False, description="Whether messages wait and nobody takes them"
+    )
+    as_of: str = Field(description="RFC 3339, UTC")
+
+
+class ListedQueues(BaseModel):
+    """The queues of the broker."""
+
+    total: int = Field(description="How many there are")
+    queues: list[QueueState] = Field(
+        description="Those first that nobody consumes, then the deepest; at most 100"
+    )
+    message: str = Field(default="", description="What is wrong with them, if anything")
+
+
 class ListedType(BaseModel):
     """A task type that may be started."""
 
@@ -216,7 +259,7 @@ class TaskStats(BaseModel):
 
     since: str = Field(description="Tasks first heard of after this; RFC 3339, UTC")
     until: str = Field(description="RFC 3339, UTC")
-    total: int = Field(description="How many tasks were looked at")
+    total: int = Field(description="How many tasks were looked at, or counted")
     sampled: bool = Field(
         description="Whether there were more, and only the newest were looked at"
     )

@@ -26,9 +26,13 @@ from herald_server.mcp.tools_around import Around
 from herald_server.mcp.tools_changes import Watching
 from herald_server.mcp.tools_groups import Groups
 from herald_server.mcp.tools_history import History
+from herald_server.mcp.tools_queues import Queues
+from herald_server.mcp.tools_webhooks import WebhookTools
 from herald_server.mcp.tools_why import Mending
 from herald_server.mcp.wait import Waiting
 from herald_server.state import Shared
+from herald_server.webhooks.address import Guard
+from herald_server.webhooks.desk import Desk
 
 INSTRUCTIONS = (
     "Herald starts and follows long-running Celery tasks. Start one with "
@@ -54,9 +58,12 @@ class AgentDoor(FastMCP[Any]):
             strict_input_validation=False,
         )
         self._apps: list[StarletteWithLifespan] = []
+        # No parameter of ours travels in a header; without this all tools are
+        # listed for each call to see so, which was half of what a call costs.
+        self._mcp_server.get_tool_input_schema = _no_schema
         store, hub, control = shared.store, shared.hub, shared.control
         status = shared.status
-        tasks = Tasks(store, control, catalog, results)
+        tasks = Tasks(store, control, catalog, results, kept=shared.kept)
         self.events = Events(store, hub)
         self.listening = Listening(hub, status, tasks)
         durations = control.durations if control else Durations(store)
@@ -66,10 +73,12 @@ class AgentDoor(FastMCP[Any]):
         self.add_extension(tasks)
         self.add_extension(self.events)
         Tools(store, control, catalog, results, durations).register(self)
-        History(store, catalog).register(self)
+        History(store, catalog, shared.minutes).register(self)
         Groups(store, control, catalog).register(self)
         Mending(store, control, durations).register(self)
         Around(store, catalog, durations).register(self)
+        Queues(store).register(self)
+        WebhookTools(shared.desk or Desk(store, Guard())).register(self)
         Resources(shared, catalog).register(self)
         Prompts(shared, catalog).register(self)
         Completing(store, catalog).register(self)
@@ -106,6 +115,10 @@ class AgentDoor(FastMCP[Any]):
                 sessions = endpoint.session_manager._server_instances  # pyright: ignore[reportPrivateUsage]
                 found += sessions.values()
         return found
+
+
+def _no_schema(name: str) -> None:
+    """Have no parameter of the tool `name` looked for in headers."""
 
 
 def build_mcp(

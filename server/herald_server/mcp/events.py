@@ -14,9 +14,10 @@ from mcp.shared.exceptions import MCPError
 from mcp.types import INVALID_PARAMS, RequestParams
 
 from herald_monitor.store import Log
+from herald_server.auth import NotAllowed
 from herald_server.catalog_types import closest
 from herald_server.hub import Hub
-from herald_server.mcp.access import NotAllowed, demand, serving
+from herald_server.mcp.access import demand, serving
 from herald_server.mcp.events_poll import Found, Wanted, Wish, look
 from herald_server.mcp.events_stream import Request, Stream
 from herald_server.mcp.events_wire import (

@@ -12,9 +12,10 @@ from herald_monitor.model.changes import Change
 from herald_monitor.model.filters import Filter, parse_filter
 from herald_monitor.model.shape import unix
 from herald_monitor.store import Log
+from herald_server import caller
 from herald_server.mcp.access import serving
 from herald_server.mcp.events_wire import Place, occurred, occurrence, parse_place
-from herald_server.mcp.tail import stretch
+from herald_server.mcp.tail import Met, stretch
 
 SEARCHED = 5_000
 """Changes that one poll looks through; it says `hasMore` if it stopped there."""
@@ -37,7 +38,8 @@ class Wish:
 
     def __init__(self, params: Wanted) -> None:
         with serving():
-            self.filter: Filter = parse_filter(params.arguments or {})
+            asked = parse_filter(params.arguments or {})
+            self.filter: Filter = asked.within(caller.only())
             self.since: Place | None = (
                 None if params.cursor is None else parse_place(params.cursor)
             )
@@ -65,16 +67,16 @@ class Found:
         self.truncated = False
         self.more = False
 
-    def take(self, wish: Wish, change: Change, most: int) -> bool:
-        """Go past `change`; say no if it is one occurrence too many."""
-        told = wish.told(change)
+    def take(self, wish: Wish, met: Met, most: int) -> bool:
+        """Go past a change; say no if it is one occurrence too many."""
+        told = wish.told(met.change)
         if told is not None and wish.too_old(told):
             self.truncated = True
         elif told is not None:
             if len(self.events) == most:
                 return False
             self.events.append(told)
-        self.at = Place(*change.place)
+        self.at = met.behind
         return True
 
 
@@ -84,8 +86,8 @@ async def look(log: Log, wish: Wish, since: Place, most: int) -> Found:
     while searched < SEARCHED:
         part = await stretch(log, found.at)
         found.truncated |= part.broken
-        for change in part.changes:
-            if not found.take(wish, change, most):
+        for met in part.changes:
+            if not found.take(wish, met, most):
                 found.more = True
                 return found
         found.at = part.at

@@ -10,9 +10,8 @@ from mcp.server.subscriptions import SUBSCRIPTION_ID_META_KEY
 from pydantic import BaseModel
 
 from herald_monitor.errors import StoreError
-from herald_monitor.model.changes import Change
 from herald_server.mcp.events_poll import Wish
-from herald_server.mcp.tail import Tail
+from herald_server.mcp.tail import Met, Tail
 
 PAUSE = 0.5
 """Seconds until a store that failed is asked again."""
@@ -64,10 +63,10 @@ class Stream:
             if await self._tell(found.changes):
                 quiet_since = _now()
 
-    async def _tell(self, changes: list[Change]) -> bool:
+    async def _tell(self, changes: list[Met]) -> bool:
         said = False
-        for change in changes:
-            told = self._wish.told(change)
+        for met in changes:
+            told = self._wish.told(met.change)
             if told is not None and not self._wish.too_old(told):
                 await self._send("event", **told)
                 said = True

@@ -13,9 +13,10 @@ import msgspec
 from herald_monitor.errors import BadCursor
 from herald_monitor.model import shape
 from herald_monitor.model.changes import TASK, Change
-from herald_monitor.model.cursor import Cursor, parse_cursor
+from herald_monitor.model.cursor import Cursor
 from herald_monitor.model.filters import KEYS, Filter
 from herald_monitor.model.shape import FINAL, TaskImage
+from herald_monitor.model.vector import Vector, parse_any_cursor
 
 NAMES: dict[str, tuple[str, frozenset[str] | None]] = {
     "task.changed": ("Anything about a task changed, progress too", None),
@@ -43,20 +44,34 @@ class Place(msgspec.Struct, frozen=True):
     number: int | None = None
 
     def __str__(self) -> str:
-        return str(self.cursor) + ("" if self.number is None else f".{self.number}")
+        if self.number is None:
+            return str(self.cursor)
+        # Of several logs, the one whose entry it is within.
+        of = f".{self.cursor.moved}" if isinstance(self.cursor, Vector) else ""
+        return f"{self.cursor}{of}.{self.number}"
 
 
 def parse_place(text: str) -> Place:
     """Return the place written as `text`. Raises `BadCursor`."""
-    cursor, dot, number = text.partition(".")
-    if not dot:
-        return Place(parse_cursor(cursor))
-    if not (number.isascii() and number.isdigit() and len(number) <= 9):
+    cursor, *numbers = text.split(".", 3)
+    place = parse_any_cursor(cursor)
+    if not numbers:
+        return Place(place)
+    within = isinstance(place, Vector)
+    if len(numbers) != 1 + within or not all(map(_small, numbers)):
         raise BadCursor(
             f"{text[:40]!r} is no cursor; pass back one that Herald sent, or none",
             "cursor",
         )
-    return Place(parse_cursor(cursor), int(number))
+    if isinstance(place, Vector):
+        moved = int(numbers[0])
+        if moved < len(place.parts):
+            place = Vector(place.parts, moved)
+    return Place(place, int(numbers[-1]))
+
+
+def _small(number: str) -> bool:
+    return number.isascii() and number.isdigit() and len(number) <= 9
 
 
 def occurred(name: str, filter_: Filter, change: Change) -> TaskImage | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 from fastmcp import FastMCP
@@ -20,6 +21,7 @@ from mcp.types import (
 )
 
 from herald_monitor.errors import StoreError
+from herald_monitor.model.shape import TaskImage
 from herald_server.hub import Hub
 from herald_server.mcp.access import demand, serving
 from herald_server.mcp.tasks import Tasks, need_capability
@@ -92,6 +94,7 @@ class _Stream:
         self._watching = watching
         self._meta: dict[str, Any] = {SUBSCRIPTION_ID_META_KEY: ctx.request_id}
         self._revs: dict[str, str | None] = {}
+        self._givings_up: dict[str, asyncio.TimerHandle] = {}
 
     async def run(
         self, asked: SubscriptionFilter, uris: list[str], ids: list[str]
@@ -102,13 +105,20 @@ class _Stream:
         await self._send(_acknowledged(asked, uris, known, self._meta))
         # What happened between the start of a task and this is told first.
         await self._tell_tasks(known)
+        try:
+            await self._go_on(uris, known)
+        finally:
+            for later in self._givings_up.values():
+                later.cancel()
+        return SubscriptionsListenResult(_meta=self._meta)
+
+    async def _go_on(self, uris: list[str], known: list[str]) -> None:
         while things := await self._watching.changed():
             for thing in things:
                 if thing in uris:
                     event = ResourceUpdated(uri=thing)
                     await self._send(event_to_notification(event, self._meta))
             await self._tell_tasks([one for one in things if one in known])
-        return SubscriptionsListenResult(_meta=self._meta)
 
     async def _tell_tasks(self, ids: list[str]) -> None:
         if not ids:
@@ -123,6 +133,21 @@ class _Stream:
             if self._revs.get(task.id) != task.rev:
                 self._revs[task.id] = task.rev
                 await self._send(await self._tasks.notification(task, self._meta))
+                self._tell_given_up(task)
+
+    def _tell_given_up(self, task: TaskImage) -> None:
+        """Have `task` told once more when it is given up: nothing changes then."""
+        later = self._givings_up.pop(task.id, None)
+        if later is not None:
+            later.cancel()
+        left = self._tasks.given_up_in(task)
+        if left:
+            loop = asyncio.get_running_loop()
+            self._givings_up[task.id] = loop.call_later(left, self._once_more, task.id)
+
+    def _once_more(self, task_id: str) -> None:
+        self._revs.pop(task_id, None)
+        self._watching.again(task_id)
 
     async def _send(self, notification: Any) -> None:
         await self._ctx.session.send_notification(

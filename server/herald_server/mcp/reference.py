@@ -41,6 +41,8 @@ async def reference() -> str:
 
 def scope_of(name: str) -> str:
     """Return the scope that a tool needs."""
+    if "webhook" in name:
+        return "admin"
     return SCOPES.get(name.partition("_")[0], "read")
 
 

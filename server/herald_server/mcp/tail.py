@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import msgspec
 
 from herald_monitor.model.changes import Change, Entry
 from herald_monitor.model.cursor import START, Cursor
 from herald_monitor.model.filters import Filter
+from herald_monitor.model.vector import Vector
 from herald_monitor.store import Log
 from herald_server.hub import Hub, Watcher
 from herald_server.mcp.events_wire import Place
@@ -22,6 +24,18 @@ LAST = (1 << 63) - 1
 """Behind every number of an entry."""
 
 
+class Met(NamedTuple):
+    """A change, and the place of the entry that it lies in."""
+
+    change: Change
+    cursor: Cursor
+
+    @property
+    def behind(self) -> Place:
+        """The place behind the change."""
+        return Place(self.cursor, self.change.place[1])
+
+
 class Stretch(msgspec.Struct, frozen=True):
     """Some changes in order, and the place behind them.
 
@@ -29,7 +43,7 @@ class Stretch(msgspec.Struct, frozen=True):
     history was replaced.
     """
 
-    changes: list[Change]
+    changes: list[Met]
     at: Place
     broken: bool = False
 
@@ -47,25 +61,40 @@ async def stretch(log: Log, at: Place, most: int = AT_ONCE) -> Stretch:
 
 def joined(entries: Sequence[Entry], at: Place) -> Stretch:
     """Return `entries` as one stretch behind `at`, without what `at` has passed."""
-    last, broken = at.cursor, False
-    changes: list[Change] = []
+    last, broken, met = _before(at), False, at.number is None
+    changes: list[Met] = []
     for entry in entries:
-        within = at.number is not None and entry.cursor == at.cursor
+        within = at.number is not None and _same_entry(entry.cursor, at.cursor)
+        met = met or within
         # Before the first entry ever there is nothing to miss.
         broken = broken or not (within or entry.cursor.follows(last) or last == START)
         last = entry.cursor
         passed = at.number if within and at.number is not None else -1
-        changes += [one for one in entry.changes if one.place[1] > passed]
-    if at.number is not None and entries[0].cursor != at.cursor:
-        broken = True
-    return Stretch(changes, Place(last), broken)
+        changes += [
+            Met(one, entry.cursor) for one in entry.changes if one.place[1] > passed
+        ]
+    return Stretch(changes, Place(last), broken or not met)
+
+
+def _same_entry(one: Cursor, other: Cursor) -> bool:
+    if isinstance(one, Vector) and isinstance(other, Vector):
+        part = one.moved
+        return part == other.moved and one.parts[part:][:1] == other.parts[part:][:1]
+    return one == other
 
 
 def _before(at: Place) -> Cursor:
     """Return the cursor behind which the entry lies that `at` is within."""
-    epoch, n = at.cursor.epoch, at.cursor.n
     if at.number is None:
         return at.cursor
+    if isinstance(at.cursor, Vector):
+        part = at.cursor.moved
+        return at.cursor.at(part, _one_before(at.cursor.parts[part]))
+    return _one_before(at.cursor)
+
+
+def _one_before(cursor: Cursor) -> Cursor:
+    epoch, n = cursor.epoch, cursor.n
     # An epoch begins with 0: before it lies the end of any earlier one.
     return Cursor(epoch, n - 1) if n else Cursor(max(epoch - 1, 0), LAST)
 

@@ -6,6 +6,7 @@ answer of `start_background_task`, and is told of it by `notifications/tasks`.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Collection, Sequence
 from typing import Any
 
@@ -41,6 +42,7 @@ from herald_server.mcp.access import demand, serving
 from herald_server.mcp.describing import MISSING, sentence
 from herald_server.mcp.results import Results
 from herald_server.mcp.starting import orders
+from herald_server.state import Kept
 
 ID = "io.modelcontextprotocol/tasks"
 TOOL = "start_background_task"
@@ -68,6 +70,8 @@ class Tasks(ServerExtension):
     """Serves tasks/get, tasks/update and tasks/cancel from the store."""
 
     identifier = ID
+    give_up = tasks_wire.GIVE_UP
+    """Seconds after which a lost task is given up."""
 
     def __init__(
         self,
@@ -76,6 +80,7 @@ class Tasks(ServerExtension):
         catalog: Catalog,
         results: Results,
         tools: Collection[str] = (TOOL,),
+        kept: Kept | None = None,
     ) -> None:
         """Serve what `tools` started: those answer with a `task_id` of the store."""
         self._tools = frozenset(tools)
@@ -83,6 +88,7 @@ class Tasks(ServerExtension):
         self._control = control
         self._catalog = catalog
         self._results = results
+        self._kept = kept or Kept()
 
     def methods(self) -> Sequence[MethodBinding]:
         """Return the methods of the extension."""
@@ -117,7 +123,7 @@ class Tasks(ServerExtension):
         except StoreError:
             # It is started, so an error would only have it started again.
             return outcome
-        return tasks_wire.created(task)
+        return tasks_wire.created(task, self._clock())
 
     async def known(self, ids: Sequence[str]) -> list[TaskImage]:
         """Return those tasks of `ids` of which something is stored."""
@@ -147,7 +153,17 @@ class Tasks(ServerExtension):
 
     async def _detailed(self, task: TaskImage) -> dict[str, Any]:
         outcome = await self._results.of(task)
-        return tasks_wire.detailed(task, self._catalog, outcome)
+        return tasks_wire.detailed(task, self._catalog, outcome, self._clock())
+
+    def given_up_in(self, task: TaskImage) -> float | None:
+        """Return the seconds until a lost task is given up; None for all others."""
+        return tasks_wire.given_up_in(task, self._clock())
+
+    def _clock(self) -> tasks_wire.Clock:
+        kept = self._kept
+        return tasks_wire.Clock(
+            time.time(), self.give_up, kept.finished, kept.unfinished
+        )
 
     async def _gate(self, ctx: Request, task_id: str, scope: str) -> TaskImage:
         """Return the task if the client may ask for it. Raises `MCPError`."""

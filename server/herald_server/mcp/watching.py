@@ -11,6 +11,7 @@ from herald_monitor.model.changes import TASK as TASKS
 from herald_monitor.model.changes import WORKER as WORKERS
 from herald_monitor.model.changes import Change
 from herald_monitor.model.filters import Filter
+from herald_server import caller
 from herald_server.hub import Hub, Watcher
 from herald_server.mcp import describing
 from herald_server.mcp.pulse import Pulse
@@ -61,7 +62,8 @@ class Watching(AbstractContextManager["Watching"]):
         for id_ in self._tasks:
             tasks.setdefault(id_, []).append(id_)
         found = [self._of_ids(tasks, TASKS)] if tasks else []
-        workers = _names(self._uris, WORKER)
+        # To a narrow token there are no workers, so none of them ever changes.
+        workers = _names(self._uris, WORKER) if caller.only() is None else {}
         found += [self._of_ids(workers, WORKERS)] if workers else []
         found += [
             self._of(Filter(group=(group,)), uris)
@@ -75,11 +77,13 @@ class Watching(AbstractContextManager["Watching"]):
         ]
 
     def _of_ids(self, names: Names, topic: str) -> _Source:
-        watcher = Watcher(Filter(ids=tuple(names)), self._ready.set, topic)
+        asked = Filter(ids=tuple(names)).within(caller.only())
+        watcher = Watcher(asked, self._ready.set, topic)
         return _Source(watcher, lambda change: names.get(change.id, ()))
 
     def _of(self, filter_: Filter, uris: list[str]) -> _Source:
-        return _Source(Watcher(filter_, self._ready.set), lambda _: uris)
+        narrowed = filter_.within(caller.only())
+        return _Source(Watcher(narrowed, self._ready.set), lambda _: uris)
 
     def __enter__(self) -> Watching:
         for source in self._sources:

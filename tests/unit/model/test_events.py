@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from herald_monitor.errors import BadEvent
-from herald_monitor.model.codec import pack, to_json
+from herald_monitor.model.codec import to_json
 from herald_monitor.model.events import (
     KINDS,
     MAX_NAME,
@@ -21,6 +21,7 @@ from herald_monitor.model.events import (
 from herald_monitor.model.reading import read
 from herald_monitor.model.redaction import Redactor
 from herald_monitor.model.tasks import merge
+from herald_monitor.records import pack
 from tests.unit.model.recorded import RECORDINGS, raw
 from tests.unit.model.words import T0
 

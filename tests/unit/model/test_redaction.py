@@ -4,11 +4,13 @@ import json
 import string
 import time
 from collections.abc import Callable
+from typing import Any, cast
 
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from herald_monitor.model import redaction
 from herald_monitor.model.events import shorten
 from herald_monitor.model.redaction import DEFAULT_KEYS, MASK, Redactor
 
@@ -85,6 +87,20 @@ def test_keys_are_ours_to_choose() -> None:
 def test_without_keys_only_urls_and_bearer_tokens_are_masked() -> None:
     nothing = Redactor([])
     assert nothing("password=x redis://:y@h") == f"password=x redis://:{MASK}@h"
+
+
+def test_keys_need_not_be_ascii() -> None:
+    assert Redactor(["schlüssel"])("Schlüssel=x") == "Schlüssel=[redacted]"
+
+
+def test_texts_are_remembered_only_while_they_are_few_and_short(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(redaction, "MEMORY", 2)
+    some = Redactor()
+    for text in ("a", "b", "x" * 2_000, "c", "token=abc"):
+        some(text)
+    assert cast(Any, some)._harmless == {"c"}
 
 
 # ---- a planted secret never survives ------------------------------------------

@@ -2,20 +2,26 @@
 
 import random
 
-import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from herald_monitor.errors import BadCursor, StoreError
-from herald_monitor.model.changes import TASK, WORKER, Entry, read_change, write_change
-from herald_monitor.model.codec import PACK_ABOVE, pack, to_json, unpack, with_rev
+from herald_monitor.errors import BadCursor
+from herald_monitor.model.changes import (
+    TASK,
+    WORKER,
+    Entry,
+    quiet_rev,
+    read_change,
+    shown_rev,
+    write_change,
+)
+from herald_monitor.model.codec import to_json, with_rev
 from herald_monitor.model.cursor import START, Cursor, parse_cursor
 from herald_monitor.model.filters import Before
 from herald_monitor.model.keys import Keys, places
 from herald_monitor.model.shape import TaskImage, rfc3339, to_dict, unix
-from herald_monitor.model.tasks import Task
-from tests.unit.model.words import T0, known, say
+from tests.unit.model.words import T0
 
 # ---- cursors -----------------------------------------------------------------------
 
@@ -61,38 +67,15 @@ def test_a_long_text_that_is_no_cursor_is_not_repeated_in_full() -> None:
     assert len(str(refused.value)) < 120
 
 
-# ---- records -----------------------------------------------------------------------
-
-decoder = msgspec.msgpack.Decoder(Task)
-
-
-@pytest.mark.parametrize("size", [10, PACK_ABOVE * 4])
-def test_a_record_comes_back_and_long_ones_are_packed(size: int) -> None:
-    task = known([say("received", 1, args="x" * size)])
-    packed = pack(task)
-    assert len(packed) < PACK_ABOVE
-    assert packed[:1] == (b"m" if size == 10 else b"z")
-    assert unpack(b"1-2.0 99.5\n" + packed, decoder) == ("1-2.0", "99.5", task)
+# ---- revs ---------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    "stored",
-    [
-        b"",
-        b"1-2.0 9",
-        b"1-2.0\nm\x90",
-        b"1-2.0 9\n",
-        b"1-2.0 9\nx...",
-        b"1-2.0 9\nm",
-        b"1-2.0 9\nm\xc1",
-        b"1-2.0 9\nm\x01",
-        b"1-2.0 9\nzzz",
-        b"\xff 9\nzzz",
-    ],
+    ("rev", "again"), [("1-2.3", "1-2.3+1"), ("1-2.3+1", "1-2.3+2"), ("1+9", "1+10")]
 )
-def test_a_record_of_another_making_is_refused_with_a_sentence(stored: bytes) -> None:
-    with pytest.raises(StoreError, match="not of this version of Herald"):
-        unpack(stored, decoder)
+def test_a_rev_without_news_is_shown_as_before(rev: str, again: str) -> None:
+    assert quiet_rev(rev) == again
+    assert shown_rev(again) == shown_rev(rev) == rev.partition("+")[0]
 
 
 def test_a_rev_is_put_into_an_image() -> None:

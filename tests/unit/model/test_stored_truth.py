@@ -93,6 +93,17 @@ def test_who_ran_a_task_of_which_no_event_was_heard() -> None:
     assert (image.worker, image.pid) == ("a", 7)
 
 
+def test_a_task_is_of_the_group_that_was_stored_last() -> None:
+    """Celery may run a task twice, in two groups (a chord whose header failed)."""
+    told = [
+        say("sent", 1),
+        found("failed", 5, group_id="z"),
+        found("failed", 9, group_id="a"),
+    ]
+    for events in (told, told[::-1]):
+        assert shown(events).group_id == "a"
+
+
 def test_the_sender_is_believed_before_the_backend() -> None:
     told = [
         say("sent", 1, args="(1,)", at=T0),

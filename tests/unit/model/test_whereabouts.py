@@ -82,6 +82,12 @@ def test_what_drains_has_all_its_time_to_finish() -> None:
     assert "said goodbye" in lost(task(), around(worker("offline", 95)))
 
 
+def test_whoever_said_goodbye_has_its_grace_to_finish() -> None:
+    gone = worker("offline", 150)
+    assert "said goodbye" in lost(task(), around(gone))
+    assert lost(task(), around(gone, grace=100.0)) == ""
+
+
 def test_a_worker_that_nobody_knows_is_as_silent_as_its_task() -> None:
     assert lost(task(ago=59), around()) == ""
     assert "worker w@h, which ran it" in lost(task(ago=61), around())
@@ -107,6 +113,12 @@ def test_a_living_worker_that_has_it_no_more_is_looked_at_twice() -> None:
     assert "ended without a word" in lost(task(), where, Absence(NOW - 5, 2))
 
 
+def test_what_a_worker_has_no_more_may_wait_where_nobody_sees_it() -> None:
+    where = around(worker("online"), answered=ANSWERED, queues_known=False)
+    assert lost(task(), where, Absence(NOW - 59, 9)) == ""
+    assert "does not show it" in lost(task(), where, Absence(NOW - 61, 9))
+
+
 def test_a_worker_that_was_started_anew_is_named() -> None:
     begun = task(started_at=rfc3339(NOW - 400))
     where = around(worker("online", started_at=rfc3339(NOW - 9)), answered=ANSWERED)
@@ -116,6 +128,25 @@ def test_a_worker_that_was_started_anew_is_named() -> None:
 def test_what_ran_comes_back_if_its_message_is_not_confirmed() -> None:
     where = around(worker("silent", 100), unacked=HELD)
     assert "deliver it again" in lost(task(), where)
+
+
+@pytest.mark.parametrize(
+    ("confirmed", "queues_known", "said"),
+    [
+        (False, False, "the broker will deliver it again"),
+        (True, False, ""),
+        (None, False, "if its message was not confirmed (acks_late), it waits"),
+        (None, True, ""),
+    ],
+)
+def test_the_reason_says_what_is_known_of_another_delivery(
+    confirmed: bool | None, queues_known: bool, said: str
+) -> None:
+    told = {} if confirmed is None else {"w@h": {"t": confirmed}}
+    where = around(worker("silent", 500), queues_known=queues_known, confirmed=told)
+    why = lost(task(), where)
+    assert said in why
+    assert ("; " in why) == bool(said)
 
 
 @pytest.mark.parametrize("state", ["PENDING", "RECEIVED", "RETRY"])

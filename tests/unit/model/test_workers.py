@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from herald_monitor.errors import BadEvent
-from herald_monitor.model.codec import pack, to_json, unpack
+from herald_monitor.model.codec import to_json
 from herald_monitor.model.workers import (
     DRAIN_FOR,
     Worker,
@@ -18,6 +18,7 @@ from herald_monitor.model.workers import (
     state_of,
     worker_image,
 )
+from herald_monitor.records import pack, unpack
 from tests.unit.model.recorded import RECORDINGS, raw
 from tests.unit.model.words import T0
 
@@ -226,7 +227,7 @@ def test_every_worker_can_be_shown_and_stored(worker: Worker, now: float) -> Non
         "offline",
     )
     decoder = msgspec.msgpack.Decoder(Worker)
-    assert unpack(b"1-1.0 0\n" + pack(worker), decoder)[2] == worker
+    assert unpack(b"1-1.0 0\n" + pack(worker), decoder)[1] == worker
 
 
 @pytest.mark.parametrize("recording", RECORDINGS)

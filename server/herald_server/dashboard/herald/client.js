@@ -3,11 +3,14 @@
  *
  * @typedef {{id: string, [key: string]: any}} Item
  * @typedef {{id: string, since: string, until?: string, reason: string, state: string}} Gap
- * @typedef {"connecting"|"live"|"behind"|"reconnecting"|"stale"|"refused"|"closed"} Word
+ * @typedef {"connecting"|"live"|"behind"|"reconnecting"|"stale"|"resting"|"refused"|"closed"} Word
  * @typedef {{word: Word, since: number, reason: string, code: number, lagMs: number|null,
- *            gaps: Gap[]|null, heardAt: number|null}} State  Times are ms since 1970.
+ *            gaps: Gap[]|null, heardAt: number|null, way: "socket"|"streams"}} State  Times are ms
+ *            since 1970; `way` is how frames travel.
  * @typedef {{code: string, message: string, retry?: boolean}} Refusal
- * @typedef {{put: string[], del: string[], reset?: string}} Change  Ids that changed.
+ * @typedef {{put: string[], del: string[], reset?: string,
+ *            told?: {put: Item[], del: string[]}}} Change  Ids that changed in `items`;
+ *   `told` is what the server said, also of items beyond `limit`.
  * @typedef {{id: string, topic?: "tasks"|"workers"|"counts",
  *            filter?: Record<string, any>, limit?: number}} Wanted
  */
@@ -19,6 +22,7 @@ const BEHIND_MS = 2_000; // lag from which "live" would be a lie
 const STALE_MS = 5_000; // how long a lost connection may be called a blip
 const WAKING = ["online", "visibilitychange"]; // a good moment to look again
 const OPEN_MS = 10_000; // a handshake that takes longer will not come
+const BLOCKED = 2; // handshakes that fail before streams are tried, if none ever came
 
 /**
  * Open a connection that keeps itself open until `client.close()`.
@@ -38,6 +42,11 @@ export class Client {
   #protocols;
   #socket = null;
   #ready = false; // hello was heard on this socket
+  #greeted = false; // hello was heard on any WebSocket
+  #streamed = false; // or over streams
+  #dials = 0;
+  /** @type {any} The class of `streams.js`, once it was needed. */ #streams = null;
+  #resting = false;
   #collections = new Map();
   #listeners = new Set();
   #shown = "";
@@ -87,18 +96,19 @@ export class Client {
     const [word, since] = this.#judge();
     const reason = word === "live" ? "" : this.#reason;
     const [lagMs, gaps, heardAt] = [this.#lagMs, this.#gaps, this.#heardAt];
-    return { word, since, reason, code: this.#code, lagMs, gaps, heardAt };
+    const way = this.#streaming ? "streams" : "socket";
+    return { word, since, reason, code: this.#code, lagMs, gaps, heardAt, way };
   }
 
   open() {
     if (this.#ended || this.#socket) return;
+    this.#resting = false;
     clearTimeout(this.#retry);
     this.#pulse ||= setInterval(() => this.#check(), 1_000);
     for (const type of WAKING) globalThis.addEventListener?.(type, this.#nudge);
     this.#openedAt = Date.now();
     this.#unheard = 0;
-    const protocols = [SUBPROTOCOL, ...bearer(this.#token), ...this.#protocols];
-    const socket = new WebSocket(this.#url, protocols);
+    const socket = this.#dial();
     const mine = (act) => (event) => socket === this.#socket && act(event);
     socket.onopen = mine(() => this.#ask());
     socket.onmessage = mine(({ data }) => this.#read(data));
@@ -108,6 +118,30 @@ export class Client {
 
   close() {
     this.#stop("closed", "");
+  }
+
+  /** Hear nothing more until `open()`, which resumes: for a page that nobody sees. */
+  rest() {
+    if (this.#ended) return;
+    const socket = this.#socket;
+    if (socket) this.#lose(1000, "");
+    clearTimeout(this.#retry); // nor go on trying
+    this.#resting = true;
+    socket?.close();
+    this.#tell();
+  }
+
+  get #streaming() {
+    return this.#streams !== null && this.#socket instanceof this.#streams;
+  }
+
+  // Some networks let no WebSocket through. A server that is away answers neither way.
+  #dial() {
+    const turn = this.#dials++;
+    const streams = this.#streamed ? turn % 4 : turn >= BLOCKED && turn % 2 === 0;
+    if (streams && this.#streams && !this.#greeted) return new this.#streams(this.#url, this.#token);
+    if (turn === BLOCKED - 1) import("./streams.js").then((found) => (this.#streams = found.Streams), () => {});
+    return new WebSocket(this.#url, [SUBPROTOCOL, ...bearer(this.#token), ...this.#protocols]);
   }
 
   #nudge = () => {
@@ -163,20 +197,22 @@ export class Client {
     else if (frame.type === "error") this.#complain(collection, frame);
     else if (frame.type === "status") this.#note(frame);
     else if (frame.type === "bye") this.#pause = frame.reconnect_in_ms ?? null;
-    if (frame.cursor) this.#bookmark(frame.cursor);
+    if (frame.cursor) this.#bookmark(frame.cursor, frame.alone ? collection : null);
     this.#lagMs = frame.lag_ms ?? this.#lagMs;
   }
 
   #greet({ heartbeat }) {
     this.#ready = true;
+    if (this.#streaming) this.#streamed = true;
+    else this.#greeted = true;
     this.#heartbeat = heartbeat ?? this.#heartbeat;
     this.#lostAt = this.#heardAt;
     this.#reason = "";
   }
 
-  #bookmark(cursor) {
+  #bookmark(cursor, alone) {
     this.#tries = 0; // only what moved us on counts as success
-    for (const collection of this.#collections.values()) collection.bookmark(cursor);
+    for (const collection of alone ? [alone] : this.#collections.values()) collection.bookmark(cursor);
   }
 
   #complain(collection, error) {
@@ -191,6 +227,7 @@ export class Client {
   }
 
   #check() {
+    if (this.#resting) return;
     const now = Date.now();
     const silent = now - Math.max(this.#heardAt ?? 0, this.#openedAt);
     const beats = silent / (this.#heartbeat * 1_000);
@@ -237,6 +274,7 @@ export class Client {
 
   #judge() {
     if (this.#ended) return [this.#ended.word, this.#ended.since];
+    if (this.#resting) return ["resting", this.#lostAt];
     if (this.#ready && this.#staleAt) return ["stale", this.#staleAt];
     if (this.#ready) return [(this.#lagMs ?? 0) > BEHIND_MS ? "behind" : "live", this.#lostAt];
     if (!this.#heardAt) return [this.#tries ? "reconnecting" : "connecting", this.#lostAt];

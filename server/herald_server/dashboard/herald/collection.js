@@ -127,7 +127,7 @@ export class Collection {
     }
     for (const id of del) if (this.#ranks.delete(id)) this.#order = null;
     const cut = this.#trim();
-    this.#tell({ put: put.map((item) => item.id), del: [...del, ...cut] });
+    this.#tell({ put: put.map((item) => item.id), del: [...del, ...cut], told: { put, del } });
     if (this.truncated && this.items.size < this.wanted.limit * SHORT) this.#refill();
   }
 

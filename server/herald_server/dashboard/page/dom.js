@@ -23,18 +23,33 @@ const ATTRIBUTES = new Set(["role", "href", "scope"]);
 
 /** A sign from the sprite in the page; always beside a word, so hidden from readers. */
 export function shape(name) {
-  const svg = document.createElementNS(SVG, "svg");
-  svg.setAttribute("class", "shape");
-  svg.setAttribute("aria-hidden", "true");
-  const use = document.createElementNS(SVG, "use");
-  use.setAttribute("href", `#${name}`);
-  svg.append(use);
-  return svg;
+  return draw("svg", { class: "shape", "aria-hidden": "true" }, draw("use", { href: `#${name}` }));
+}
+
+/** Make a part of a drawing. */
+export function draw(tag, attributes = {}, ...children) {
+  const part = document.createElementNS(SVG, tag);
+  for (const [key, value] of Object.entries(attributes)) if (value !== undefined && value !== null) part.setAttribute(key, value);
+  part.append(...children.flat().filter((child) => child !== null && child !== undefined));
+  return part;
 }
 
 /** Put text into a node, only where it differs: an equal write costs a layout too. */
 export function say(node, text) {
   if (node.textContent !== text) node.textContent = text;
+}
+
+/** A button that does `act`. */
+export function button(text, act, className = "") {
+  const it = h("button", { type: "button", className }, text);
+  it.addEventListener("click", act);
+  return it;
+}
+
+/** Show these nodes where they differ: what stays the same stays under a pointer, in focus, selected. */
+export function swap(holder, nodes) {
+  const made = h("div", {}, nodes);
+  if (made.innerHTML !== holder.innerHTML) holder.replaceChildren(...made.childNodes);
 }
 
 /** Set or take away an attribute, only where it differs. */
@@ -67,8 +82,19 @@ function flush(at) {
   setTimeout(() => (restUntil = at + Math.max(PAUSE_MS, SHARE * (performance.now() - at))));
 }
 
-/** Run `tick` each second while the page can be seen. */
+const ticks = new Set();
+let beating = false;
+
+/** Run `tick` each second while the page can be seen; returns how to stop. */
 export function everySecond(tick) {
-  setInterval(() => document.hidden || tick(), 1_000);
-  document.addEventListener("visibilitychange", () => document.hidden || tick());
+  ticks.add(tick);
+  beating ||= beat();
+  return () => ticks.delete(tick);
+}
+
+function beat() {
+  const all = () => document.hidden || ticks.forEach((tick) => tick());
+  setInterval(all, 1_000);
+  document.addEventListener("visibilitychange", all);
+  return true;
 }

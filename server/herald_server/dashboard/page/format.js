@@ -29,6 +29,9 @@ export function clock(at) {
   return day === parts(now()).day ? time : `${day} ${time}`;
 }
 
+/** `14:03`. */
+export const hourMinute = (ms) => parts(ms).time.slice(0, 5);
+
 /** `2026-11-22 14:03:22.120 UTC`. */
 export function stamp(at) {
   const ms = typeof at === "string" ? Date.parse(at) : at;
@@ -45,6 +48,34 @@ export function ago(at) {
   if (s < 60) return `${s} s`;
   if (s < 3_600) return `${Math.floor(s / 60)} min`;
   return s < 172_800 ? `${Math.floor(s / 3_600)} h` : `${Math.floor(s / 86_400)} d`;
+}
+
+/** A lag in ms: `12 ms`, `3.4 s`, `12 min`. */
+export function lagging(ms) {
+  if (!Number.isFinite(ms)) return DASH;
+  if (ms < 1_000) return `${Math.round(ms)} ms`;
+  return ms < 60_000 ? `${(ms / 1_000).toFixed(1)} s` : ago(now() - ms);
+}
+
+/** A share as `3.1 %`; a small one is never shown as none. */
+export function percent(share) {
+  if (!Number.isFinite(share)) return DASH;
+  const hundred = 100 * share;
+  if (hundred > 0 && hundred < 0.1) return "<0.1 %";
+  return `${hundred >= 10 || hundred === 0 ? Math.round(hundred) : hundred.toFixed(1)} %`;
+}
+
+/** A rate a minute: `0.4`, `12`, `1,204`. */
+export function rate(perMinute) {
+  if (!Number.isFinite(perMinute)) return DASH;
+  return perMinute > 0 && perMinute < 10 ? perMinute.toFixed(1) : count(Math.round(perMinute));
+}
+
+/** `1,284`, `12.9k`, `1.3M`: for a place that must not grow. */
+export function short(n) {
+  if (!Number.isFinite(n)) return DASH;
+  if (n < 10_000) return count(n);
+  return n < 1e6 ? `${(n / 1e3).toFixed(n < 1e5 ? 1 : 0)}k` : `${(n / 1e6).toFixed(1)}M`;
 }
 
 /** A duration of a finished run, in seconds: `120 ms`, `12.3 s`, `2:05`, `1:02:05`. */

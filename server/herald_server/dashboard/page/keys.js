@@ -1,41 +1,39 @@
-/** The keyboard, and the sheet that explains it. */
+/** The keyboard. The sheet that explains it is loaded when it is asked for. */
 
-import { byId, h } from "./dom.js";
-import * as list from "./list.js";
-import * as panel from "./panel.js";
-import { STATES, stateLook } from "./states.js";
-import { shape } from "./dom.js";
+import * as address from "./address.js";
+import { byId } from "./dom.js";
+import * as peek from "./peek.js";
+import { SCREENS } from "./screens.js";
 
-const KEYS = [
-  ["/", "write a filter"],
-  ["↓ ↑ or j k", "move through the tasks"],
-  ["Enter", "open the task"],
-  ["Esc", "close what is open"],
-  ["?", "show this"],
-];
-const WORDS = [
-  ["name:reports.*", "names that fit; * is anything, ? one character"],
-  ["state:FAILURE,RETRY", "one of several"],
-  ["worker:*@host queue:mail", "both"],
-  ["root: parent: group: tag:", "tasks that belong together"],
-  ["id:4f1c…", "whole ids"],
-  ["report", "any name with that in it"],
-];
+const STEPS = { ArrowDown: 1, j: 1, ArrowUp: -1, k: -1, PageDown: 15, PageUp: -15, Home: -1e9, End: 1e9 };
+const GOING_MS = 1_500; // between `g` and the letter
 
-const STEPS = { ArrowDown: 1, j: 1, ArrowUp: -1, k: -1, PageDown: 15, PageUp: -15 };
+/** @typedef {{search?: HTMLElement, move?: (by: number) => void, back?: () => void}} Hands */
+/** @type {Hands} */ let held = {};
+let going = 0;
+let searching = false;
 
-/** Listen for keys; `open(id)` is called when an open panel should move on. */
-export function show(open) {
+/** Give the present screen's keys: its filter, its list, where focus goes back to. */
+export function hands(/** @type {Hands} */ its) {
+  held = its;
+  if (searching) queueMicrotask(() => its.search?.select());
+  searching = false;
+  return () => held === its && (held = {});
+}
+
+/** Listen for keys. */
+export function show() {
   byId("help").addEventListener("click", help);
   addEventListener("keydown", (event) => {
-    if (event.ctrlKey || event.metaKey || event.altKey || byId("sheet").open || byId("page").hidden) return;
+    if (event.ctrlKey || event.metaKey || event.altKey || byId("sheet").open || byId("main").hidden) return;
     const typing = event.target.matches?.("input, textarea, select");
     if (event.key === "Escape") leave(typing);
-    else if (event.key === "ArrowDown" && event.target === byId("filter")) step(1, open, event);
+    else if (event.key === "ArrowDown" && event.target === held.search) step(event);
     else if (typing) return;
-    else if (event.key === "/") act(event, () => byId("filter").select());
+    else if (jump(event.key)) event.preventDefault();
+    else if (event.key === "/") act(event, search);
     else if (event.key === "?") act(event, help);
-    else if (event.key in STEPS && !scrolls(event.target)) step(STEPS[event.key], open, event);
+    else if (event.key in STEPS && !scrolls(event.target)) step(event);
   });
 }
 
@@ -44,40 +42,40 @@ function act(event, what) {
   what();
 }
 
-// Inside the panel the arrows scroll what has the focus.
-function scrolls(target) {
-  return Boolean(target.closest?.(".details, details"));
+function search() {
+  if (held.search) return held.search.select();
+  searching = true; // once the list is there
+  address.go("tasks");
 }
 
-function step(by, open, event) {
+function jump(key) {
+  const after = performance.now() - going < GOING_MS;
+  going = key === "g" ? performance.now() : 0;
+  const found = after && Object.entries(SCREENS).find(([, entry]) => entry.key === key);
+  if (found) address.go(found[0]);
+  return Boolean(found);
+}
+
+// Inside the panel the arrows scroll what has the focus.
+function scrolls(target) {
+  return Boolean(target.closest?.(".details, details, dialog:modal"));
+}
+
+function step(event) {
+  if (!held.move) return;
   event.preventDefault();
-  const id = list.move(by);
-  if (id && panel.isOpen()) open(id);
+  held.move(STEPS[event.key]);
 }
 
 function leave(typing) {
-  if (panel.isOpen()) panel.close();
-  else if (typing) list.refocus();
+  if (peek.isOpen()) peek.close();
+  else if (typing) held.back?.();
 }
 
-function help() {
-  const sheet = byId("sheet");
-  const close = h("button", { type: "button", className: "quiet shut", "aria-label": "Close" }, "×");
-  close.addEventListener("click", () => sheet.close());
-  sheet.replaceChildren(
-    h("header", {}, h("h2", { id: "sheet-title" }, "Keys and words"), close),
-    h("div", { className: "columns" },
-      terms("Keys", KEYS, "kbd"), terms("Filter", WORDS, "code"),
-      terms("States", Object.keys(STATES).map((state) => [state, stateLook(state).means]), "state")));
-  sheet.showModal();
+async function help() {
+  const { show: open } = await import("./parts/sheet.js");
+  open();
 }
 
-function terms(title, pairs, kind) {
-  const term = (word) => {
-    if (kind !== "state") return h(kind, {}, word);
-    const look = stateLook(word);
-    return h("span", { className: "state", "data-tone": look.tone }, shape(look.shape), look.word);
-  };
-  return h("section", {}, h("h3", {}, title),
-    h("dl", { className: "terms" }, pairs.map(([word, means]) => h("div", {}, h("dt", {}, term(word)), h("dd", {}, means)))));
-}
+/** Where focus goes when a task was closed. */
+export const back = () => held.back?.();

@@ -1,22 +1,21 @@
-/** Herald's page, put together: one connection, three collections, five parts. */
+/** Herald's page, put together: one connection, the frame, and the screens in it. */
 
 import { connect } from "../herald/client.js";
 import * as address from "./address.js";
-import * as counts from "./counts.js";
-import { byId, h, shape, soon } from "./dom.js";
-import { toggled } from "./filter.js";
+import * as corner from "./corner.js";
+import { byId, h, say, shape, soon } from "./dom.js";
+import { stranded } from "./figures.js";
+import { many } from "./format.js";
+import * as frame from "./frame.js";
 import * as keys from "./keys.js";
-import * as list from "./list.js";
-import * as panel from "./panel.js";
+import { Live } from "./live.js";
+import * as peek from "./peek.js";
 import * as preferences from "./preferences.js";
-import { read } from "./rest.js";
-import * as search from "./search.js";
 import * as token from "./token.js";
-import * as trust from "./trust.js";
-import * as workers from "./workers.js";
 
-/** @type {Record<string, import("../herald/collection.js").Collection>} */
-const live = {};
+const REST_MS = 60_000; // how long a hidden tab is kept up to date
+
+let told = ""; // the trouble that was said aloud
 
 token.fromAddress();
 if (!token.held()) await token.ask("");
@@ -26,68 +25,65 @@ function start() {
   const url = new URL("ws", token.base);
   url.protocol = url.protocol.replace("http", "ws");
   const client = connect({ url, token: token.held() });
-  byId("page").hidden = false;
-  trust.show(client);
+  const live = new Live(client);
+  byId("main").hidden = false;
+  corner.show(client);
   client.observe(refusal);
-  parts(client);
-  subscribe(client);
+  client.observe(() => frame.warn(corner.trouble()));
+  rest(client);
+  preferences.show(again);
+  peek.show(client, closed);
+  keys.show();
+  frame.show(client, live);
+  live.observe(flags);
   addEventListener("hashchange", () => (token.fromAddress() ? location.reload() : arrive()));
   arrive();
-  health();
 }
 
-function parts(client) {
-  preferences.show(() => [trust.render, refresh].forEach(soon));
-  counts.show((state) => search.set(state ? toggled(search.present(), "state", state) : { ...search.present(), state: [] }));
-  workers.show((host) => search.set({ ...search.present(), worker: [host] }));
-  list.show(openTask);
-  panel.show(client, list.refocus);
-  keys.show(openTask);
-}
-
-function subscribe(client) {
-  const paint = { counts: () => counts.render(live.counts.items), workers: () => workers.render(live.workers.items) };
-  for (const topic of ["counts", "workers"])
-    live[topic] = client.subscribe({ id: topic, topic }, (_, change) => {
-      if (!change.reset) trust.heard();
-      if (live[topic].synced) soon(paint[topic]);
-    });
-  search.show((filter) => {
-    counts.press(filter.state ?? []);
-    if (live.tasks) live.tasks.update({ filter });
-    else live.tasks = client.subscribe({ id: "tasks", filter, limit: list.LIMIT }, changed);
-    list.follow(live.tasks);
-  }, list.wait);
-}
-
-function changed(tasks, change) {
-  if (!change.reset && change.put.length) trust.heard();
-  if (tasks.error) search.complain(tasks.error.message);
-  list.follow(tasks);
+// Nobody reads a hidden tab. It hears nothing until it is seen again, and resumes then.
+function rest(client) {
+  let timer = 0;
+  document.addEventListener("visibilitychange", () => {
+    clearTimeout(timer);
+    if (document.hidden) timer = setTimeout(() => client.rest(), REST_MS);
+    else client.open();
+  });
 }
 
 /** Show what the address asks for: at the start, and after Back or a link. */
 function arrive() {
-  search.fromAddress();
-  const { task } = address.read();
-  if (task) panel.open(task);
-  else panel.close();
+  frame.arrive();
+  const { task } = address.read().words;
+  if (task) peek.open(task);
+  else peek.close();
 }
 
-function openTask(id) {
-  address.write({ task: id }, !panel.isOpen());
-  panel.open(id);
+function closed() {
+  address.write({ task: null });
+  keys.back();
 }
 
-function refresh() {
-  workers.render(live.workers.items);
-  panel.redraw();
+// Times are in all parts of a screen: it is drawn anew.
+function again() {
+  soon(corner.render);
+  peek.redraw();
+  frame.redraw();
 }
 
-// Before the first change arrives, the server knows when it heard its last event.
-async function health() {
-  const { last_event_at: at } = await read("api/v1/health").catch(() => ({}));
-  if (at) trust.heard(Date.parse(at));
+// What needs eyes shows beside the screen's name, wherever one is.
+function flags(live) {
+  const silent = [...live.workers.items.values()].filter((worker) => worker.state === "silent").length;
+  const alone = [...live.queues.items.values()].filter(stranded).length;
+  frame.flag("workers", silent, "silent");
+  frame.flag("queues", alone, "without a consumer");
+  aloud([silent ? `${many(silent, "worker")} silent` : "", alone ? `${many(alone, "queue")} without a consumer` : ""].filter(Boolean).join(", "));
+}
+
+// Once a change, for those who hear the page.
+function aloud(trouble) {
+  if (trouble === told) return;
+  say(byId("said"), trouble || "No worker is silent, and every queue has a consumer.");
+  told = trouble;
 }
 
 function refusal({ word, reason, code }) {

@@ -5,22 +5,26 @@ import { base, held } from "./token.js";
 
 /** An answer that is not a yes; its message is a sentence for people. */
 export class Refused extends Error {
-  constructor(status, message) {
+  constructor(status, message, body = null) {
     super(message);
-    this.status = status;
+    [this.status, this.body] = [status, body];
   }
 }
 
 export const read = (path) => ask("GET", path);
 export const cancel = (id) => ask("POST", `api/v1/tasks/${encodeURIComponent(id)}/cancel`);
+export const retry = (id) => ask("POST", `api/v1/tasks/${encodeURIComponent(id)}/retry`);
+export const post = (path, body) => ask("POST", path, body);
+export const remove = (path) => ask("DELETE", path);
 
-async function ask(method, path) {
+async function ask(method, path, given) {
   const headers = { Accept: "application/json", Authorization: `Bearer ${held()}` };
-  const answer = await send(new URL(path, base), { method, headers, cache: "no-store" });
+  const body = given === undefined ? undefined : JSON.stringify(given);
+  const answer = await send(new URL(path, base), { method, headers, body, cache: "no-store" });
   learn(answer.headers.get("date"));
-  const body = await answer.json().catch(() => null);
-  if (answer.ok && body) return body;
-  throw new Refused(answer.status, sentence(body, answer.status));
+  const said = await answer.json().catch(() => null);
+  if (answer.ok) return said ?? {};
+  throw new Refused(answer.status, sentence(said, answer.status), said);
 }
 
 async function send(url, options) {

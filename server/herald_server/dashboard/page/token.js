@@ -1,5 +1,6 @@
 /** The token: from the fragment into this tab's storage, never into an address. */
 
+import * as address from "./address.js";
 import { byId, h } from "./dom.js";
 
 /** Where Herald is served, whatever prefix a proxy put before it. */
@@ -10,13 +11,10 @@ let kept = null; // where storage is forbidden, a token lives as long as the pag
 
 /** Take a token out of the address bar, if there is one there. */
 export function fromAddress() {
-  const words = new URLSearchParams(location.hash.slice(1));
-  const token = words.get("token");
+  const { token } = address.read().words;
   if (!token) return false;
-  words.delete("token");
   keep(token);
-  const rest = String(words);
-  history.replaceState(null, "", rest ? `#${rest}` : location.pathname + location.search);
+  history.replaceState(null, "", address.here({ token: null }));
   return true;
 }
 
@@ -50,7 +48,7 @@ export function ask(/** @type {string} */ why) {
     form.remove();
     resolve(held());
   });
-  byId("page").hidden = true;
+  byId("main").hidden = true;
   document.body.append(form);
   input.focus();
   return promise;

@@ -1,0 +1,77 @@
+"""A queue of the broker as it was measured. Pure.
+
+What could not be measured is absent: unknown is never 0, and never "nobody".
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from herald_monitor.model.shape import unix
+
+NAMED = "queues"
+"""The kind of notes in which servers name queues, each as a JSON list of texts."""
+
+AGAIN_AFTER = 60.0
+"""Seconds after which a queue that is as it was is stored once more."""
+
+
+class QueueImage(
+    msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False
+):
+    """A queue as it was at `as_of`. `id` is its name.
+
+    `depth` counts the messages that wait, `unacked` those that were given out and
+    are not confirmed. `oldest_at` is since when the oldest waits (`at_least`: it
+    was first seen then, and may be older). `consumers` are the workers that take
+    from it: empty means nobody does, absent that it is not known of everybody.
+    `consumer_count` is the broker's own number. Rates are tasks a minute;
+    `drain_seconds` is how long until it is empty if they stay as they are.
+    """
+
+    id: str
+    name: str
+    depth: int | None = None
+    unacked: int | None = None
+    oldest_at: str | None = None
+    at_least: bool = False
+    consumers: tuple[str, ...] | None = None
+    consumer_count: int | None = None
+    in_per_minute: float | None = None
+    out_per_minute: float | None = None
+    drain_seconds: float | None = None
+    as_of: str
+    rev: str | None = None
+
+    @property
+    def stranded(self) -> bool:
+        """Whether messages wait there that certainly nobody takes."""
+        return bool(self.depth) and self.consumers == ()
+
+
+def is_news(was: QueueImage, now: QueueImage) -> bool:
+    """Say whether `now` is worth being told, or at least being stored again."""
+    return told(was) != told(now) or unix(now.as_of) - unix(was.as_of) >= AGAIN_AFTER
+
+
+def told(queue: QueueImage) -> tuple[object, ...]:
+    """Return what of `queue` is news; rates differ a little each minute."""
+    return (
+        queue.depth,
+        queue.unacked,
+        queue.oldest_at,
+        queue.consumers,
+        queue.consumer_count,
+    )
+
+
+def drain_seconds(
+    depth: int | None, in_per_minute: float | None, out_per_minute: float | None
+) -> float | None:
+    """Return the seconds until a queue is empty; None if it does not get shorter."""
+    if depth == 0:
+        return 0.0
+    if depth is None or in_per_minute is None or out_per_minute is None:
+        return None
+    shorter = out_per_minute - in_per_minute
+    return round(depth / shorter * 60, 1) if shorter > 0 else None

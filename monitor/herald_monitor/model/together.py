@@ -1,0 +1,62 @@
+"""Several words of one task, merged in one step.
+
+Under load most of what is said of a task arrives together. Merging it one by one
+would make a task for each word; that `merge_all` comes to the same is a test.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from operator import attrgetter
+
+from herald_monitor.model.events import Event
+from herald_monitor.model.tasks import (
+    MAX_MARKS,
+    Fact,
+    Task,
+    add_facts,
+    late_of,
+    mark_of,
+    merge,
+)
+
+_place = attrgetter("host", "pid", "clock")
+"""Where a mark stands among the others."""
+
+
+def merge_all(task: Task | None, events: Sequence[Event]) -> Task:
+    """Return what is known once `events` are: `merge` of one after the other.
+
+    The same object if they tell nothing new. `events` are of one task, and not none.
+    """
+    if len(events) > 1:
+        found = _merged(task, events)
+        if found is not None:
+            return found
+    for event in events:
+        task = merge(task, event)
+    assert task is not None, "there is an event"
+    return task
+
+
+def _merged(task: Task | None, events: Sequence[Event]) -> Task | None:
+    """Return the same for plain words of workers and clients; None for others."""
+    marks = [] if task is None else list(task.marks)
+    facts: dict[str, Fact] = {} if task is None else task.facts
+    for event in events:
+        kind = event.kind
+        if event.source != "event" or kind == "progress":
+            return None
+        marks.append(mark_of(event, late_of(event)))
+        if kind == "sent" or kind == "received":
+            if task is not None and facts is task.facts:
+                facts = facts.copy()
+            add_facts(facts, event)
+    places = [_place(mark) for mark in marks]
+    # With all places different none is heard twice, and they alone decide the order.
+    if len(marks) > MAX_MARKS or len(set(places)) < len(places):
+        return None
+    marks.sort(key=_place)
+    if task is None:
+        return Task(events[0].task_id, tuple(marks), (), facts)
+    return Task(task.id, tuple(marks), task.reports, facts, task.step)

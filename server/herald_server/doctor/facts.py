@@ -1,0 +1,81 @@
+"""What was found, and what is to be said of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+
+ERROR = "error"
+WARNING = "warning"
+NOTE = "note"
+
+LEVELS = (ERROR, WARNING, NOTE)
+"""Herald cannot work; it sees less than it could; good to know."""
+
+
+class Finding(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Something to be said. `fix` is the line to add, or the command to run.
+
+    `about` are the workers that it is about, if any.
+    """
+
+    level: str
+    code: str
+    message: str
+    fix: str = ""
+    about: tuple[str, ...] = ()
+
+
+class Place(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A server that was asked: what it is, or why it could not be asked.
+
+    `evicts` is its `maxmemory-policy` if that throws things away.
+    """
+
+    url: str
+    software: str = ""
+    problem: str = ""
+    evicts: str = ""
+
+    @property
+    def reachable(self) -> bool:
+        """Whether it answered."""
+        return not self.problem
+
+
+class WorkerFacts(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What one worker answered.
+
+    `events`: whether it sends events of tasks, None if it did not say. `skew` is in
+    seconds, positive where its clock runs ahead; None if it could not be told.
+    `beats`: whether it sends heartbeats by itself. `silent` are its tasks with
+    `send_events=False`.
+    """
+
+    hostname: str
+    conf: Mapping[str, object] = {}
+    events: bool | None = None
+    skew: float | None = None
+    version: str = ""
+    silent: tuple[str, ...] = ()
+    beats: bool = True
+
+
+class Facts(msgspec.Struct, frozen=True, omit_defaults=True):
+    """All that a visit found.
+
+    `ours` are settings of the app that was given with -A; None if there was none.
+    `shortcomings` is what the kind of broker cannot give. `monitors` is how many
+    monitors hear the broker, None if the store could not be asked.
+    """
+
+    broker: Place
+    backend: Place | None = None
+    store: Place | None = None
+    workers: tuple[WorkerFacts, ...] = ()
+    asked: bool = True
+    ours: Mapping[str, object] | None = None
+    shortcomings: str = ""
+    versions: Mapping[str, str] = {}
+    monitors: int | None = None

@@ -1,0 +1,77 @@
+"""What comes before MCP's own app: whole messages, and whose they are."""
+
+from __future__ import annotations
+
+from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
+from mcp.server.auth.provider import AccessToken
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from herald_monitor.model.codec import to_json
+from herald_server.auth import Identity
+from herald_server.problems import problem
+from herald_server.tokens.claims import written
+
+MOST_BYTES = 1 << 20
+"""Bytes of one message."""
+
+
+class Owned:
+    """ASGI around MCP's own app.
+
+    It lets a session be used only with the credential that opened it: the same
+    name and the same tasks, so a token of an issuer may be renewed meanwhile. A
+    message is passed on once it is whole: one that breaks off is none.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection."""
+        said = await _whole(receive) if scope["method"] == "POST" else b""
+        if said is None:
+            return
+        if len(said) > MOST_BYTES:
+            scope["app"].state.shared.tally.refuse("body")
+            refusal = problem(413, f"a message is at most {MOST_BYTES} bytes")
+            await refusal(scope, receive, send)
+            return
+        who: Identity | None = scope.get("state", {}).get("identity")
+        if who is not None:
+            scope = {**scope, "user": _user(who)}
+        await self._app(scope, _again(said, receive), send)
+
+
+async def _whole(receive: Receive) -> bytes | None:
+    """Return what is sent, or so much of it that it is too much; None if it broke."""
+    said = bytearray()
+    while len(said) <= MOST_BYTES:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            return None
+        said += message.get("body", b"")
+        if not message.get("more_body", False):
+            break
+    return bytes(said)
+
+
+def _again(said: bytes, receive: Receive) -> Receive:
+    """Return what receives `said` first, and then what comes."""
+    first = True
+
+    async def again() -> Message:
+        nonlocal first
+        if first:
+            first = False
+            return {"type": "http.request", "body": said, "more_body": False}
+        return await receive()
+
+    return again
+
+
+def _user(who: Identity) -> AuthenticatedUser:
+    seen = to_json(written(who.only)).decode()
+    # An issuer's next token for the same holder has another id.
+    subject = seen if who.name.startswith("jwt:") else f"{who.id} {seen}"
+    access = AccessToken(token="", client_id=who.name, scopes=[], subject=subject)
+    return AuthenticatedUser(access)

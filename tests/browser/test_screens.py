@@ -1,0 +1,193 @@
+"""Screens on a bad night: what an operator asks is answered where they look, nobody
+is shut out, and nothing is invented.
+
+Pictures are kept in `.ci/artifacts/`, for people.
+"""
+
+import json
+import re
+from importlib.resources import files
+from typing import Any
+
+import pytest
+from playwright.sync_api import Locator, Page, expect
+from tests.browser import night
+from tests.browser.scripted import DASHBOARD, ORIGIN, Frame, ScriptedServer
+from tests.servers import ROOT
+
+pytestmark = pytest.mark.browser
+
+NOT_KNOWN = "\N{EN DASH}"
+ARTIFACTS = ROOT / ".ci" / "artifacts"
+AXE = (files("axe_playwright_python") / "axe.min.js").read_text()
+RULES = """(rules) => axe.run(document, rules.length
+    ? { runOnly: { type: "rule", values: rules } } : {})"""
+
+# Of what differs by scheme only; all the rest is asked in light.
+COLOURS = ["color-contrast", "link-in-text-block"]
+
+
+def screens() -> list[str]:
+    """Return the addresses of all screens, and of one with a task open."""
+    text = (DASHBOARD / "page" / "screens.js").read_text()
+    names: list[str] = re.findall(r"^  (\w+): \{ word:", text, re.M)
+    arguments = {"task": "task/r1", "group": "group/g1"}
+    return [*(arguments.get(name, name) for name in names), "tasks?task=r1"]
+
+
+def violations(tab: Page, rules: list[str]) -> list[str]:
+    """Return what axe-core finds, a line each."""
+    if not tab.evaluate("'axe' in window"):
+        tab.evaluate(AXE)
+    found: Any = tab.evaluate(RULES, rules)
+    return [
+        f"{one['id']}: {json.dumps([node['html'] for node in one['nodes']])[:600]}"
+        for one in found["violations"]
+    ]
+
+
+def go(tab: Page, screen: str) -> None:
+    tab.evaluate("(to) => { location.hash = to }", f"#/{screen}")
+    name = screen.partition("?")[0].partition("/")[0]
+    expect(tab.locator(f"#screen[data-name={name}] > *").first).to_be_visible()
+    expect(tab.locator("#screen .bones")).to_have_count(0)
+
+
+@pytest.mark.parametrize("screen", screens())
+def test_axe_finds_nothing(night_page: ScriptedServer, screen: str) -> None:
+    tab = night_page.page
+    tab.emulate_media(color_scheme="light")
+    go(tab, screen)
+    assert violations(tab, []) == []
+    keep(tab, screen, "light")
+    tab.emulate_media(color_scheme="dark")
+    assert violations(tab, COLOURS) == []
+    keep(tab, screen, "dark")
+
+
+def keep(tab: Page, screen: str, scheme: str) -> None:
+    """Keep a picture for people."""
+    ARTIFACTS.mkdir(parents=True, exist_ok=True)
+    name = "".join(c if c.isalnum() else "-" for c in screen)
+    tab.screenshot(path=ARTIFACTS / f"page-{name}-{scheme}.png")
+
+
+@pytest.fixture
+def overview(night_page: ScriptedServer) -> Page:
+    """The overview, with its figures."""
+    go(night_page.page, "overview")
+    expect(night_page.page.locator(".timeline rect").first).to_be_attached()
+    return night_page.page
+
+
+def card(tab: Page, title: str) -> Locator:
+    return tab.get_by_role("region", name=re.compile(f"^{title}"))
+
+
+def first_row(tab: Page, title: str) -> Locator:
+    return card(tab, title).locator("tbody tr").first
+
+
+def test_what_an_operator_asks_first(overview: Page) -> None:
+    # Is it fresh, and did we lose events in the last hour?
+    expect(overview.locator("#verdict")).to_have_text("Fresh, 1 gap closed")
+    expect(overview.locator("#trust-event")).to_have_text(re.compile(r"\d+ s ago"))
+    lost = overview.locator("#trust-lost")
+    expect(lost).to_have_text("1 gap, 14 missing, 9 put right, closed")
+    # Which queue has no consumer?
+    expect(first_row(overview, "Queues")).to_contain_text("billing")
+    expect(overview.locator(".alarm", has_text="No consumer")).to_have_count(1)
+    # What fails most, what runs longest, and what is stuck?
+    expect(first_row(overview, "Failing")).to_contain_text("billing.capture")
+    expect(first_row(overview, "Running")).to_contain_text("reports.build_year")
+    expect(card(overview, "Stuck").locator("tbody tr")).to_have_count(3)
+
+
+def test_nothing_is_out_of_sight(overview: Page) -> None:
+    """On a usual screen there is nothing to scroll, and no number is cut off."""
+    expect(overview.locator(".timeline rect").first).to_be_attached()
+    main = overview.locator("#main")
+    assert main.evaluate("(it) => it.scrollHeight <= it.clientHeight")
+    cut = """() => [...document.querySelectorAll(".num, .tile .value, dd, .alarm")]
+        .filter((it) => it.scrollWidth > it.clientWidth + 1)
+        .map((it) => it.textContent)"""
+    assert overview.evaluate(cut) == []
+
+
+def test_it_can_be_read_on_a_phone(overview: Page) -> None:
+    overview.set_viewport_size({"width": 390, "height": 844})
+    for place in ("document.documentElement", "document.querySelector('#main')"):
+        assert overview.evaluate(f"{place}.scrollWidth") == 390
+    overview.screenshot(path=ARTIFACTS / "page-overview-phone.png")
+    overview.set_viewport_size({"width": 1440, "height": 900})
+
+
+def test_a_queue_that_gets_a_consumer_alarms_no_more(
+    overview: Page, night_page: ScriptedServer
+) -> None:
+    expect(overview.locator("#nav [data-screen=queues]")).to_contain_text("1")
+    taken = {**night.QUEUES[1], "id": "billing", "consumers": ["mail@w1"]}
+    night_page.send(type="data", id="queues", put=[taken], cursor="7-2")
+    expect(overview.locator(".alarm", has_text="No consumer")).to_have_count(0)
+    flag = overview.locator("#nav [data-screen=queues] .flag")
+    expect(flag).to_be_hidden()
+    expect(overview.locator("#said")).to_have_text("1 worker silent")
+
+
+def test_what_is_not_known_is_no_number(scripted: ScriptedServer) -> None:
+    """A server that tells of nothing: dashes and sentences, not zeros."""
+    tab = scripted.page
+    tab.goto(f"{ORIGIN}#/overview?token=t0ken")
+    failing = card(tab, "Failing")
+    expect(failing).to_contain_text("No answer")
+    numbers = tab.locator(".tile .number").all_inner_texts()
+    assert set(numbers) == {NOT_KNOWN}
+    facts = tab.locator(".trust dd").all_inner_texts()
+    assert {fact.strip() for fact in facts} == {NOT_KNOWN}
+
+
+def test_pointing_at_a_minute_tells_its_numbers(overview: Page) -> None:
+    box = overview.locator(".timebox").bounding_box()
+    assert box
+    overview.mouse.move(box["x"] + box["width"] / 2, box["y"] + 30)
+    expect(overview.locator(".timebox .when")).to_have_text(re.compile(r"^\d\d:\d\d$"))
+    overview.get_by_role("button", name="24 h").click()
+    expect(overview.locator(".timeline")).to_have_attribute(
+        "aria-label", re.compile("1 gaps")
+    )
+
+
+def changed(key: str, state: str, **more: Any) -> Frame:
+    task = night.task(key, f"mail.{key}", state, 0, **more)
+    return {"type": "data", "id": "feed", "put": [task], "cursor": "7-3"}
+
+
+def test_a_progress_report_is_no_line_of_the_feed(
+    overview: Page, night_page: ScriptedServer
+) -> None:
+    lines = card(overview, "Live feed").locator("li")
+    for percent in (10, 20):
+        night_page.send(**changed("busy", "STARTED", progress={"percent": percent}))
+    night_page.send(**changed("last", "RETRY"))
+    expect(lines.first).to_contain_text("mail.last")
+    expect(lines.filter(has_text="mail.busy")).to_have_count(1)
+
+
+def test_the_feed_can_be_paused_and_filtered(
+    overview: Page, night_page: ScriptedServer
+) -> None:
+    feed = card(overview, "Live feed")
+    newest = feed.locator("li").first
+    night_page.send(**changed("new", "RECEIVED"))
+    expect(newest).to_contain_text("Received")
+    feed.get_by_role("button", name="Pause").click()
+    night_page.send(**changed("new", "FAILURE"))
+    expect(feed).to_contain_text("1 held")
+    expect(newest).to_contain_text("Received")
+    feed.get_by_role("button", name="Go on").click()
+    overview.mouse.move(0, 0)
+    expect(newest).to_contain_text("Failure")
+    asked = sum(frame["id"] == "feed" for frame in night_page.asked)
+    feed.get_by_role("searchbox").fill("state:FAILURE")
+    wanted = night_page.until_asked(asked + 1, "feed")
+    assert wanted["filter"] == {"state": ["FAILURE"]}

@@ -1,0 +1,335 @@
+"""What one client may ask of a server, and how it is told that this is all."""
+
+import asyncio
+import json
+import ssl
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx2
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+from fastmcp import Client
+from tests.asking import WITH_TOKEN, asking, refused
+from tests.doors import minted
+from tests.mcp_house import refused as tool_refused
+from tests.nginx import nginx
+from tests.project import make_app
+from tests.servers import PrivateValkey
+from tests.serving import TOKEN, Server, connected, let_in, serving, until
+
+from herald_monitor.errors import BadInput
+from herald_server.config import ServerSettings
+from herald_server.limits import Limits
+from herald_server.tls import check_tls
+
+pytestmark = pytest.mark.anyio
+
+ORDER = {"task_type": "metrics_snapshot"}
+
+
+@pytest.fixture
+def url(module_valkey: PrivateValkey) -> str:
+    """Where the store is."""
+    return module_valkey.url
+
+
+async def counted(server: Server) -> dict[str, int]:
+    """Return what was refused, by reason, as the metrics tell it."""
+    async with asking(server) as ask:
+        text = (await ask.get("/metrics")).text
+    lines = [line for line in text.splitlines() if line.startswith("herald_refused")]
+    return {line.split('"')[1]: int(float(line.split()[-1])) for line in lines}
+
+
+async def test_a_token_starts_so_many_a_minute(url: str) -> None:
+    app = make_app(url, url)
+    async with (
+        serving(url, celery=app, starts_per_minute=2) as server,
+        asking(server) as ask,
+    ):
+        for _ in range(2):
+            assert (await ask.post("/api/v1/tasks", json=ORDER)).status_code == 201
+        answer = await ask.post("/api/v1/tasks", json=ORDER)
+        refused(answer, 429, "over 2 starts a minute of this token")
+        assert 1 <= int(answer.headers["retry-after"]) <= 60
+        async with Client(f"{server.url}mcp", auth=TOKEN) as agent:
+            said = await tool_refused(agent, "start_background_task", **ORDER)
+            assert "over 2 starts a minute" in said
+            members = {"tasks": [ORDER] * 3}
+            said = await tool_refused(agent, "start_task_group", **members)
+            assert "3 starts at once are over the 2" in said
+        let_in(server, "another-token")
+        async with asking(server, {"Authorization": "Bearer another-token"}) as other:
+            assert (await other.post("/api/v1/tasks", json=ORDER)).status_code == 201
+        # Those that were made from it count as it does.
+        child = {"Authorization": f"Bearer {minted(server, name='owner/child')}"}
+        async with asking(server, child) as more:
+            answer = await more.post("/api/v1/tasks", json=ORDER)
+            refused(answer, 429, "over 2 starts a minute")
+        assert await counted(server) == {"starts_token": 4}
+    app.close()
+
+
+async def test_a_token_mints_so_many_a_minute(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("herald_server.permits.MINTS", 2)
+    async with serving(url) as server, asking(server) as ask:
+        ids = [(await ask.post("/api/v1/tokens", json={})).json()["id"] for _ in "ab"]
+        refused(await ask.post("/api/v1/tokens", json={}), 429, "2 tokens a minute")
+        answer = await ask.delete(f"/api/v1/tokens/{ids[0]}")
+        refused(answer, 429, "2 tokens a minute")
+        assert await counted(server) == {"mints": 2}
+
+
+async def test_a_type_is_started_so_often_a_minute_by_all(url: str) -> None:
+    app = make_app(url, url)
+    async with serving(url, celery=app, starts_per_minute_per_type=1) as server:
+        let_in(server, "another-token")
+        async with asking(server) as ask:
+            assert (await ask.post("/api/v1/tasks", json=ORDER)).status_code == 201
+        async with asking(server, {"Authorization": "Bearer another-token"}) as other:
+            answer = await other.post("/api/v1/tasks", json=ORDER)
+            refused(answer, 429, "starts a minute of tasks named")
+        assert await counted(server) == {"starts_type": 1}
+    app.close()
+
+
+async def test_what_is_too_big_is_refused_and_counted(url: str) -> None:
+    often = 100_000  # so that each subscribe may come at once
+    small = Limits(subs=1, snapshot=1, in_bytes=1_000, subscribes_per_s=often)
+    async with (
+        serving(url, limits=small) as server,
+        asking(server) as ask,
+        connected(server) as client,
+    ):
+        await server.tell("received", "a", "b")
+        refused(await ask.post("/api/v1/tokens", content=b" " * 300_000), 413, "bytes")
+        refused(await ask.post("/mcp", content=b" " * 1_100_000), 413, "bytes")
+        await client.say(type="subscribe", id="all")
+        await client.heard("error", 1)
+        await client.say(type="subscribe", id="a", filter={"ids": ["a"]})
+        await client.say(type="subscribe", id="b", filter={"ids": ["b"]})
+        await client.say(type="subscribe", id="x" * 2_000)
+        told = await client.heard("error", 3)
+        codes = [error["code"] for error in told]
+        assert codes == ["too_broad", "too_many", "too_big"]
+        assert await counted(server) == {"body": 2, **dict.fromkeys(codes, 1)}
+
+
+async def test_only_so_many_may_watch_at_once(url: str) -> None:
+    async with serving(url, max_connections=1) as server, connected(server) as first:
+        await first.heard("hello")
+        async with connected(server) as second:
+            code, reason = await second.closed()
+            assert (code, "come back later" in reason) == (4009, True)
+        async with asking(server) as ask:
+            answer = await ask.get("/events")
+            refused(answer, 503, "come back later")
+            assert answer.headers["retry-after"] == "5"
+        assert await counted(server) == {"full": 2}
+
+
+@pytest.mark.parametrize(
+    "begun",
+    [
+        b"",
+        b"GET / HTTP/1.1\r\nHost: localhost\r\nX-Slow: ",
+        b"POST /api/v1/tokens HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n"
+        b"Authorization: Bearer " + TOKEN.encode() + b"\r\n\r\n{",
+        b"POST /mcp HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n"
+        b"Authorization: Bearer " + TOKEN.encode() + b"\r\n"
+        b"Content-Type: application/json\r\n"
+        b"Accept: application/json, text/event-stream\r\n\r\n{",
+    ],
+    ids=["nothing", "half a head", "half a body", "half a message"],
+)
+async def test_a_request_that_does_not_arrive_is_given_up(
+    url: str, begun: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with serving(url, request_timeout=0.2) as server:
+        place = urlsplit(server.url)
+        reader, writer = await asyncio.open_connection(place.hostname, place.port)
+        writer.write(begun)
+        async with asyncio.timeout(5):
+            said = await reader.read()
+        writer.close()
+        assert said.startswith(b"HTTP/1.1 408 ")
+        assert await counted(server) == {"slow": 1}
+    assert not [r for r in caplog.records if r.exc_info], caplog.text
+
+
+async def test_waiting_for_an_answer_is_no_slow_request(url: str) -> None:
+    async with serving(url, request_timeout=0.1) as server, asking(server) as ask:
+        await server.tell("received", "t", name="n")
+        wait = asyncio.create_task(ask.get("/api/v1/tasks/t/wait?timeout=1"))
+        async with connected(server) as client:
+            await client.heard("hello")
+            assert (await wait).json()["timed_out"] is True
+            await client.say(type="ping")
+            await client.heard("pong")
+        assert await counted(server) == {}
+
+
+# -- where requests come from ------------------------------------------------------
+
+
+async def _address(server: Server, ask: httpx2.AsyncClient, **headers: str) -> str:
+    """Return where an order came from, as the audit log has it."""
+    made = await ask.post("api/v1/tokens", json={}, headers=headers)
+    assert made.status_code == 201, made.text
+    async with asking(server) as owner:
+        orders = (await owner.get("/api/v1/audit?limit=1")).json()["orders"]
+    assert orders[0]["target"] == made.json()["id"]
+    return str(orders[0]["address"])
+
+
+async def test_only_proxies_that_are_named_are_believed(url: str) -> None:
+    spoofed = {"X-Forwarded-For": "203.0.113.9"}
+    for believed, address in (
+        ("", "127.0.0.1"),
+        ("198.51.100.0/24", "127.0.0.1"),
+        ("127.0.0.0/8", "203.0.113.9"),
+    ):
+        async with (
+            serving(url, proxy_headers=believed) as server,
+            asking(server) as ask,
+        ):
+            assert await _address(server, ask, **spoofed) == address
+
+
+async def test_nginx_says_who_came(url: str, tmp_path: Path) -> None:
+    prefix = "/herald"
+    async with serving(url, proxy_headers="127.0.0.1", root_path=prefix) as server:
+        with nginx(server.url, prefix, True, tmp_path) as public:
+            async with httpx2.AsyncClient(
+                base_url=public, headers=WITH_TOKEN, trust_env=False
+            ) as ask:
+                # What a client says of itself is overwritten.
+                spoofed = {"X-Forwarded-For": "203.0.113.9"}
+                assert await _address(server, ask, **spoofed) == "127.0.0.1"
+                foreign = await ask.get(
+                    "api/v1/tasks", headers={"Host": "evil.example"}
+                )
+                refused(foreign, 421, "HERALD_ALLOWED_HOSTS")
+
+
+# -- TLS ---------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A certificate for this machine, with its key, in one file."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
+    now = datetime.now(UTC)
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(
+            x509.SubjectAlternativeName(
+                [x509.DNSName("localhost"), x509.IPAddress(ip_address("127.0.0.1"))]
+            ),
+            critical=False,
+        )
+        .sign(key, hashes.SHA256())
+    )
+    place = tmp_path_factory.mktemp("tls") / "cert.pem"
+    place.write_bytes(
+        made.public_bytes(serialization.Encoding.PEM)
+        + key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+    )
+    return place
+
+
+async def test_all_doors_speak_tls(url: str, certificate: Path) -> None:
+    context = ssl.create_default_context(cafile=str(certificate))
+    async with serving(url, tls_cert=certificate) as server:
+        assert server.url.startswith("https://127.0.0.1:")
+        await server.tell("received", "t", name="n")
+        async with httpx2.AsyncClient(verify=context, headers=WITH_TOKEN) as http:
+            answer = await http.get(f"{server.url}api/v1/tasks/t")
+            assert answer.json()["name"] == "n"
+            origin = {"Origin": server.url.rstrip("/")}
+            answer = await http.get(f"{server.url}api/v1/tasks", headers=origin)
+            assert answer.status_code == 200
+            async with http.stream("GET", f"{server.url}events") as stream:
+                async for part in stream.aiter_text():
+                    if '"id":"t"' in part:
+                        break
+        async with connected(server, ssl=context) as client:
+            await client.say(type="subscribe", id="all")
+            await until(lambda: '"t"' in json.dumps(client.of("data")))
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        ({"tls_cert": "absent.pem"}, "cannot serve TLS with absent.pem"),
+        ({"tls_key": "key.pem"}, "HERALD_TLS_KEY needs HERALD_TLS_CERT"),
+        ({"tls_cert": __file__}, "give a certificate chain in PEM"),
+    ],
+)
+def test_a_certificate_that_cannot_be_used_is_said(
+    given: dict[str, Any], sentence: str
+) -> None:
+    with pytest.raises(BadInput, match=sentence):
+        check_tls(ServerSettings(token="a" * 8, **given))
+
+
+# -- who ordered what --------------------------------------------------------------
+
+
+async def test_orders_are_written_down_without_what_they_carried(
+    url: str, tmp_path: Path
+) -> None:
+    app = make_app(url, url)
+    log = tmp_path / "orders.jsonl"
+    async with serving(url, celery=app, audit_log=str(log)) as server:
+        token = minted(server, name="owner/ci")
+        async with asking(server, {"Authorization": f"Bearer {token}"}) as ask:
+            secret = {**ORDER, "params": {"period_days": 7_654_321}}
+            started = (await ask.post("/api/v1/tasks", json=secret)).json()["task_id"]
+            await ask.post(f"/api/v1/tasks/{started}/cancel")
+            made = (await ask.post("/api/v1/tokens", json={"label": "x"})).json()
+            await ask.delete(f"/api/v1/tokens/{made['id']}")
+            kept = (await ask.get("/api/v1/audit")).json()["orders"]
+        async with Client(f"{server.url}mcp", auth=TOKEN) as agent:
+            await agent.call_tool("start_task_group", {"tasks": [ORDER, ORDER]})
+        async with asking(server) as ask:
+            all_ = (await ask.get("/api/v1/audit?limit=2")).json()["orders"]
+    assert [(o["who"], o["what"], o["target"]) for o in kept] == [
+        ("owner/ci", "revoke", made["id"]),
+        ("owner/ci", "mint", made["id"]),
+        ("owner/ci", "cancel", started),
+        ("owner/ci", "start", started),
+    ]
+    assert (all_[0]["who"], all_[0]["what"], all_[0]["count"]) == (
+        "owner",
+        "start_group",
+        2,
+    )
+    written = log.read_text()
+    assert [json.loads(line)["what"] for line in written.splitlines()] == [
+        *("start", "cancel", "mint", "revoke", "start_group")
+    ]
+    assert "7654321" not in written
+    assert made["token"] not in written
+    assert log.stat().st_mode & 0o077 == 0
+    app.close()

@@ -1,0 +1,248 @@
+"""Queues, measured at real brokers: how deep, how old, and who consumes them."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import Any, cast
+
+import pytest
+from kombu import Queue
+from tests.conftest import AppFactory, WorkerFactory
+from tests.contract.labs import all_changes
+from tests.live_server import worker_of
+from tests.monitors import monitoring, settled
+from tests.proxy import Proxy
+from tests.servers import PrivateValkey
+from tests.truth import submit
+
+from herald_monitor import queue_depths
+from herald_monitor.broker_queues import QueuesUnreachable
+from herald_monitor.gauging import Gauging, consumers_of, rates
+from herald_monitor.memory import MemoryStore
+from herald_monitor.model.events import Event
+from herald_monitor.model.queues import NAMED, QueueImage, drain_seconds
+from herald_monitor.model.rollups import Rollup
+from herald_monitor.model.shape import rfc3339
+from herald_monitor.queue_depths import Depth, QueueDepths, routed
+from herald_server.catalog import Catalog, TaskType
+from herald_server.naming import name_queues
+
+pytestmark = pytest.mark.anyio
+
+
+async def measured(gauging: Gauging) -> dict[str, QueueImage]:
+    """Return the queues by name, as they are now."""
+    return {queue.name: queue for queue in await gauging.measure()}
+
+
+def sent(task_id: str, at: float) -> Event:
+    return Event(kind="sent", task_id=task_id, at=at, host="c@h", clock=1)
+
+
+async def test_every_priority_counts_and_the_oldest_message_is_found(
+    valkey: PrivateValkey, project_app: AppFactory
+) -> None:
+    prefix: dict[str, object] = {"global_keyprefix": "my:"}
+    routes = {"report": {"queue": "other"}}
+    app = project_app(valkey.url, broker_transport_options=prefix, task_routes=routes)
+    now = time.time()
+    urgent, old = (submit(app, "add", 1, 2, priority=step) for step in (0, 3))
+    submit(app, "add", 1, 2, priority=9)
+    unheard = submit(app, "add", 1, 2, queue="other", priority=9)
+    store, default = MemoryStore(), cast(Any, app).conf.task_default_queue
+    # Nothing was heard of the least urgent one: since when it waits is not known.
+    await store.store([sent(old, now - 90), sent(urgent, now - 60)], now=now)
+    gauging = Gauging(app, store, lambda: True)
+    queues = await measured(gauging)
+    assert queues[default].depth == 3
+    assert queues[default].oldest_at == rfc3339(now - 90)
+    assert not queues[default].at_least
+    assert queues[default].unacked == 0
+    other = queues["other"]
+    assert (other.depth, other.consumers, other.stranded) == (1, (), True)
+    assert other.at_least
+    first_seen = other.oldest_at
+    assert first_seen is not None
+    assert first_seen >= rfc3339(now)
+    again = await measured(gauging)
+    assert again["other"].oldest_at == first_seen, "the same message, seen once more"
+    await store.store([sent(unheard, now - 5)], now=now)
+    told = (await measured(gauging))["other"]
+    assert (told.oldest_at, told.at_least) == (rfc3339(now - 5), False)
+    assert [queue.name for queue in await store.queues()] == sorted(queues)
+
+
+@pytest.mark.celery
+async def test_a_queue_without_a_consumer_is_told_from_one_with(
+    broker_url: str, project_app: AppFactory, celery_worker: WorkerFactory
+) -> None:
+    app = project_app(broker_url)
+    default, stray = cast(Any, app).conf.task_default_queue, f"stray-{time.time_ns()}"
+    worker = await asyncio.to_thread(celery_worker, app, pool="threads", concurrency=1)
+    submit(app, "late", 8)
+    submit(app, "add", 1, 2)
+    for _ in range(2):
+        submit(app, "add", 1, 2, queue=stray)
+    store = MemoryStore()
+    # That this queue exists is known from a task only.
+    told = Event(kind="sent", task_id="1", at=1.0, host="c@h", queue=stray, clock=1)
+    await store.store([told], now=time.time())
+    gauging = Gauging(app, store, lambda: True)
+    given_up = time.monotonic() + 10
+    while (queues := await measured(gauging))[stray].depth != 2:
+        assert time.monotonic() < given_up, queues
+    assert queues[stray].stranded
+    assert queues[default].consumers == (worker.hostname,)
+    if broker_url.startswith("amqp"):
+        assert (queues[default].consumer_count, queues[stray].consumer_count) == (1, 0)
+    else:
+        while not (queues := await measured(gauging))[default].unacked:
+            assert time.monotonic() < given_up, queues
+        assert queues[stray].unacked == 0
+    worker.kill()
+
+
+async def test_a_monitor_that_runs_measures_and_announces(
+    valkey: PrivateValkey, project_app: AppFactory
+) -> None:
+    app, store = project_app(valkey.url), MemoryStore()
+    submit(app, "add", 1, 2, queue="stray")
+    told = Event(kind="sent", task_id="1", at=1.0, host="c@h", queue="stray", clock=1)
+    await store.store([told], now=time.time())
+    async with monitoring(app, store):
+
+        async def stranded() -> bool:
+            return any(queue.stranded for queue in await store.queues())
+
+        await settled(stranded, 10, "the queue is found, and nobody at it")
+    changes = [change async for change in all_changes(store)]
+    assert "stray" in {change.id for change in changes if change.kind == "q"}
+
+
+@pytest.mark.rabbitmq
+async def test_a_queue_that_was_deleted_is_empty_at_once(
+    amqp_url: str, project_app: AppFactory
+) -> None:
+    app, store = project_app(amqp_url), MemoryStore()
+    default = cast(Any, app).conf.task_default_queue
+    submit(app, "add", 1, 2)
+    gauging = Gauging(app, store, lambda: True)
+    given_up = time.monotonic() + 10
+    while default not in await measured(gauging):
+        assert time.monotonic() < given_up
+    with cast(Any, app).connection_for_write() as connection:
+        connection.channel().queue_delete(default)
+    queue = (await measured(gauging))[default]
+    assert (queue.depth, queue.consumers, queue.stranded) == (0, (), False)
+    assert default not in await measured(gauging), "nor is it measured any more"
+
+
+async def test_who_does_not_answer_may_consume_anything(
+    valkey: PrivateValkey, project_app: AppFactory
+) -> None:
+    app, store = project_app(valkey.url), MemoryStore()
+    submit(app, "add", 1, 2)
+    await store.store([], [worker_of("busy@h")], now=time.time())
+    [queue] = await Gauging(app, store, lambda: True).measure()
+    assert (queue.depth, queue.consumers, queue.stranded) == (1, None, False)
+
+
+async def test_a_broker_that_is_away_is_told_and_leaves_what_was_known(
+    project_app: AppFactory,
+) -> None:
+    depths = QueueDepths(project_app("redis://127.0.0.1:1/0"))
+    with pytest.raises(QueuesUnreachable, match="see that the broker runs"):
+        await depths.measure(["celery"])
+    depths.close()
+
+
+async def test_a_broker_that_says_nothing_holds_nobody_up(
+    valkey: PrivateValkey, project_app: AppFactory, proxy: Callable[[str], Proxy]
+) -> None:
+    way = proxy(valkey.url)
+    depths = QueueDepths(project_app(way.url))
+    assert (await depths.measure(["celery"]))["celery"].depth == 0
+    way.black_hole()
+    began = time.monotonic()
+    with pytest.raises(QueuesUnreachable, match=r"no answer within 0\.3 s|imed out"):
+        await depths.measure(["celery"], within=0.3)
+    assert time.monotonic() - began < 2.0
+    way.heal()
+    # Asked again, by whom the one that hangs does not hold up for ever.
+    assert (await depths.measure(["celery"], within=15.0))["celery"].depth == 0
+    depths.close()
+
+
+async def test_too_many_unconfirmed_messages_are_not_counted(
+    valkey: PrivateValkey, project_app: AppFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(queue_depths, "MOST_UNACKED", 2)
+    depths = QueueDepths(project_app(valkey.url))
+    with valkey.client() as client:
+        for number, counted in ((1, 0), (2, 0), (3, None)):
+            client.hset("unacked", str(number), "not of kombu")
+            found = await depths.measure(["celery"])
+            assert found["celery"].unacked == counted
+    depths.close()
+
+
+def test_the_broker_knows_best_whether_anybody_consumes() -> None:
+    assert consumers_of(("w@h",), Depth(consumer_count=0)) == ()
+    assert consumers_of((), Depth(consumer_count=2)) is None
+    assert consumers_of(("w@h",), Depth()) == ("w@h",)
+    assert consumers_of((), Depth()) == ()
+    assert consumers_of(None, Depth()) is None
+
+
+def test_only_a_queue_that_gets_shorter_drains() -> None:
+    assert drain_seconds(0, None, None) == 0
+    assert drain_seconds(30, 10, 40) == 60
+    assert drain_seconds(30, 40, 40) is None
+    assert drain_seconds(30, None, 40) is None
+    assert drain_seconds(None, 1, 2) is None
+
+
+def test_rates_are_of_what_came_and_of_what_workers_took() -> None:
+    minutes = [
+        Rollup(at=60, queues={"a": {"submitted": 4, "received": 10}}),
+        Rollup(at=120, queues={"a": {"submitted": 6}, "b": {"received": 5}}),
+    ]
+    assert rates(minutes) == {"a": (2.0, 2.0), "b": (0.0, 1.0)}
+
+
+# -- which queues there are -------------------------------------------------------
+
+
+def route(name: str) -> None:
+    """A route that is a function tells no queue."""
+
+
+ROUTES: list[tuple[object, list[str]]] = [
+    (None, []),
+    ({"a.*": {"queue": "a"}, "b": "b", "c": {"routing_key": "x"}}, ["a", "b"]),
+    ([{"d": {"queue": Queue("d")}}, route], ["d"]),
+    (({"e": {"queue": "e"}},), ["e"]),
+]
+
+
+@pytest.mark.parametrize(("routes", "queues"), ROUTES)
+def test_routes_name_queues(routes: object, queues: list[str]) -> None:
+    assert routed(routes) == queues
+
+
+async def test_queues_of_settings_and_catalogs_are_measured_before_any_task(
+    valkey: PrivateValkey, project_app: AppFactory
+) -> None:
+    app = project_app(valkey.url, task_routes={"x": {"queue": "routed"}})
+    store = MemoryStore()
+    kind = TaskType("report", "reports.monthly", queue="of-a-catalog")
+    naming = asyncio.create_task(name_queues(store, Catalog([kind]), "server-1"))
+    while not await store.notes(NAMED):
+        await asyncio.sleep(0)
+    naming.cancel()
+    queues = await measured(Gauging(app, store, lambda: True))
+    assert queues.keys() == {"routed", "of-a-catalog"}, "nobody uses the default one"
+    assert queues["of-a-catalog"].depth == 0
+    submit(app, "add", 1, 2)
+    default = cast(Any, app).conf.task_default_queue
+    assert (await measured(Gauging(app, store, lambda: True)))[default].depth == 1

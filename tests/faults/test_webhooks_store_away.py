@@ -1,0 +1,56 @@
+"""Webhooks while the store cannot be reached from where they are delivered."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from tests.contract.labs import all_changes
+from tests.proxy import Proxy
+from tests.receiver_of_webhooks import in_order, receiving, verified
+from tests.servers import PrivateValkey
+from tests.serving import Server, until
+from tests.webhook_house import QUICK, House
+
+from herald_monitor.model.changes import TASK
+from herald_monitor.redis_store import RedisStore
+
+pytestmark = pytest.mark.anyio
+
+
+async def run_all(store: RedisStore, name: str) -> None:
+    """Have ten tasks received, started and ended, as a monitor would store it."""
+    server = Server(None, "", store)  # type: ignore[arg-type]
+    ids = [f"{name}-{n}" for n in range(10)]
+    for kind in ("received", "started", "succeeded"):
+        await server.tell(kind, *ids, name="shop.pay")
+
+
+@pytest.mark.parametrize("how", ["refuse", "cut"])
+async def test_a_store_that_is_away_delays_and_loses_nothing(
+    how: str, valkey: PrivateValkey, proxy: Callable[[str], Proxy]
+) -> None:
+    line = proxy(valkey.url)
+    store, far = RedisStore(valkey.url), RedisStore(line.url)
+    await store.open()
+    await far.open()
+    house = House(far, QUICK)
+    async with receiving() as receiver, house.delivering():
+        receiver.answer = lambda _, __: (503 if len(receiver.heard) % 3 else 200, {})
+        made = await house.desk.register({"url": receiver.url, "on": "states"})
+        await run_all(store, "before")
+        await until(lambda: len(receiver.first) >= 5, what="some are there")
+        getattr(line, how)()
+        await run_all(store, "meanwhile")
+        if how == "refuse":
+            await until(lambda: house.feed.problem, what="the store is away")
+        line.heal()
+        await run_all(store, "after")
+        await until(lambda: len(receiver.first) >= 90, 20, "all are there")
+    changes = [change async for change in all_changes(store) if change.kind == TASK]
+    ids = {f"msg-{change.rev.replace('.', '-')}" for change in changes}
+    assert set(receiver.first) == ids
+    in_order(receiver)
+    verified(receiver, made["secret"])
+    await far.close()
+    await store.close()

