@@ -168,15 +168,15 @@ def test_a_refused_token_is_refused_over_streams_too(
 
 
 @pytest.mark.soak
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(900)
 def test_100_000_tasks_and_500_changes_a_second(chromium: Browser) -> None:
-    """Two minutes of scrolling: no long task, and memory that does not grow."""
+    """Ten minutes of scrolling: no long task, and memory that does not grow."""
     with live_server() as server:
         fill(server, 100_000)
         page = chromium.new_page(viewport={"width": 1440, "height": 900})
         opened(page, server)
         monitor, rush = pulse(server), Rush(server, 500)
-        sizes = [_scrolled(page) for _ in range(8)]
+        sizes = [_scrolled(page) for _ in range(40)]
         chromium.start_tracing(page=page, categories=TRACED)
         _scrolled(page)  # tracing takes memory of its own
         wall, own = _longest(chromium.stop_tracing())
@@ -186,9 +186,9 @@ def test_100_000_tasks_and_500_changes_a_second(chromium: Browser) -> None:
         page.close()
     print(f"{rate:.0f} changes/s, load {os.getloadavg()[0]:.0f}, heap MB {sizes}")
     print(f"longest tasks: {wall} ms, without waiting for the processor: {own} ms")
-    assert rate > 200
+    assert rate > 480
     assert own[-1] < 200
-    assert sizes[-1] < 1.5 * max(sizes[1:3])
+    assert max(sizes[-10:]) < 1.1 * max(sizes[5:15])
 
 
 def _scrolled(page: Page) -> float:
