@@ -135,6 +135,12 @@ class Room:
 
         await settled(ended, WITHIN, "the work goes on")
 
+    def ended_while_some_wait(self) -> int | None:
+        """Return how many tasks have ended; None if all have."""
+        states = list(self._results(list(self.traffic.ids)).values())
+        ended = sum([state in READY for state in states])
+        return None if ended == len(states) else ended
+
     # -- afterwards -------------------------------------------------------------------
 
     async def comes_true(self, forgotten: Iterable[str] = ()) -> None:

@@ -13,9 +13,9 @@ import sys
 from pydantic import ValidationError
 
 from herald_monitor.config import MonitorSettings
-from herald_monitor.daemon import store_of
 from herald_monitor.errors import HeraldError
 from herald_monitor.store import MonitorImage
+from herald_monitor.stores import store_of
 
 WITHIN = 5.0
 

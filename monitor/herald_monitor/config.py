@@ -67,6 +67,14 @@ class MonitorSettings(BaseSettings):
         ge=100,
         description="Entries of the change log, for clients to resume.",
     )
+    writers: int | None = Field(
+        default=None,
+        ge=0,
+        le=16,
+        description="Processes that help to store events while more come than one"
+        " can store, some 40,000 a second; 0 for none. Otherwise half as many as"
+        " there are processors.",
+    )
     lost_after: float = Field(
         default=60.0,
         gt=0,

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import logging
+import os
 import signal
+from collections.abc import Callable
 
 from celery import Celery
 
@@ -14,11 +15,14 @@ from herald_monitor.config import MonitorSettings
 from herald_monitor.errors import BadInput
 from herald_monitor.model.redaction import Redactor
 from herald_monitor.monitor import Monitor
+from herald_monitor.overflow import Pool
 from herald_monitor.partitioned_store import PartitionedStore
-from herald_monitor.partitions import prefixes
-from herald_monitor.redis_store import LOG_BYTES, RedisStore
+from herald_monitor.rare_collection import collect_rarely
+from herald_monitor.redis_store import RedisStore
 from herald_monitor.store import Store
+from herald_monitor.stores import store_of
 from herald_monitor.transports import shortcomings
+from herald_monitor.writing_pool import WritingPool
 
 log = logging.getLogger(__name__)
 
@@ -31,34 +35,6 @@ def celery_of(settings: MonitorSettings) -> Celery:
         return app_for(settings.broker_url, settings.result_backend)
     raise BadInput(
         "no broker is known; give --broker URL (HERALD_BROKER_URL), or -A PROJECT"
-    )
-
-
-def store_of(settings: MonitorSettings) -> RedisStore | PartitionedStore:
-    """Return the store, not opened yet."""
-    number = settings.partitions
-    if number == 1:
-        return _part_of(settings, settings.store_prefix, LOG_BYTES)
-    each = LOG_BYTES // number
-    return PartitionedStore(
-        [
-            _part_of(settings, prefix, each, part)
-            for part, prefix in enumerate(prefixes(settings.store_prefix, number))
-        ]
-    )
-
-
-def _part_of(
-    settings: MonitorSettings, prefix: str, log_bytes: int, part: int | None = None
-) -> RedisStore:
-    return RedisStore(
-        settings.store_url,
-        prefix=prefix,
-        retention=settings.retention,
-        keep_unfinished=settings.keep_unfinished,
-        log_length=settings.log_length,
-        log_bytes=log_bytes,
-        part=part,
     )
 
 
@@ -80,7 +56,26 @@ def monitor_of(settings: MonitorSettings, app: Celery, store: Store) -> Monitor:
         reconcile_every=settings.reconcile_every,
         queues_every=settings.queues_every,
         kept=settings.kept_queue,
+        pool=pool_of(settings, store),
     )
+
+
+def pool_of(settings: MonitorSettings, store: Store) -> Callable[[], Pool] | None:
+    """Return what makes processes that store in `store`; None if it lies in ours."""
+    number = settings.writers
+    if number is None:
+        number = max(processors() // 2, 1)
+    if not number or not isinstance(store, RedisStore | PartitionedStore):
+        return None
+    told = settings.model_dump_json()
+    return lambda: WritingPool(told, number)
+
+
+def processors() -> int:
+    """Return how many processors we may run on."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 async def monitor(settings: MonitorSettings, app: Celery | None = None) -> None:
@@ -95,16 +90,6 @@ async def monitor(settings: MonitorSettings, app: Celery | None = None) -> None:
         await monitor_of(settings, app, store).run(stop_on_signals())
     finally:
         await store.close()
-
-
-def collect_rarely() -> None:
-    """Let Python look for cycles a thirtieth as often: events leave none behind.
-
-    Looking through all that is remembered took about 3 of 45 µs an event.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(20_000, 20, 50)
 
 
 def stop_on_signals() -> asyncio.Event:

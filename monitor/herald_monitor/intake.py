@@ -11,7 +11,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from herald_monitor.model.events import Event
 from herald_monitor.tickets import Ticket
@@ -27,6 +27,23 @@ DISPENSABLE = frozenset(["task-progress", "worker-heartbeat", "progress"])
 """What is said again soon, and goes first when there is too much."""
 
 
+class Taken(NamedTuple):
+    """Batches with their times (unix seconds), oldest first, and their tickets."""
+
+    batches: list[tuple[Sequence[Heard], float]]
+    tickets: list[Ticket]
+
+    @property
+    def size(self) -> int:
+        """How many events that is."""
+        return sum([len(events) for events, _ in self.batches])
+
+    def confirm(self) -> None:
+        """Confirm all of it: it is stored, or set aside."""
+        for ticket in self.tickets:
+            ticket.confirm()
+
+
 class Intake:
     """Batches of events that wait to be recorded.
 
@@ -38,7 +55,6 @@ class Intake:
         self._most = most
         self._lock = threading.Lock()
         self._batches: deque[tuple[Sequence[Heard], float, Ticket]] = deque()
-        self._taken: list[Ticket] = []
         self._wake: Callable[[], None] = lambda: None
         self._ready = asyncio.Event()
         self._woken = False
@@ -96,24 +112,17 @@ class Intake:
                 return
             await self._ready.wait()
 
-    def take(self, most: int) -> list[tuple[Sequence[Heard], float]]:
-        """Return batches of about `most` events, with their times, oldest first."""
-        taken: list[tuple[Sequence[Heard], float]] = []
-        number = 0
+    def take(self, most: int) -> Taken:
+        """Return batches of about `most` events."""
+        taken, number = Taken([], []), 0
         with self._lock:
             while self._batches and number < most:
                 events, heard, ticket = self._batches.popleft()
-                self._taken.append(ticket)
-                taken.append((events, heard))
+                taken.tickets.append(ticket)
+                taken.batches.append((events, heard))
                 number += len(events)
             self.waiting -= number
         return taken
-
-    def confirm(self) -> None:
-        """Confirm all that was taken: it is stored, or set aside."""
-        for ticket in self._taken:
-            ticket.confirm()
-        self._taken.clear()
 
     def wake(self) -> None:
         """Let `wait` return; on the loop of `open`."""

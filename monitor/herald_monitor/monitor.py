@@ -23,6 +23,7 @@ from herald_monitor.intake import Intake
 from herald_monitor.kept_queue import KeptQueue
 from herald_monitor.model.shape import rfc3339
 from herald_monitor.model.workers import DRAIN_FOR
+from herald_monitor.overflow import Overflow, Pool
 from herald_monitor.receiver import Receiver
 from herald_monitor.reconciler import Reconciler, Tally
 from herald_monitor.recorder import Recorder
@@ -48,7 +49,8 @@ class Monitor:
 
     `lost_after`, `shutdown_grace`, `reconcile_every`, `queues_every` (0: never) and
     `probe_every` are in seconds. With a queue that is `kept`, RabbitMQ keeps the
-    events until they are stored, and while no monitor reads.
+    events until they are stored, and while no monitor reads. `pool` makes help to
+    store in the same `store`.
     """
 
     def __init__(
@@ -65,13 +67,15 @@ class Monitor:
         queues_every: float = 10.0,
         probe_every: float = 5.0,
         kept: KeptQueue | None = None,
+        pool: Callable[[], Pool] | None = None,
     ) -> None:
         self.node = node or f"{socket.gethostname()}-{os.getpid()}"
         self._app = app
         self._store = store
         self._intake = Intake()
+        self._overflow = Overflow(store, pool)
         self._recorder = Recorder(
-            self._intake, store, redact, self.node, self._gap_stored
+            self._intake, self._overflow, redact, self.node, self._gap_stored
         )
         sources = Sources(app, store, redact)
         survey = Survey(store, sources, lost_after, shutdown_grace, self._behind)
@@ -135,9 +139,12 @@ class Monitor:
             for task in ending:
                 task.cancel()
             await asyncio.gather(*ending, return_exceptions=True)
-        for task in done - {stopped}:
-            task.result()
-        await self._finish()
+        try:
+            for task in done - {stopped}:
+                task.result()
+            await self._finish()
+        finally:
+            await self._overflow.close()
 
     async def _finish(self) -> None:
         try:

@@ -8,18 +8,19 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from itertools import count
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import msgspec
 
 from herald_monitor.errors import BadEvent, StoreError
-from herald_monitor.intake import Heard, Intake
+from herald_monitor.intake import Heard, Intake, Taken
 from herald_monitor.model.cursor import START
 from herald_monitor.model.events import Event, parse, shorten
 from herald_monitor.model.shape import rfc3339
 from herald_monitor.model.spoken import Spoken, settle
 from herald_monitor.model.workers import Worker, parse_worker
-from herald_monitor.store import Gap, Receipt, Writer
+from herald_monitor.pace import Pace
+from herald_monitor.store import EventWriter, Gap, Receipt
 from herald_monitor.storing import Item, Storing, sample_of
 from herald_monitor.wire import RawEvent, shown
 
@@ -29,18 +30,9 @@ BATCH = 4_000
 """Events that are stored together, if so many wait. Under load a task's events come
 together and make one record and one change, so the more wait the less each costs."""
 
-BUSY = 1_000.0
-"""Events a second from which on batches are begun apart: what each costs by itself
-is more than its events do. Below it nothing waits."""
-
-APART = (0.005, 0.025)
-"""Seconds, at least and at most."""
-
-GROWTH = 10e-6
-"""Seconds for each event a second beyond `2 * BUSY`: 25 ms at 4,000."""
-
-SMOOTH = 0.1
-"""Seconds over which the pace is measured."""
+ABREAST = 2
+"""Batches that are stored at a time while full ones wait: the next is read meanwhile.
+In which order they are stored makes no difference to what they come to."""
 
 REPLICA_BEHIND = 60.0
 """Seconds for which a replica that takes over may have heard nothing of its primary:
@@ -72,6 +64,14 @@ class Counters(msgspec.Struct):
     last_event_at: float | None = None
 
 
+class Read(NamedTuple):
+    """What was taken, and what it tells."""
+
+    taken: Taken
+    events: list[Event]
+    workers: list[Worker]
+
+
 class Listener(Protocol):
     """Someone who hears all that is recorded, as it was heard here."""
 
@@ -95,7 +95,7 @@ class Recorder:
     def __init__(
         self,
         intake: Intake,
-        writer: Writer,
+        writer: EventWriter,
         redact: Callable[[str], str],
         node: str,
         gap_stored: Callable[[], None] = lambda: None,
@@ -111,10 +111,9 @@ class Recorder:
         self._dropped = 0
         self._epoch: int | None = None
         self._stored_at = 0.0
-        self._taken_at = 0.0
-        self._pace = 0.0  # events a second
+        self._pace = Pace()
         self.listener: Listener | None = None
-        self._busy: asyncio.Future[None] | None = None
+        self._under_way: deque[asyncio.Future[None]] = deque()
         self.counters = Counters()
         self.samples: deque[str] = deque(maxlen=MAX_SAMPLES)
 
@@ -122,33 +121,36 @@ class Recorder:
         """Record until cancelled; `drain` then finishes what was begun."""
         while True:
             await self._intake.wait()
-            await self._gather()
-            self._busy = asyncio.ensure_future(self._record(self._take()))
-            await asyncio.shield(self._busy)
-
-    async def _gather(self) -> None:
-        """Let more events come if many do."""
-        if self._pace > BUSY:
-            least, most = APART
-            apart = least + max(self._pace - 2 * BUSY, 0.0) * GROWTH
-            left = min(apart, most) - (time.monotonic() - self._taken_at)
-            if left > 0:
-                await asyncio.sleep(left)
-
-    def _take(self) -> list[tuple[Sequence[Heard], float]]:
-        taken, now = self._intake.take(BATCH), time.monotonic()
-        passed = max(now - self._taken_at, 1e-6)
-        pace = sum([len(batch) for batch, _ in taken]) / passed
-        self._pace += (pace - self._pace) * min(passed / SMOOTH, 1.0)
-        self._taken_at = now
-        return taken
+            await self._pace.gather()
+            taken = self._intake.take(BATCH)
+            self._pace.note(taken.size)
+            self._begin(taken)
+            await self._room()
 
     async def drain(self) -> None:
         """Record all that waits; for the end, when nothing more is put in."""
-        if self._busy is not None:
-            await self._busy
-        while self._intake.waiting or self._gaps:
-            await self._record(self._intake.take(BATCH))
+        while self._under_way or self._intake.waiting or self._gaps:
+            if not self._under_way:
+                self._begin(self._intake.take(BATCH))
+            await self._end_of_first()
+
+    def _begin(self, taken: Taken) -> None:
+        """Read what was taken, and begin to store it."""
+        read = self._read_all(taken)
+        before = self._under_way[-1] if self._under_way else None
+        self._under_way.append(asyncio.ensure_future(self._keep(read, before)))
+
+    async def _room(self) -> None:
+        """Return when the next batch may be begun."""
+        while self._under_way and (
+            len(self._under_way) >= ABREAST or self._intake.waiting < BATCH
+        ):
+            await self._end_of_first()
+
+    async def _end_of_first(self) -> None:
+        first = self._under_way[0]
+        await asyncio.shield(first)
+        self._under_way.popleft()
 
     def open_gap(
         self, since: float, until: float, reason: str, missing: int = 0
@@ -181,16 +183,24 @@ class Recorder:
         """Why the store takes nothing at the moment; nothing if it does."""
         return self._storing.problem
 
-    async def _record(self, taken: list[tuple[Sequence[Heard], float]]) -> None:
-        events: list[Event] = []
-        workers: list[Worker] = []
-        for batch, heard in taken:
-            self._read_batch(batch, heard, events, workers)
-        if events or workers:
-            await self._store(events, workers)
-        self._intake.confirm()
-        if taken:
-            self.counters.lag = max(time.time() - taken[0][1], 0.0)
+    def _read_all(self, taken: Taken) -> Read:
+        read = Read(taken, [], [])
+        for batch, heard in taken.batches:
+            self._read_batch(batch, heard, read.events, read.workers)
+        return read
+
+    async def _keep(self, read: Read, before: asyncio.Future[None] | None) -> None:
+        """Store what was read, and note what that came to, in the order of batches."""
+        receipt = None
+        if read.events or read.workers:
+            receipt = await self._storing.store(read.events, read.workers)
+        if before is not None:
+            await asyncio.shield(before)
+        if receipt is not None:
+            self._note(receipt)
+        read.taken.confirm()
+        if read.taken.batches:
+            self.counters.lag = max(time.time() - read.taken.batches[0][1], 0.0)
         self._note_drops()
         await self._store_gaps()
 
@@ -263,8 +273,7 @@ class Recorder:
         log.error("An event could not be read", exc_info=error)
         self.set_aside(b"", f"{type(error).__name__} while reading an event")
 
-    async def _store(self, events: list[Event], workers: list[Worker]) -> None:
-        receipt = await self._storing.store(events, workers)
+    def _note(self, receipt: Receipt) -> None:
         self.counters.retries = self._storing.retries
         self.counters.changes += receipt.changes
         self.counters.batches += 1

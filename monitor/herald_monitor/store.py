@@ -110,7 +110,7 @@ class Page(msgspec.Struct, frozen=True):
     next: str | None = None
 
 
-class Writer(Protocol):
+class EventWriter(Protocol):
     """Keeps what events mean. Safe to use from several monitors at once."""
 
     async def store(
@@ -130,6 +130,18 @@ class Writer(Protocol):
     async def open_gap(self, gap: Gap) -> Receipt:
         """Store and announce `gap`, or its new state (same `id`)."""
         ...
+
+    async def lease(self, work: str, owner: str, seconds: float) -> bool:
+        """Take or renew the right of `owner` to do `work`; say whether it has it.
+
+        It is nobody else's until `seconds` after the last time this said yes; with
+        0 seconds its owner gives it back.
+        """
+        ...
+
+
+class Writer(EventWriter, Protocol):
+    """Keeps that, and what a monitor finds out besides."""
 
     async def gauge(self, queues: Sequence[QueueImage], *, now: float) -> Receipt:
         """Store and announce `queues` as they were measured, where that is news.
@@ -151,14 +163,6 @@ class Writer(Protocol):
         """Forget up to `most` tasks whose time is over, and announce each as gone.
 
         Returns how many. Their ids are remembered for a while as expired.
-        """
-        ...
-
-    async def lease(self, work: str, owner: str, seconds: float) -> bool:
-        """Take or renew the right of `owner` to do `work`; say whether it has it.
-
-        It is nobody else's until `seconds` after the last time this said yes; with
-        0 seconds its owner gives it back.
         """
         ...
 

@@ -13,7 +13,7 @@ from herald_monitor.errors import HeraldError, StoreError, StoreUnreachable
 from herald_monitor.model.cursor import START
 from herald_monitor.model.events import Event
 from herald_monitor.model.workers import Worker
-from herald_monitor.store import Receipt, Writer
+from herald_monitor.store import EventWriter, Receipt
 
 log = logging.getLogger(__name__)
 
@@ -46,7 +46,7 @@ class Storing:
     that is told to `refuse`, and everything else is stored.
     """
 
-    def __init__(self, writer: Writer, node: str, refuse: Refuse) -> None:
+    def __init__(self, writer: EventWriter, node: str, refuse: Refuse) -> None:
         self._writer = writer
         self._node = node
         self._refuse = refuse

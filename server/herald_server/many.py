@@ -10,8 +10,8 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import cast
 
-from herald_monitor.daemon import store_of
 from herald_monitor.store import Reader
+from herald_monitor.stores import store_of
 from herald_server.config import ServerSettings
 from herald_server.serve import url_of
 from herald_server.supervisor import Child, Supervisor

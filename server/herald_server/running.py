@@ -14,10 +14,11 @@ from pathlib import Path
 from celery import Celery
 
 from herald_monitor.consumers import broker_name
-from herald_monitor.daemon import celery_of, monitor_of, stop_on_signals, store_of
+from herald_monitor.daemon import celery_of, monitor_of, stop_on_signals
 from herald_monitor.embedded import EmbeddedStore
 from herald_monitor.errors import BadInput, StoreError
 from herald_monitor.store import Reader
+from herald_monitor.stores import store_of
 from herald_server.auth import new_token
 from herald_server.config import ServerSettings
 from herald_server.many import serve_with_children

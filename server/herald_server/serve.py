@@ -12,9 +12,10 @@ import uvicorn
 from celery import Celery
 from starlette.datastructures import State
 
-from herald_monitor.daemon import collect_rarely, store_of
 from herald_monitor.errors import HeraldError
+from herald_monitor.rare_collection import collect_rarely
 from herald_monitor.store import Reader
+from herald_monitor.stores import store_of
 from herald_server.app import create_app
 from herald_server.arriving import timely
 from herald_server.config import ServerSettings

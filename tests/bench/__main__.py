@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 from statistics import median
 
-from herald_monitor.recorder import BUSY
+from herald_monitor.pace import BUSY
 from herald_monitor.redis_store import RedisStore
 from tests.bench import latency
 from tests.bench.agents_rows import measure_mcp

@@ -17,7 +17,15 @@ from typing import Any, cast
 import redis
 
 from herald_monitor.redis_store import RedisStore
-from tests.bench.ingest import A_TASK, Publisher, all_final, connected, cpu_of, running
+from tests.bench.ingest import (
+    A_TASK,
+    Publisher,
+    all_final,
+    connected,
+    cpu_of,
+    family,
+    running,
+)
 from tests.servers import private_valkey
 
 LIMIT = 32 * 1024 * 1024
@@ -63,7 +71,9 @@ async def _held(url: str, stored: str, pid: int, rate: float, seconds: float) ->
     try:
         await connected(store)
         publishers = [
-            await asyncio.to_thread(Publisher, url, tasks, rate / number, seed)
+            await asyncio.to_thread(
+                Publisher, url, tasks, rate / number, seed, live=True
+            )
             for seed in range(1, number + 1)
         ]
         with redis.Redis.from_url(stored) as client:
@@ -106,9 +116,9 @@ async def _watch(told: Held, url: str, store: RedisStore, pid: int) -> None:
 
 
 def memory_of(pid: int) -> float:
-    """Return the MB of memory that a process holds (Linux)."""
-    status = Path(f"/proc/{pid}/status").read_text()
-    return int(status.partition("VmRSS:")[2].split()[0]) / 1024
+    """Return the MB of memory that a process and its children hold (Linux)."""
+    told = [Path(f"/proc/{one}/status").read_text() for one in family(pid)]
+    return sum(int(one.partition("VmRSS:")[2].split()[0]) for one in told) / 1024
 
 
 def flat(memory: list[float]) -> float:

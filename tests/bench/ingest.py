@@ -53,11 +53,19 @@ Where: TypeAlias = Callable[[], AbstractContextManager[str]]
 class Publisher:
     """A process that has made its messages and waits for the word to publish."""
 
-    def __init__(self, url: str, tasks: int, rate: float = 0.0, seed: int = 0) -> None:
+    def __init__(
+        self,
+        url: str,
+        tasks: int,
+        rate: float = 0.0,
+        seed: int = 1,
+        *,
+        live: bool = False,
+    ) -> None:
         words = [sys.executable, "-m", "tests.bench.traffic", url]
-        words += ["--tasks", str(tasks), "--rate", str(rate), "--seed", str(seed or 1)]
+        words += ["--tasks", str(tasks), "--rate", str(rate), "--seed", str(seed)]
         # More than a few seconds of it would not fit into memory.
-        words += ["--live"] if seed else []
+        words += ["--live"] if live else []
         self._process = _piped(words)
         assert _line(self._process) == "ready"
 
@@ -90,33 +98,58 @@ def peer(kind: str, tasks: int, where: Where = broker) -> Cost:
     return Cost(heard / told["seconds"], cpu, tasks * A_TASK - heard)
 
 
-def monitor(tasks: int, rate: float = 0.0, where: Where = broker) -> Cost:
-    """Let a real monitor take in a flood, or what is published at a `rate`."""
+def monitor(tasks: int, where: Where = broker, *, floods: int = 2) -> list[Cost]:
+    """Let a real monitor take in floods, one after another; the first warms it up.
+
+    Returns what each of the others took: what it starts when many events come, it
+    starts once.
+    """
     with (
         where() as url,
         private_valkey() as stored,
         tempfile.TemporaryDirectory() as place,
         running(url, stored.url, Path(place)) as pid,
     ):
-        return asyncio.run(taken(url, stored.url, pid, tasks, rate))
+        return asyncio.run(taken_in(url, stored.url, pid, tasks, floods))[1:]
 
 
-async def taken(url: str, stored: str, pid: int, tasks: int, rate: float) -> Cost:
-    """Publish to a monitor that runs, and wait until all is stored."""
+async def taken_in(
+    url: str, stored: str, pid: int, tasks: int, floods: int, rate: float = 0.0
+) -> list[Cost]:
+    """Publish some floods to a monitor that runs; return what each took."""
     store = RedisStore(stored)
     await store.open()
     try:
         await connected(store)
-        publisher = await asyncio.to_thread(Publisher, url, tasks, rate)
-        with redis.Redis.from_url(stored) as client:
-            before, served, begin = cpu_of(pid), _served(client), time.perf_counter()
-            publisher.go()
-            done = await all_final(store, tasks)
-            took = time.perf_counter() - begin
-            used, serving = cpu_of(pid) - before, _served(client) - served
-        await asyncio.to_thread(publisher.wait)
+        return [
+            await _taken(store, (url, stored), pid, tasks, rate, number + 1)
+            for number in range(floods)
+        ]
     finally:
         await store.close()
+
+
+async def _taken(
+    store: RedisStore,
+    urls: tuple[str, str],
+    pid: int,
+    tasks: int,
+    rate: float,
+    seed: int,
+) -> Cost:
+    """Publish to a monitor that runs, and wait until all is stored.
+
+    `urls` are those of the broker and of the store.
+    """
+    publisher = await asyncio.to_thread(Publisher, urls[0], tasks, rate, seed)
+    known = await _final(store)
+    with redis.Redis.from_url(urls[1]) as client:
+        before, served, begin = cpu_of(pid), _served(client), time.perf_counter()
+        publisher.go()
+        done = await all_final(store, known + tasks) - known
+        took = time.perf_counter() - begin
+        used, serving = cpu_of(pid) - before, _served(client) - served
+    await asyncio.to_thread(publisher.wait)
     events = tasks * A_TASK
     lost = A_TASK * (tasks - done)
     return Cost(events / took, 1e6 * used / events, lost, 1e6 * serving / events)
@@ -134,12 +167,16 @@ async def all_final(store: RedisStore, tasks: int) -> int:
     """Wait until all tasks are over; return how many are, if it ends earlier."""
     done, last = 0, time.monotonic()
     while done < tasks and time.monotonic() - last < SILENCE:
-        counts = await store.counts()
-        now_done = counts.get("SUCCESS", 0) + counts.get("FAILURE", 0)
+        now_done = await _final(store)
         if now_done > done:
             done, last = now_done, time.monotonic()
         await asyncio.sleep(0.02)
     return done
+
+
+async def _final(store: RedisStore) -> int:
+    counts = await store.counts()
+    return counts.get("SUCCESS", 0) + counts.get("FAILURE", 0)
 
 
 @contextmanager
@@ -155,9 +192,26 @@ def running(url: str, stored: str, place: Path) -> Generator[int]:
 
 
 def cpu_of(pid: int) -> float:
-    """Return the seconds of CPU that a process has used (Linux)."""
-    told = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(told[11]) + int(told[12])) / TICKS
+    """Return the seconds of CPU that a process and its children used (Linux)."""
+    return sum(_used(told) for one in family(pid) if (told := _stat(one)))
+
+
+def family(pid: int) -> list[int]:
+    """Return a process and those that it has started (Linux)."""
+    others = [int(place.name) for place in Path("/proc").glob("[0-9]*")]
+    return [pid, *(one for one in others if (s := _stat(one)) and int(s[1]) == pid)]
+
+
+def _used(stat: list[str]) -> float:
+    return sum(int(ticks) for ticks in stat[11:15]) / TICKS
+
+
+def _stat(pid: int) -> list[str]:
+    """Return what follows the name in a process' `stat`; nothing if it is gone."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return []
 
 
 def _served(client: "redis.Redis") -> float:

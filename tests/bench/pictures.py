@@ -15,7 +15,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.bench.ingest import A_TASK, broker, running, taken
+from tests.bench.ingest import A_TASK, broker, running, taken_in
 from tests.bench.push import place
 from tests.servers import ROOT, private_valkey
 
@@ -58,7 +58,7 @@ def of_monitor(to: Path, rate: float = 20_000.0) -> None:
         running(url, stored.url, Path(folder)) as pid,
         picture(pid, to),
     ):
-        print("monitor:", asyncio.run(taken(url, stored.url, pid, tasks, rate)))
+        print("monitor:", *asyncio.run(taken_in(url, stored.url, pid, tasks, 1, rate)))
 
 
 def of_server(to: Path) -> None:

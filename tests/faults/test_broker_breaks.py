@@ -57,7 +57,8 @@ async def test_broker_that_is_stopped_and_killed_and_restarted(
     """It keeps nothing on disk: what lay in its queues is lost, and said to be."""
     app = project_app(valkey.url, results(keeper))
     worker = await asyncio.to_thread(celery_worker, app, concurrency=4)
-    async with fault_room(app, keeper.url) as room, supervised(worker, valkey):
+    watched = supervised(worker, oldest_in(valkey))
+    async with fault_room(app, keeper.url) as room, watched:
         for how in (signal.SIGTERM, signal.SIGKILL) * times:
             await asyncio.to_thread(valkey.end, how)
             await room.unready()
@@ -72,26 +73,35 @@ STUCK_AFTER = 6.0
 """Seconds in which a worker that is well takes what waits in a queue."""
 
 
-@asynccontextmanager
-async def supervised(worker: Worker, broker: PrivateValkey) -> AsyncGenerator[None]:
-    """Start a worker again when it ends, as whatever runs it in earnest does.
-
-    Celery's ends now and then with an "unrecoverable error" when Redis ends while
-    it puts back what it has not acknowledged; or lives on and takes nothing more.
-    """
+def oldest_in(broker: PrivateValkey) -> Callable[[], object]:
+    """Return what has waited longest in the queue of a Redis, each time it is asked."""
 
     def oldest() -> object:
-        """Return what has waited longest in the queue."""
         try:
             with broker.client() as client:
                 return cast(Any, client).lindex("celery", -1)
         except redis.RedisError:
             return None
 
+    return oldest
+
+
+@asynccontextmanager
+async def supervised(
+    worker: Worker, waiting: Callable[[], object]
+) -> AsyncGenerator[None]:
+    """Start a worker again when it ends, as whatever runs it in earnest does.
+
+    Celery's ends now and then with an "unrecoverable error" when its broker ends
+    while it puts back what it has not acknowledged; or lives on and takes nothing
+    more. `waiting` tells of what waits for it: the same for long is too long, and
+    None is nothing.
+    """
+
     async def watch() -> None:
         waits, since = None, time.monotonic()
         while True:
-            now = await asyncio.to_thread(oldest)
+            now = await asyncio.to_thread(waiting)
             if now is None or now != waits:
                 waits, since = now, time.monotonic()
             if time.monotonic() - since > STUCK_AFTER:
@@ -124,8 +134,11 @@ async def test_rabbitmq_closes_all_connections(
     and now and then RabbitMQ ends that for their frames being mixed up.
     """
     app = project_app(amqp_url, results(keeper))
-    await asyncio.to_thread(celery_worker, app, concurrency=4)
-    async with fault_room(app, keeper.url) as room:
+    worker = await asyncio.to_thread(celery_worker, app, concurrency=4)
+    async with (
+        fault_room(app, keeper.url) as room,
+        supervised(worker, room.ended_while_some_wait),
+    ):
         for number in range(times):
             await asyncio.to_thread(close_all_connections, amqp_url)
             await reconnected(room.held.monitor, number + 1)

@@ -10,11 +10,11 @@ import msgspec
 import pytest
 
 from herald_monitor.config import MonitorSettings
-from herald_monitor.daemon import store_of
 from herald_monitor.memory import MemoryStore
 from herald_monitor.model.cursor import Cursor
 from herald_monitor.model.events import Event
 from herald_monitor.store import Store
+from herald_monitor.stores import store_of
 from herald_server.auth import Identity
 from herald_server.mcp import events
 from herald_server.mcp.events_poll import Wanted, Wish, look

@@ -15,8 +15,8 @@ from fastmcp.client.elicitation import ElicitResult
 from mcp.types import TextResourceContents
 
 from herald_monitor.config import MonitorSettings
-from herald_monitor.daemon import store_of
 from herald_monitor.model.events import Event
+from herald_monitor.stores import store_of
 from herald_server.catalog import Catalog
 from herald_server.mcp.starting import Starting
 from tests.conftest import AppFactory

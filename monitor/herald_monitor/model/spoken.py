@@ -55,6 +55,7 @@ class Spoken(  # type: ignore[misc]
     frozen=False,  # pyright: ignore[reportGeneralTypeIssues] - until it is settled
     kw_only=True,
     gc=False,
+    omit_defaults=True,
     rename=WIRE,
 ):
     """An event as it was decoded, until `settle` has made it what `parse` returns.

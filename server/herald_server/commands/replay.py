@@ -88,10 +88,10 @@ def read(file: Path) -> list[Message]:
 async def _tell(
     messages: Sequence[Message], store_url: str | None, speed: float
 ) -> Replay:
-    from herald_monitor.daemon import store_of
     from herald_monitor.memory import MemoryStore
     from herald_monitor.model.redaction import Redactor
     from herald_monitor.replay import Replay, tasks_of
+    from herald_monitor.stores import store_of
 
     settings = settings_of(store_url=store_url)
     store: Any = store_of(settings) if store_url else MemoryStore()

@@ -13,8 +13,8 @@ from kombu.utils.url import maybe_sanitize_url
 from herald_monitor.askers import Askers
 from herald_monitor.config import MonitorSettings
 from herald_monitor.consumers import broker_name
-from herald_monitor.daemon import store_of
 from herald_monitor.errors import StoreError
+from herald_monitor.stores import store_of
 from herald_monitor.transports import shortcomings
 from herald_server.doctor.broker import ask_backend, ask_broker, backend_name
 from herald_server.doctor.facts import Facts, Place, WorkerFacts

@@ -11,8 +11,8 @@ import signal
 
 from celery import Celery
 
-from herald_monitor.daemon import store_of
 from herald_monitor.model.redaction import Redactor
+from herald_monitor.stores import store_of
 from herald_server.config import ServerSettings
 from herald_server.mcp.door import build_mcp
 from herald_server.mcp.results import BackendResults

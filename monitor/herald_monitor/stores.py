@@ -1,0 +1,36 @@
+"""Which store the settings name."""
+
+from __future__ import annotations
+
+from herald_monitor.config import MonitorSettings
+from herald_monitor.partitioned_store import PartitionedStore
+from herald_monitor.partitions import prefixes
+from herald_monitor.redis_store import LOG_BYTES, RedisStore
+
+
+def store_of(settings: MonitorSettings) -> RedisStore | PartitionedStore:
+    """Return the store, not opened yet."""
+    number = settings.partitions
+    if number == 1:
+        return _part_of(settings, settings.store_prefix, LOG_BYTES)
+    each = LOG_BYTES // number
+    return PartitionedStore(
+        [
+            _part_of(settings, prefix, each, part)
+            for part, prefix in enumerate(prefixes(settings.store_prefix, number))
+        ]
+    )
+
+
+def _part_of(
+    settings: MonitorSettings, prefix: str, log_bytes: int, part: int | None = None
+) -> RedisStore:
+    return RedisStore(
+        settings.store_url,
+        prefix=prefix,
+        retention=settings.retention,
+        keep_unfinished=settings.keep_unfinished,
+        log_length=settings.log_length,
+        log_bytes=log_bytes,
+        part=part,
+    )

@@ -1,0 +1,112 @@
+"""What a monitor and its writing processes say to each other, over a socket.
+
+A frame is its length (4 bytes, big-endian) and MessagePack: at first `Hello`, then
+jobs in one direction and receipts in the other, one for each and in their order.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from herald_monitor.errors import StoreError, StoreUnreachable
+from herald_monitor.model.cursor import START
+from herald_monitor.model.events import Event
+from herald_monitor.model.spoken import WIRE, Spoken
+from herald_monitor.model.vector import parse_any_cursor
+from herald_monitor.store import Receipt
+
+HEAD = 4
+MOST = 1 << 30
+"""Bytes of a frame: more is none of ours."""
+
+
+class Hello(msgspec.Struct, array_like=True):
+    """The monitor's settings, as JSON."""
+
+    settings: str
+
+
+class Carried(Event, frozen=True, kw_only=True, gc=False, rename=WIRE):
+    """A `Spoken` that is settled, as it is read on the other side."""
+
+    # Only fields of its own are renamed.
+    kind: str
+    task_id: str
+    at: float
+    host: str = ""
+    flag: bool = False
+
+
+class Job(msgspec.Struct, array_like=True):
+    """Events to be stored: those of workers and clients, and what was found out."""
+
+    now: float
+    spoken: list[Carried]
+    found: list[Event]
+
+
+class Done(msgspec.Struct, array_like=True):
+    """What became of a job. `error` says why nothing is stored for sure."""
+
+    cursor: str = ""
+    changes: int = 0
+    error: str = ""
+    unreachable: bool = False
+
+
+_encode = msgspec.msgpack.Encoder().encode
+read_hello = msgspec.msgpack.Decoder(Hello).decode
+read_job = msgspec.msgpack.Decoder(Job).decode
+read_done = msgspec.msgpack.Decoder(Done).decode
+
+
+def frame(told: Hello | Done) -> bytes:
+    """Return a frame of it."""
+    return _framed(told)
+
+
+def job(events: Sequence[Event], now: float) -> bytes:
+    """Return the frame of a `Job`."""
+    spoken = [event for event in events if type(event) is Spoken]
+    found = [event for event in events if type(event) is not Spoken]
+    return _framed((now, spoken, found))
+
+
+def _framed(told: Any) -> bytes:
+    body = _encode(told)
+    return len(body).to_bytes(HEAD, "big") + body
+
+
+async def read_frame(reader: asyncio.StreamReader) -> bytes | None:
+    """Return what is in the next frame; None if the other side is gone."""
+    try:
+        size = int.from_bytes(await reader.readexactly(HEAD), "big")
+        return await reader.readexactly(size) if size <= MOST else None
+    except (asyncio.IncompleteReadError, ConnectionError):
+        return None
+
+
+def done(receipt: Receipt) -> Done:
+    """Return how a receipt travels."""
+    cursor = "" if receipt.cursor == START else str(receipt.cursor)
+    return Done(cursor, receipt.changes)
+
+
+def failed(error: Exception) -> Done:
+    """Return how an error of the store travels."""
+    said = str(error) if isinstance(error, StoreError) else repr(error)
+    return Done(
+        error=said or repr(error), unreachable=isinstance(error, StoreUnreachable)
+    )
+
+
+def receipt(told: Done) -> Receipt:
+    """Return the receipt in it. Raises the `StoreError` that was said instead."""
+    if told.error:
+        raise (StoreUnreachable if told.unreachable else StoreError)(told.error)
+    cursor = parse_any_cursor(told.cursor) if told.cursor else START
+    return Receipt(cursor, told.changes)

@@ -1,0 +1,161 @@
+"""What writing processes store together is what one store would have stored."""
+
+import asyncio
+import os
+import signal
+import time
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from random import Random
+
+import pytest
+
+from herald_monitor.config import MonitorSettings
+from herald_monitor.errors import StoreError, StoreUnreachable
+from herald_monitor.model.events import Event, Progress
+from herald_monitor.model.spoken import Spoken, settle
+from herald_monitor.overflow import IN_A_ROW, Overflow
+from herald_monitor.wire import quickly_read
+from herald_monitor.writing_frames import job, read_job
+from herald_monitor.writing_pool import WritingPool
+from tests.contract.labs import NOW, Lab, event
+from tests.contract.test_storing import life, merged, stored
+from tests.serving import until
+
+pytestmark = pytest.mark.anyio
+HEARD = NOW + 100.0
+FULL = 100
+
+
+def settings_of(lab: Lab) -> str:
+    """Return the settings of a monitor that stores in `lab`, as JSON."""
+    assert lab.url is not None
+    return MonitorSettings(
+        store_url=lab.url, store_prefix=lab.prefix, partitions=lab.parts
+    ).model_dump_json()
+
+
+@asynccontextmanager
+async def helped(lab: Lab, number: int = 2) -> AsyncGenerator[WritingPool]:
+    """Run a pool for the length of the block."""
+    pool = WritingPool(settings_of(lab), number)
+    await pool.start()
+    try:
+        yield pool
+    finally:
+        await pool.stop()
+
+
+def spoken(task_id: str, kind: str, clock: int) -> Spoken:
+    """Return an event as it is decoded the short way."""
+    body = (
+        f'{{"type": "task-{kind}", "uuid": "{task_id}", "clock": {clock}, "pid": 7,'
+        f' "timestamp": {NOW + clock}, "hostname": "w1@h", "utcoffset": 0,'
+        ' "name": "x.add", "args": "(1, \'é\')", "retries": 0, "root_id": null}'
+    )
+    [event] = quickly_read(body) or []
+    settled = settle(event, HEARD, str)
+    assert isinstance(settled, Spoken)
+    return settled
+
+
+def rather_many() -> list[Event]:
+    """Return what is said of some tasks in every way, shuffled."""
+    said: list[Event] = []
+    for number in range(60):
+        id_ = f"t{number}"
+        said += [spoken(id_, kind, n) for n, kind in enumerate(("sent", "received"))]
+        said += life(id_)[2:]
+        step = Progress(percent=float(number))
+        said.append(event("progress", id_, 9, progress=step))
+        said.append(event("succeeded", id_, 0, source="backend", result="3", host=""))
+        if number % 7 == 0:
+            said.append(event("revoked", id_, 11, flag=True, tags=("a", "b")))
+    Random(4).shuffle(said)
+    return said
+
+
+@pytest.fixture(params=[1, 3], ids=["alone", "partitions"])
+def shared_lab(request: pytest.FixtureRequest, redis_lab: Lab) -> Lab:
+    """A place that other processes can reach: not in our memory."""
+    return Lab(redis_lab.url, request.param)
+
+
+async def test_together_they_come_to_the_same(shared_lab: Lab) -> None:
+    said = rather_many()
+    async with shared_lab.open() as store, helped(shared_lab) as pool:
+        for at in range(0, len(said), 40):
+            await pool.store(said[at : at + 40], now=NOW)
+        images = merged(said)
+        assert await stored(store, list(images)) == images
+    shared_lab.clean()
+
+
+async def test_an_event_arrives_as_it_was_sent() -> None:
+    said: list[Event] = [spoken("a", "sent", 1), *life("b"), event("progress", "c", 2)]
+    read = read_job(job(said, NOW)[4:])
+    assert read.now == NOW
+    fields = Event.__struct_fields__
+    [arrived], left = read.spoken, said[0]
+    assert [getattr(arrived, f) for f in fields] == [getattr(left, f) for f in fields]
+    assert read.found == said[1:]
+
+
+async def test_one_that_is_killed_loses_nothing(own_lab: Lab) -> None:
+    """What it had is stored again, by the monitor itself."""
+    async with own_lab.open() as store:
+        pool = WritingPool(settings_of(own_lab), 2)
+        overflow = Overflow(store, lambda: pool, full=FULL)
+        number = 0
+        for _ in range(IN_A_ROW):
+            batch = [event("sent", f"t{number + n}") for n in range(FULL)]
+            number += FULL
+            await overflow.store(batch, now=NOW)
+        await until(lambda: overflow.helped, 20, "help has come")
+        os.kill(pool.pids[0], signal.SIGKILL)
+        batch = [event("started", f"t{n}") for n in range(200)]
+        with pytest.raises(StoreUnreachable, match="has ended"):
+            await overflow.store(batch, now=NOW)
+        await overflow.store(batch, now=NOW)
+        assert await store.counts() == {"PENDING": number - 200, "STARTED": 200}
+        await overflow.close()
+
+
+async def test_a_store_that_is_away_is_told_as_such(own_lab: Lab) -> None:
+    async with own_lab.open(), helped(own_lab) as pool:
+        with own_lab.client() as client:
+            client.config_set("maxmemory", "1")
+        with pytest.raises(StoreError, match="memory"):
+            await pool.store(life("a"), now=NOW)
+
+
+async def test_a_store_that_cannot_be_opened_is_told_at_the_start() -> None:
+    settings = MonitorSettings(store_url="redis://127.0.0.1:1/0").model_dump_json()
+    pool = WritingPool(settings, 2)
+    with pytest.raises(StoreUnreachable, match=r"127\.0\.0\.1:1"):
+        await pool.start()
+    assert not any(runs(pid) for pid in pool.pids)
+
+
+async def test_they_finish_what_they_were_given(own_lab: Lab) -> None:
+    async with own_lab.open() as store:
+        pool = WritingPool(settings_of(own_lab), 2)
+        await pool.start()
+        said = [one for n in range(500) for one in life(f"t{n}")]
+        storing = asyncio.create_task(pool.store(said, now=NOW))
+        await asyncio.sleep(0)
+        begin = time.monotonic()
+        await pool.stop()
+        assert time.monotonic() - begin < 5
+        assert (await storing).changes == 500
+        assert await store.counts() == {"SUCCESS": 500}
+        assert not any(runs(pid) for pid in pool.pids)
+
+
+def runs(pid: int) -> bool:
+    """Say whether a process is there."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
