@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
@@ -72,14 +73,15 @@ class Cache:
 
     def __init__(self, most: int) -> None:
         self._most = most
-        self._known: dict[Name, Known] = {}
-        self._over: dict[Name, Known] = {}
+        # A plain dict walks over all that was deleted to find its first.
+        self._known: OrderedDict[Name, Known] = OrderedDict()
+        self._over: OrderedDict[Name, Known] = OrderedDict()
 
     def get(self, name: Name) -> Known | None:
         """Return what is remembered of `name`, as used just now."""
-        known = self._known.pop(name, None)
+        known = self._known.get(name)
         if known is not None:
-            self._known[name] = known
+            self._known.move_to_end(name)
             return known
         return self._over.get(name)
 
@@ -92,7 +94,7 @@ class Cache:
         )
         place[name] = known
         if len(place) > most:
-            del place[next(iter(place))]
+            place.popitem(last=False)
 
     def drop(self, name: Name) -> None:
         """Forget `name`."""

@@ -48,7 +48,7 @@ from herald_monitor.store import Gap, MonitorImage, Receipt
 ROUNDS = 100
 """Times that others may be faster on one record before we say so."""
 
-STEP = 128
+STEP = 256
 """Changes that one script stores, while we draft the next. Half as many cost Redis
 a fifth more for an event; twice as many leave nothing to do at the same time."""
 
