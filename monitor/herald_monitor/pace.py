@@ -9,11 +9,11 @@ BUSY = 1_000.0
 """Events a second from which on batches are begun apart: what each costs by itself
 is more than its events do. Below it nothing waits."""
 
-APART = (0.005, 0.025)
+APART = (0.004, 0.015)
 """Seconds, at least and at most."""
 
 GROWTH = 10e-6
-"""Seconds for each event a second beyond `2 * BUSY`: 25 ms at 4,000."""
+"""Seconds for each event a second beyond `2 * BUSY`: all of it at 3,100."""
 
 SMOOTH = 0.1
 """Seconds over which the pace is measured."""

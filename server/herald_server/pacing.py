@@ -2,13 +2,17 @@
 
 What a frame costs is the frame, not what is in it. As long as a process sends
 few of them, each change leaves at once; above `RATE` all gather for a tick, so
-that the work stays bounded and everybody gets a share.
+that the work stays bounded and everybody gets a share. The tick is as short as
+what is to be told allows.
 """
 
 from __future__ import annotations
 
-TICK = 0.05
-"""Seconds for which changes are gathered under load."""
+TICKS = (0.005, 0.05)
+"""Seconds, at least and at most, for which changes are gathered under load."""
+
+SHARE = 0.33
+"""Of a process' time, what telling may take, as long as the longest tick allows."""
 
 RATE = 2_000.0
 """Frames a second that a process sends without gathering: about a twentieth of
@@ -21,9 +25,13 @@ class Pace:
     """The allowance of frames that all connections of a process share."""
 
     def __init__(
-        self, tick: float = TICK, rate: float = RATE, burst: float = BURST
+        self,
+        ticks: tuple[float, float] = TICKS,
+        rate: float = RATE,
+        burst: float = BURST,
     ) -> None:
-        self.tick = tick
+        self.tick, self._longest = ticks
+        self._shortest = self.tick
         self._rate = rate
         self._burst = burst
         self._left = burst
@@ -38,3 +46,7 @@ class Pace:
             return False
         self._left -= 1
         return True
+
+    def told(self, took: float) -> None:
+        """Note that it took so many seconds to tell what was gathered last."""
+        self.tick = min(max(took / SHARE, self._shortest), self._longest)

@@ -43,6 +43,8 @@ class Rounds:
         self._gathering: list[Turn] = []
         """Those whose changes wait for the tick."""
         self._ripe: deque[Turn] = deque()
+        self._took = 0.0
+        """Seconds that telling the ripe has taken so far."""
         self._going = False
         self._all: set[Turn] = set()
 
@@ -72,14 +74,26 @@ class Rounds:
     def _go(self) -> None:
         self._going = False
         now = time.monotonic()
-        for _ in range(AT_ONCE):
-            if self._ripe:
-                self._ripe.popleft().turn(now, True)
-            elif self._due:
+        done = self._tell_ripe(now)
+        for _ in range(AT_ONCE - done):
+            if self._due:
                 self._begin(self._due.popleft(), now)
             else:
                 return
         self._go_on()
+
+    def _tell_ripe(self, now: float) -> int:
+        """Tell some of those whose tick is over; return how many."""
+        many = min(len(self._ripe), AT_ONCE)
+        if not many:
+            return 0
+        for _ in range(many):
+            self._ripe.popleft().turn(now, True)
+        self._took += time.monotonic() - now
+        if not self._ripe:
+            self.pace.told(self._took)
+            self._took = 0.0
+        return many
 
     def _begin(self, one: Turn, now: float) -> None:
         at_once = self.pace.take(now)

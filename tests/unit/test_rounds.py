@@ -37,7 +37,7 @@ async def test_after_quiet_a_change_is_told_at_once() -> None:
 
 
 async def test_above_the_rate_changes_wait_for_the_tick_and_answers_do_not() -> None:
-    rounds = Rounds(Pace(tick=0.05, rate=0.0, burst=1))
+    rounds = Rounds(Pace(ticks=(0.05, 0.05), rate=0.0, burst=1))
     first, second = Told(rounds), Told(rounds)
     begun = time.monotonic()
     rounds.due(first)
@@ -47,6 +47,26 @@ async def test_above_the_rate_changes_wait_for_the_tick_and_answers_do_not() -> 
     await until(lambda: len(second.turns) == 2)
     assert second.turns == [False, True]
     assert time.monotonic() - begun >= 0.05
+
+
+def test_the_tick_is_as_long_as_telling_takes() -> None:
+    """A quarter of the time at most, within bounds."""
+    pace = Pace(ticks=(0.005, 0.05))
+    ticks = [pace.tick]
+    for took in (0.0001, 0.005, 0.2, 0.0001):
+        pace.told(took)
+        ticks.append(pace.tick)
+    assert ticks == [0.005, 0.005, 0.02, 0.05, 0.005]
+
+
+async def test_few_who_are_told_much_wait_for_little() -> None:
+    rounds = Rounds(Pace(rate=0.0, burst=0))
+    one = Told(rounds)
+    begun = time.monotonic()
+    for number in range(4):
+        rounds.due(one)
+        await until(lambda n=number: one.turns.count(True) > n)  # type: ignore[misc]
+    assert time.monotonic() - begun < 4 * 0.05
 
 
 async def test_many_turns_let_others_in_between() -> None:
