@@ -13,7 +13,7 @@ APART = (0.004, 0.015)
 """Seconds, at least and at most."""
 
 GROWTH = 10e-6
-"""Seconds for each event a second beyond `2 * BUSY`: all of it at 3,100."""
+"""Seconds for each event a second beyond `3 * BUSY`: all of it at 4,100."""
 
 SMOOTH = 0.1
 """Seconds over which the pace is measured."""
@@ -30,7 +30,7 @@ class Pace:
         """Let more events come if many do."""
         if self._pace > BUSY:
             least, most = APART
-            apart = least + max(self._pace - 2 * BUSY, 0.0) * GROWTH
+            apart = least + max(self._pace - 3 * BUSY, 0.0) * GROWTH
             left = min(apart, most) - (time.monotonic() - self._taken_at)
             if left > 0:
                 await asyncio.sleep(left)

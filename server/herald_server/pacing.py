@@ -8,7 +8,7 @@ what is to be told allows.
 
 from __future__ import annotations
 
-TICKS = (0.005, 0.05)
+TICKS = (0.004, 0.05)
 """Seconds, at least and at most, for which changes are gathered under load."""
 
 SHARE = 0.33

@@ -6,6 +6,12 @@ from tests.bench.table import Table
 SINGLY = 10.0
 """Events a second that are so far apart that each has a frame of its own."""
 
+BUSY = (
+    (50, "everything", "everything", 2_000.0),
+    (1_000, "one percent", "1 %", 5_000.0),
+)
+"""Watchers, of what, and events a second that they are told of."""
+
 
 def measure_push(table: Table, quick: bool) -> None:
     """Measure what many watchers cost, and how late they are told."""
@@ -14,6 +20,10 @@ def measure_push(table: Table, quick: bool) -> None:
     table.part("telling many; clients, server, monitor and brokers share 2 cores")
     with place() as room:
         _one_percent(table, room, many, seconds)
+    for watchers, kind, what, rate in BUSY:
+        with place() as room:
+            told = room.tell(watchers, kind, rate, seconds, checked=20)
+            _row(table, f"{watchers} of {what}, {rate:.0f}/s", told)
     with place() as room:
         _everything(table, room, all_, seconds)
     with place() as room:
