@@ -1,0 +1,114 @@
+"""More events than one process can merge, and processes killed among them."""
+
+import asyncio
+import os
+import signal
+import tempfile
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from tests.bench.ingest import Publisher, all_final, broker, connected, family, running
+from tests.contract.labs import all_changes
+from tests.servers import private_valkey
+from tests.serving import until
+
+from herald_monitor.redis_store import RedisStore
+
+pytestmark = pytest.mark.anyio
+TASKS = 12_000
+"""Of a flood: twelve full batches of their events, of which four call for help."""
+
+
+class Flooded:
+    """A monitor with help, behind it a flood; `publisher` has another one ready."""
+
+    def __init__(self, url: str, store: RedisStore, pid: int) -> None:
+        self.url, self.store, self.pid = url, store, pid
+
+    @property
+    def helpers(self) -> list[int]:
+        """Return the ids of the writing processes."""
+        return [one for one in family(self.pid)[1:] if writes(one)]
+
+    async def flood(self, number: int) -> Publisher:
+        """Begin to publish."""
+        publisher = await asyncio.to_thread(Publisher, self.url, TASKS, 0.0, number)
+        publisher.go()
+        return publisher
+
+    async def stored(self, floods: int) -> None:
+        """Wait until the tasks of so many floods are over."""
+        assert await all_final(self.store, floods * TASKS) == floods * TASKS
+
+
+def writes(pid: int) -> bool:
+    """Say whether a process is a writing process, and runs."""
+    try:
+        place = Path(f"/proc/{pid}")
+        words = (place / "cmdline").read_bytes()
+        state = (place / "stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return False
+    return b"herald_monitor.writing_process" in words and state != "Z"
+
+
+@asynccontextmanager
+async def flooded() -> AsyncGenerator[Flooded]:
+    """Run a monitor, and flood it until it has help."""
+    with (
+        broker() as url,
+        private_valkey() as stored,
+        tempfile.TemporaryDirectory() as place,
+        running(url, stored.url, Path(place)) as pid,
+    ):
+        store = RedisStore(stored.url, log_length=1_000_000)
+        await store.open()
+        try:
+            await connected(store)
+            house = Flooded(url, store, pid)
+            publisher = await house.flood(1)
+            await until(lambda: house.helpers, 20, "help has come")
+            await house.stored(1)
+            await asyncio.to_thread(publisher.wait)
+            yield house
+        finally:
+            await store.close()
+
+
+async def test_one_of_them_is_killed_and_nothing_is_lost() -> None:
+    async with flooded() as house:
+        publisher = await house.flood(2)
+        os.kill(house.helpers[0], signal.SIGKILL)
+        await house.stored(2)
+        await asyncio.to_thread(publisher.wait)
+        [monitor] = await house.store.monitors()
+        counted = {k: monitor.counters[k] for k in ("dropped", "poison", "missing")}
+        assert counted == {"dropped": 0, "poison": 0, "missing": 0}
+        assert await house.store.gaps() == []
+        # Each change once, in a log without a hole: that is looked at on the way.
+        places = [change.place async for change in all_changes(house.store)]
+        assert len(set(places)) == len(places) >= 2 * TASKS
+
+
+async def test_none_outlives_its_monitor() -> None:
+    async with flooded() as house:
+        helpers = house.helpers
+        os.kill(house.pid, signal.SIGKILL)
+        await until(lambda: not any(map(writes, helpers)), 5, "they have ended")
+
+
+async def test_they_end_with_a_monitor_that_is_stopped() -> None:
+    """After they have stored what it had given them."""
+    async with flooded() as house:
+        helpers = house.helpers
+        publisher = await house.flood(2)
+        os.kill(house.pid, signal.SIGTERM)
+        await until(lambda: not any(map(writes, helpers)), 8, "they have ended")
+        await asyncio.to_thread(publisher.wait)
+        tasks = await house.store.counts()
+        changes = [change async for change in all_changes(house.store)]
+        assert len({change.id for change in changes if change.kind == "t"}) == sum(
+            tasks.values()
+        )
