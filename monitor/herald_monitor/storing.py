@@ -57,11 +57,10 @@ class Storing:
         self, events: Sequence[Event], workers: Sequence[Worker] = ()
     ) -> Receipt:
         """Return once all is stored or set aside, however long that takes."""
-        items: list[Item] = [*workers, *events]
         try:
-            return await self._insist(items, TRIES)
+            return await self._insist(events, workers, TRIES)
         except Refused as error:
-            return await self._search(items, error)
+            return await self._search([*workers, *events], error)
 
     async def _search(self, items: list[Item], error: Refused) -> Receipt:
         """Store all of `items` but those that are refused even alone."""
@@ -76,16 +75,21 @@ class Storing:
 
     async def _part(self, items: list[Item]) -> Receipt:
         try:
-            return await self._insist(items, AGAIN if len(items) == 1 else 1)
+            events = [item for item in items if isinstance(item, Event)]
+            workers = [item for item in items if isinstance(item, Worker)]
+            tries = AGAIN if len(items) == 1 else 1
+            return await self._insist(events, workers, tries)
         except Refused as error:
             return await self._search(items, error)
 
-    async def _insist(self, items: list[Item], tries: int) -> Receipt:
-        """Store `items`. Raises `Refused` after some refusals of a sound store."""
+    async def _insist(
+        self, events: Sequence[Event], workers: Sequence[Worker], tries: int
+    ) -> Receipt:
+        """Store them. Raises `Refused` after some refusals of a sound store."""
         pause, refusals = FIRST_PAUSE, 0
         while True:
             try:
-                receipt = await self._try(items)
+                receipt = await self._writer.store(events, workers, now=time.time())
             except StoreUnreachable as error:
                 self._note(error)
             except Exception as error:  # a mistake of ours is a refusal as well
@@ -99,11 +103,6 @@ class Storing:
             self.retries += 1
             await asyncio.sleep(pause * random.uniform(0.5, 1.0))
             pause = min(pause * 2, LONGEST_PAUSE)
-
-    async def _try(self, items: list[Item]) -> Receipt:
-        events = [item for item in items if isinstance(item, Event)]
-        workers = [item for item in items if isinstance(item, Worker)]
-        return await self._writer.store(events, workers, now=time.time())
 
     async def _takes_writes(self) -> bool:
         try:

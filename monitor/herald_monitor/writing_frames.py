@@ -72,7 +72,9 @@ def frame(told: Hello | Done) -> bytes:
 def job(events: Sequence[Event], now: float) -> bytes:
     """Return the frame of a `Job`."""
     spoken = [event for event in events if type(event) is Spoken]
-    found = [event for event in events if type(event) is not Spoken]
+    found: list[Event] = []
+    if len(spoken) < len(events):
+        found = [event for event in events if type(event) is not Spoken]
     return _framed((now, spoken, found))
 
 
