@@ -99,8 +99,9 @@ class WritingProcess:
             self._waiting.clear()
 
     async def stop(self) -> None:
-        """Let it finish what it was given, and end it."""
-        await asyncio.gather(*self._waiting, return_exceptions=True)
+        """Let it finish what it was given, but not for long, and end it."""
+        if self._waiting:
+            await asyncio.wait(self._waiting, timeout=END_WITHIN)
         if self._writer is not None:
             self._writer.close()
         if self._process is not None:

@@ -159,3 +159,18 @@ def runs(pid: int) -> bool:
     except ProcessLookupError:
         return False
     return True
+
+
+async def test_they_do_not_wait_for_a_store_that_hangs(own_lab: Lab) -> None:
+    """What they had is stored again, by whoever starts next."""
+    pool = WritingPool(settings_of(own_lab), 1)
+    await pool.start()
+    with own_lab.client() as client:
+        client.execute_command("CLIENT", "PAUSE", "8000", "ALL")
+    storing = asyncio.create_task(pool.store(life("a"), now=NOW))
+    await asyncio.sleep(0)
+    begin = time.monotonic()
+    await pool.stop()
+    assert time.monotonic() - begin < 5
+    with pytest.raises(StoreUnreachable):
+        await storing
