@@ -1,5 +1,6 @@
 """Fixtures for all tests: real servers, real workers, nothing left behind."""
 
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, cast
@@ -13,6 +14,12 @@ from tests.servers import PrivateValkey, Worker, private_valkey, rabbitmq, redis
 
 WorkerFactory = Callable[..., Worker]
 AppFactory = Callable[..., Celery]
+
+
+# A shell ignores Ctrl-C on behalf of what it runs behind itself, and all that is
+# started from there; some tests press it.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture

@@ -30,7 +30,7 @@ class Pace:
         rate: float = RATE,
         burst: float = BURST,
     ) -> None:
-        self.tick, self._longest = ticks
+        self.tick, self.longest = ticks
         self._shortest = self.tick
         self._rate = rate
         self._burst = burst
@@ -49,4 +49,4 @@ class Pace:
 
     def told(self, took: float) -> None:
         """Note that it took so many seconds to tell what was gathered last."""
-        self.tick = min(max(took / SHARE, self._shortest), self._longest)
+        self.tick = min(max(took / SHARE, self._shortest), self.longest)

@@ -164,7 +164,7 @@ class Pump:
             v=frames.VERSION,
             node=door.node,
             heartbeat=round(door.patience.heartbeat),
-            tick_ms=round(door.rounds.pace.tick * 1000),
+            tick_ms=round(door.rounds.pace.longest * 1000),
             limits=msgspec.to_builtins(door.limits),
         )
         self._tell_status()
