@@ -98,17 +98,19 @@ def peer(kind: str, tasks: int, where: Where = broker) -> Cost:
     return Cost(heard / told["seconds"], cpu, tasks * A_TASK - heard)
 
 
-def monitor(tasks: int, where: Where = broker, *, floods: int = 2) -> list[Cost]:
+def monitor(
+    tasks: int, where: Where = broker, *, writers: int | None = None, floods: int = 2
+) -> list[Cost]:
     """Let a real monitor take in floods, one after another; the first warms it up.
 
     Returns what each of the others took: what it starts when many events come, it
-    starts once.
+    starts once. `writers` as in its settings.
     """
     with (
         where() as url,
         private_valkey() as stored,
         tempfile.TemporaryDirectory() as place,
-        running(url, stored.url, Path(place)) as pid,
+        running(url, stored.url, Path(place), writers) as pid,
     ):
         return asyncio.run(taken_in(url, stored.url, pid, tasks, floods))[1:]
 
@@ -180,11 +182,16 @@ async def _final(store: RedisStore) -> int:
 
 
 @contextmanager
-def running(url: str, stored: str, place: Path) -> Generator[int]:
+def running(
+    url: str, stored: str, place: Path, writers: int | None = None
+) -> Generator[int]:
     """Run a monitor of the broker at `url`; yields its process id."""
     words = [sys.executable, "-m", "herald_server", "monitor"]
     words += ["--broker", url, "--store", stored, "--log-level", "error"]
-    process = spawn(words, place / "log", env=_environment())
+    env = _environment()
+    if writers is not None:
+        env["HERALD_WRITERS"] = str(writers)
+    process = spawn(words, place / "log", env=env)
     try:
         yield process.pid
     finally:
