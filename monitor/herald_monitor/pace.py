@@ -9,7 +9,7 @@ BUSY = 1_000.0
 """Events a second from which on batches are begun apart: what each costs by itself
 is more than its events do. Below it nothing waits."""
 
-APART = (0.004, 0.015)
+APART = (0.003, 0.015)
 """Seconds, at least and at most."""
 
 GROWTH = 10e-6

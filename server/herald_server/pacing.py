@@ -11,7 +11,7 @@ from __future__ import annotations
 TICKS = (0.004, 0.05)
 """Seconds, at least and at most, for which changes are gathered under load."""
 
-SHARE = 0.33
+SHARE = 0.4
 """Of a process' time, what telling may take, as long as the longest tick allows."""
 
 RATE = 2_000.0
