@@ -72,8 +72,8 @@ class MonitorSettings(BaseSettings):
         ge=0,
         le=16,
         description="Processes that help to store events while more come than one"
-        " can store, some 40,000 a second; 0 for none. Otherwise half as many as"
-        " there are processors.",
+        " can store, 40,000 to 80,000 a second; 0 for none. Otherwise half as many"
+        " as there are processors.",
     )
     lost_after: float = Field(
         default=60.0,

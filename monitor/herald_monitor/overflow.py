@@ -1,6 +1,6 @@
 """Where events are stored: here, or in processes of their own while they are many.
 
-One Python process merges some 40,000 events a second. When batch after batch is
+One Python process merges 40,000 to 80,000 events a second. When batch after batch is
 full, more come than that; then a few processes are started to share the work, and
 are ended when it has become little again. Until they are up events wait in memory.
 """

@@ -1,7 +1,7 @@
 """A process that stores what a monitor hears: `python -m herald_monitor.writing_process
 FD`.
 
-One Python process merges some 40,000 events a second. A monitor that hears more
+One Python process merges 40,000 to 80,000 events a second. A monitor that hears more
 shares them out, by the task that they are about, to a few of these. It ends when
 its monitor does.
 """
