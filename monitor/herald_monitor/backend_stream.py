@@ -13,6 +13,7 @@ from redis.asyncio.connection import AbstractConnection
 
 from herald_monitor.backend_link import PATIENCE
 from herald_monitor.errors import HeraldError
+from herald_monitor.heeding import heeded
 
 Published: TypeAlias = tuple[bytes, bytes]
 """Channel and body."""
@@ -38,8 +39,9 @@ class BackendStream:
     async def open(self, pattern: bytes) -> list[Published]:
         """Connect and subscribe; return what came right behind the confirmation."""
         async with asyncio.timeout(PATIENCE):
-            await cast(Any, self._line).connect()
-            await self._line.send_command("PSUBSCRIBE", pattern, check_health=False)
+            with heeded():
+                await cast(Any, self._line).connect()
+                await self._line.send_command("PSUBSCRIBE", pattern, check_health=False)
             early: list[Published] = []
             while not self._confirmed:
                 early += await self.read()

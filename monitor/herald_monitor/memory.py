@@ -15,19 +15,7 @@ from itertools import count, islice
 
 import msgspec
 
-from herald_monitor.batch import (
-    Draft,
-    Known,
-    Name,
-    Shown,
-    Wish,
-    aging,
-    forgetting,
-    gauging,
-    recording,
-    wishes_of_events,
-    wishes_of_workers,
-)
+from herald_monitor.batch import Draft, Known, Name, Shown, Wish
 from herald_monitor.minutes import MemoryMinutes
 from herald_monitor.model.changes import GAP, QUEUE, TASK, WORKER, Entry, read_change
 from herald_monitor.model.cursor import START, Cursor
@@ -54,6 +42,14 @@ from herald_monitor.store import (
     MonitorImage,
     Page,
     Receipt,
+)
+from herald_monitor.wishes import (
+    aging,
+    forgetting,
+    gauging,
+    recording,
+    wishes_of_events,
+    wishes_of_workers,
 )
 
 BATCH = 250

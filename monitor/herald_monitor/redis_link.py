@@ -15,15 +15,21 @@ from redis import exceptions
 from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialBackoff
 
-from herald_monitor.errors import StoreError, StoreUnfit, StoreUnreachable
+from herald_monitor.errors import StoreError, StoreUnfit
+from herald_monitor.heeding import heeded
 from herald_monitor.redis_address import OwnerOfSlot, address_of
+from herald_monitor.redis_errors import UnknownScript, told, unreachable
 
 Word: TypeAlias = str | bytes | int | float
+
+
 Reply: TypeAlias = Any
 """What Redis answers in RESP2: bytes, int, None, or a list of such."""
 
+
 PATIENCE = 5.0
 """Seconds for an answer, and beyond the wait of a blocking read."""
+
 
 MOST = 64
 """Connections of each of the two kinds."""
@@ -52,10 +58,6 @@ MOVED = (
     exceptions.ClusterDownError,
 )
 """What says that another server is to be asked. It did nothing of what it refused."""
-
-
-class UnknownScript(StoreError):
-    """The server does not know a script by its hash."""
 
 
 class Link:
@@ -190,13 +192,8 @@ class Link:
         Below the client of redis-py, which packs a batch in Python: that took as
         long as merging it.
         """
-        before = _cancelled()
-        replies = await self._exchanged(client, commands)
-        if _cancelled() > before:
-            # Python 3.11's wait_for, under which redis-py writes, forgets a
-            # cancellation that arrives as the write ends.
-            raise asyncio.CancelledError
-        return replies
+        with heeded():
+            return await self._exchanged(client, commands)
 
     async def _exchanged(
         self, client: redis.Redis | None, commands: Sequence[Sequence[Word]]
@@ -265,7 +262,7 @@ class Link:
             raise told(error, self.name) from error
         except (OSError, TimeoutError) as error:
             self._doubt(error)
-            raise _unreachable(error, self.name) from error
+            raise unreachable(error, self.name) from error
 
     def _doubt(self, error: Exception) -> None:
         """Look again where the server is before the next command."""
@@ -280,12 +277,6 @@ async def _closed(clients: Iterable[redis.Redis | None]) -> None:
             await client.aclose()
 
 
-def _cancelled() -> int:
-    """Return how often this task was asked to end."""
-    task = asyncio.current_task()
-    return task.cancelling() if task else 0
-
-
 async def _replies(line: Any, number: int) -> list[Reply]:
     """Read as many replies; raise the first error among them only after the last."""
     replies: list[Reply] = []
@@ -298,34 +289,3 @@ async def _replies(line: Any, number: int) -> list[Reply]:
     if failed is not None:
         raise failed
     return replies
-
-
-def told(error: exceptions.RedisError, name: str) -> StoreError:
-    """Return `error` as a sentence about the store called `name`."""
-    text = str(error).partition(" script: ")[0]
-    if isinstance(error, exceptions.AuthenticationError | exceptions.NoPermissionError):
-        return StoreUnfit(
-            f"the store at {name} does not let Herald in ({text}); give a user and "
-            "a password in its URL, and allow it all commands on keys of {herald}:*"
-        )
-    if isinstance(error, exceptions.ReadOnlyError) or "READONLY" in text:
-        return StoreError(
-            f"the store at {name} is a replica now and takes no writes; "
-            "point HERALD_STORE_URL at the primary"
-        )
-    if isinstance(error, exceptions.OutOfMemoryError) or text.startswith("OOM"):
-        return StoreError(
-            f"the store at {name} is out of memory; raise its maxmemory, "
-            "or shorten HERALD_RETENTION"
-        )
-    if isinstance(error, exceptions.ConnectionError | exceptions.TimeoutError):
-        return _unreachable(error, name)
-    return StoreError(f"the store at {name} refused a command: {text}")
-
-
-def _unreachable(error: Exception, name: str) -> StoreUnreachable:
-    why = str(error).replace("\n", " ") or "no answer in time"
-    return StoreUnreachable(
-        f"the store at {name} does not answer ({why}); "
-        "see that it runs and that HERALD_STORE_URL is right"
-    )

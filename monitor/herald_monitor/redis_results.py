@@ -12,6 +12,7 @@ from redis import RedisError
 
 from herald_monitor.backend_link import LARGE, Payloads, redis_client, refusal
 from herald_monitor.errors import BadEvent
+from herald_monitor.heeding import heeded
 
 logger = logging.getLogger(__name__)
 
@@ -132,9 +133,11 @@ class RedisResults:
         try:
             async with self._lock:
                 if self._client is None:
-                    self._client = await redis_client(self._backend)
+                    with heeded():
+                        self._client = await redis_client(self._backend)
                 client = self._client
-            yield client
+            with heeded():
+                yield client
         except (RedisError, OSError, TimeoutError) as error:
             # Connect anew the next time: Sentinels may know another primary.
             await self.close()

@@ -16,7 +16,6 @@ from herald_monitor.batch import (
     Name,
     Place,
     Shown,
-    forgetting,
     in_ms,
     missing,
 )
@@ -34,6 +33,7 @@ from herald_monitor.redis_script import (
 )
 from herald_monitor.redis_texts import ALLOW_OOM, source_of
 from herald_monitor.store import MOST_GAPS, QUEUES_FOR
+from herald_monitor.wishes import forgetting
 
 BATCH = 250
 """Changes in one step: more would keep Redis from others for too long."""

@@ -11,20 +11,7 @@ import asyncio
 from collections.abc import Sequence
 from itertools import islice
 
-from herald_monitor.batch import (
-    WORKERS,
-    Draft,
-    Known,
-    Name,
-    Wish,
-    aging,
-    begins,
-    gauging,
-    in_ms,
-    recording,
-    wishes_of_events,
-    wishes_of_workers,
-)
+from herald_monitor.batch import WORKERS, Draft, Known, Name, Wish, in_ms
 from herald_monitor.errors import StoreError
 from herald_monitor.model.changes import GAP, QUEUE
 from herald_monitor.model.cursor import START, Cursor, parse_cursor
@@ -44,6 +31,14 @@ from herald_monitor.redis_sweeper import (
 )
 from herald_monitor.redis_texts import source_of
 from herald_monitor.store import Gap, MonitorImage, Receipt
+from herald_monitor.wishes import (
+    aging,
+    begins,
+    gauging,
+    recording,
+    wishes_of_events,
+    wishes_of_workers,
+)
 
 ROUNDS = 100
 """Times that others may be faster on one record before we say so."""

@@ -3,8 +3,11 @@
 import asyncio
 
 import pytest
+from tests.project import make_app
 from tests.servers import PrivateValkey
 
+from herald_monitor.backend_link import backend_of
+from herald_monitor.redis_results import RedisResults
 from herald_monitor.redis_store import RedisStore
 
 pytestmark = pytest.mark.anyio
@@ -29,3 +32,24 @@ async def test_no_cancellation_is_swallowed(valkey: PrivateValkey) -> None:
 async def _ask(store: RedisStore) -> None:
     while True:
         await store.task("nobody")
+
+
+async def test_nor_while_the_result_backend_answers(valkey: PrivateValkey) -> None:
+    results = RedisResults(backend_of(make_app(valkey.url, valkey.url)), lambda _: None)
+    try:
+        for steps in range(80):
+            asked = asyncio.create_task(_look(results))
+            for _ in range(steps):
+                await asyncio.sleep(0)
+            asked.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await asyncio.wait_for(asked, 5)
+            await results.close()
+    finally:
+        await results.close()
+
+
+async def _look(results: RedisResults) -> None:
+    """Look again and again, as one who listens does."""
+    while True:
+        await results.known(["nobody"])

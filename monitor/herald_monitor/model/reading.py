@@ -10,11 +10,12 @@ from typing import Any
 from herald_monitor.model import shape
 from herald_monitor.model.attempts import current, runs_of
 from herald_monitor.model.events import Progress
+from herald_monitor.model.facts import TAG_SEPARATOR
 from herald_monitor.model.plain import facts_of, read_plain
 from herald_monitor.model.runs import OUTCOMES, Mark, Run
 from herald_monitor.model.shape import AttemptImage, TaskImage, rfc3339
 from herald_monitor.model.states import STATE_OF, WAITING, state_of, state_of_run
-from herald_monitor.model.tasks import TAG_SEPARATOR, Task
+from herald_monitor.model.tasks import Task
 
 
 def read(task: Task, rev: str | None = None) -> TaskImage:

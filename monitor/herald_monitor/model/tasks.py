@@ -9,55 +9,16 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Callable
-from operator import attrgetter
 from typing import Any
 
 import msgspec
 
 from herald_monitor.model.events import Event, Progress
+from herald_monitor.model.facts import Fact, facts_of_event, join_facts
 from herald_monitor.model.runs import ORDER, Mark
 
 MAX_MARKS = 256
 """A task that is retried for ever keeps its latest attempts."""
-
-FACTS = (
-    "name",
-    "args",
-    "kwargs",
-    "root_id",
-    "parent_id",
-    "group_id",
-    "queue",
-    "routing_key",
-    "priority",
-)
-"""What is told of a task as a whole, besides its tags."""
-
-_facts_of = attrgetter(*FACTS)
-
-SAYS = {"received": 0, "sent": 1, "submitted": 2, "inspect": 0, "backend": -1}
-"""Who is believed about a fact: who sent the task, before who received it, before
-what was stored of it."""
-
-CALL = frozenset(["name", "args", "kwargs", "parent_id"])
-"""What stays as it was when the task was first called. `Task.replace` lets another
-call run under the id of the first, and would mix the two; and with a chain or a
-chord in its place a task would become the child of its own child."""
-
-_OF_CALL = tuple(field in CALL for field in FACTS)
-
-Fact = tuple[int, str | int]
-"""How much it is believed (a later attempt more, but of a call the first), and the
-value. Tags are one text, sorted and joined by TAG_SEPARATOR."""
-
-TAG_SEPARATOR = "\x1f"
-
-_LATEST = 255
-"""The attempt from which on all are as late as each other."""
-_END_OF_TIME = 1 << 49
-"""In half milliseconds; after the year 9999."""
-_FIRST_HEARD = (1 << 57) + (_LATEST << 49)
-"""What an event tells of a first attempt."""
 
 
 class Step(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -103,8 +64,8 @@ def merge(task: Task | None, event: Event) -> Task:
 def _marked(task: Task, event: Event) -> Task:
     """Join `task` with a single mark: what `join` does, in half of its time."""
     marks = _with_mark(task.marks, mark_of(event, late_of(event)))
-    new = _event_facts(event)
-    facts = _facts(task.facts, new) if new else task.facts
+    new = facts_of_event(event)
+    facts = join_facts(task.facts, new) if new else task.facts
     if marks is task.marks and facts is task.facts:
         return task
     return Task(task.id, _newest(marks), task.reports, facts, task.step)
@@ -114,7 +75,7 @@ def join(a: Task, b: Task) -> Task:
     """Return all that `a` and `b` know of one task."""
     marks = _union(a.marks, b.marks, _key, _sooner)
     reports = _union(a.reports, b.reports, _report_key, _later)
-    facts = _facts(a.facts, b.facts)
+    facts = join_facts(a.facts, b.facts)
     step = (
         max(a.step, b.step, key=_step_order) if a.step and b.step else a.step or b.step
     )
@@ -129,7 +90,7 @@ def join(a: Task, b: Task) -> Task:
 
 
 def _told(event: Event) -> Task:
-    facts = _event_facts(event)
+    facts = facts_of_event(event)
     late = late_of(event)
     if event.kind == "progress":
         assert event.progress is not None
@@ -176,59 +137,6 @@ def _running(event: Event) -> tuple[Mark, ...]:
     retries = -1 if event.retries is None else event.retries
     mark = Mark("started", event.host, event.pid, 0, event.at, "backend", retries)
     return (mark,)
-
-
-def _event_facts(event: Event) -> dict[str, Fact]:
-    if event.kind not in ("sent", "received") and event.source == "event":
-        return {}
-    facts: dict[str, Fact] = {}
-    add_facts(facts, event)
-    return facts
-
-
-def add_facts(facts: dict[str, Fact], event: Event) -> None:
-    """Add to `facts` what `event` tells, where it is believed more."""
-    said_by = event.kind if event.source == "event" else event.source
-    says = SAYS.get(said_by, 0)
-    belief = 4 * (event.retries or 0) + says
-    first = _firstness(event, says)
-    for field, of_call, value in zip(FACTS, _OF_CALL, _facts_of(event), strict=True):
-        if value is not None:
-            new = first if of_call else belief
-            known = facts.get(field)
-            # One field holds one type, so values compare.
-            if (
-                known is None
-                or new > known[0]
-                or (new == known[0] and value > known[1])
-            ):
-                facts[field] = (new, value)
-    if event.group_id is not None:
-        # The last that was told: a task may run once more, in another group.
-        group = (((belief + 2) << 49) + int(event.at * 1000), event.group_id)
-        facts["group_id"] = max(group, facts.get("group_id", group))
-    if event.tags:
-        tags = (belief, TAG_SEPARATOR.join(sorted(set(event.tags))))
-        facts["tags"] = max(tags, facts.get("tags", tags))
-
-
-def _firstness(event: Event, says: int) -> int:
-    """Return how early in the life of its task `event` tells of a call.
-
-    Who submitted it here is first; what the backend keeps is of the last call.
-    Otherwise the earlier attempt, then the earlier time, then the sender.
-    """
-    earliness = _END_OF_TIME - int(event.at * 1000) * 2 + (says > 0)
-    if event.source == "event" and not event.retries:
-        return _FIRST_HEARD + earliness
-    level = 2 if event.source == "submitted" else int(event.source != "backend")
-    attempt = _LATEST - min(event.retries or 0, _LATEST)
-    return (level << 57) + (attempt << 49) + earliness
-
-
-def _facts(a: dict[str, Fact], b: dict[str, Fact]) -> dict[str, Fact]:
-    new = {k: v for k, v in b.items() if k not in a or v > a[k]}
-    return {**a, **new} if new else a
 
 
 def _with_mark(marks: tuple[Mark, ...], mark: Mark) -> tuple[Mark, ...]:

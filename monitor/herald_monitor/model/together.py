@@ -10,15 +10,8 @@ from collections.abc import Sequence
 from operator import attrgetter
 
 from herald_monitor.model.events import Event
-from herald_monitor.model.tasks import (
-    MAX_MARKS,
-    Fact,
-    Task,
-    add_facts,
-    late_of,
-    mark_of,
-    merge,
-)
+from herald_monitor.model.facts import Fact, add_facts
+from herald_monitor.model.tasks import MAX_MARKS, Task, late_of, mark_of, merge
 
 _place = attrgetter("host", "pid", "clock")
 """Where a mark stands among the others."""

@@ -10,6 +10,13 @@ async for change in herald.watch(name="reports.*", state="FAILURE"):
             print("start over:", reason)
 """
 
+from herald_server.client.answers import (
+    Cancelled,
+    FilterKeys,
+    Started,
+    Stats,
+    TaskDetail,
+)
 from herald_server.client.changes import Change, CountImage, Gone, Put, Reset
 from herald_server.client.errors import (
     ClientError,
@@ -20,14 +27,7 @@ from herald_server.client.errors import (
     TimedOut,
     Unreachable,
 )
-from herald_server.client.herald import (
-    Cancelled,
-    FilterKeys,
-    Herald,
-    Started,
-    Stats,
-    TaskDetail,
-)
+from herald_server.client.herald import Herald
 from herald_server.client.watch import Watch
 
 __all__ = [

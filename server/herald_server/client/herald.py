@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Iterable, Mapping
-from typing import Any, Literal, TypedDict, Unpack, overload
+from collections.abc import AsyncGenerator, Mapping
+from typing import Any, Literal, Unpack, overload
 from urllib.parse import quote
 from weakref import WeakSet
-
-import msgspec
 
 from herald_monitor.model.filters import Filter, parse_filter
 from herald_monitor.model.queues import QueueImage
@@ -17,12 +15,21 @@ from herald_monitor.model.shape import (
     EXPIRED,
     LOST,
     UNKNOWN,
-    AttemptImage,
     TaskImage,
     to_dict,
 )
 from herald_monitor.model.workers import WorkerImage
 from herald_server.client.address import find_address
+from herald_server.client.answers import (
+    Cancelled,
+    FilterKeys,
+    Queues,
+    Started,
+    Stats,
+    TaskDetail,
+    TaskPage,
+    Workers,
+)
 from herald_server.client.changes import CountImage, Gone, Put
 from herald_server.client.errors import Forgotten, TimedOut
 from herald_server.client.rest import Rest
@@ -31,75 +38,19 @@ from herald_server.client.watch import Tell, Watch
 
 log = logging.getLogger(__name__)
 
-Values = str | Iterable[str] | None
+
 Topic = Literal["tasks", "workers", "queues", "counts"]
+
+
 IMAGES: dict[str, type[Any]] = {
     "tasks": TaskImage,
     "workers": WorkerImage,
     "queues": QueueImage,
     "counts": CountImage,
 }
+
+
 PAGE = 200
-
-
-class FilterKeys(TypedDict, total=False):
-    """What to ask for: values are OR, keys are AND, `*` and `?` are wild."""
-
-    ids: Values
-    name: Values
-    state: Values
-    worker: Values
-    queue: Values
-    root: Values
-    parent: Values
-    group: Values
-    tag: Values
-
-
-class TaskDetail(TaskImage, frozen=True, omit_defaults=True, kw_only=True, gc=False):
-    """A task with its runs, oldest first."""
-
-    attempts: tuple[AttemptImage, ...] = ()
-
-
-class Stats(msgspec.Struct, frozen=True):
-    """How many tasks are in each state."""
-
-    counts: dict[str, int]
-    total: int
-
-
-class Started(msgspec.Struct, frozen=True):
-    """A task that was sent. `queued_at` is RFC 3339."""
-
-    task_id: str
-    task_type: str
-    queued_at: str
-    status: str = "queued"
-    name: str = ""
-    estimated_duration: str = ""
-
-
-class Cancelled(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What a cancel came to: the task's state now, in lower case, and a sentence."""
-
-    task_id: str
-    status: str
-    message: str
-    canceled_at: str | None = None
-
-
-class _Page(msgspec.Struct):
-    tasks: list[TaskImage]
-    next: str | None = None
-
-
-class _Workers(msgspec.Struct):
-    workers: list[WorkerImage]
-
-
-class _Queues(msgspec.Struct):
-    queues: list[QueueImage]
 
 
 class Herald:
@@ -251,7 +202,7 @@ class Herald:
         while left is None or left > 0:
             size = PAGE if left is None else min(PAGE, left)
             found = await self._rest.get(
-                _path("tasks"), _Page, {**query, "limit": size, "page": page}
+                _path("tasks"), TaskPage, {**query, "limit": size, "page": page}
             )
             for task in found.tasks:
                 yield task
@@ -262,11 +213,11 @@ class Herald:
 
     async def workers(self) -> list[WorkerImage]:
         """Return every worker that was heard of, by hostname."""
-        return (await self._rest.get(_path("workers"), _Workers)).workers
+        return (await self._rest.get(_path("workers"), Workers)).workers
 
     async def queues(self) -> list[QueueImage]:
         """Return the queues as they were measured last, by name."""
-        return (await self._rest.get(_path("queues"), _Queues)).queues
+        return (await self._rest.get(_path("queues"), Queues)).queues
 
     async def stats(self) -> Stats:
         """Return how many tasks are in each state."""
