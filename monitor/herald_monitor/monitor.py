@@ -86,12 +86,12 @@ class Monitor:
             app, store, lambda: self._reconciler.at_work, queues_every
         )
         self._shortfalls = Shortfalls(sources.inspection, self._recorder.open_gap)
-        self._recorder.listener = self._shortfalls
+        self._recorder.interpreter.listener = self._shortfalls
         self._receiver = Receiver(
             app,
             deliver=self._intake.put,
             lost_touch=self._lost_touch,
-            poison=self._recorder.set_aside,
+            poison=self._recorder.interpreter.set_aside,
             probe_every=probe_every,
             kept=kept,
         )
@@ -99,7 +99,7 @@ class Monitor:
             app,
             deliver=self._intake.offer,
             lost_touch=self._lost_backend,
-            poison=self._recorder.set_aside,
+            poison=self._recorder.interpreter.set_aside,
             redact=redact,
         )
         self._listen_backend = listen_backend
@@ -178,7 +178,10 @@ class Monitor:
         self._reconciler.poke()
 
     def _behind(self) -> bool:
-        return self._intake.waiting > BEHIND or self._recorder.counters.lag > LAG
+        return (
+            self._intake.waiting > BEHIND
+            or self._recorder.interpreter.counters.lag > LAG
+        )
 
     def _lost_touch(self, since: float, until: float, reason: str) -> None:
         if self._loop is not None and not self._loop.is_closed():
@@ -212,7 +215,7 @@ class Monitor:
 
     def image(self) -> MonitorImage:
         """Return what this monitor says about itself."""
-        counters = self._recorder.counters
+        counters = self._recorder.interpreter.counters
         counted = msgspec.to_builtins(counters)
         heard = counted.pop("last_event_at")
         lag = counted.pop("lag")
@@ -230,7 +233,7 @@ class Monitor:
             reconciled_at=rfc3339(tally.last) if tally.last else None,
             trouble=self._reconciler.problem or self._gauging.problem,
             durable=self._receiver.keeps,
-            samples=tuple(self._recorder.samples),
+            samples=tuple(self._recorder.interpreter.samples),
             counters={
                 **counted,
                 **_counts(tally),

@@ -8,9 +8,10 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 
 from herald_monitor.intake import Intake
+from herald_monitor.interpreting import Counters
 from herald_monitor.model.filters import Filter
 from herald_monitor.model.shape import TaskImage
-from herald_monitor.recorder import BATCH, Counters, Recorder
+from herald_monitor.recorder import BATCH, Recorder
 from herald_monitor.recording import Message
 from herald_monitor.store import Reader, Writer
 from herald_monitor.tickets import Ticket
@@ -46,12 +47,12 @@ class Replay:
     @property
     def counters(self) -> Counters:
         """How many events there were, and of what kind."""
-        return self._recorder.counters
+        return self._recorder.interpreter.counters
 
     @property
     def samples(self) -> list[str]:
         """The latest events that were set aside, and why."""
-        return list(self._recorder.samples)
+        return list(self._recorder.interpreter.samples)
 
     async def run(self, messages: Iterable[Message]) -> None:
         """Tell all `messages`; return when they are stored."""
@@ -70,8 +71,10 @@ class Replay:
 
     def _take(self, message: Message) -> None:
         if message.unread:
-            self._recorder.set_aside(message.unread.encode(), "It was not readable.")
-        poison: Poison = self._recorder.set_aside
+            self._recorder.interpreter.set_aside(
+                message.unread.encode(), "It was not readable."
+            )
+        poison: Poison = self._recorder.interpreter.set_aside
         events: list[RawEvent] = sort_out(message.events, poison)
         if events:
             self._intake.put(events, message.heard, Ticket())

@@ -290,7 +290,7 @@ async def test_ticket_of_what_is_dropped_or_unreadable_is_confirmed() -> None:
     recorder = Recorder(intake, MemoryStore(), str, "n")
     await recorder.drain()
     assert bad.confirmed
-    assert recorder.counters.poison == 1
+    assert recorder.interpreter.counters.poison == 1
 
 
 def test_only_what_is_confirmed_without_a_hole_is_acknowledged() -> None:

@@ -105,7 +105,9 @@ async def test_each_is_confirmed_once_it_is_stored_itself() -> None:
         assert not second.confirmed
         house.store.begun[0].set()
         await until(lambda: first.confirmed and second.confirmed, 5, "both are")
-        await until(lambda: house.recorder.counters.batches == 2, 5, "and counted")
+        await until(
+            lambda: house.recorder.interpreter.counters.batches == 2, 5, "and counted"
+        )
 
 
 async def test_what_was_begun_is_finished_after_the_end() -> None:
@@ -119,5 +121,5 @@ async def test_what_was_begun_is_finished_after_the_end() -> None:
         house.store.begun[number].set()
     await draining
     assert all(ticket.confirmed for ticket in tickets)
-    assert house.recorder.counters.events == 3 * BATCH
+    assert house.recorder.interpreter.counters.events == 3 * BATCH
     assert (await house.store.counts()) == {"PENDING": 3}
