@@ -21,6 +21,7 @@ from herald_monitor.model import workers as w
 from herald_monitor.model.queues import NAMED, QueueImage, drain_seconds
 from herald_monitor.model.rollups import Rollup, summed
 from herald_monitor.model.shape import TaskImage, rfc3339
+from herald_monitor.model.workers import WorkerImage
 from herald_monitor.queue_depths import Depth, Oldest, QueueDepths
 from herald_monitor.store import Store
 
@@ -81,6 +82,32 @@ class Consumers:
         return known if known or self._living <= self._told.keys() else None
 
 
+class Slots:
+    """How many tasks each worker can run at a time, into `store` where it is news."""
+
+    def __init__(self, inspection: Inspection, store: Store) -> None:
+        self._inspection = inspection
+        self._store = store
+        self._asked = float("-inf")
+
+    async def look(self, living: Sequence[WorkerImage]) -> None:
+        """Ask, if it is time or one of `living` has not said."""
+        now = time.monotonic()
+        complete = all(worker.slots is not None for worker in living)
+        if complete and now < self._asked + ASK_AGAIN:
+            return
+        self._asked = now
+        told = await self._inspection.slots([one.hostname for one in living], WITHIN)
+        at = time.time()
+        news = [
+            w.with_slots(one.hostname, told[one.hostname], at)
+            for one in living
+            if told.get(one.hostname, one.slots) != one.slots
+        ]
+        if news:
+            await self._store.store((), news, now=at)
+
+
 class Gauging:
     """Measures the queues of `app`'s broker into `store`, every `every` seconds.
 
@@ -101,6 +128,7 @@ class Gauging:
         self._inspection = Inspection(app)
         self._depths = QueueDepths(app)
         self._consumers = Consumers(self._inspection)
+        self._slots = Slots(self._inspection, store)
         self._seen: dict[tuple[str, Oldest], float] = {}
 
     async def run(self) -> None:
@@ -130,8 +158,9 @@ class Gauging:
         """Measure once. Raises `StoreError`, `QueuesUnreachable`."""
         now = time.time()
         workers = await self._store.workers(now=now)
-        living = [one.hostname for one in workers if one.state == w.ONLINE]
-        await self._consumers.look(living)
+        living = [one for one in workers if one.state == w.ONLINE]
+        await self._consumers.look([one.hostname for one in living])
+        await self._slots.look(living)
         waiting = [one.name for one in await self._store.queues() if one.depth]
         names = await self._names(waiting, now)
         implied = self._depths.implied()

@@ -28,6 +28,7 @@ ACTIVE = "active"
 RESERVED = "reserved"
 SCHEDULED = "scheduled"
 QUEUES = "active_queues"
+STATS = "stats"
 KINDS = {ACTIVE: "started", RESERVED: "received", SCHEDULED: "received"}
 
 MOST = 50_000
@@ -48,6 +49,19 @@ class Inspected(msgspec.Struct, frozen=True):
     def held(self) -> frozenset[str]:
         """The ids of the tasks that some worker has."""
         return frozenset(event.task_id for event in self.events)
+
+
+def read_slots(answer: object) -> int | None:
+    """Return how many tasks a worker can run at a time, by its `stats`.
+
+    Every pool of Celery's tells it so (celery/concurrency/base.py: _get_info).
+    """
+    pool = _of(answer, "pool")
+    return whole(_of(pool, "max-concurrency"), MAX_SMALL)
+
+
+def _of(told: object, key: str) -> object:
+    return cast(Mapping[str, object], told).get(key) if isinstance(told, dict) else None
 
 
 def read_answers(

@@ -17,12 +17,14 @@ from herald_monitor.inspected import (
     QUEUES,
     RESERVED,
     SCHEDULED,
+    STATS,
     Inspected,
     Redact,
     keeps_silent,
     read_answers,
     read_confirmed,
     read_queues,
+    read_slots,
     replies,
 )
 from herald_monitor.model.events import Event
@@ -101,6 +103,19 @@ class Inspection:
             }
 
         return await self._aside(look, within)
+
+    async def slots(self, hostnames: Sequence[str], within: float) -> dict[str, int]:
+        """Return how many tasks each of `hostnames` can run at a time, if it says so.
+
+        Raises `WorkersUnreachable`.
+        """
+
+        def look() -> dict[str, int]:
+            told = self._connected(lambda ask: ask(STATS, hostnames, {}), within)
+            found = {host: read_slots(told.get(host)) for host in hostnames}
+            return {host: slots for host, slots in found.items() if slots is not None}
+
+        return await self._aside(look, within) if hostnames else {}
 
     def close(self) -> None:
         """Let the threads end."""

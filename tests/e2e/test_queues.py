@@ -23,6 +23,7 @@ from herald_monitor.model.events import Event
 from herald_monitor.model.queues import NAMED, QueueImage, drain_seconds
 from herald_monitor.model.rollups import Rollup
 from herald_monitor.model.shape import rfc3339
+from herald_monitor.model.workers import parse_worker
 from herald_monitor.queue_depths import Depth, QueueDepths, routed
 from herald_server.catalog import Catalog, TaskType
 from herald_server.naming import name_queues
@@ -99,6 +100,25 @@ async def test_a_queue_without_a_consumer_is_told_from_one_with(
         while not (queues := await measured(gauging))[default].unacked:
             assert time.monotonic() < given_up, queues
         assert queues[stray].unacked == 0
+    worker.kill()
+
+
+@pytest.mark.celery
+async def test_how_much_a_worker_can_run_is_asked_once_it_is_known(
+    broker_url: str, project_app: AppFactory, celery_worker: WorkerFactory
+) -> None:
+    """Its events do not tell; of one that is not there nothing is said."""
+    app = project_app(broker_url)
+    worker = await asyncio.to_thread(celery_worker, app, pool="threads", concurrency=3)
+    store, now = MemoryStore(), time.time()
+    beats = [
+        parse_worker({"type": "worker-heartbeat", "hostname": h, "timestamp": now}, now)
+        for h in (worker.hostname, "gone@h")
+    ]
+    await store.store((), [beat for beat in beats if beat], now=now)
+    await measured(Gauging(app, store, lambda: True))
+    found = {w.hostname: w.slots for w in await store.workers(now=now)}
+    assert found == {worker.hostname: 3, "gone@h": None}
     worker.kill()
 
 

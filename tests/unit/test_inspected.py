@@ -11,6 +11,7 @@ from herald_monitor.inspected import (
     read_answers,
     read_confirmed,
     read_queues,
+    read_slots,
     replies,
 )
 from herald_monitor.model.redaction import Redactor
@@ -88,3 +89,19 @@ def test_queues_and_silent_tasks_are_told() -> None:
     assert read_queues([{"name": "a"}, {"name": "b"}, {}, 3]) == {"a", "b"}
     assert keeps_silent(["add [send_events=True]", "x [send_events=False]"])
     assert not keeps_silent(["add [send_events=True]"])
+
+
+@pytest.mark.parametrize(
+    ("answer", "slots"),
+    [
+        ({"pool": {"max-concurrency": 8, "processes": [1, 2]}}, 8),
+        ({"pool": {}}, None),
+        ({"pool": {"max-concurrency": "8"}}, None),
+        ({"pool": {"max-concurrency": True}}, None),
+        ({"pool": {"max-concurrency": -1}}, None),
+        ({"error": "not now"}, None),
+        (None, None),
+    ],
+)
+def test_slots_are_what_the_pool_says(answer: object, slots: int | None) -> None:
+    assert read_slots(answer) == slots

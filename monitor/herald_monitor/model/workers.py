@@ -72,13 +72,17 @@ class Worker(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=F
 class WorkerImage(
     msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False
 ):
-    """A worker as it is shown. `id` is its hostname."""
+    """A worker as it is shown. `id` is its hostname.
+
+    `slots` is how many tasks it can run at a time, as it answered when it was asked.
+    """
 
     id: str
     hostname: str
     state: str
     pid: int | None = None
     active: int | None = None
+    slots: int | None = None
     processed: int | None = None
     loadavg: tuple[float, ...] | None = None
     freq: float | None = None
@@ -115,6 +119,15 @@ def parse_worker(raw: RawEvent, heard: float) -> Worker | None:
         skew=_skew(number(raw.get("timestamp")), heard),
         heard=math.ceil(heard),
     )
+
+
+def with_slots(hostname: str, slots: int, at: float) -> Worker:
+    """Return that a worker answered `at` (unix seconds) that it has so many slots.
+
+    Of a worker that is known; of when it was heard this says nothing.
+    """
+    told: dict[str, tuple[Stamp, Field]] = {"slots": (Stamp(at, 0, 0), float(slots))}
+    return Worker(hostname=hostname, last=Stamp(0.0, 0, 0), told=told)
 
 
 def _skew(said: float | None, heard: float) -> float | None:
@@ -217,6 +230,7 @@ def worker_image(worker: Worker, now: float, rev: str | None = None) -> WorkerIm
         state=state_of(worker, now),
         pid=worker.last.pid or None,
         active=_count(worker, "active"),
+        slots=_count(worker, "slots"),
         processed=_count(worker, "processed"),
         loadavg=load if isinstance(load, tuple) else None,
         freq=_number(worker, "freq"),

@@ -38,13 +38,18 @@ def _row(worker: WorkerImage, now: float) -> tuple[str, ...]:
     return (
         plain(worker.hostname),
         click.style(plain(worker.state), fg=COLOURS.get(worker.state)),
-        _number(worker.active),
+        _busy(worker),
         _number(worker.processed),
         " ".join(f"{load:.2f}" for load in worker.loadavg or ()),
         ago(worker.last_heartbeat_at, now),
         f"{skew:+} ms" if skew is not None else "",
         plain(worker.software, 40),
     )
+
+
+def _busy(worker: WorkerImage) -> str:
+    busy = _number(worker.active)
+    return f"{busy}/{worker.slots}" if busy and worker.slots else busy
 
 
 def _number(value: int | None) -> str:

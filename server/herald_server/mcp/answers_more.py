@@ -147,6 +147,7 @@ class WorkerState(BaseModel):
         "heartbeat), offline"
     )
     active: int | None = Field(default=None, description="Tasks that it runs now")
+    slots: int | None = Field(default=None, description="Tasks that it can run at once")
     processed: int | None = Field(default=None, description="Tasks since it started")
     load: list[float] | None = Field(default=None, description="Load of its machine")
     software: str | None = Field(default=None, description="What it runs")

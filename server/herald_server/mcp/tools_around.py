@@ -77,6 +77,7 @@ def _worker(one: WorkerImage) -> WorkerState:
         hostname=one.hostname,
         state=one.state,
         active=one.active,
+        slots=one.slots,
         processed=one.processed,
         load=list(one.loadavg) if one.loadavg else None,
         software=one.software,

@@ -16,6 +16,7 @@ from herald_monitor.model.workers import (
     join_workers,
     parse_worker,
     state_of,
+    with_slots,
     worker_image,
 )
 from herald_monitor.records import pack, unpack
@@ -87,6 +88,21 @@ def test_a_wake_up_heartbeat_takes_no_counters_away() -> None:
 def test_a_wake_up_heartbeat_alone_tells_that_it_lives() -> None:
     image = worker_image(said(**WAKE_UP), T0 + 1)
     assert (image.state, image.processed, image.loadavg) == ("online", None, None)
+
+
+def test_slots_are_shown_and_say_nothing_of_when_it_was_heard() -> None:
+    heard, asked = said(), with_slots("w1@h", 4, T0 + 50)
+    image = worker_image(both(heard, asked), T0 + 60)
+    assert image.slots == 4
+    assert image == msgspec.structs.replace(worker_image(heard, T0 + 60), slots=4)
+
+
+def test_another_boot_may_have_other_slots() -> None:
+    again = said("online", T0 + 9, pid=8, clock=1)
+    worker = both(with_slots("w1@h", 4, T0 + 5), again)
+    assert worker_image(worker, T0 + 10).slots is None
+    worker = both(worker, with_slots("w1@h", 2, T0 + 11))
+    assert worker_image(worker, T0 + 12).slots == 2
 
 
 def test_a_worker_may_tell_no_version() -> None:

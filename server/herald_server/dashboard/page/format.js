@@ -104,6 +104,9 @@ export function runtime(task) {
 export const count = (n) => Number(n).toLocaleString("en");
 
 /** `1 task`, `12,345 tasks`. */
+/** What a worker runs, of its slots where they are known. */
+export const busy = ({ active, slots }) => (active === undefined ? null : slots ? `${count(active)} / ${count(slots)}` : count(active));
+
 export const many = (n, noun) => `${count(n)} ${noun}${n === 1 ? "" : "s"}`;
 
 /** A value as text: strings as they are, the rest as indented JSON. */

@@ -2,7 +2,7 @@
 
 import { link } from "../address.js";
 import { h, soon } from "../dom.js";
-import { ago, clock, count, lagging } from "../format.js";
+import { ago, busy, clock, count, lagging } from "../format.js";
 import { workerBadge } from "../parts/badge.js";
 import { empty } from "../parts/blank.js";
 import { Listing } from "../parts/listing.js";
@@ -14,7 +14,7 @@ const SKEWED_MS = 2_000; // beyond, times of this worker mislead whoever reads t
 const COLUMNS = [
   { word: "Worker", name: "n20" },
   { word: "State", name: "n9" },
-  { word: "Running", num: true, name: "n7", title: "Tasks that it runs now" },
+  { word: "Running", num: true, name: "n7", title: "Tasks that it runs now, of its slots where they are known" },
   { word: "Done", num: true, name: "n9", title: "Tasks since it was started", hide: true },
   { word: "Load", num: true, name: "n11", title: "Of its machine, over 1, 5 and 15 minutes", hide: true },
   { word: "Takes from", hide: true },
@@ -44,7 +44,7 @@ function cells(worker, queues) {
   return [
     h("a", { href: link("tasks", { q: `worker:${worker.hostname}` }) }, worker.hostname),
     workerBadge(worker.state),
-    worker.active === undefined ? null : count(worker.active),
+    busy(worker),
     worker.processed === undefined ? null : count(worker.processed),
     worker.loadavg?.map((one) => one.toFixed(1)).join(" ") ?? null,
     takes(worker, queues),

@@ -2,7 +2,7 @@
 
 import { link } from "../../address.js";
 import { h } from "../../dom.js";
-import { ago, count } from "../../format.js";
+import { ago, busy, count } from "../../format.js";
 import { workerBadge } from "../../parts/badge.js";
 import { empty, loading } from "../../parts/blank.js";
 import { card } from "../../parts/card.js";
@@ -43,7 +43,7 @@ function cells(worker) {
   return [
     h("a", { href: link("tasks", { q: `worker:${worker.hostname}` }), title: worker.software ?? "" }, worker.hostname),
     workerBadge(worker.state),
-    worker.active === undefined ? null : worker.slots ? `${count(worker.active)} / ${count(worker.slots)}` : count(worker.active),
+    busy(worker),
     worker.processed === undefined ? null : count(worker.processed),
     ago(worker.last_heartbeat_at),
   ];
