@@ -30,7 +30,7 @@ IN_A_ROW = 4
 QUIET = 5_000.0
 """Events a second below which no help is needed for long."""
 
-QUIET_FOR = 15.0
+QUIET_FOR = 30.0
 """Seconds of it after which help is sent home."""
 
 AGAIN_AFTER = 30.0

@@ -75,6 +75,11 @@ class Publisher:
         self._process.stdin.write(b"\n")
         self._process.stdin.flush()
 
+    def end(self) -> None:
+        """Let it end without a word."""
+        self._process.kill()
+        self._process.communicate()
+
     def wait(self) -> float:
         """Return how long it took to publish all, in seconds."""
         took = float(_line(self._process))

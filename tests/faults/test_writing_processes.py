@@ -22,21 +22,32 @@ TASKS = 12_000
 
 
 class Flooded:
-    """A monitor with help, behind it a flood; `publisher` has another one ready."""
+    """A monitor with help, behind it a flood."""
 
     def __init__(self, url: str, store: RedisStore, pid: int) -> None:
-        self.url, self.store, self.pid = url, store, pid
+        self.store, self.pid = store, pid
+        # Made before the first begins: help that is not needed goes home soon.
+        self._publishers = [Publisher(url, TASKS, 0.0, seed) for seed in (2, 1)]
 
     @property
     def helpers(self) -> list[int]:
         """Return the ids of the writing processes."""
         return [one for one in family(self.pid)[1:] if writes(one)]
 
-    async def flood(self, number: int) -> Publisher:
-        """Begin to publish."""
-        publisher = await asyncio.to_thread(Publisher, self.url, TASKS, 0.0, number)
-        publisher.go()
-        return publisher
+    async def flood(self) -> None:
+        """Let all come at once, however busy the machine is that publishes it."""
+        publisher = self._publishers.pop()
+        os.kill(self.pid, signal.SIGSTOP)
+        try:
+            publisher.go()
+            await asyncio.to_thread(publisher.wait)
+        finally:
+            os.kill(self.pid, signal.SIGCONT)
+
+    def close(self) -> None:
+        """End whoever has not published."""
+        for publisher in self._publishers:
+            publisher.end()
 
     async def stored(self, floods: int) -> None:
         """Wait until the tasks of so many floods are over."""
@@ -67,22 +78,23 @@ async def flooded() -> AsyncGenerator[Flooded]:
         await store.open()
         try:
             await connected(store)
-            house = Flooded(url, store, pid)
-            publisher = await house.flood(1)
+            house = await asyncio.to_thread(Flooded, url, store, pid)
+            await house.flood()
             await until(lambda: house.helpers, 20, "help has come")
             await house.stored(1)
-            await asyncio.to_thread(publisher.wait)
-            yield house
+            try:
+                yield house
+            finally:
+                house.close()
         finally:
             await store.close()
 
 
 async def test_one_of_them_is_killed_and_nothing_is_lost() -> None:
     async with flooded() as house:
-        publisher = await house.flood(2)
+        await house.flood()
         os.kill(house.helpers[0], signal.SIGKILL)
         await house.stored(2)
-        await asyncio.to_thread(publisher.wait)
         [monitor] = await house.store.monitors()
         counted = {k: monitor.counters[k] for k in ("dropped", "poison", "missing")}
         assert counted == {"dropped": 0, "poison": 0, "missing": 0}
@@ -103,10 +115,9 @@ async def test_they_end_with_a_monitor_that_is_stopped() -> None:
     """After they have stored what it had given them."""
     async with flooded() as house:
         helpers = house.helpers
-        publisher = await house.flood(2)
+        await house.flood()
         os.kill(house.pid, signal.SIGTERM)
-        await until(lambda: not any(map(writes, helpers)), 8, "they have ended")
-        await asyncio.to_thread(publisher.wait)
+        await until(lambda: not any(map(writes, helpers)), 15, "they have ended")
         tasks = await house.store.counts()
         changes = [change async for change in all_changes(house.store)]
         assert len({change.id for change in changes if change.kind == "t"}) == sum(
