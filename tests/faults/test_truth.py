@@ -193,7 +193,7 @@ async def test_a_monitor_that_starts_repairs_what_happened_without_it(
     await asyncio.to_thread(celery_worker, app, pool="threads", concurrency=1)
     store = MemoryStore()
     async with truth(app, store) as held:
-        task_id = submit(app, "sleepy", 1)
+        task_id = submit(app, "sleepy", 3)  # it outlives the monitor
         await held.are([task_id], "STARTED")
         assert await store.gaps() == []
     unseen = submit(app, "add", 1, 2)

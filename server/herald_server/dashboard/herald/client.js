@@ -251,7 +251,8 @@ export class Client {
     this.#staleAt = null;
     if (code >= 4400) return this.#stop("refused", reason || `Close code ${code}.`, code);
     this.#reason = reason || "The server cannot be reached.";
-    this.#tries = Math.min(this.#tries + 1, 6);
+    // 3.2 s at most: whoever was away long is back soon, and 5,000 do not come at once.
+    this.#tries = Math.min(this.#tries + 1, 5);
     const pause = this.#pause ?? 50 + Math.random() * 100 * 2 ** this.#tries;
     this.#pause = null;
     clearTimeout(this.#retry);
