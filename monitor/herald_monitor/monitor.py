@@ -26,7 +26,7 @@ from herald_monitor.model.workers import DRAIN_FOR
 from herald_monitor.overflow import Overflow, Pool
 from herald_monitor.receiver import Receiver
 from herald_monitor.reconciler import Reconciler, Tally
-from herald_monitor.recorder import Recorder
+from herald_monitor.recorder import BATCH, Recorder
 from herald_monitor.shortfalls import Shortfalls
 from herald_monitor.sources import Sources
 from herald_monitor.starting import connected, is_covered, last_stored
@@ -73,7 +73,7 @@ class Monitor:
         self._app = app
         self._store = store
         self._intake = Intake()
-        self._overflow = Overflow(store, pool)
+        self._overflow = Overflow(store, pool, full=BATCH)
         self._recorder = Recorder(
             self._intake, self._overflow, redact, self.node, self._gap_stored
         )

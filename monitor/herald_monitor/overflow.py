@@ -21,9 +21,6 @@ from herald_monitor.store import EventWriter, Gap, Receipt
 
 log = logging.getLogger(__name__)
 
-FULL = 4_000
-"""Events of a batch that is as large as the recorder makes them."""
-
 IN_A_ROW = 4
 """Full batches after which help is called: one alone is only a burst."""
 
@@ -57,7 +54,8 @@ class Overflow:
     """An `EventWriter`: `writer`, and a pool beside it at times.
 
     `pool` makes one, not started; None if there is never to be one. Times of the
-    clock that `now` tells are seconds. `full`: events of a batch that is full.
+    clock that `now` tells are seconds. `full`: events of a batch that is as large as
+    the recorder makes them.
     """
 
     def __init__(
@@ -65,7 +63,8 @@ class Overflow:
         writer: EventWriter,
         pool: Callable[[], Pool] | None,
         now: Callable[[], float] = time.monotonic,
-        full: int = FULL,
+        *,
+        full: int,
     ) -> None:
         self._writer = writer
         self._make = pool

@@ -131,12 +131,11 @@ class RedisResults:
     @asynccontextmanager
     async def _connected(self) -> AsyncGenerator[Any]:
         try:
-            async with self._lock:
-                if self._client is None:
-                    with heeded():
-                        self._client = await redis_client(self._backend)
-                client = self._client
             with heeded():
+                async with self._lock:
+                    if self._client is None:
+                        self._client = await redis_client(self._backend)
+                    client = self._client
                 yield client
         except (RedisError, OSError, TimeoutError) as error:
             # Connect anew the next time: Sentinels may know another primary.

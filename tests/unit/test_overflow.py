@@ -54,7 +54,7 @@ class House:
 
     def __init__(self, fails: str = "") -> None:
         self.own, self.helpers, self.clock = MemoryStore(), Helpers(fails), Clock()
-        self.overflow = Overflow(self.own, lambda: self.helpers, self.clock, FULL)
+        self.overflow = Overflow(self.own, lambda: self.helpers, self.clock, full=FULL)
         self._numbers = 0
 
     async def heard(self, events: int) -> Receipt:
