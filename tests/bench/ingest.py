@@ -62,7 +62,7 @@ class Publisher:
         *,
         live: bool = False,
     ) -> None:
-        words = [sys.executable, "-m", "tests.bench.traffic", url]
+        words = [sys.executable, "-m", "tests.bench.publishing", url]
         words += ["--tasks", str(tasks), "--rate", str(rate), "--seed", str(seed)]
         # More than a few seconds of it would not fit into memory.
         words += ["--live"] if live else []

@@ -130,7 +130,7 @@ class Publishing:
     """A process that publishes stamped events at a rate, for the length of a block."""
 
     def __init__(self, url: str, rate: float, events: int) -> None:
-        self._words = ["-m", "tests.bench.traffic", url, "--stamped"]
+        self._words = ["-m", "tests.bench.publishing", url, "--stamped"]
         self._words += ["--tasks", str(events), "--rate", str(rate)]
         self._given_up = 0.0
         self._longest = 2 * events / rate + 10.0

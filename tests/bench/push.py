@@ -115,7 +115,7 @@ class Place:
 
     def publish(self, tasks: int, rate: float) -> None:
         """Publish the lives of so many tasks, at `rate` events a second."""
-        words = ["-m", "tests.bench.traffic", self.events, "--spread"]
+        words = ["-m", "tests.bench.publishing", self.events, "--spread"]
         words += ["--tasks", str(tasks), "--rate", str(rate)]
         subprocess.run([sys.executable, *words], cwd=ROOT, check=True)
 

@@ -1,25 +1,12 @@
-"""Event streams as Celery's workers and clients publish them on Redis.
+"""Event streams as Celery's workers and clients publish them on Redis."""
 
-`python -m tests.bench.traffic URL --tasks N [--rate EVENTS_PER_SECOND]` publishes
-the lives of N tasks: sent by clients one by one, the rest by 8 workers, up to
-three to a message. Without a rate it floods. With `--stamped` each message is one
-`task-received` of a new task, whose args are the time at which it was published;
-with `--spread` each is one event, made when it is published.
-"""
-
-import argparse
 import base64
-import json
 import time
 from collections.abc import Iterator
 from random import Random
-from typing import Any, cast
 from uuid import UUID, uuid4
 
-import amqp
 import msgspec
-import redis
-from kombu import Connection
 
 EXCHANGE = "/0.celeryev/"
 WORKERS = 8
@@ -211,123 +198,3 @@ def stamped(number: int) -> Message:
     }
     event["args"] = f"({time.time()!r},)"
     return EXCHANGE + "task.multi", envelope("celery@worker-1", [event]), 1
-
-
-def flood_rabbitmq(url: str, messages: list[Message]) -> None:
-    """Publish as fast as RabbitMQ takes it: the bodies alone, as Celery does there."""
-    with Connection(url) as connection:
-        channel: Any = cast(Any, connection).channel()
-        for _, published, number in messages:
-            told = json.loads(published)
-            channel.basic_publish(
-                amqp.Message(
-                    base64.b64decode(told["body"]),
-                    content_type=told["content-type"],
-                    content_encoding=told["content-encoding"],
-                    delivery_mode=1,
-                    application_headers=told["headers"],
-                ),
-                exchange="celeryev",
-                routing_key="task.multi" if number > 1 else "task.sent",
-            )
-
-
-def flood(client: redis.Redis, messages: list[Message]) -> None:
-    """Publish as fast as the broker takes it."""
-    for at in range(0, len(messages), 200):
-        _publish(client, messages[at : at + 200])
-
-
-def paced(client: redis.Redis, messages: Iterator[Message], rate: float) -> None:
-    """Publish `rate` events a second, or as many as there can be."""
-    begin, published = time.perf_counter(), 0
-    for message in messages:
-        _publish(client, [message])
-        published += message[2]
-        ahead = published / rate - (time.perf_counter() - begin)
-        if ahead > 0.0005:
-            time.sleep(ahead)
-
-
-def _publish(client: redis.Redis, messages: list[Message]) -> None:
-    with client.pipeline(transaction=False) as pipe:
-        for channel, published, _ in messages:
-            pipe.publish(channel, published)
-        pipe.execute()
-
-
-def as_they_are_made(
-    client: redis.Redis, messages: Iterator[Message], rate: float
-) -> None:
-    """Publish at `rate`, in slices of 5 ms, for as long as there are messages."""
-    begin, published, part = time.perf_counter(), 0, list[Message]()
-    for message in messages:
-        part.append(message)
-        published += message[2]
-        ahead = published / rate - (time.perf_counter() - begin)
-        if len(part) >= 50 or ahead > 0.005:
-            _publish(client, part)
-            part.clear()
-            if ahead > 0.005:
-                time.sleep(0.005)
-    if part:
-        _publish(client, part)
-
-
-def in_slices(client: redis.Redis, messages: list[Message], rate: float) -> None:
-    """Publish what is made already, in slices of 5 ms."""
-    begin, published, at = time.perf_counter(), 0, 0
-    while at < len(messages):
-        upto = (time.perf_counter() - begin) * rate
-        part: list[Message] = []
-        while at < len(messages) and published < upto:
-            part.append(messages[at])
-            published += messages[at][2]
-            at += 1
-        if part:
-            _publish(client, part)
-        time.sleep(0.005)
-
-
-def main() -> None:
-    """Publish what the command line asks for; print how long that took."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("url")
-    parser.add_argument("--tasks", type=int, required=True)
-    parser.add_argument("--rate", type=float, default=0.0)
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--live", action="store_true")
-    parser.add_argument("--stamped", action="store_true")
-    parser.add_argument("--spread", action="store_true")
-    given = parser.parse_args()
-    client = redis.Redis.from_url(given.url.replace("amqp:", "redis:"))
-    with client:  # that connects with its first command
-        if given.spread:
-            paced(client, Spread(given.tasks).messages(), given.rate)
-            return
-        if given.stamped:
-            paced(client, map(stamped, range(given.tasks)), given.rate)
-            return
-        traffic = Traffic(given.tasks, given.seed)
-        if given.live:
-            print("ready", flush=True)
-            input()
-            begin = time.perf_counter()
-            as_they_are_made(client, traffic.messages(), given.rate)
-            print(json.dumps(time.perf_counter() - begin), flush=True)
-            return
-        made = list(traffic.messages())
-        print("ready", flush=True)
-        input()
-        begin = time.perf_counter()
-        if given.url.startswith("amqp"):
-            flood_rabbitmq(given.url, made)
-        elif given.rate:
-            in_slices(client, made, given.rate)
-        else:
-            flood(client, made)
-        print(json.dumps(time.perf_counter() - begin), flush=True)
-
-
-if __name__ == "__main__":
-    main()
