@@ -73,7 +73,7 @@ class MonitorSettings(BaseSettings):
         le=16,
         description="Processes that help to store events while more come than one"
         " can store, 40,000 to 80,000 a second; 0 for none. Otherwise half as many"
-        " as there are processors.",
+        " as there are processors, and two on two.",
     )
     lost_after: float = Field(
         default=60.0,

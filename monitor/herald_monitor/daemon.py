@@ -64,7 +64,8 @@ def pool_of(settings: MonitorSettings, store: Store) -> Callable[[], Pool] | Non
     """Return what makes processes that store in `store`; None if it lies in ours."""
     number = settings.writers
     if number is None:
-        number = max(processors() // 2, 1)
+        # Two take turns with the store on two processors, and leave none idle.
+        number = max(processors() // 2, min(processors(), 2))
     if not number or not isinstance(store, RedisStore | PartitionedStore):
         return None
     told = settings.model_dump_json()

@@ -8,6 +8,7 @@ TLS, Sentinel and `broker_transport_options` mean what they mean to Celery.
 
 import contextlib
 import socket
+from collections.abc import Iterator
 from typing import Any, cast
 
 import hiredis
@@ -29,6 +30,12 @@ from herald_monitor.wire import (
 )
 
 CHUNK = 256 * 1024
+"""Bytes that are taken off the line at once, if so many are there."""
+
+FED = 16 * 1024
+"""Bytes that are given to hiredis at once: behind each reply it moves all that it still
+holds, which in a flood took longer than reading."""
+
 MESSAGES = (b"pmessage", b"message")
 SUBSCRIBED = (b"psubscribe", b"subscribe")
 _GLOB = str.maketrans({c: f"\\{c}" for c in "*?[]\\"})
@@ -69,7 +76,7 @@ class RedisConsumer:
         self._replies = hiredis.Reader()
         self._socket.settimeout(PATIENCE)
         while not self._confirmed():
-            self._fill()
+            pass
 
     def read(self, wait: float) -> list[Said]:
         if self._early:
@@ -77,13 +84,12 @@ class RedisConsumer:
             return early
         assert self._socket is not None
         self._socket.settimeout(wait)
+        events: list[Said] = []
         try:
-            self._fill()
+            for reply in self._heard():
+                self._sort_in(reply, events)
         except TimeoutError:
             return []
-        events: list[Said] = []
-        while (reply := self._replies.gets()) is not False:
-            self._sort_in(reply, events)
         return events
 
     def ticket(self) -> Ticket:
@@ -106,17 +112,22 @@ class RedisConsumer:
             line.disconnect()
         let_go(self._connection)
 
-    def _fill(self) -> None:
+    def _heard(self) -> Iterator[object]:
+        """Wait for replies, and yield those that came at once."""
         assert self._socket is not None
         chunk = self._socket.recv(CHUNK)
         if not chunk:
             raise ConnectionResetError("the broker closed the connection")
-        self._replies.feed(chunk)
+        gets = self._replies.gets
+        for at in range(0, len(chunk), FED):
+            self._replies.feed(chunk[at : at + FED])
+            while (reply := gets()) is not False:
+                yield reply
 
     def _confirmed(self) -> bool:
         """Whether the subscription stands; keep what came right behind it."""
         confirmed = False
-        while (reply := self._replies.gets()) is not False:
+        for reply in self._heard():
             if _kind(reply) in SUBSCRIBED:
                 confirmed = True
             else:
@@ -127,17 +138,17 @@ class RedisConsumer:
         return channel.decode("utf-8", "replace")[len(self._prefix) :].removeprefix("/")
 
     def _sort_in(self, reply: object, events: list[Said]) -> None:
-        if isinstance(reply, hiredis.ReplyError):
-            raise RedisRefusal(
-                f"Redis refused the subscription to events ({reply}); allow the user"
-                " PSUBSCRIBE on the channels of the event exchange."
-            )
         if _kind(reply) in MESSAGES:
             self.messages += 1
             *_, channel, published = cast(list[bytes], reply)
             # Who taps the line hears each event as it travelled.
             spoken = None if self._tap else quickly_unwrapped(published)
             events += self._read(channel, published) if spoken is None else spoken
+        elif isinstance(reply, hiredis.ReplyError):
+            raise RedisRefusal(
+                f"Redis refused the subscription to events ({reply}); allow the user"
+                " PSUBSCRIBE on the channels of the event exchange."
+            )
 
     def _read(self, channel: bytes, published: bytes) -> list[RawEvent]:
         try:

@@ -6,17 +6,15 @@ from operator import attrgetter
 
 from herald_monitor.model.events import Event
 
-FACTS = (
-    "name",
-    "args",
-    "kwargs",
-    "root_id",
-    "parent_id",
-    "group_id",
-    "queue",
-    "routing_key",
-    "priority",
-)
+CALL = ("name", "args", "kwargs", "parent_id")
+"""What stays as it was when the task was first called. `Task.replace` lets another
+call run under the id of the first, and would mix the two; and with a chain or a
+chord in its place a task would become the child of its own child."""
+
+STANDING = ("root_id", "group_id", "queue", "routing_key", "priority")
+"""What the latest attempt knows best."""
+
+FACTS = CALL + STANDING
 """What is told of a task as a whole, besides its tags."""
 
 _facts_of = attrgetter(*FACTS)
@@ -24,13 +22,6 @@ _facts_of = attrgetter(*FACTS)
 SAYS = {"received": 0, "sent": 1, "submitted": 2, "inspect": 0, "backend": -1}
 """Who is believed about a fact: who sent the task, before who received it, before
 what was stored of it."""
-
-CALL = frozenset(["name", "args", "kwargs", "parent_id"])
-"""What stays as it was when the task was first called. `Task.replace` lets another
-call run under the id of the first, and would mix the two; and with a chain or a
-chord in its place a task would become the child of its own child."""
-
-_OF_CALL = tuple(field in CALL for field in FACTS)
 
 Fact = tuple[int, str | int]
 """How much it is believed (a later attempt more, but of a call the first), and the
@@ -63,16 +54,12 @@ def add_facts(facts: dict[str, Fact], event: Event) -> None:
     says = SAYS.get(said_by, 0)
     belief = 4 * (event.retries or 0) + says
     first = _firstness(event, says)
-    for field, of_call, value in zip(FACTS, _OF_CALL, _facts_of(event), strict=True):
+    trust = (first,) * len(CALL) + (belief,) * len(STANDING)
+    for field, new, value in zip(FACTS, trust, _facts_of(event)):  # noqa: B905
         if value is not None:
-            new = first if of_call else belief
             known = facts.get(field)
             # One field holds one type, so values compare.
-            if (
-                known is None
-                or new > known[0]
-                or (new == known[0] and value > known[1])
-            ):
+            if known is None or new > known[0] or (new, value) > known:
                 facts[field] = (new, value)
     if event.group_id is not None:
         # The last that was told: a task may run once more, in another group.

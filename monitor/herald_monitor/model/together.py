@@ -34,22 +34,24 @@ def merge_all(task: Task | None, events: Sequence[Event]) -> Task:
 
 def _merged(task: Task | None, events: Sequence[Event]) -> Task | None:
     """Return the same for plain words of workers and clients; None for others."""
-    marks = [] if task is None else list(task.marks)
+    # By where each stands among the others.
+    marks = {} if task is None else {_place(mark): mark for mark in task.marks}
+    before = 0 if task is None else len(task.marks)
     facts: dict[str, Fact] = {} if task is None else task.facts
     for event in events:
         kind = event.kind
         if event.source != "event" or kind == "progress":
             return None
-        marks.append(mark_of(event, late_of(event)))
+        place = (event.host, event.pid, event.clock)
+        marks[place] = mark_of(event, late_of(event))
         if kind == "sent" or kind == "received":
             if task is not None and facts is task.facts:
                 facts = facts.copy()
             add_facts(facts, event)
-    places = [_place(mark) for mark in marks]
     # With all places different none is heard twice, and they alone decide the order.
-    if len(marks) > MAX_MARKS or len(set(places)) < len(places):
+    if len(marks) > MAX_MARKS or len(marks) < before + len(events):
         return None
-    marks.sort(key=_place)
+    ordered = tuple([marks[place] for place in sorted(marks)])
     if task is None:
-        return Task(events[0].task_id, tuple(marks), (), facts)
-    return Task(task.id, tuple(marks), task.reports, facts, task.step)
+        return Task(events[0].task_id, ordered, (), facts)
+    return Task(task.id, ordered, task.reports, facts, task.step)

@@ -54,13 +54,29 @@ local FIELD, BODY = 15, 16 -- ARGV[number * 2 + FIELD]
 
 -- 1. Compare: a record that somebody else changed is left out.
 local kept, rank, refused, fields, size = {}, {}, {}, {}, 0
-local keys = {}
+local keys, new = {}, {}
 for number = 1, RECORDS do
     local from = (number - 1) * WORDS
-    local rev, key = about[from + REV], about[from + KIND] .. about[from + ID]
-    local stored = call('GETRANGE', key, 0, #rev)
-    keys[number] = key
-    if stored == (rev == '' and '' or rev .. ' ') then
+    keys[number] = about[from + KIND] .. about[from + ID]
+    if about[from + REV] == '' then new[#new + 1] = keys[number] end
+end
+
+-- Under load nearly all are new, and none of them is there: one look at all of them.
+local function found(list)
+    local there = 0
+    for from = 1, #list, MOST_WORDS do
+        local to = math.min(from + MOST_WORDS - 1, #list)
+        there = there + call('EXISTS', unpack(list, from, to))
+    end
+    return there
+end
+
+local all_new = found(new) == 0
+for number = 1, RECORDS do
+    local rev = about[(number - 1) * WORDS + REV]
+    local same = rev == '' and (all_new or call('EXISTS', keys[number]) == 0)
+    if rev ~= '' then same = call('GETRANGE', keys[number], 0, #rev) == rev .. ' ' end
+    if same then
         kept[#kept + 1] = number
         local field = ARGV[number * 2 + FIELD]
         if field ~= '' then
@@ -249,29 +265,36 @@ local moves = cmsgpack.unpack(ARGV[9])
 
 -- Bits are written by words of 32: tasks of one time lie side by side. A mask is
 -- the sum of its bits, each of which is in it once.
-local WORD = 32
+local WORD, BYTES = 32, 4
 local WORDS_OF_CHUNK = CHUNK / WORD
 local BIT = {}
 for i = 0, WORD - 1 do BIT[i] = 2 ^ (WORD - 1 - i) end
 
+-- Where the bit of a record's task lies; most records enter several places.
+local chunk_of, word_of, bit_of = {}, {}, {}
+for number, task in pairs(own) do
+    local word = floor(task / WORD)
+    chunk_of[number] = floor(word / WORDS_OF_CHUNK)
+    word_of[number] = word % WORDS_OF_CHUNK
+    bit_of[number] = BIT[task % WORD]
+end
+
 -- Add up by chunk, and there by word, the bits of these records.
 local function gather(list, chunks, sign)
     for _, number in ipairs(list) do
-        local task = own[number]
-        if task then
-            local word = floor(task / WORD)
-            local chunk = floor(word / WORDS_OF_CHUNK)
+        local chunk = chunk_of[number]
+        if chunk then
             local masks = chunks[chunk]
             if not masks then
                 masks = {[1] = {}, [-1] = {}, words = {}}
                 chunks[chunk] = masks
             end
-            word = word - chunk * WORDS_OF_CHUNK
-            if not masks[1][word] then
+            local word, mask = word_of[number], masks[sign]
+            if not mask[word] then
                 masks.words[#masks.words + 1] = word
                 masks[1][word], masks[-1][word] = 0, 0
             end
-            masks[sign][word] = masks[sign][word] + BIT[task % WORD]
+            mask[word] = mask[word] + bit_of[number]
         end
     end
 end
@@ -287,19 +310,23 @@ end
 
 -- Change the bits under a key; return how many more of them are set than before.
 local function change(key, masks, counted)
-    local read, write, more, left = {}, {}, 0, true
-    for i, word in ipairs(masks.words) do
-        read[3 * i - 2], read[3 * i - 1], read[3 * i] = 'GET', 'u32', '#' .. word
+    local least, most = masks.words[1], masks.words[1]
+    for _, word in ipairs(masks.words) do
+        least, most = math.min(least, word), math.max(most, word)
     end
-    for i, before in ipairs(call('BITFIELD', key, unpack(read))) do
-        local word = masks.words[i]
+    local size, more, left = BYTES * (most - least + 1), 0, true
+    local stored = call('GETRANGE', key, BYTES * least, BYTES * most + BYTES - 1)
+    local shape = '>' .. string.rep('I' .. BYTES, most - least + 1)
+    local words = {struct.unpack(shape, stored .. string.rep('\0', size - #stored))}
+    words[#words] = nil -- where it ended
+    for _, word in ipairs(masks.words) do
+        local before = words[word - least + 1]
         local after = bit.bor(bit.band(before, bit.bnot(masks[-1][word])), masks[1][word])
         if counted then more = more + set_in(after) - set_in(before) end
-        write[4 * i - 3], write[4 * i - 2] = 'SET', 'u32'
-        write[4 * i - 1], write[4 * i] = '#' .. word, format('%.0f', after % 2 ^ WORD)
+        words[word - least + 1] = after
         left = left and after == 0
     end
-    call('BITFIELD', key, unpack(write))
+    call('SETRANGE', key, BYTES * least, struct.pack(shape, unpack(words)))
     if left and call('BITPOS', key, 1) == -1 then
         call('DEL', key)
     else
