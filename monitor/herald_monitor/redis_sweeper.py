@@ -68,7 +68,8 @@ class Due(NamedTuple):
 class Cache:
     """What was stored lately, the least used forgotten first.
 
-    Of finished tasks, of which little more is said, it holds a fifth.
+    Of finished tasks, of which little more is said, it holds a twentieth: to let go
+    of what has gone cold takes as long as to merge it.
     """
 
     def __init__(self, most: int) -> None:
@@ -90,7 +91,7 @@ class Cache:
         self.drop(name)
         over = isinstance(known.image, TaskImage) and known.image.final
         place, most = (
-            (self._over, self._most // 5) if over else (self._known, self._most)
+            (self._over, self._most // 20) if over else (self._known, self._most)
         )
         place[name] = known
         if len(place) > most:

@@ -15,7 +15,6 @@ import msgspec
 from herald_monitor.errors import StoreError, StoreUnreachable
 from herald_monitor.model.cursor import START
 from herald_monitor.model.events import Event
-from herald_monitor.model.spoken import WIRE, Spoken
 from herald_monitor.model.vector import parse_any_cursor
 from herald_monitor.store import Receipt
 
@@ -30,23 +29,15 @@ class Hello(msgspec.Struct, array_like=True):
     settings: str
 
 
-class Carried(Event, frozen=True, kw_only=True, gc=False, rename=WIRE):
-    """A `Spoken` that is settled, as it is read on the other side."""
-
-    # Only fields of its own are renamed.
-    kind: str
-    task_id: str
-    at: float
-    host: str = ""
-    flag: bool = False
+class Carried(Event, frozen=True, kw_only=True, gc=False, array_like=True):
+    """An event as it travels: its values alone, which takes half as long."""
 
 
 class Job(msgspec.Struct, array_like=True):
-    """Events to be stored: those of workers and clients, and what was found out."""
+    """Events to be stored."""
 
     now: float
-    spoken: list[Carried]
-    found: list[Event]
+    events: list[Carried]
 
 
 class Done(msgspec.Struct, array_like=True):
@@ -71,11 +62,8 @@ def frame(told: Hello | Done) -> bytes:
 
 def job(events: Sequence[Event], now: float) -> bytes:
     """Return the frame of a `Job`."""
-    spoken = [event for event in events if type(event) is Spoken]
-    found: list[Event] = []
-    if len(spoken) < len(events):
-        found = [event for event in events if type(event) is not Spoken]
-    return _framed((now, spoken, found))
+    # What a `Spoken` holds besides stands last, and is left out by the decoder.
+    return _framed((now, [msgspec.structs.astuple(event) for event in events]))
 
 
 def _framed(told: Any) -> bytes:

@@ -66,7 +66,7 @@ async def _work(
 async def _stored(store: Writer, said: bytes) -> Done:
     try:
         job = read_job(said)
-        return done(await store.store([*job.spoken, *job.found], now=job.now))
+        return done(await store.store(job.events, now=job.now))
     except Exception as error:  # the monitor decides what to do about it
         return failed(error)
 

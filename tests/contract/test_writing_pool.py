@@ -96,9 +96,10 @@ async def test_an_event_arrives_as_it_was_sent() -> None:
     read = read_job(job(said, NOW)[4:])
     assert read.now == NOW
     fields = Event.__struct_fields__
-    [arrived], left = read.spoken, said[0]
-    assert [getattr(arrived, f) for f in fields] == [getattr(left, f) for f in fields]
-    assert read.found == said[1:]
+    for arrived, left in zip(read.events, said, strict=True):
+        assert {f: getattr(arrived, f) for f in fields} == {
+            f: getattr(left, f) for f in fields
+        }
 
 
 async def test_one_that_is_killed_loses_nothing(own_lab: Lab) -> None:
