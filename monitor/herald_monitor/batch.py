@@ -7,6 +7,7 @@ writer was faster the wish is simply made again on what that one stored.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import TypeAlias
 
 import msgspec
@@ -162,6 +163,7 @@ def known_task(rev: str, first: str, task: Task) -> Known:
     return Known(rev, first, task, image, tuple(places(image)))
 
 
+@lru_cache(maxsize=256)
 def in_ms(at: float) -> str:
     """Return a time (unix seconds) as it is stored."""
     return str(round(at * 1000))

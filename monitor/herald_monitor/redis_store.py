@@ -10,7 +10,7 @@ from herald_monitor.redis_minutes import RedisMinutes
 from herald_monitor.redis_notes import RedisNotes
 from herald_monitor.redis_reader import RedisReader
 from herald_monitor.redis_script import Bounds
-from herald_monitor.redis_writer import CACHED, RedisWriter
+from herald_monitor.redis_writer import CACHED, STEP, RedisWriter
 from herald_monitor.store import Memory
 
 RETENTION = 86_400.0
@@ -25,8 +25,9 @@ class RedisStore(RedisWriter, RedisReader, RedisMinutes, RedisLog, RedisNotes):
     `retention` and `keep_unfinished` are the seconds that a task is kept after
     its last change, once it is final and as long as it is not. The log keeps
     `log_length` entries, and no more than `log_bytes` of them. `patience` is how
-    long Redis may take to answer, in seconds. Stores of different `prefix` know
-    nothing of each other. `part`: which partition of several this is.
+    long Redis may take to answer, in seconds; `step` is how many changes one script
+    stores. Stores of different `prefix` know nothing of each other. `part`: which
+    partition of several this is.
     """
 
     def __init__(
@@ -40,11 +41,12 @@ class RedisStore(RedisWriter, RedisReader, RedisMinutes, RedisLog, RedisNotes):
         log_bytes: int = LOG_BYTES,
         cached: int = CACHED,
         patience: float = PATIENCE,
+        step: int = STEP,
         part: int | None = None,
     ) -> None:
         link, keys = Link(url, patience=patience, prefix=prefix), Keys(prefix)
         bounds = Bounds(retention, keep_unfinished, log_length, log_bytes)
-        RedisWriter.__init__(self, link, keys, bounds, cached=cached)
+        RedisWriter.__init__(self, link, keys, bounds, cached=cached, step=step)
         RedisReader.__init__(self, link, keys)
         RedisMinutes.__init__(self, link, keys)
         RedisLog.__init__(self, link, keys, part)

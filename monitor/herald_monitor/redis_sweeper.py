@@ -88,11 +88,11 @@ class Cache:
 
     def put(self, name: Name, known: Known) -> None:
         """Remember `known`."""
-        self.drop(name)
-        over = isinstance(known.image, TaskImage) and known.image.final
-        place, most = (
-            (self._over, self._most // 20) if over else (self._known, self._most)
-        )
+        if isinstance(known.image, TaskImage) and known.image.final:
+            place, other, most = self._over, self._known, self._most // 20
+        else:
+            place, other, most = self._known, self._over, self._most
+        other.pop(name, None)
         place[name] = known
         if len(place) > most:
             place.popitem(last=False)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from itertools import islice
+from itertools import chain, islice
 
 from herald_monitor.batch import WORKERS, Draft, Known, Name, Wish, in_ms
 from herald_monitor.errors import StoreError
@@ -45,7 +45,8 @@ ROUNDS = 100
 
 STEP = 256
 """Changes that one script stores, while we draft the next. Half as many cost Redis
-a fifth more for an event; twice as many leave nothing to do at the same time."""
+a fifth more for an event; twice as many leave nothing to do at the same time, if
+nobody else stores anything."""
 
 PART = 2_000
 """Records that are looked up, drafted and stored in one go, so that Redis and we
@@ -67,9 +68,16 @@ class RedisWriter(RedisSweeper):
     """The `Writer` port on Redis."""
 
     def __init__(
-        self, link: Link, keys: Keys, bounds: Bounds, *, cached: int = CACHED
+        self,
+        link: Link,
+        keys: Keys,
+        bounds: Bounds,
+        *,
+        cached: int = CACHED,
+        step: int = STEP,
     ) -> None:
         super().__init__(link, keys, bounds, cached=cached)
+        self._step = step
         self._beaten: Cursor | None = None
         self._known_end: Cursor | None = None
         self._doubts_until = 0.0
@@ -159,14 +167,14 @@ class RedisWriter(RedisSweeper):
         left, outs = iter(wishes.items()), list[Outcome]()
         writing: asyncio.Task[Outcome] | None = None
         try:
-            while step := list(islice(left, STEP)):
+            while step := list(islice(left, self._step)):
                 drafts = [d for name, wish in step if (d := wish(known[name]))]
                 stored = [self._timed(draft, now) for draft in drafts]
                 words = self._script.words(stored, self._listed(drafts, now), now=now)
                 if writing is not None:
                     outs.append(await writing)
                     writing = None
-                if len(step) < STEP and drafts:
+                if len(step) < self._step and drafts:
                     # The last: there is nothing to do meanwhile.
                     outs.append(await self._write(stored, words))
                 elif drafts:
@@ -224,7 +232,7 @@ class RedisWriter(RedisSweeper):
         """Return the commands that list the values of index keys."""
         # As a set first: a batch is about few of them.
         values_of: dict[str, list[str]] = {}
-        for key, value in dict.fromkeys(p for d in drafts for p in d.places):
+        for key, value in dict.fromkeys(chain.from_iterable(d.places for d in drafts)):
             if key in VALUES:
                 values_of.setdefault(key, []).append(value)
         commands: list[list[Word]] = []

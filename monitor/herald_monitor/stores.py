@@ -6,24 +6,31 @@ from herald_monitor.config import MonitorSettings
 from herald_monitor.partitioned_store import PartitionedStore
 from herald_monitor.partitions import prefixes
 from herald_monitor.redis_store import LOG_BYTES, RedisStore
+from herald_monitor.redis_writer import STEP
 
 
-def store_of(settings: MonitorSettings) -> RedisStore | PartitionedStore:
-    """Return the store, not opened yet."""
+def store_of(
+    settings: MonitorSettings, step: int = STEP
+) -> RedisStore | PartitionedStore:
+    """Return the store, not opened yet; `step` is how many changes a script stores."""
     number = settings.partitions
     if number == 1:
-        return _part_of(settings, settings.store_prefix, LOG_BYTES)
+        return _part_of(settings, settings.store_prefix, LOG_BYTES, step)
     each = LOG_BYTES // number
     return PartitionedStore(
         [
-            _part_of(settings, prefix, each, part)
+            _part_of(settings, prefix, each, step, part)
             for part, prefix in enumerate(prefixes(settings.store_prefix, number))
         ]
     )
 
 
 def _part_of(
-    settings: MonitorSettings, prefix: str, log_bytes: int, part: int | None = None
+    settings: MonitorSettings,
+    prefix: str,
+    log_bytes: int,
+    step: int,
+    part: int | None = None,
 ) -> RedisStore:
     return RedisStore(
         settings.store_url,
@@ -32,5 +39,6 @@ def _part_of(
         keep_unfinished=settings.keep_unfinished,
         log_length=settings.log_length,
         log_bytes=log_bytes,
+        step=step,
         part=part,
     )

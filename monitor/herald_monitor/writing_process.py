@@ -28,6 +28,9 @@ from herald_monitor.writing_frames import (
     read_job,
 )
 
+STEP = 512
+"""Changes that one script stores: while it does, another of us is at work."""
+
 ROOM = 4 * 1024 * 1024
 """Bytes that are read ahead."""
 
@@ -40,7 +43,7 @@ async def serve(line: socket.socket) -> None:
         if said is None:
             return
         settings = MonitorSettings.model_validate_json(read_hello(said).settings)
-        store = store_of(settings)
+        store = store_of(settings, STEP)
         try:
             await store.open()
         except HeraldError as error:
