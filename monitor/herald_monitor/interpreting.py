@@ -102,10 +102,19 @@ class Interpreter:
         workers: list[Worker],
     ) -> None:
         spoken = 0
+        hear = self.listener.hear if self.listener is not None else None
         for event in batch:
             if type(event) is Spoken:
                 spoken += 1
-                self._settle(event, heard, events)
+                # What was decoded the short way. A call for each would take longer.
+                try:
+                    events.append(settle(event, heard, self._redact))
+                except Exception as error:  # whatever it holds, it stops no other
+                    self._unreadable(error)
+                    continue
+                self.counters.task_events += 1
+                if hear is not None:
+                    hear(event)
             elif isinstance(event, Event):
                 self._count(event)
                 events.append(event)
@@ -121,18 +130,6 @@ class Interpreter:
             self.counters.backend_events += 1
         else:
             self.counters.asked_events += 1
-
-    def _settle(self, spoken: Spoken, heard: float, events: list[Event]) -> None:
-        """Take in what was decoded the short way."""
-        try:
-            event = settle(spoken, heard, self._redact)
-        except Exception as error:  # whatever an event holds, it stops no other
-            self._unreadable(error)
-            return
-        self.counters.task_events += 1
-        events.append(event)
-        if self.listener is not None:
-            self.listener.hear(event)
 
     def _read_raw(
         self, raw: RawEvent, heard: float, events: list[Event], workers: list[Worker]

@@ -140,10 +140,10 @@ class RedisConsumer:
     def _sort_in(self, reply: object, events: list[Said]) -> None:
         if _kind(reply) in MESSAGES:
             self.messages += 1
-            *_, channel, published = cast(list[bytes], reply)
+            told = cast(list[bytes], reply)
             # Who taps the line hears each event as it travelled.
-            spoken = None if self._tap else quickly_unwrapped(published)
-            events += self._read(channel, published) if spoken is None else spoken
+            spoken = None if self._tap else quickly_unwrapped(told[-1])
+            events += self._read(told[-2], told[-1]) if spoken is None else spoken
         elif isinstance(reply, hiredis.ReplyError):
             raise RedisRefusal(
                 f"Redis refused the subscription to events ({reply}); allow the user"

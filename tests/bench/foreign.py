@@ -52,6 +52,15 @@ def python_with(*packages: str) -> str:
     return python
 
 
+def left_out() -> str:
+    """Say why Flower cannot be measured here; nothing if it can."""
+    try:
+        python_with(f"flower=={FLOWER}")
+    except LeftOut as error:
+        return str(error)
+    return ""
+
+
 def flower(tasks: int) -> Cost:
     """Let a real Flower take in a flood; it counts what it heard itself."""
     python = python_with(f"flower=={FLOWER}")
