@@ -134,7 +134,9 @@ class Draft(msgspec.Struct, frozen=True, gc=False):
         """Return the places that it enters, and those that it leaves."""
         if self.gone:
             return (), self.places
-        was = self.old.places if self.old else ()
+        if self.old is None:
+            return self.places, ()
+        was = self.old.places
         if was == self.places:
             return (), ()
         return (

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import TypeAlias
 
 from herald_monitor.model.rollups import (
@@ -68,7 +69,8 @@ class Sums:
         return fresh
 
 
-def spots(cell: Cell) -> list[Spot]:
+@lru_cache(maxsize=4096)
+def spots(cell: Cell) -> tuple[Spot, ...]:
     """Return where `cell` counts."""
     minute, name, queue, word, bucket = cell
     at, code = minute_of(minute), CODES[word]
@@ -80,7 +82,7 @@ def spots(cell: Cell) -> list[Spot]:
         found.append(((QUEUES, at), queue, code))
     if bucket >= 0:
         found += [(names, row, str(bucket)) for row in (ALL, name) if row is not None]
-    return found
+    return tuple(found)
 
 
 def minutes_between(since: float, until: float) -> list[int]:

@@ -41,7 +41,8 @@ def _moves(drafts: Sequence[Draft]) -> dict[Place, Move]:
     staying: dict[int, set[Place]] = {}
     for number, draft in enumerate(drafts, 1):
         enters, leaves = draft.moves()
-        if not draft.gone:
+        # What is new enters all of its places.
+        if draft.old is not None and not draft.gone:
             # By chunk first: a batch is about few places.
             chunk = draft.number // CHUNK
             known = staying.get(chunk)
@@ -49,7 +50,10 @@ def _moves(drafts: Sequence[Draft]) -> dict[Place, Move]:
                 known = staying[chunk] = set()
             known.update(draft.places)
         for place in enters:
-            _at(moves, place)[0].append(number)
+            move = moves.get(place)
+            if move is None:
+                move = _at(moves, place)
+            move[0].append(number)
         for place in leaves:
             _at(moves, place)[1].append(number)
     for chunk, places in staying.items():

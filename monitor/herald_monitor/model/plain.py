@@ -95,38 +95,42 @@ def _image(task: Task, steps: Steps, rev: str | None) -> TaskImage | None:
             updated = mark.at
     root, parent = _family(task)
     fact: Any = task.facts.get
-    # By name, one by one: a dict of them would take a third longer.
+    # By place: by name so many take four times as long.
     return TaskImage(
-        id=task.id,
-        name=fact("name", _UNTOLD)[1],
-        state=_state(steps),
-        attempt=1,
-        retries=0,
-        args=fact("args", _UNTOLD)[1],
-        kwargs=fact("kwargs", _UNTOLD)[1],
-        queue=fact("queue", _UNTOLD)[1],
-        routing_key=fact("routing_key", _UNTOLD)[1],
-        worker=(received.host or None) if received else None,
-        pid=(received.pid or None) if received else None,
-        priority=fact("priority", _UNTOLD)[1],
-        eta=rfc3339(told.eta) if told.eta else None,
-        expires=rfc3339(expires) if expires else None,
-        root_id=root,
-        parent_id=parent,
-        group_id=fact("group_id", _UNTOLD)[1],
-        result=end.text if end and end.kind == "succeeded" else None,
-        exception=end.text if end and end.kind != "succeeded" else None,
-        traceback=end.traceback if end else None,
-        runtime=_runtime(started, end) if end else None,
-        submitted_at=rfc3339(sent.at) if sent else None,
-        received_at=rfc3339(received.at) if received else None,
-        started_at=rfc3339(started.at) if started else None,
-        finished_at=as_of if end else None,
-        updated_at=as_of if updated == by.at else rfc3339(updated),
-        source=by.source,
-        as_of=as_of,
-        final=end is not None,
-        rev=rev,
+        task.id,
+        fact("name", _UNTOLD)[1],
+        _state(steps),
+        1,  # attempt
+        0,  # retries
+        fact("args", _UNTOLD)[1],
+        fact("kwargs", _UNTOLD)[1],
+        fact("queue", _UNTOLD)[1],
+        fact("routing_key", _UNTOLD)[1],
+        (received.host or None) if received else None,
+        (received.pid or None) if received else None,
+        fact("priority", _UNTOLD)[1],
+        rfc3339(told.eta) if told.eta else None,
+        rfc3339(expires) if expires else None,
+        root,
+        parent,
+        fact("group_id", _UNTOLD)[1],
+        None,  # tags
+        None,  # progress
+        end.text if end and end.kind == "succeeded" else None,
+        end.text if end and end.kind != "succeeded" else None,
+        end.traceback if end else None,
+        _runtime(started, end) if end else None,
+        rfc3339(sent.at) if sent else None,
+        rfc3339(received.at) if received else None,
+        rfc3339(started.at) if started else None,
+        as_of if end else None,  # finished_at
+        as_of if updated == by.at else rfc3339(updated),
+        by.source,
+        as_of,
+        None,  # reason
+        False,  # conflict
+        end is not None,
+        rev,
     )
 
 

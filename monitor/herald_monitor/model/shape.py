@@ -41,9 +41,7 @@ FINAL = frozenset([SUCCESS, FAILURE, REVOKED, REJECTED])
 the task ends it."""
 
 
-class TaskImage(
-    msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, gc=False
-):
+class TaskImage(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """A task as it is shown: over HTTP, WebSocket and MCP, in the log, in filters.
 
     Times are RFC 3339 in UTC with milliseconds, `runtime` is in seconds,

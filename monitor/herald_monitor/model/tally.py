@@ -77,25 +77,31 @@ def _plain_news(
         or was.name != image.name
         or was.queue != image.queue
         or not _shows_all(old, was)
+        or _tells_otherwise(was, image)
     ):
         return None
     if not _shows_all(new, image):
         return None
-    minutes: list[str] = []
-    for before, now in (
-        (was.submitted_at, image.submitted_at),
-        (was.received_at, image.received_at),
-        (was.started_at, image.started_at),
-    ):
-        if before is not None and before != now:
-            return None
-        minutes.append(now[:_UP_TO_MINUTE] if now and before is None else "")
-    submitted, received, started = minutes
+    told = image.submitted_at
+    submitted = told[:_UP_TO_MINUTE] if told and was.submitted_at is None else ""
+    told = image.received_at
+    received = told[:_UP_TO_MINUTE] if told and was.received_at is None else ""
+    told = image.started_at
+    started = told[:_UP_TO_MINUTE] if told and was.started_at is None else ""
     if image.finished_at is None or image.state not in WORD_OF:
         return submitted, received, started, "", "", -1
     at, word, runtime = _ending(image.finished_at, image)
     bucket = -1 if runtime is None else bucket_of(runtime)
     return submitted, received, started, at[:_UP_TO_MINUTE], word, bucket
+
+
+def _tells_otherwise(was: TaskImage, image: TaskImage) -> bool:
+    """Say whether a time that was shown already is shown as another one."""
+    return (
+        (was.submitted_at is not None and was.submitted_at != image.submitted_at)
+        or (was.received_at is not None and was.received_at != image.received_at)
+        or (was.started_at is not None and was.started_at != image.started_at)
+    )
 
 
 def _shows_all(task: Task, image: TaskImage) -> bool:
