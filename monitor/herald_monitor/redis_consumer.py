@@ -66,6 +66,7 @@ class RedisConsumer:
         self._socket: socket.socket | None = None
         self._replies: Any = None
         self._early: list[Said] = []
+        self._chunk = bytearray()
 
     def open(self) -> None:
         channel = cast(Any, self._connection).channel()
@@ -74,6 +75,7 @@ class RedisConsumer:
         self._prefix = prefix_of(channel, self._exchange)
         self._socket = cast(socket.socket, line._sock)
         self._replies = hiredis.Reader()
+        self._chunk = bytearray(CHUNK)
         self._socket.settimeout(PATIENCE)
         while not self._confirmed():
             pass
@@ -115,12 +117,12 @@ class RedisConsumer:
     def _heard(self) -> Iterator[object]:
         """Wait for replies, and yield those that came at once."""
         assert self._socket is not None
-        chunk = self._socket.recv(CHUNK)
-        if not chunk:
+        size = self._socket.recv_into(self._chunk)
+        if not size:
             raise ConnectionResetError("the broker closed the connection")
         gets = self._replies.gets
-        for at in range(0, len(chunk), FED):
-            self._replies.feed(chunk[at : at + FED])
+        for at in range(0, size, FED):
+            self._replies.feed(self._chunk, at, min(FED, size - at))
             while (reply := gets()) is not False:
                 yield reply
 
