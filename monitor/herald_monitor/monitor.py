@@ -229,6 +229,7 @@ class Monitor:
             last_event_at=rfc3339(heard) if heard else None,
             lag_ms=round(lag * 1000),
             waiting=self._intake.waiting,
+            writers=self._overflow.helpers,
             reconciling=self._reconciler.at_work,
             reconciled_at=rfc3339(tally.last) if tally.last else None,
             trouble=self._reconciler.problem or self._gauging.problem,

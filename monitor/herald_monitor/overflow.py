@@ -37,6 +37,11 @@ AGAIN_AFTER = 30.0
 class Pool(Protocol):
     """Processes that store, see `writing_pool.WritingPool`."""
 
+    @property
+    def number(self) -> int:
+        """How many there are."""
+        ...
+
     async def start(self) -> None:
         """Return once they can store. Raises an error if they cannot."""
         ...
@@ -79,9 +84,9 @@ class Overflow:
         self._not_before = now()
 
     @property
-    def helped(self) -> bool:
-        """Whether processes share the work at the moment."""
-        return self._pool is not None
+    def helpers(self) -> int:
+        """How many processes share the work at the moment."""
+        return self._pool.number if self._pool is not None else 0
 
     async def store(
         self, events: Sequence[Event], workers: Sequence[Worker] = (), *, now: float

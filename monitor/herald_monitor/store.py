@@ -55,10 +55,10 @@ QUEUES_FOR = 600.0
 class MonitorImage(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     """A monitor that lives, and how it fares. Lags are in milliseconds.
 
-    `reconciling` is the one monitor that asks about unfinished tasks; it last did
-    so at `reconciled_at`, and `trouble` is whom it could not ask. `durable`: the
-    broker keeps events while it is away. `samples` are the latest events that were
-    set aside, shortened and without secrets.
+    `writers` are processes that help it to store. `reconciling` is the one monitor
+    that asks about unfinished tasks; it last did so at `reconciled_at`, and `trouble`
+    is whom it could not ask. `durable`: the broker keeps events while it is away.
+    `samples` are the latest events that were set aside, shortened and without secrets.
     """
 
     id: str
@@ -69,6 +69,7 @@ class MonitorImage(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True
     last_event_at: str | None = None
     lag_ms: int = 0
     waiting: int = 0
+    writers: int = 0
     reconciling: bool = False
     reconciled_at: str | None = None
     trouble: str = ""

@@ -117,6 +117,11 @@ class WritingPool:
         self._processes = [WritingProcess(settings) for _ in range(number)]
 
     @property
+    def number(self) -> int:
+        """How many there are."""
+        return len(self._processes)
+
+    @property
     def pids(self) -> list[int]:
         """Their process ids."""
         return [p.pid for p in self._processes if p.pid is not None]
@@ -137,7 +142,7 @@ class WritingPool:
         When one fails the others may have stored theirs: to store it again is no
         news.
         """
-        number = len(self._processes)
+        number = self.number
         shares: list[list[Event]] = [[] for _ in range(number)]
         for event in events:
             shares[hash(event.task_id) % number].append(event)

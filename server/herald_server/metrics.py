@@ -30,6 +30,7 @@
 | `herald_monitor_connected` | `monitor` | 1 while it hears the broker |
 | `herald_monitor_lag_seconds` | `monitor` | event heard → event stored |
 | `herald_monitor_waiting` | `monitor` | events that wait to be stored |
+| `herald_monitor_writers` | `monitor` | processes that help it in a flood |
 | `herald_monitor_…_total` | `monitor` | what it counts, see `COUNTERS` |
 | `herald_webhook_…` | `webhook` | see `webhooks/measures.py` |
 

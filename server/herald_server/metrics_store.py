@@ -154,6 +154,11 @@ def _monitors(monitors: Sequence[MonitorImage]) -> Iterator[Metric]:
         "Events that wait to be stored",
         {m.id: m.waiting for m in monitors},
     )
+    yield of(
+        "writers",
+        "Processes that help it to store",
+        {m.id: m.writers for m in monitors},
+    )
     for name, help_ in COUNTERS.items():
         counted = {m.id: m.counters[name] for m in monitors if name in m.counters}
         yield counters(f"monitor_{name}", help_, "monitor", counted)

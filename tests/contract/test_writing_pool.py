@@ -112,7 +112,7 @@ async def test_one_that_is_killed_loses_nothing(own_lab: Lab) -> None:
             batch = [event("sent", f"t{number + n}") for n in range(FULL)]
             number += FULL
             await overflow.store(batch, now=NOW)
-        await until(lambda: overflow.helped, 20, "help has come")
+        await until(lambda: overflow.helpers, 20, "help has come")
         os.kill(pool.pids[0], signal.SIGKILL)
         batch = [event("started", f"t{n}") for n in range(200)]
         with pytest.raises(StoreUnreachable, match="has ended"):

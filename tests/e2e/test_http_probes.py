@@ -72,7 +72,7 @@ async def test_metrics_tell_of_the_process_the_store_and_the_monitors(url: str) 
         await server.tell("started", "hit")
         await server.tell("received", "miss")
         counters = {"events": 12, "dropped": 1, "not in the table": 7}
-        await server.beat(lag_ms=250, waiting=3, counters=counters)
+        await server.beat(lag_ms=250, waiting=3, writers=2, counters=counters)
         async with connected(server) as client:
             journal = await client.subscribe()
             await until(lambda: journal.cursor)
@@ -91,6 +91,7 @@ async def test_metrics_tell_of_the_process_the_store_and_the_monitors(url: str) 
         assert found["herald_monitor_connected"] == {"m1": 1}
         assert found["herald_monitor_lag_seconds"] == {"m1": 0.25}
         assert found["herald_monitor_waiting"] == {"m1": 3}
+        assert found["herald_monitor_writers"] == {"m1": 2}
         assert found["herald_monitor_events_total"] == {"m1": 12}
         assert found["herald_monitor_dropped_total"] == {"m1": 1}
         assert "not in the table" not in answer.text

@@ -104,6 +104,14 @@ async def test_one_of_them_is_killed_and_nothing_is_lost() -> None:
         assert len(set(places)) == len(places) >= 2 * TASKS
 
 
+async def test_a_monitor_says_how_many_help_it() -> None:
+    async with flooded() as house:
+        number = len(house.helpers)
+        async with asyncio.timeout(10):
+            while [m.writers for m in await house.store.monitors()] != [number]:
+                await asyncio.sleep(0.05)
+
+
 async def test_none_outlives_its_monitor() -> None:
     async with flooded() as house:
         helpers = house.helpers

@@ -25,6 +25,10 @@ class Helpers:
         self.fails = fails
         self.started = self.stopped = self.events = 0
 
+    @property
+    def number(self) -> int:
+        return 3
+
     async def start(self) -> None:
         self.started += 1
         if self.fails == "start":
@@ -108,7 +112,7 @@ async def test_help_goes_home_when_little_comes() -> None:
     await house.heard(100)
     house.clock.at += QUIET_FOR + 1
     await house.heard(100)
-    assert not house.overflow.helped
+    assert not house.overflow.helpers
     await until(lambda: house.helpers.stopped, 5, "it is ended")
     assert house.helpers.events == 100
     assert await house.stored() == IN_A_ROW * FULL + 100
@@ -126,7 +130,7 @@ async def test_help_stays_while_many_come() -> None:
     for _ in range(5):
         house.clock.at += QUIET_FOR
         await house.heard(int(QUIET * QUIET_FOR) + 1)
-    assert house.overflow.helped
+    assert house.overflow.helpers == 3
     await house.overflow.close()
     assert house.helpers.stopped == 1
 
@@ -145,7 +149,7 @@ async def test_help_that_cannot_come_is_called_again_later() -> None:
     house = House("start")
     await house.flooded()
     await house.flooded()
-    assert (house.helpers.started, house.overflow.helped) == (1, False)
+    assert (house.helpers.started, house.overflow.helpers) == (1, 0)
     house.clock.at += AGAIN_AFTER
     await house.flooded()
     assert house.helpers.started == 2
@@ -158,4 +162,4 @@ async def test_without_a_pool_all_is_stored_here() -> None:
     house.overflow = overflow
     for _ in range(2 * IN_A_ROW):
         await house.heard(FULL)
-    assert not overflow.helped
+    assert not overflow.helpers

@@ -106,7 +106,7 @@ function facts({ status, problem, node, cursor, store, backend, last_event_at: l
 
 const megabytes = (bytes) => (Number.isFinite(bytes) ? `${(bytes / 1e6).toFixed(0)} MB` : "–");
 
-function monitor({ id, connected, broker, lag_ms: lag = 0, waiting = 0, counters = {}, reconciling, trouble }) {
+function monitor({ id, connected, broker, lag_ms: lag = 0, waiting = 0, counters = {}, writers = 0, reconciling, trouble }) {
   return [
     id,
     badge(connected ? { tone: "good", shape: "dot", word: broker || "connected" } : { tone: "bad", shape: "warn", word: `not connected ${broker ?? ""}` }),
@@ -114,7 +114,7 @@ function monitor({ id, connected, broker, lag_ms: lag = 0, waiting = 0, counters
     count(waiting),
     counters.events === undefined ? null : count(counters.events),
     counters.poison === undefined ? null : count(counters.poison),
-    reconciling ? "asks about tasks" : "",
+    [reconciling && "asks about tasks", writers && `${writers} writing processes help`].filter(Boolean).join(", "),
     trouble ? h("span", { className: "warm", title: trouble }, trouble) : "",
   ];
 }
