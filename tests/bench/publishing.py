@@ -144,18 +144,19 @@ def as_they_are_made(
     client: redis.Redis, messages: Iterator[Message], rate: float
 ) -> None:
     """Publish at `rate`, in slices of 5 ms, for as long as there are messages."""
-    begin, published, part = time.perf_counter(), 0, list[Message]()
+    line, part = Line(client), list[Message]()
+    begin, published = time.perf_counter(), 0
     for message in messages:
         part.append(message)
         published += message[2]
         ahead = published / rate - (time.perf_counter() - begin)
         if len(part) >= 50 or ahead > 0.005:
-            _publish(client, part)
-            part.clear()
+            line.publish([_packed(part)])
+            part = []
             if ahead > 0.005:
                 time.sleep(0.005)
     if part:
-        _publish(client, part)
+        line.publish([_packed(part)])
 
 
 def main() -> None:
