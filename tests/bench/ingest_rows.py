@@ -25,7 +25,7 @@ SOAK = (4_000.0, 300.0)
 
 def measure_ingest(table: Table, quick: bool) -> None:
     """Compare who takes in most."""
-    tasks, times = (15_000, 2) if quick else (50_000, 3)
+    tasks, times = (10_000, 2) if quick else (50_000, 3)
     table.part(f"taking in, flooded with {4 * tasks} events; best of {times}")
     runs: dict[str, Callable[[], list[Cost]]] = {
         NOOP: lambda: [ingest.peer("noop", tasks)],
