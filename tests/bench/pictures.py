@@ -45,7 +45,7 @@ def picture(pid: int, to: Path) -> Generator[None]:
         thread.join()
     # It is titled with the command, and so with where things lie here.
     text = to.read_text().replace(str(to), to.name).replace(program, "py-spy")
-    to.write_text(text)
+    to.write_text(text.replace(sys.executable, "python"))
 
 
 def of_monitor(to: Path, rate: float = 20_000.0) -> None:
@@ -55,7 +55,8 @@ def of_monitor(to: Path, rate: float = 20_000.0) -> None:
         broker() as url,
         private_valkey() as stored,
         tempfile.TemporaryDirectory() as folder,
-        running(url, stored.url, Path(folder)) as pid,
+        # All by itself: py-spy holds it up until it would call for help.
+        running(url, stored.url, Path(folder), writers=0) as pid,
         picture(pid, to),
     ):
         print("monitor:", *asyncio.run(taken_in(url, stored.url, pid, tasks, 1, rate)))
