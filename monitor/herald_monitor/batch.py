@@ -38,7 +38,6 @@ from herald_monitor.store import Gap
 Place: TypeAlias = tuple[str, str]
 """Filter key and value."""
 
-
 Name: TypeAlias = tuple[str, str]
 """Kind and id of a record."""
 
@@ -51,8 +50,6 @@ class Shown(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 Record: TypeAlias = Task | Shown | Gap | QueueImage
-
-
 Image: TypeAlias = TaskImage | WorkerImage | Gap | QueueImage
 
 
@@ -146,14 +143,9 @@ class Draft(msgspec.Struct, frozen=True, gc=False):
 
 
 WORKERS: Place = (WORKER, "")
-
-
 GAPS: Place = (GAP, "")
-
-
 QUEUES: Place = (QUEUE, "")
 """Where the ids of all workers, of all gaps, and of all queues are listed."""
-
 
 Wish: TypeAlias = Callable[["Known | None"], "Draft | None"]
 """How a record shall change; None if there is nothing to change."""

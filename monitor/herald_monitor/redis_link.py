@@ -21,15 +21,11 @@ from herald_monitor.redis_address import OwnerOfSlot, address_of
 from herald_monitor.redis_errors import UnknownScript, told, unreachable
 
 Word: TypeAlias = str | bytes | int | float
-
-
 Reply: TypeAlias = Any
 """What Redis answers in RESP2: bytes, int, None, or a list of such."""
 
-
 PATIENCE = 5.0
 """Seconds for an answer, and beyond the wait of a blocking read."""
-
 
 MOST = 64
 """Connections of each of the two kinds."""

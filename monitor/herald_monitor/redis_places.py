@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 from typing import TypeAlias
 
@@ -37,35 +38,21 @@ def moves_of(drafts: Sequence[Draft], keys: Keys) -> bytes:
 
 
 def _moves(drafts: Sequence[Draft]) -> dict[Place, Move]:
-    moves: dict[Place, Move] = {}
-    staying: dict[int, set[Place]] = {}
+    moves: defaultdict[Place, Move] = defaultdict(lambda: ([], [], []))
+    staying: defaultdict[int, set[Place]] = defaultdict(set)
     for number, draft in enumerate(drafts, 1):
         enters, leaves = draft.moves()
         # What is new enters all of its places.
         if draft.old is not None and not draft.gone:
             # By chunk first: a batch is about few places.
-            chunk = draft.number // CHUNK
-            known = staying.get(chunk)
-            if known is None:
-                known = staying[chunk] = set()
-            known.update(draft.places)
+            staying[draft.number // CHUNK].update(draft.places)
         for place in enters:
-            move = moves.get(place)
-            if move is None:
-                move = _at(moves, place)
-            move[0].append(number)
+            moves[place][0].append(number)
         for place in leaves:
-            _at(moves, place)[1].append(number)
+            moves[place][1].append(number)
     for chunk, places in staying.items():
         for place in places:
-            stay = _at(moves, place)[2]
+            stay = moves[place][2]
             if chunk >= 0:
                 stay.append(chunk)
     return moves
-
-
-def _at(moves: dict[Place, Move], place: Place) -> Move:
-    move = moves.get(place)
-    if move is None:
-        move = moves[place] = ([], [], [])
-    return move

@@ -68,10 +68,8 @@ class Storing:
             self._refuse(items[0], str(error))
             return Receipt(START)
         middle = len(items) // 2
-        first = await self._part(items[:middle])
-        second = await self._part(items[middle:])
-        end = max(first.cursor, second.cursor)
-        return Receipt(end, first.changes + second.changes)
+        parts = (items[:middle], items[middle:])
+        return together([await self._part(part) for part in parts])
 
     async def _part(self, items: list[Item]) -> Receipt:
         try:
@@ -119,6 +117,15 @@ class Storing:
         if self.problem:
             log.info("The store takes events again.")
         self.problem = ""
+
+
+def together(receipts: Sequence[Receipt]) -> Receipt:
+    """Return the receipts of several parts, that were not none, as one."""
+    ends = [receipt.cursor for receipt in receipts]
+    end = ends[0]
+    for other in ends[1:]:
+        end = max(end, other)
+    return Receipt(end, sum(receipt.changes for receipt in receipts))
 
 
 def sample_of(item: Item) -> str:

@@ -68,8 +68,6 @@ class _UsualEnvelope(msgspec.Struct, rename="kebab", gc=False):
     headers: _UsualHeaders | None = None
 
 
-_OBJECT = frozenset([b"{", "{"])
-
 UNREADABLE = (msgspec.MsgspecError, UnicodeError, RecursionError)
 
 _read_envelope = msgspec.json.Decoder(Envelope).decode
@@ -92,7 +90,9 @@ def quickly_read(body: bytes | str) -> list[Spoken] | None:
     if len(body) > LARGE:
         return None
     try:
-        return [_read_one(body)] if body[:1] in _OBJECT else _read_many(body)
+        if body[:1] in (b"[", "["):
+            return _read_many(body)
+        return [_read_one(body)]
     except UNREADABLE:
         return None
 

@@ -18,6 +18,7 @@ from herald_monitor.child_process import end, spawn
 from herald_monitor.errors import HeraldError, StoreUnreachable
 from herald_monitor.model.events import Event
 from herald_monitor.store import Receipt
+from herald_monitor.storing import together
 from herald_monitor.writing_frames import (
     Done,
     Hello,
@@ -164,12 +165,3 @@ class WritingPool:
     async def stop(self) -> None:
         """Let all finish what they were given, and end them."""
         await asyncio.gather(*(process.stop() for process in self._processes))
-
-
-def together(receipts: Sequence[Receipt]) -> Receipt:
-    """Return the receipts of several parts, that were not none, as one."""
-    ends = [receipt.cursor for receipt in receipts]
-    end = ends[0]
-    for other in ends[1:]:
-        end = max(end, other)
-    return Receipt(end, sum(receipt.changes for receipt in receipts))

@@ -12,7 +12,7 @@ import base64
 import json
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple, cast
 
 import amqp
@@ -124,20 +124,13 @@ def in_slices(client: redis.Redis, parts: list[Packed], rate: float) -> None:
 
 def paced(client: redis.Redis, messages: Iterator[Message], rate: float) -> None:
     """Publish `rate` events a second, or as many as there can be."""
-    begin, published = time.perf_counter(), 0
+    line, begin, published = Line(client), time.perf_counter(), 0
     for message in messages:
-        _publish(client, [message])
+        line.publish([_packed([message])])
         published += message[2]
         ahead = published / rate - (time.perf_counter() - begin)
         if ahead > 0.0005:
             time.sleep(ahead)
-
-
-def _publish(client: redis.Redis, messages: list[Message]) -> None:
-    with client.pipeline(transaction=False) as pipe:
-        for channel, published, _ in messages:
-            pipe.publish(channel, published)
-        pipe.execute()
 
 
 def as_they_are_made(
@@ -178,34 +171,27 @@ def main() -> None:
         if given.stamped:
             paced(client, map(stamped, range(given.tasks)), given.rate)
             return
-        traffic = Traffic(given.tasks, given.seed)
-        if given.live:
-            print("ready", flush=True)
-            input()
-            begin = time.perf_counter()
-            as_they_are_made(client, traffic.messages(), given.rate)
-            print(json.dumps(time.perf_counter() - begin), flush=True)
-            return
-        print(json.dumps(_published_at_once(client, traffic, given)), flush=True)
+        publish = _publication(client, Traffic(given.tasks, given.seed), given)
+        print("ready", flush=True)
+        input()
+        begin = time.perf_counter()
+        publish()
+        print(json.dumps(time.perf_counter() - begin), flush=True)
 
 
-def _published_at_once(
+def _publication(
     client: redis.Redis, traffic: Traffic, given: argparse.Namespace
-) -> float:
-    """Make all, say so, wait for the word and publish it; return how long it took."""
-    on_rabbit = given.url.startswith("amqp")
-    made = list(traffic.messages()) if on_rabbit else []
-    ready = [] if on_rabbit else packed(traffic.messages())
-    print("ready", flush=True)
-    input()
-    begin = time.perf_counter()
-    if on_rabbit:
-        flood_rabbitmq(given.url, made)
-    elif given.rate:
-        in_slices(client, ready, given.rate)
-    else:
-        flood(client, ready)
-    return time.perf_counter() - begin
+) -> Callable[[], None]:
+    """Make what can be made before; return what publishes it."""
+    if given.live:
+        return lambda: as_they_are_made(client, traffic.messages(), given.rate)
+    if given.url.startswith("amqp"):
+        made = list(traffic.messages())
+        return lambda: flood_rabbitmq(given.url, made)
+    ready = packed(traffic.messages())
+    if given.rate:
+        return lambda: in_slices(client, ready, given.rate)
+    return lambda: flood(client, ready)
 
 
 if __name__ == "__main__":

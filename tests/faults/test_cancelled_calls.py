@@ -13,17 +13,21 @@ from herald_monitor.redis_store import RedisStore
 pytestmark = pytest.mark.anyio
 
 
+async def _ends(asked: asyncio.Task[None], steps: int) -> None:
+    """Cancel it after so many turns of the loop, and see that it ends."""
+    for _ in range(steps):
+        await asyncio.sleep(0)
+    asked.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asyncio.wait_for(asked, 5)
+
+
 async def test_no_cancellation_is_swallowed(valkey: PrivateValkey) -> None:
     store = RedisStore(valkey.url)
     await store.open()
     try:
         for steps in range(60):
-            asked = asyncio.create_task(_ask(store))
-            for _ in range(steps):
-                await asyncio.sleep(0)
-            asked.cancel()
-            with pytest.raises(asyncio.CancelledError):
-                await asyncio.wait_for(asked, 5)
+            await _ends(asyncio.create_task(_ask(store)), steps)
         assert (await store.task("nobody")).state == "UNKNOWN"
     finally:
         await store.close()
@@ -38,12 +42,7 @@ async def test_nor_while_the_result_backend_answers(valkey: PrivateValkey) -> No
     results = RedisResults(backend_of(make_app(valkey.url, valkey.url)), lambda _: None)
     try:
         for steps in range(80):
-            asked = asyncio.create_task(_look(results))
-            for _ in range(steps):
-                await asyncio.sleep(0)
-            asked.cancel()
-            with pytest.raises(asyncio.CancelledError):
-                await asyncio.wait_for(asked, 5)
+            await _ends(asyncio.create_task(_look(results)), steps)
             await results.close()
     finally:
         await results.close()

@@ -42,8 +42,7 @@ def _merged(task: Task | None, events: Sequence[Event]) -> Task | None:
         kind = event.kind
         if event.source != "event" or kind == "progress":
             return None
-        place = (event.host, event.pid, event.clock)
-        marks[place] = mark_of(event, late_of(event))
+        marks[_place(event)] = mark_of(event, late_of(event))
         if kind == "sent" or kind == "received":
             if task is not None and facts is task.facts:
                 facts = facts.copy()

@@ -62,20 +62,14 @@ for number = 1, RECORDS do
 end
 
 -- Under load nearly all are new, and none of them is there: one look at all of them.
-local function found(list)
-    local there = 0
-    for from = 1, #list, MOST_WORDS do
-        local to = math.min(from + MOST_WORDS - 1, #list)
-        there = there + call('EXISTS', unpack(list, from, to))
-    end
-    return there
-end
-
-local all_new = found(new) == 0
+local all_new = #new == 0 or call('EXISTS', unpack(new)) == 0
 for number = 1, RECORDS do
-    local rev = about[(number - 1) * WORDS + REV]
-    local same = rev == '' and (all_new or call('EXISTS', keys[number]) == 0)
-    if rev ~= '' then same = call('GETRANGE', keys[number], 0, #rev) == rev .. ' ' end
+    local rev, same = about[(number - 1) * WORDS + REV], all_new
+    if rev ~= '' then
+        same = call('GETRANGE', keys[number], 0, #rev) == rev .. ' '
+    elseif not all_new then
+        same = call('EXISTS', keys[number]) == 0
+    end
     if same then
         kept[#kept + 1] = number
         local field = ARGV[number * 2 + FIELD]
