@@ -10,7 +10,7 @@ from kombu.utils.url import maybe_sanitize_url
 
 from herald_monitor.errors import HeraldError
 from herald_monitor.tickets import Ticket
-from herald_monitor.wire import Said
+from herald_monitor.unread import Said
 
 logger = logging.getLogger(__name__)
 

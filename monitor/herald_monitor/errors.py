@@ -5,6 +5,7 @@
     ├── BadInput             somebody asked for something that makes no sense
     │   ├── BadFilter        … in a filter
     │   └── BadCursor        … as a cursor or a page token
+    ├── NotRead              an event that was passed on unread cannot be read there
     └── StoreError           the store answered, but not as it must
         ├── StoreUnreachable it did not answer
         └── StoreUnfit       wrong version, policy or role
@@ -19,6 +20,10 @@ class HeraldError(Exception):
 
 class BadEvent(HeraldError):
     """An event that cannot be read."""
+
+
+class NotRead(HeraldError):
+    """An event that was passed on unread cannot be read there."""
 
 
 class BadInput(HeraldError):

@@ -15,9 +15,10 @@ from typing import NamedTuple, TypeAlias
 
 from herald_monitor.model.events import Event
 from herald_monitor.tickets import Ticket
-from herald_monitor.wire import RawEvent, Said
+from herald_monitor.unread import Said, Unread
+from herald_monitor.wire import RawEvent
 
-Heard: TypeAlias = RawEvent | Event
+Heard: TypeAlias = RawEvent | Event | Unread
 """As it travelled, or as it was found out by asking."""
 
 MAX_WAITING = 200_000
@@ -131,4 +132,4 @@ class Intake:
 
 
 def _kind(event: Heard) -> object:
-    return event.kind if isinstance(event, Event) else event.get("type")
+    return event.get("type") if isinstance(event, dict) else event.kind

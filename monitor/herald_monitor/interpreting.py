@@ -17,6 +17,7 @@ from herald_monitor.intake import Heard, Taken
 from herald_monitor.model.events import Event, parse, shorten
 from herald_monitor.model.spoken import Spoken, settle
 from herald_monitor.model.workers import Worker, parse_worker
+from herald_monitor.unread import Told, Unread, addressed, read_whole
 from herald_monitor.wire import RawEvent, shown
 
 log = logging.getLogger(__name__)
@@ -51,14 +52,14 @@ class Read(NamedTuple):
     """What was taken, and what it tells."""
 
     taken: Taken
-    events: list[Event]
+    events: list[Told]
     workers: list[Worker]
 
 
 class Listener(Protocol):
     """Someone who hears all that is recorded, as it was heard here."""
 
-    def hear(self, event: Event) -> None:
+    def hear(self, event: Told) -> None:
         """Hear what was said of a task."""
         ...
 
@@ -86,6 +87,20 @@ class Interpreter:
             self._read_batch(batch, heard, read.events, read.workers)
         return read
 
+    def opened(self, told: Sequence[Told]) -> list[Event]:
+        """Return `told` with all of it read; what cannot be is set aside."""
+        events: list[Event] = []
+        for event in told:
+            if isinstance(event, Event):
+                events.append(event)
+            elif event.json is not None:
+                try:
+                    events.append(read_whole(event, self._redact))
+                except Exception as error:  # whatever it holds, it stops no other
+                    event.json = None  # it is counted once, however often it is stored
+                    self._unreadable(error)
+        return events
+
     def set_aside(self, body: bytes, reason: str) -> None:
         """Count something that cannot be read, and keep a sample of it."""
         self.counters.poison += 1
@@ -98,13 +113,19 @@ class Interpreter:
         self,
         batch: Sequence[Heard],
         heard: float,
-        events: list[Event],
+        events: list[Told],
         workers: list[Worker],
     ) -> None:
         spoken = 0
         hear = self.listener.hear if self.listener is not None else None
         for event in batch:
-            if type(event) is Spoken:
+            if type(event) is Unread:
+                spoken += 1
+                self.counters.task_events += 1
+                events.append(addressed(event, heard))
+                if hear is not None:
+                    hear(event)
+            elif type(event) is Spoken:
                 spoken += 1
                 # What was decoded the short way. A call for each would take longer.
                 try:
@@ -132,7 +153,7 @@ class Interpreter:
             self.counters.asked_events += 1
 
     def _read_raw(
-        self, raw: RawEvent, heard: float, events: list[Event], workers: list[Worker]
+        self, raw: RawEvent, heard: float, events: list[Told], workers: list[Worker]
     ) -> None:
         counters = self.counters
         try:

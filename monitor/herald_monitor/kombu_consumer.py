@@ -4,6 +4,7 @@ import contextlib
 import socket
 import threading
 import time
+from collections.abc import Callable
 from typing import Any, cast
 from uuid import uuid4
 
@@ -14,10 +15,10 @@ from kombu import Connection, Consumer, Queue
 from herald_monitor.consumers import accepted, is_amqp, let_go
 from herald_monitor.kept_queue import PREFETCH, KeptQueue, consume, declared, overflow
 from herald_monitor.tickets import Ledger, Ticket
+from herald_monitor.unread import Quick, Said
 from herald_monitor.wire import (
     JSON,
     Poison,
-    Said,
     Tap,
     excerpt,
     quickly_read,
@@ -50,6 +51,7 @@ class KombuConsumer:
         connection: Connection,
         kept: KeptQueue | None = None,
         tap: Tap | None = None,
+        reading: Callable[[], Quick] = lambda: quickly_read,
     ) -> None:
         self._app = app
         self.messages = 0
@@ -59,6 +61,7 @@ class KombuConsumer:
         self._connection: Any = connection
         self._kept = kept if is_amqp(connection) else None
         self._tap = tap
+        self._reading = reading
         self._channel: Any = None
         self._events: list[Said] = []
         self._ledger = Ledger()
@@ -142,9 +145,9 @@ class KombuConsumer:
         self._last_tag = message.delivery_tag
         body, kind = message.body, message.content_type
         if not self._tap and kind == JSON and isinstance(body, bytes | str):
-            spoken = quickly_read(body)
-            if spoken is not None:
-                self._events += spoken
+            quickly = self._reading()(body)
+            if quickly is not None:
+                self._events += quickly
                 return
         try:
             found = read_body(

@@ -23,10 +23,10 @@ from herald_monitor.intake import Intake
 from herald_monitor.kept_queue import KeptQueue
 from herald_monitor.model.shape import rfc3339
 from herald_monitor.model.workers import DRAIN_FOR
-from herald_monitor.overflow import Overflow, Pool
+from herald_monitor.overflow import Pool
 from herald_monitor.receiver import Receiver
 from herald_monitor.reconciler import Reconciler, Tally
-from herald_monitor.recorder import BATCH, Recorder
+from herald_monitor.recorder import Recorder
 from herald_monitor.shortfalls import Shortfalls
 from herald_monitor.sources import Sources
 from herald_monitor.starting import connected, is_covered, last_stored
@@ -73,9 +73,8 @@ class Monitor:
         self._app = app
         self._store = store
         self._intake = Intake()
-        self._overflow = Overflow(store, pool, full=BATCH)
         self._recorder = Recorder(
-            self._intake, self._overflow, redact, self.node, self._gap_stored
+            self._intake, store, redact, self.node, self._gap_stored, pool
         )
         sources = Sources(app, store, redact)
         survey = Survey(store, sources, lost_after, shutdown_grace, self._behind)
@@ -94,6 +93,7 @@ class Monitor:
             poison=self._recorder.interpreter.set_aside,
             probe_every=probe_every,
             kept=kept,
+            briefly=lambda: self._recorder.helpers > 0,
         )
         self._channel = BackendChannel(
             app,
@@ -144,7 +144,7 @@ class Monitor:
                 task.result()
             await self._finish()
         finally:
-            await self._overflow.close()
+            await self._recorder.close()
 
     async def _finish(self) -> None:
         try:
@@ -229,7 +229,7 @@ class Monitor:
             last_event_at=rfc3339(heard) if heard else None,
             lag_ms=round(lag * 1000),
             waiting=self._intake.waiting,
-            writers=self._overflow.helpers,
+            writers=self._recorder.helpers,
             reconciling=self._reconciler.at_work,
             reconciled_at=rfc3339(tally.last) if tally.last else None,
             trouble=self._reconciler.problem or self._gauging.problem,

@@ -14,10 +14,11 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from herald_monitor.errors import StoreUnreachable
+from herald_monitor.errors import NotRead, StoreUnreachable
 from herald_monitor.model.events import Event
 from herald_monitor.model.workers import Worker
 from herald_monitor.store import EventWriter, Gap, Receipt
+from herald_monitor.unread import Told
 
 log = logging.getLogger(__name__)
 
@@ -46,8 +47,8 @@ class Pool(Protocol):
         """Return once they can store. Raises an error if they cannot."""
         ...
 
-    async def store(self, events: Sequence[Event], *, now: float) -> Receipt:
-        """Store `events`. Raises `StoreError`."""
+    async def store(self, events: Sequence[Told], *, now: float) -> Receipt:
+        """Store `events`. Raises `StoreError`, or `NotRead`."""
         ...
 
     async def stop(self) -> None:
@@ -56,9 +57,9 @@ class Pool(Protocol):
 
 
 class Overflow:
-    """An `EventWriter`: `writer`, and a pool beside it at times.
+    """An `EventWriter` of what need not be read yet: `writer`, and at times a pool.
 
-    `pool` makes one, not started; None if there is never to be one. Times of the
+    `opened` returns all read; it sets aside what cannot be. `pool` makes one, not started; None if there is never to be one. Times of the
     clock that `now` tells are seconds. `full`: events of a batch that is as large as
     the recorder makes them.
     """
@@ -67,12 +68,14 @@ class Overflow:
         self,
         writer: EventWriter,
         pool: Callable[[], Pool] | None,
+        opened: Callable[[Sequence[Told]], list[Event]],
         now: Callable[[], float] = time.monotonic,
         *,
         full: int,
     ) -> None:
         self._writer = writer
         self._make = pool
+        self._opened = opened
         self._now = now
         self._enough = full
         self._pool: Pool | None = None
@@ -89,16 +92,18 @@ class Overflow:
         return self._pool.number if self._pool is not None else 0
 
     async def store(
-        self, events: Sequence[Event], workers: Sequence[Worker] = (), *, now: float
+        self, events: Sequence[Told], workers: Sequence[Worker] = (), *, now: float
     ) -> Receipt:
         """Store them here, or there."""
         self._consider(len(events))
         if (pool := self._pool) is None or not events:
-            return await self._writer.store(events, workers, now=now)
+            return await self._writer.store(self._opened(events), workers, now=now)
         if workers:
             await self._writer.store((), workers, now=now)
         try:
             return await pool.store(events, now=now)
+        except NotRead:
+            return await self._writer.store(self._opened(events), now=now)
         except StoreUnreachable:
             # Perhaps it is the pool that is away: whoever stores this again does
             # so here, and finds out about the store itself.

@@ -23,7 +23,8 @@ from herald_monitor.kombu_consumer import KombuConsumer
 from herald_monitor.opening import Opening
 from herald_monitor.redis_consumer import RedisConsumer, reads_directly
 from herald_monitor.tickets import Ticket
-from herald_monitor.wire import Poison, RawEvent, Said, Tap
+from herald_monitor.unread import Quick, Said, briefly_read
+from herald_monitor.wire import Poison, RawEvent, Tap, quickly_read
 
 logger = logging.getLogger(__name__)
 
@@ -62,6 +63,9 @@ class Receiver:
     each message that can. All are called on the thread of `run` and must return
     quickly: while they work, nobody reads.
 
+    While `briefly` says so, of events as usual only that is read which says whose
+    they are.
+
     With a queue that is `kept`, RabbitMQ keeps the events while nobody reads it,
     and each batch until its ticket is confirmed. Workers are asked to send task
     events, and for a heartbeat.
@@ -77,6 +81,7 @@ class Receiver:
         probe_every: float = 5.0,
         kept: KeptQueue | None = None,
         tap: Tap | None = None,
+        briefly: Callable[[], bool] = lambda: False,
     ) -> None:
         self.events = 0
         self.messages = 0
@@ -92,6 +97,7 @@ class Receiver:
         self._probe_every = probe_every
         self._kept = kept
         self._tap = tap
+        self._briefly = briefly
         self._stopping = threading.Event()
         self._broadcaster = Broadcaster(
             app, f"herald@{socket.gethostname()}", probe_every
@@ -146,10 +152,20 @@ class Receiver:
             connection = broker_connection(self._app)
         self.keeps = bool(self._kept) and is_amqp(connection)
         if reads_directly(connection):
-            return RedisConsumer(self._app, self._set_aside, connection, self._tap)
+            return RedisConsumer(
+                self._app, self._set_aside, connection, self._tap, self._reading
+            )
         return KombuConsumer(
-            self._app, self._set_aside, connection, self._kept, self._tap
+            self._app,
+            self._set_aside,
+            connection,
+            self._kept,
+            self._tap,
+            self._reading,
         )
+
+    def _reading(self) -> Quick:
+        return briefly_read if self._briefly() else quickly_read
 
     def _settle_in(self, consumer: EventConsumer) -> None:
         """Announce the gap, if there was one, and wake the workers up."""

@@ -14,6 +14,7 @@ from herald_monitor.intake import Intake, Taken
 from herald_monitor.interpreting import Interpreter, Read
 from herald_monitor.model.cursor import START
 from herald_monitor.model.shape import rfc3339
+from herald_monitor.overflow import Overflow, Pool
 from herald_monitor.pace import Pace
 from herald_monitor.store import EventWriter, Gap, Receipt
 from herald_monitor.storing import Item, Storing, sample_of
@@ -48,10 +49,13 @@ class Recorder:
         redact: Callable[[str], str],
         node: str,
         gap_stored: Callable[[], None] = lambda: None,
+        pool: Callable[[], Pool] | None = None,
     ) -> None:
+        self.interpreter = Interpreter(redact)
         self._intake = intake
         self._writer = writer
-        self._storing = Storing(writer, node, self._refused)
+        self._overflow = Overflow(writer, pool, self.interpreter.opened, full=BATCH)
+        self._storing = Storing(self._overflow, node, self._refused)
         self._node = node
         self._gaps: dict[str, Gap] = {}
         self._gap_stored = gap_stored
@@ -61,7 +65,6 @@ class Recorder:
         self._stored_at = 0.0
         self._pace = Pace()
         self._under_way: deque[asyncio.Future[None]] = deque()
-        self.interpreter = Interpreter(redact)
 
     async def run(self) -> None:
         """Record until cancelled; `drain` then finishes what was begun."""
@@ -115,6 +118,15 @@ class Recorder:
         )
         self._gaps[gap.id] = gap
         self._intake.wake()
+
+    @property
+    def helpers(self) -> int:
+        """How many processes share the work of storing at the moment."""
+        return self._overflow.helpers
+
+    async def close(self) -> None:
+        """End those, once they have stored what they were given."""
+        await self._overflow.close()
 
     @property
     def problem(self) -> str:

@@ -8,7 +8,7 @@ TLS, Sentinel and `broker_transport_options` mean what they mean to Celery.
 
 import contextlib
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, cast
 
 import hiredis
@@ -18,15 +18,16 @@ from kombu import Connection
 from herald_monitor.consumers import PATIENCE, accepted, let_go
 from herald_monitor.errors import HeraldError
 from herald_monitor.tickets import Ticket
+from herald_monitor.unread import Quick, Said
 from herald_monitor.wire import (
     Poison,
     RawEvent,
-    Said,
     Tap,
     inside,
-    quickly_unwrapped,
+    quickly_read,
     sort_out,
     unwrap,
+    usual_body,
 )
 
 CHUNK = 256 * 1024
@@ -54,6 +55,7 @@ class RedisConsumer:
         poison: Poison,
         connection: Connection,
         tap: Tap | None = None,
+        reading: Callable[[], Quick] = lambda: quickly_read,
     ) -> None:
         self.messages = 0
         self._poison = poison
@@ -62,6 +64,8 @@ class RedisConsumer:
         self._exchange = str(cast(Any, app.conf).event_exchange)
         self._connection = connection
         self._tap = tap
+        self._reading = reading
+        self._quickly: Quick = quickly_read
         self._line: Any = None  # redis-py's connection, which knows how to connect
         self._socket: socket.socket | None = None
         self._replies: Any = None
@@ -86,6 +90,7 @@ class RedisConsumer:
             return early
         assert self._socket is not None
         self._socket.settimeout(wait)
+        self._quickly = self._reading()
         events: list[Said] = []
         try:
             for reply in self._heard():
@@ -144,8 +149,9 @@ class RedisConsumer:
             self.messages += 1
             told = cast(list[bytes], reply)
             # Who taps the line hears each event as it travelled.
-            spoken = None if self._tap else quickly_unwrapped(told[-1])
-            events += self._read(told[-2], told[-1]) if spoken is None else spoken
+            body = None if self._tap else usual_body(told[-1])
+            quickly = None if body is None else self._quickly(body)
+            events += self._read(told[-2], told[-1]) if quickly is None else quickly
         elif isinstance(reply, hiredis.ReplyError):
             raise RedisRefusal(
                 f"Redis refused the subscription to events ({reply}); allow the user"

@@ -10,8 +10,8 @@ from typing import TypeAlias
 from herald_monitor.errors import HeraldError
 from herald_monitor.inspection import Inspection
 from herald_monitor.model.counting import Counting, Missing
-from herald_monitor.model.events import Event
 from herald_monitor.model.workers import Worker
+from herald_monitor.unread import Told
 
 log = logging.getLogger(__name__)
 
@@ -40,7 +40,7 @@ class Shortfalls:
         self._found: list[Missing] = []
         self._some = asyncio.Event()
 
-    def hear(self, event: Event) -> None:
+    def hear(self, event: Told) -> None:
         """Note what a worker said of a task."""
         if event.source != "event":
             return

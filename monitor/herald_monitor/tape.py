@@ -14,7 +14,8 @@ from herald_monitor.broadcaster import PROBE
 from herald_monitor.receiver import Receiver
 from herald_monitor.recording import Message
 from herald_monitor.tickets import Ticket
-from herald_monitor.wire import RawEvent, Said
+from herald_monitor.unread import Said
+from herald_monitor.wire import RawEvent
 
 log = logging.getLogger(__name__)
 

@@ -15,9 +15,6 @@ from herald_monitor.model.spoken import Spoken
 RawEvent: TypeAlias = dict[str, object]
 """A decoded event as it travelled; never changed."""
 
-Said: TypeAlias = RawEvent | Spoken
-"""An event as it was decoded: the long way, or the short one."""
-
 Poison: TypeAlias = Callable[[bytes, str], None]
 """Told of each body that cannot be read (or what may be shown of it), and why."""
 
@@ -76,13 +73,12 @@ _read_one = msgspec.json.Decoder(Spoken).decode
 _read_many = msgspec.json.Decoder(list[Spoken]).decode
 
 
-def quickly_unwrapped(published: bytes) -> list[Spoken] | None:
-    """Read what was published on Redis if it is as usual; or else None."""
+def usual_body(published: bytes) -> bytes | None:
+    """Return the body of what was published on Redis if it is as usual, or None."""
     try:
-        body = _read_usual(published).body
+        return _read_usual(published).body
     except UNREADABLE:
         return None
-    return quickly_read(body)
 
 
 def quickly_read(body: bytes | str) -> list[Spoken] | None:

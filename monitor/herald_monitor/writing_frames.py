@@ -12,11 +12,12 @@ from typing import Any
 
 import msgspec
 
-from herald_monitor.errors import StoreError, StoreUnreachable
+from herald_monitor.errors import NotRead, StoreError, StoreUnreachable
 from herald_monitor.model.cursor import START
 from herald_monitor.model.events import Event
 from herald_monitor.model.vector import parse_any_cursor
 from herald_monitor.store import Receipt
+from herald_monitor.unread import Json, Told, joined
 
 HEAD = 4
 MOST = 1 << 30
@@ -34,10 +35,11 @@ class Carried(Event, frozen=True, kw_only=True, gc=False, array_like=True):
 
 
 class Job(msgspec.Struct, array_like=True):
-    """Events to be stored."""
+    """Events to be stored; `unread` are arrays of JSON, and when each was heard."""
 
     now: float
     events: list[Carried]
+    unread: list[tuple[float, bytes]]
 
 
 class Done(msgspec.Struct, array_like=True):
@@ -47,6 +49,7 @@ class Done(msgspec.Struct, array_like=True):
     changes: int = 0
     error: str = ""
     unreachable: bool = False
+    unread: bool = False
 
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -60,10 +63,24 @@ def frame(told: Hello | Done) -> bytes:
     return _framed(told)
 
 
-def job(events: Sequence[Event], now: float) -> bytes:
+def job(events: Sequence[Told], now: float) -> bytes:
     """Return the frame of a `Job`."""
-    # What a `Spoken` holds besides stands last, and is left out by the decoder.
-    return _framed((now, [msgspec.structs.astuple(event) for event in events]))
+    carried: list[tuple[object, ...]] = []
+    unread: list[tuple[float, bytes]] = []
+    heard, parts = 0.0, list[Json]()
+    for event in events:
+        if isinstance(event, Event):
+            # What a `Spoken` holds besides stands last: the decoder leaves it out.
+            carried.append(msgspec.structs.astuple(event))
+            continue
+        if event.heard != heard and parts:
+            unread.append((heard, joined(parts)))
+            parts = []
+        heard = event.heard
+        parts.append(event.json)
+    if parts:
+        unread.append((heard, joined(parts)))
+    return _framed((now, carried, unread))
 
 
 def _framed(told: Any) -> bytes:
@@ -90,12 +107,16 @@ def failed(error: Exception) -> Done:
     """Return how an error of the store travels."""
     said = str(error) if isinstance(error, StoreError) else repr(error)
     return Done(
-        error=said or repr(error), unreachable=isinstance(error, StoreUnreachable)
+        error=said or repr(error),
+        unreachable=isinstance(error, StoreUnreachable),
+        unread=isinstance(error, NotRead),
     )
 
 
 def receipt(told: Done) -> Receipt:
-    """Return the receipt in it. Raises the `StoreError` that was said instead."""
+    """Return the receipt in it. Raises the error that was said instead."""
+    if told.unread:
+        raise NotRead(told.error)
     if told.error:
         raise (StoreUnreachable if told.unreachable else StoreError)(told.error)
     cursor = parse_any_cursor(told.cursor) if told.cursor else START

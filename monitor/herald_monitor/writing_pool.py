@@ -16,9 +16,9 @@ from collections.abc import Sequence
 
 from herald_monitor.child_process import end, spawn
 from herald_monitor.errors import HeraldError, StoreUnreachable
-from herald_monitor.model.events import Event
 from herald_monitor.store import Receipt
 from herald_monitor.storing import together
+from herald_monitor.unread import Told
 from herald_monitor.writing_frames import (
     Done,
     Hello,
@@ -137,14 +137,14 @@ class WritingPool:
             await self.stop()
             raise errors[0]
 
-    async def store(self, events: Sequence[Event], *, now: float) -> Receipt:
-        """Store `events`, each task's by one process. Raises `StoreError`.
+    async def store(self, events: Sequence[Told], *, now: float) -> Receipt:
+        """Store `events`, each task's by one process. Raises `StoreError` or `NotRead`.
 
         When one fails the others may have stored theirs: to store it again is no
         news.
         """
         number = self.number
-        shares: list[list[Event]] = [[] for _ in range(number)]
+        shares: list[list[Told]] = [[] for _ in range(number)]
         for event in events:
             shares[hash(event.task_id) % number].append(event)
         told = await asyncio.gather(

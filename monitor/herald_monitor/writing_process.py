@@ -12,14 +12,19 @@ import asyncio
 import signal
 import socket
 import sys
+from collections.abc import Callable
 
 from herald_monitor.config import MonitorSettings
-from herald_monitor.errors import HeraldError
+from herald_monitor.errors import HeraldError, NotRead
+from herald_monitor.model.events import Event
+from herald_monitor.model.redaction import Redactor
 from herald_monitor.rare_collection import collect_rarely
 from herald_monitor.store import Writer
 from herald_monitor.stores import store_of
+from herald_monitor.unread import read_all
 from herald_monitor.writing_frames import (
     Done,
+    Job,
     done,
     failed,
     frame,
@@ -51,7 +56,7 @@ async def serve(line: socket.socket) -> None:
             return
         try:
             writer.write(frame(Done()))
-            await _work(store, reader, writer)
+            await _work(store, Redactor(settings.redact), reader, writer)
         finally:
             await store.close()
     finally:
@@ -59,19 +64,33 @@ async def serve(line: socket.socket) -> None:
 
 
 async def _work(
-    store: Writer, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    store: Writer,
+    redact: Callable[[str], str],
+    reader: asyncio.StreamReader,
+    writer: asyncio.StreamWriter,
 ) -> None:
     collect_rarely()
     while (said := await read_frame(reader)) is not None:
-        writer.write(frame(await _stored(store, said)))
+        writer.write(frame(await _stored(store, redact, said)))
 
 
-async def _stored(store: Writer, said: bytes) -> Done:
+async def _stored(store: Writer, redact: Callable[[str], str], said: bytes) -> Done:
     try:
         job = read_job(said)
-        return done(await store.store(job.events, now=job.now))
+        return done(await store.store(_events(job, redact), now=job.now))
     except Exception as error:  # the monitor decides what to do about it
         return failed(error)
+
+
+def _events(job: Job, redact: Callable[[str], str]) -> list[Event]:
+    """Return all that a job tells, read. Raises `NotRead`."""
+    events: list[Event] = [*job.events]
+    try:
+        for heard, array in job.unread:
+            events += read_all(array, heard, redact)
+    except Exception as error:
+        raise NotRead(str(error)) from error
+    return events
 
 
 def main() -> None:

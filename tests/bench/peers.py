@@ -20,7 +20,7 @@ from celery.events import EventReceiver
 from herald_monitor.model.spoken import Spoken
 from herald_monitor.receiver import Receiver
 from herald_monitor.tickets import Ticket
-from herald_monitor.wire import Said
+from herald_monitor.unread import Said
 
 SILENCE = 15.0
 """Seconds without an event after which the rest is lost."""

@@ -40,7 +40,7 @@ Small = Annotated[int, msgspec.Meta(ge=0, le=MAX_SMALL)]
 Clock = Annotated[int, msgspec.Meta(ge=0, le=MAX_CLOCK)]
 Positive = Annotated[float, msgspec.Meta(gt=0.0)]
 
-_WIRE = {
+WIRE = {
     "kind": "type",
     "task_id": "uuid",
     "at": "timestamp",
@@ -56,7 +56,7 @@ class Spoken(  # type: ignore[misc]
     kw_only=True,
     gc=False,
     omit_defaults=True,
-    rename=_WIRE,
+    rename=WIRE,
 ):
     """An event as it was decoded, until `settle` has made it what `parse` returns.
 

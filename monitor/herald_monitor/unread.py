@@ -1,0 +1,102 @@
+"""Events that another process will read: here only as much as says whose they are.
+
+While writing processes share the work, to read an event here, to write it down for
+one of them and to read it there takes twice as long as to pass it on as it came.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Annotated, ClassVar, TypeAlias
+
+import msgspec
+
+from herald_monitor.model.events import KINDS, MAX_NAME, Event, parse
+from herald_monitor.model.spoken import WIRE, Clock, Id, Kind, Small, Spoken, settle
+from herald_monitor.wire import JSON, LARGE, UNREADABLE, RawEvent, read_body
+
+
+class Unread(msgspec.Struct, gc=False, rename=WIRE):
+    """An event of the usual kinds. Once it is `addressed`, `kind` is the model's."""
+
+    kind: Kind
+    task_id: Id
+    host: Annotated[str, msgspec.Meta(max_length=MAX_NAME)] = ""
+    pid: Small = 0
+    clock: Clock = 0
+    heard: None = None
+    json: None = None
+    """How it travelled. Like `heard` nothing that is read: it is noted here."""
+
+    source: ClassVar[str] = "event"
+
+
+Told: TypeAlias = Event | Unread
+"""Something said of a task, read or not."""
+
+Said: TypeAlias = RawEvent | Spoken | Unread
+"""An event as it was decoded: the long way, the short one, or hardly at all."""
+
+Quick: TypeAlias = Callable[[bytes | str], Sequence[Said] | None]
+"""How bodies of JSON are read that are as usual; it returns None for others."""
+
+Json: TypeAlias = bytes | msgspec.Raw
+
+_read_one = msgspec.json.Decoder(Unread).decode
+_read_spoken = msgspec.json.Decoder(list[Spoken]).decode
+_parts = msgspec.json.Decoder(list[msgspec.Raw]).decode
+
+
+def briefly_read(body: bytes | str) -> list[Unread] | None:
+    """Read of a body of JSON only whose its events are; None if one is not as usual."""
+    if len(body) > LARGE:
+        return None
+    try:
+        told = body.encode() if isinstance(body, str) else body
+        if told[:1] != b"[":
+            return [_noted(_read_one(told), told)]
+        parts = _parts(told)
+        return [_noted(_read_one(part), part) for part in parts]
+    except UNREADABLE:
+        return None
+
+
+def _noted(event: Unread, json: Json) -> Unread:
+    event.json = json  # type: ignore[assignment]
+    return event
+
+
+def addressed(event: Unread, heard: float) -> Unread:
+    """Return `event`, heard at a time (unix seconds), as it is passed on: once only."""
+    event.kind = KINDS[event.kind]  # type: ignore[assignment]
+    event.heard = heard  # type: ignore[assignment]
+    return event
+
+
+def joined(parts: list[Json]) -> bytes:
+    """Return events as they travelled as one array of JSON."""
+    return b"[%b]" % b",".join(parts)
+
+
+def read_all(array: bytes, heard: float, redact: Callable[[str], str]) -> list[Event]:
+    """Return what such an array tells, heard at a time (unix seconds).
+
+    Raises whatever one raises that cannot be read, a `BadEvent` most often.
+    """
+    try:
+        said = _read_spoken(array)
+    except UNREADABLE:
+        return [_read(bytes(part), heard, redact) for part in _parts(array)]
+    return [settle(event, heard, redact) for event in said]
+
+
+def read_whole(event: Unread, redact: Callable[[str], str]) -> Event:
+    """Return what `event` tells, which was `addressed`. Raises as `read_all` does."""
+    return _read(bytes(event.json or b""), event.heard or 0.0, redact)
+
+
+def _read(json: bytes, heard: float, redact: Callable[[str], str]) -> Event:
+    [raw] = read_body(json, JSON, "utf-8", {}, (JSON,))
+    event = parse(raw, heard, redact)
+    assert event is not None, "it is of a kind that we follow"
+    return event
