@@ -75,7 +75,7 @@ class EmbeddedStore:
     def _run(self, place: Path, lock: int) -> None:
         command = [str(_binary()), *_options(self.port, place, self.directory)]
         try:
-            self._process = spawn(command, place / LOG, keep=[lock])
+            self._process = spawn(command, place / LOG, env=_environment(), keep=[lock])
         except OSError as error:
             raise EmbeddedStoreError(
                 f"The embedded store cannot be started in {place} ({error.strerror});"
@@ -152,6 +152,16 @@ def _options(port: int, place: Path, kept: Path | None) -> list[str]:
         "save": "",
     }
     return [word for key, value in options.items() for word in (f"--{key}", value)]
+
+
+def _environment() -> dict[str, str]:
+    """Return ours, with a hint for glibc's malloc, which the server was built with.
+
+    What a script makes and drops again by the thousand is to be found again at once:
+    a tenth of what storing takes. Other systems do not heed it.
+    """
+    tuned = os.environ.get("GLIBC_TUNABLES", "glibc.malloc.tcache_count=2000")
+    return {**os.environ, "GLIBC_TUNABLES": tuned}
 
 
 def _binary() -> Path:
