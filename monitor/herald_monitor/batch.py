@@ -91,14 +91,12 @@ class Draft(msgspec.Struct, frozen=True, gc=False):
     quiet: bool = False
     number: int = NONE
 
-    def known(self, rev: str, number: int = NONE) -> Known:
-        """Return it as it is once stored as `rev`, under `number`.
+    def rev(self, announced: str) -> str:
+        """Return the rev that it is stored with: `announced`, if it is."""
+        return quiet_rev(self.old.rev) if self.quiet and self.old else announced
 
-        `rev` is what it is announced as, if it is.
-        """
-        if self.quiet and self.old:
-            rev = quiet_rev(self.old.rev)
-        number = number if self.number == NONE else self.number
+    def known(self, rev: str, number: int) -> Known:
+        """Return it as it is once stored with `rev`, under `number`."""
         return Known(rev, self.first, self.record, self.image, self.places, number)
 
     def field(self) -> bytes:

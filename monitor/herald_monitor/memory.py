@@ -19,6 +19,7 @@ from herald_monitor.minutes import MemoryMinutes
 from herald_monitor.model.changes import GAP, QUEUE, TASK, WORKER, Entry, read_change
 from herald_monitor.model.cursor import START, Cursor
 from herald_monitor.model.events import Event
+from herald_monitor.model.numbers import NONE
 from herald_monitor.model.queues import QueueImage
 from herald_monitor.model.shape import (
     TaskImage,
@@ -154,7 +155,8 @@ class MemoryStore(MemoryReader, MemoryMinutes, MemoryNotes):
         revs = iter([f"{self._end}.{rank}" for rank in range(len(told))])
         for draft in drafts:
             rev = "" if draft.quiet else next(revs)
-            self._known[draft.name] = draft.known(rev, next(self._numbers))
+            number = next(self._numbers) if draft.number == NONE else draft.number
+            self._known[draft.name] = draft.known(draft.rev(rev), number)
             self._due[draft.name] = self._time_of(draft, now)
         return len(told)
 

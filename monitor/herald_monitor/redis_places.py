@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TypeAlias
 
 import msgspec
 
-from herald_monitor.batch import Draft, Place
+from herald_monitor.batch import Place
+from herald_monitor.model.filters import GLOBS
 from herald_monitor.model.keys import LISTED, MAPPED, Keys
 from herald_monitor.model.numbers import CHUNK
+from herald_monitor.redis_drafts import Stored
 
 _pack = msgspec.msgpack.Encoder().encode
 
@@ -19,12 +21,16 @@ Move: TypeAlias = tuple[list[int], list[int], list[int]]
 those that stay: the place must outlive them."""
 
 
-def moves_of(drafts: Sequence[Draft], keys: Keys) -> bytes:
+VALUES = (*GLOBS, "tag")
+"""Index keys whose values are listed, for globs and for clearing up."""
+
+
+def packed(moves: Mapping[Place, Move], drafts: Sequence[Stored], keys: Keys) -> bytes:
     """Return how `drafts` change their places, as `scripts/store.lua` reads it."""
     maps: list[object] = []
     listings: list[object] = []
     indexes: list[object] = []
-    for (key, value), (enter, leave, stay) in _moves(drafts).items():
+    for (key, value), (enter, leave, stay) in moves.items():
         if key in MAPPED:
             before, behind = keys.map(key, value)
             counted = value if key == "state" else ""
@@ -37,18 +43,27 @@ def moves_of(drafts: Sequence[Draft], keys: Keys) -> bytes:
     return _pack((maps, listings, indexes))
 
 
-def _moves(drafts: Sequence[Draft]) -> dict[Place, Move]:
+def values_in(moves: Mapping[Place, Move]) -> dict[str, list[str]]:
+    """Return the values that are to be listed, by index key."""
+    values: dict[str, list[str]] = {}
+    for (key, value), (enter, leave, stay) in moves.items():
+        # Who only leaves a place lists it no more.
+        if key in VALUES and (enter or stay or not leave):
+            values.setdefault(key, []).append(value)
+    return values
+
+
+def moves_of(drafts: Sequence[Stored]) -> dict[Place, Move]:
+    """Return which of `drafts` enter, leave and stay in each place."""
     moves: defaultdict[Place, Move] = defaultdict(lambda: ([], [], []))
     staying: defaultdict[int, set[Place]] = defaultdict(set)
     for number, draft in enumerate(drafts, 1):
-        enters, leaves = draft.moves()
-        # What is new enters all of its places.
-        if draft.old is not None and not draft.gone:
+        if draft.stays:
             # By chunk first: a batch is about few places.
-            staying[draft.number // CHUNK].update(draft.places)
-        for place in enters:
+            staying[draft.number // CHUNK].update(draft.stays)
+        for place in draft.enters:
             moves[place][0].append(number)
-        for place in leaves:
+        for place in draft.leaves:
             moves[place][1].append(number)
     for chunk, places in staying.items():
         for place in places:

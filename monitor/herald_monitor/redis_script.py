@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import msgspec
 
-from herald_monitor.batch import Draft, Known, Name, in_ms
+from herald_monitor.batch import Known, Name, Place, in_ms
 from herald_monitor.model.changes import TASK
 from herald_monitor.model.cursor import START, Cursor, parse_cursor
 from herald_monitor.model.keys import Keys
-from herald_monitor.model.numbers import NONE
 from herald_monitor.model.rollups import MINUTES_FOR, MOST_PARTS, OTHER
-from herald_monitor.model.shape import TaskImage
-from herald_monitor.records import pack
+from herald_monitor.redis_drafts import Stored
 from herald_monitor.redis_link import Link, Word
 from herald_monitor.redis_minutes import MinuteWords
-from herald_monitor.redis_places import moves_of
+from herald_monitor.redis_places import Move, moves_of, packed, values_in
 from herald_monitor.redis_texts import ALLOW_OOM, source_of
 
 GONE_MOST = 100_000
@@ -53,23 +51,18 @@ class Bounds:
         return int(max(self.retention, self.unfinished) + self.slack)
 
 
-class Stored(msgspec.Struct, frozen=True, gc=False):
-    """A draft with its time: `ttl` in seconds, `due` a score or nothing."""
-
-    draft: Draft
-    ttl: int
-    due: str = ""
-
-
 @dataclass
 class Outcome:
-    """What a script did. `refused` are drafts on which another was faster."""
+    """What a script did. `refused` are those on which another was faster.
+
+    `known` is what it stored; of finished tasks, as it is stored.
+    """
 
     end: Cursor
     opened: bool
     changes: int = 0
-    known: dict[Name, Known] = field(default_factory=dict[Name, Known])
-    refused: list[Draft] = field(default_factory=list[Draft])
+    known: dict[Name, Known | bytes] = field(default_factory=dict[Name, Known | bytes])
+    refused: list[Name] = field(default_factory=list[Name])
 
 
 class StoreScript:
@@ -118,46 +111,51 @@ class StoreScript:
     ) -> list[Word]:
         """Return what the script is told to store `drafts`."""
         keys, bounds = self._keys, self._bounds
-        minutes = MinuteWords([one.draft.tally() for one in drafts], now, keys)
+        minutes = MinuteWords([one.tally for one in drafts], now, keys)
         names: list[Word] = [keys.meta, keys.log, keys.marks, keys.due, keys.gone]
         names += [keys.seq, keys.chunks, keys.counts]
         names += minutes.keys
         words: list[Word] = [len(names), *names]
         words += (bounds.length, bounds.size, bounds.longest, bounds.longest)
         words += (bookmark, len(drafts), keys.segments, GONE_MOST)
-        words.append(moves_of([one.draft for one in drafts], keys))
+        moves = moves_of(drafts)
+        words.append(packed(moves, drafts, keys))
         words += (MOST_PARTS + 1, OTHER, MINUTES_LIVE, minutes.sums, minutes.shares)
         words += (in_ms(now), self._about(drafts))
         for one in drafts:
-            words += (one.draft.field(), _body(one))
-        for command in commands:
+            words += (one.field, one.body)
+        for command in (*self._listed(moves, now), *commands):
             words += (len(command), *command)
         return words
+
+    def _listed(self, moves: Mapping[Place, Move], now: float) -> list[list[Word]]:
+        """Return the commands that list the values of index keys."""
+        commands: list[list[Word]] = []
+        for kind, values in values_in(moves).items():
+            key = self._keys.values(kind)
+            pairs = [word for value in values for word in (repr(now), value)]
+            commands.append(["ZADD", key, *pairs])
+            commands.append(["EXPIRE", key, self._bounds.longest])
+        return commands
 
     def _about(self, drafts: Sequence[Stored]) -> bytes:
         """Return the short words of all records as one."""
         told: list[Word] = []
+        heads: dict[str, str] = {}
         for one in drafts:
-            draft = one.draft
-            kind, id_ = draft.name
+            kind, id_ = one.name
+            head = heads.get(kind)
+            if head is None:
+                head = heads[kind] = self._keys.record(kind, "")
             told += (
-                draft.old.rev if draft.old else "",
-                draft.number if kind == TASK else NO_TASK,
-                self._keys.record(kind, ""),
+                one.old,
+                one.number if kind == TASK else NO_TASK,
+                head,
                 id_,
-                str(one.ttl),
+                one.ttl,
                 one.due,
             )
         return _pack(told)
-
-
-def _body(stored: Stored) -> bytes:
-    draft = stored.draft
-    if draft.gone:
-        return b""
-    small = isinstance(draft.image, TaskImage) and draft.image.final
-    before = f"{draft.first} {stored.due or 0}\n"
-    return before.encode() + pack(draft.record, small)
 
 
 def _told(
@@ -165,16 +163,15 @@ def _told(
 ) -> Outcome:
     """Return `out` with what became of `drafts`; `first` is the next new number."""
     place, rank = str(out.end), 0
-    for number, one in enumerate(drafts):
-        draft = one.draft
-        if number in refused:
-            out.refused.append(draft)
+    for at, one in enumerate(drafts):
+        if at in refused:
+            out.refused.append(one.name)
             continue
-        own = NONE
-        if draft.name[0] == TASK and draft.number == NONE:
-            own, first = first, first + 1
-        out.known[draft.name] = draft.known(f"{place}.{rank}", own)
-        if not draft.quiet:
+        number = one.number
+        if one.new:
+            number, first = first, first + 1
+        out.known[one.name] = one.remembered(f"{place}.{rank}", number)
+        if one.field:
             rank += 1
     out.changes = rank
     return out

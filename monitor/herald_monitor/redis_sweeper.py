@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
@@ -20,15 +19,16 @@ from herald_monitor.batch import (
     missing,
 )
 from herald_monitor.model.changes import GAP, QUEUE, TASK, WORKER
-from herald_monitor.model.filters import GLOBS
 from herald_monitor.model.keys import Keys
 from herald_monitor.model.queues import QueueImage
-from herald_monitor.model.shape import STATES, TaskImage, unix
+from herald_monitor.model.shape import STATES, unix
+from herald_monitor.redis_cache import Cache
+from herald_monitor.redis_drafts import stored_as
 from herald_monitor.redis_link import Link
+from herald_monitor.redis_places import VALUES
 from herald_monitor.redis_records import known
 from herald_monitor.redis_script import (
     Bounds,
-    Stored,
     StoreScript,
 )
 from herald_monitor.redis_texts import ALLOW_OOM, source_of
@@ -48,10 +48,6 @@ LISTED = {WORKER: WORKERS, GAP: GAPS, QUEUE: QUEUES}
 FEW = 25
 """Tasks that are taken out of every index in one step."""
 
-VALUES = (*GLOBS, "tag")
-"""Index keys whose values are listed, for globs and for clearing up."""
-
-
 SEGMENTS = 1
 """Segments of numbers that are looked through, and forgotten, in one step: events
 that come in wait for no more than one."""
@@ -63,49 +59,6 @@ class Due(NamedTuple):
     number: int
     id: str
     astray: bool
-
-
-class Cache:
-    """What was stored lately, the least used forgotten first.
-
-    Of finished tasks, of which little more is said, it holds a twentieth: to let go
-    of what has gone cold takes as long as to merge it.
-    """
-
-    def __init__(self, most: int) -> None:
-        self._most = most
-        # A plain dict walks over all that was deleted to find its first.
-        self._known: OrderedDict[Name, Known] = OrderedDict()
-        self._over: OrderedDict[Name, Known] = OrderedDict()
-
-    def get(self, name: Name) -> Known | None:
-        """Return what is remembered of `name`, as used just now."""
-        known = self._known.get(name)
-        if known is not None:
-            self._known.move_to_end(name)
-            return known
-        return self._over.get(name)
-
-    def put(self, name: Name, known: Known) -> None:
-        """Remember `known`."""
-        if isinstance(known.image, TaskImage) and known.image.final:
-            place, other, most = self._over, self._known, self._most // 20
-        else:
-            place, other, most = self._known, self._over, self._most
-        other.pop(name, None)
-        place[name] = known
-        if len(place) > most:
-            place.popitem(last=False)
-
-    def drop(self, name: Name) -> None:
-        """Forget `name`."""
-        self._known.pop(name, None)
-        self._over.pop(name, None)
-
-    def clear(self) -> None:
-        """Forget all."""
-        self._known.clear()
-        self._over.clear()
 
 
 class RedisSweeper:
@@ -182,7 +135,7 @@ class RedisSweeper:
             return 0
         for draft in drafts:
             self._cache.drop(draft.name)
-        stored = [Stored(draft, 0, gone) for draft in drafts]
+        stored = [stored_as(draft, 0, gone) for draft in drafts]
         # Nothing that is forgotten adds to a minute, so no time matters.
         out = await self._script.run(stored, now=0.0, allow_oom=True)
         return len(stored) - len(out.refused)

@@ -8,10 +8,10 @@ the script, and a second round; never a wrong write.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
-from itertools import chain, islice
+from collections.abc import Mapping, Sequence
+from itertools import islice
 
-from herald_monitor.batch import WORKERS, Draft, Known, Name, Wish, in_ms
+from herald_monitor.batch import WORKERS, Known, Name, Wish, in_ms
 from herald_monitor.errors import StoreError
 from herald_monitor.model.changes import GAP, QUEUE
 from herald_monitor.model.cursor import START, Cursor, parse_cursor
@@ -21,12 +21,12 @@ from herald_monitor.model.queues import QueueImage
 from herald_monitor.model.shape import TaskImage, unix
 from herald_monitor.model.workers import Worker
 from herald_monitor.records import pack
+from herald_monitor.redis_drafts import Stored, stored_as
 from herald_monitor.redis_link import Link, Word
-from herald_monitor.redis_script import ALWAYS, Bounds, Outcome, Stored
+from herald_monitor.redis_script import ALWAYS, Bounds, Outcome
 from herald_monitor.redis_sweeper import (
     GAPS_FOR,
     LIVES,
-    VALUES,
     RedisSweeper,
 )
 from herald_monitor.redis_texts import source_of
@@ -139,7 +139,7 @@ class RedisWriter(RedisSweeper):
             outs = await self._write_by_steps(left, known, now)
             ends = [out.end for out in outs] or [await self._end()]
             changes += sum(out.changes for out in outs)
-            refused = [draft.name for out in outs for draft in out.refused]
+            refused = [name for out in outs for name in out.refused]
             if guess and 4 * len(refused) > len(left):
                 self._doubts_until = now + DOUBT
             # A list: each of them is to be noted.
@@ -168,16 +168,15 @@ class RedisWriter(RedisSweeper):
         writing: asyncio.Task[Outcome] | None = None
         try:
             while step := list(islice(left, self._step)):
-                drafts = [d for name, wish in step if (d := wish(known[name]))]
-                stored = [self._timed(draft, now) for draft in drafts]
-                words = self._script.words(stored, self._listed(drafts, now), now=now)
+                stored = self._made(step, known, now)
+                words = self._script.words(stored, now=now)
                 if writing is not None:
                     outs.append(await writing)
                     writing = None
-                if len(step) < self._step and drafts:
+                if len(step) < self._step and stored:
                     # The last: there is nothing to do meanwhile.
                     outs.append(await self._write(stored, words))
-                elif drafts:
+                elif stored:
                     writing = asyncio.create_task(self._write(stored, words))
                     await _let_it_begin()
             if writing is not None:
@@ -214,34 +213,39 @@ class RedisWriter(RedisSweeper):
     async def _write(self, stored: Sequence[Stored], words: Sequence[Word]) -> Outcome:
         # Forgotten first: if the answer is lost, nobody knows what is stored.
         for one in stored:
-            self._cache.drop(one.draft.name)
+            self._cache.drop(one.name)
         out = await self._script.say(stored, words)
         for name, known in out.known.items():
             self._cache.put(name, known)
         return out
 
-    def _timed(self, draft: Draft, now: float) -> Stored:
+    def _made(
+        self,
+        step: Sequence[tuple[Name, Wish]],
+        known: Mapping[Name, Known | None],
+        now: float,
+    ) -> list[Stored]:
+        """Return what a step comes to."""
         bounds = self._bounds
-        if isinstance(draft.image, TaskImage):
-            life = bounds.retention if draft.image.final else bounds.unfinished
-            return Stored(draft, int(life + bounds.slack), in_ms(now + life))
-        life = LIVES.get(draft.name[0], GAPS_FOR)
-        return Stored(draft, int(life + bounds.slack))
+        over, going = (
+            self._life(bounds.retention, now),
+            self._life(bounds.unfinished, now),
+        )
+        stored: list[Stored] = []
+        for name, wish in step:
+            draft = wish(known[name])
+            if draft is None:
+                continue
+            if isinstance(draft.image, TaskImage):
+                stored.append(stored_as(draft, *(over if draft.image.final else going)))
+            else:
+                life = LIVES.get(name[0], GAPS_FOR)
+                stored.append(stored_as(draft, int(life + bounds.slack)))
+        return stored
 
-    def _listed(self, drafts: Sequence[Draft], now: float) -> list[list[Word]]:
-        """Return the commands that list the values of index keys."""
-        # As a set first: a batch is about few of them.
-        values_of: dict[str, list[str]] = {}
-        for key, value in dict.fromkeys(chain.from_iterable(d.places for d in drafts)):
-            if key in VALUES:
-                values_of.setdefault(key, []).append(value)
-        commands: list[list[Word]] = []
-        for kind, values in values_of.items():
-            key = self._keys.values(kind)
-            pairs = [word for value in values for word in (repr(now), value)]
-            commands.append(["ZADD", key, *pairs])
-            commands.append(["EXPIRE", key, self._bounds.longest])
-        return commands
+    def _life(self, seconds: float, now: float) -> tuple[int, str]:
+        """Return the TTL of a task that is kept so long, and when it runs out."""
+        return int(seconds + self._bounds.slack), in_ms(now + seconds)
 
     async def _end(self) -> Cursor:
         end = await self._link.call("HGET", self._keys.meta, "end")
