@@ -43,36 +43,36 @@ def add_facts(facts: dict[str, Fact], event: Event) -> None:
     # run under the id of the first, and would mix the two; and with a chain or a
     # chord in its place a task would become the child of its own child.
     if (value := event.name) is not None:
-        _believe(facts, "name", (first, value))
+        _believe(facts, "name", first, value)
     if (value := event.args) is not None:
-        _believe(facts, "args", (first, value))
+        _believe(facts, "args", first, value)
     if (value := event.kwargs) is not None:
-        _believe(facts, "kwargs", (first, value))
+        _believe(facts, "kwargs", first, value)
     if (value := event.parent_id) is not None:
-        _believe(facts, "parent_id", (first, value))
+        _believe(facts, "parent_id", first, value)
     # Of the rest the latest attempt knows best.
     if (value := event.root_id) is not None:
-        _believe(facts, "root_id", (belief, value))
+        _believe(facts, "root_id", belief, value)
     if (value := event.queue) is not None:
-        _believe(facts, "queue", (belief, value))
+        _believe(facts, "queue", belief, value)
     if (value := event.routing_key) is not None:
-        _believe(facts, "routing_key", (belief, value))
+        _believe(facts, "routing_key", belief, value)
     if event.priority is not None:
-        _believe(facts, "priority", (belief, event.priority))
+        _believe(facts, "priority", belief, event.priority)
     if event.group_id is not None:
         # The last that was told: a task may run once more, in another group.
         place = ((belief + 2) << 49) + int(event.at * 1000)
-        _believe(facts, "group_id", (place, event.group_id))
+        _believe(facts, "group_id", place, event.group_id)
     if event.tags:
         told = TAG_SEPARATOR.join(sorted(set(event.tags)))
-        _believe(facts, "tags", (belief, told))
+        _believe(facts, "tags", belief, told)
 
 
-def _believe(facts: dict[str, Fact], field: str, told: Fact) -> None:
+def _believe(facts: dict[str, Fact], field: str, belief: int, value: str | int) -> None:
     known = facts.get(field)
     # One field holds one type, so values compare.
-    if known is None or told > known:
-        facts[field] = told
+    if known is None or (belief >= known[0] and (belief, value) > known):
+        facts[field] = (belief, value)
 
 
 def _firstness(event: Event, says: int) -> int:

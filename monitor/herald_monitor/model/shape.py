@@ -111,16 +111,17 @@ def rfc3339(at: float) -> str:
     if not 0.0 <= at <= MAX_MOMENT:
         at = min(max(at, 0.0), MAX_MOMENT)
     # Rounded first: cutting would make 0.999 of 0.9996 s.
-    seconds, ms = divmod(round(at * 1000), 1000)
-    return _second(seconds) + _MS[ms]
+    return _written(round(at * 1000))
 
 
-_MS = [f".{ms:03d}Z" for ms in range(1000)]
+@lru_cache(maxsize=8192)
+def _written(ms: int) -> str:
+    # Under load dozens of events are of one millisecond, and each is told again.
+    return f"{_second(ms // 1000)}.{ms % 1000:03d}Z"
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=1024)
 def _second(at: int) -> str:
-    # Events come by the thousand in one second.
     return datetime.fromtimestamp(at, UTC).isoformat()[:19]
 
 

@@ -63,7 +63,7 @@ def merge(task: Task | None, event: Event) -> Task:
 
 def _marked(task: Task, event: Event) -> Task:
     """Join `task` with a single mark: what `join` does, in half of its time."""
-    marks = _with_mark(task.marks, mark_of(event, late_of(event)))
+    marks = _with_mark(task.marks, mark_of(event))
     new = facts_of_event(event)
     facts = join_facts(task.facts, new) if new else task.facts
     if marks is task.marks and facts is task.facts:
@@ -91,32 +91,35 @@ def join(a: Task, b: Task) -> Task:
 
 def _told(event: Event) -> Task:
     facts = facts_of_event(event)
-    late = late_of(event)
     if event.kind == "progress":
-        assert event.progress is not None
-        step = Step(event.at, event.clock, event.host, event.pid, event.progress, late)
-        return Task(event.task_id, (), _running(event), facts, step)
-    mark = mark_of(event, late)
+        return Task(event.task_id, (), _running(event), facts, _step_of(event))
+    mark = mark_of(event)
     if event.source in ("event", "submitted"):
         return Task(event.task_id, (mark,), (), facts)
     return Task(event.task_id, (), (mark,), facts)
 
 
-def late_of(event: Event) -> int:
-    """Return the whole seconds between `event` and its arrival."""
-    heard, at = event.heard, event.at
+def _late(at: float, heard: float | None) -> int:
+    """Return the whole seconds between what happened and its arrival."""
     # Never negative: nothing is heard before it happened.
     return int(heard) - int(at) if heard is not None and heard > at else 0
 
 
-def mark_of(event: Event, late: int) -> Mark:
+def _step_of(event: Event) -> Step:
+    assert event.progress is not None
+    late = _late(event.at, event.heard)
+    return Step(event.at, event.clock, event.host, event.pid, event.progress, late)
+
+
+def mark_of(event: Event) -> Mark:
     """Return what `event` leaves on its task."""
+    at, heard = event.at, event.heard
     return Mark(
         event.kind,
         event.host,
         event.pid,
         event.clock,
-        event.at,
+        at,
         event.source,
         -1 if event.retries is None else event.retries,
         event.flag,
@@ -126,7 +129,8 @@ def mark_of(event: Event, late: int) -> Mark:
         event.result if event.kind == "succeeded" else event.exception,
         event.traceback,
         event.said,
-        late,
+        # Most are heard in the second in which they happen.
+        0 if heard is None or heard <= at else int(heard) - int(at),
     )
 
 

@@ -7,14 +7,10 @@ would make a task for each word; that `merge_all` comes to the same is a test.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from operator import attrgetter
 
 from herald_monitor.model.events import Event
 from herald_monitor.model.facts import Fact, add_facts
-from herald_monitor.model.tasks import MAX_MARKS, Task, late_of, mark_of, merge
-
-_place = attrgetter("host", "pid", "clock")
-"""Where a mark stands among the others."""
+from herald_monitor.model.tasks import MAX_MARKS, Task, mark_of, merge
 
 
 def merge_all(task: Task | None, events: Sequence[Event]) -> Task:
@@ -35,14 +31,18 @@ def merge_all(task: Task | None, events: Sequence[Event]) -> Task:
 def _merged(task: Task | None, events: Sequence[Event]) -> Task | None:
     """Return the same for plain words of workers and clients; None for others."""
     # By where each stands among the others.
-    marks = {} if task is None else {_place(mark): mark for mark in task.marks}
+    marks = (
+        {}
+        if task is None
+        else {(mark.host, mark.pid, mark.clock): mark for mark in task.marks}
+    )
     before = 0 if task is None else len(task.marks)
     facts: dict[str, Fact] = {} if task is None else task.facts
     for event in events:
         kind = event.kind
         if event.source != "event" or kind == "progress":
             return None
-        marks[_place(event)] = mark_of(event, late_of(event))
+        marks[event.host, event.pid, event.clock] = mark_of(event)
         if kind == "sent" or kind == "received":
             if task is not None and facts is task.facts:
                 facts = facts.copy()
@@ -50,7 +50,7 @@ def _merged(task: Task | None, events: Sequence[Event]) -> Task | None:
     # With all places different none is heard twice, and they alone decide the order.
     if len(marks) > MAX_MARKS or len(marks) < before + len(events):
         return None
-    ordered = tuple([marks[place] for place in sorted(marks)])
+    ordered = tuple(map(marks.__getitem__, sorted(marks)))
     if task is None:
         return Task(events[0].task_id, ordered, (), facts)
     return Task(task.id, ordered, task.reports, facts, task.step)
