@@ -10,7 +10,8 @@ from celery import Celery
 from herald_monitor.kept_queue import KeptQueue
 from herald_monitor.receiver import Receiver
 from herald_monitor.tickets import Ticket
-from herald_monitor.wire import RawEvent, Said
+from herald_monitor.unread import Said
+from herald_monitor.wire import RawEvent
 from tests.servers import wait_until
 
 

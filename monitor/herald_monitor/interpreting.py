@@ -93,12 +93,16 @@ class Interpreter:
         for event in told:
             if isinstance(event, Event):
                 events.append(event)
-            elif event.json is not None:
+            elif event.json:
                 try:
                     events.append(read_whole(event, self._redact))
                 except Exception as error:  # whatever it holds, it stops no other
-                    event.json = None  # it is counted once, however often it is stored
-                    self._unreadable(error)
+                    # Emptied: it is counted once, however often it is stored.
+                    body, event.json = bytes(event.json), b""
+                    if isinstance(error, BadEvent):
+                        self.set_aside(body, str(error))
+                    else:
+                        self._unreadable(error)
         return events
 
     def set_aside(self, body: bytes, reason: str) -> None:
@@ -116,12 +120,12 @@ class Interpreter:
         events: list[Told],
         workers: list[Worker],
     ) -> None:
-        spoken = 0
+        spoken = told = 0
         hear = self.listener.hear if self.listener is not None else None
         for event in batch:
             if type(event) is Unread:
                 spoken += 1
-                self.counters.task_events += 1
+                told += 1
                 events.append(addressed(event, heard))
                 if hear is not None:
                     hear(event)
@@ -133,16 +137,18 @@ class Interpreter:
                 except Exception as error:  # whatever it holds, it stops no other
                     self._unreadable(error)
                     continue
-                self.counters.task_events += 1
+                told += 1
                 if hear is not None:
                     hear(event)
-            elif isinstance(event, Event):
-                self._count(event)
-                events.append(event)
-            else:
+            elif isinstance(event, dict):
                 self.counters.events += 1
                 self._read_raw(event, heard, events, workers)
+            else:
+                assert isinstance(event, Event)
+                self._count(event)
+                events.append(event)
         self.counters.events += spoken
+        self.counters.task_events += told
         if spoken or not all([isinstance(event, Event) for event in batch]):
             self.counters.last_event_at = heard
 

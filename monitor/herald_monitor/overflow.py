@@ -59,9 +59,9 @@ class Pool(Protocol):
 class Overflow:
     """An `EventWriter` of what need not be read yet: `writer`, and at times a pool.
 
-    `opened` returns all read; it sets aside what cannot be. `pool` makes one, not started; None if there is never to be one. Times of the
-    clock that `now` tells are seconds. `full`: events of a batch that is as large as
-    the recorder makes them.
+    `opened` returns events read, and sets aside what cannot be. `pool` makes one, not
+    started; None if there is never to be one. Times of the clock that `now` tells are
+    seconds. `full`: events of a batch that is as large as the recorder makes them.
     """
 
     def __init__(

@@ -18,6 +18,7 @@ from herald_monitor.overflow import Overflow, Pool
 from herald_monitor.pace import Pace
 from herald_monitor.store import EventWriter, Gap, Receipt
 from herald_monitor.storing import Item, Storing, sample_of
+from herald_monitor.unread import Told
 
 log = logging.getLogger(__name__)
 
@@ -55,7 +56,7 @@ class Recorder:
         self._intake = intake
         self._writer = writer
         self._overflow = Overflow(writer, pool, self.interpreter.opened, full=BATCH)
-        self._storing = Storing(self._overflow, node, self._refused)
+        self._storing: Storing[Told] = Storing(self._overflow, node, self._refused)
         self._node = node
         self._gaps: dict[str, Gap] = {}
         self._gap_stored = gap_stored

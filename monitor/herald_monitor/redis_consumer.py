@@ -144,14 +144,14 @@ class RedisConsumer:
     def _routing_key(self, channel: bytes) -> str:
         return channel.decode("utf-8", "replace")[len(self._prefix) :].removeprefix("/")
 
-    def _sort_in(self, reply: object, events: list[Said]) -> None:
+    def _sort_in(self, reply: Any, events: list[Said]) -> None:
         if _kind(reply) in MESSAGES:
             self.messages += 1
-            told = cast(list[bytes], reply)
+            channel, published = reply[-2:]
             # Who taps the line hears each event as it travelled.
-            body = None if self._tap else usual_body(told[-1])
+            body = None if self._tap else usual_body(published)
             quickly = None if body is None else self._quickly(body)
-            events += self._read(told[-2], told[-1]) if quickly is None else quickly
+            events += self._read(channel, published) if quickly is None else quickly
         elif isinstance(reply, hiredis.ReplyError):
             raise RedisRefusal(
                 f"Redis refused the subscription to events ({reply}); allow the user"
@@ -198,8 +198,9 @@ def reads_directly(connection: Connection) -> bool:
     return not cast(Any, connection).transport_options.get("sentinel_fanout_compat")
 
 
-def _kind(reply: object) -> object:
-    return cast(list[object], reply)[0] if isinstance(reply, list) else None
+def _kind(reply: Any) -> Any:
+    # hiredis has a subclass of list for what is pushed.
+    return reply[0] if isinstance(reply, list) else None  # pyright: ignore[reportUnknownVariableType]
 
 
 def _shut(line: socket.socket | None) -> None:

@@ -7,19 +7,22 @@ import logging
 import random
 import time
 from collections.abc import Callable, Sequence
-from typing import TypeAlias
+from typing import Generic, Protocol, TypeAlias, TypeVar
 
 from herald_monitor.errors import HeraldError, StoreError, StoreUnreachable
 from herald_monitor.model.cursor import START
-from herald_monitor.model.events import Event
 from herald_monitor.model.workers import Worker
-from herald_monitor.store import EventWriter, Receipt
+from herald_monitor.store import Receipt
+from herald_monitor.unread import Told
 
 log = logging.getLogger(__name__)
 
-Item: TypeAlias = Event | Worker
+Item: TypeAlias = Told | Worker
 Refuse: TypeAlias = Callable[[Item, str], None]
 """Told of what the store refuses though it takes everything else, and why."""
+
+Some = TypeVar("Some", bound=Told)
+Some_contra = TypeVar("Some_contra", bound=Told, contravariant=True)
 
 FIRST_PAUSE = 0.05
 LONGEST_PAUSE = 1.0
@@ -38,7 +41,25 @@ class Refused(HeraldError):
     """The store takes writes, but not this one."""
 
 
-class Storing:
+class Takes(Protocol[Some_contra]):
+    """The part of an `EventWriter` that is needed here, for whatever it can take."""
+
+    async def store(
+        self,
+        events: Sequence[Some_contra],
+        workers: Sequence[Worker] = (),
+        *,
+        now: float,
+    ) -> Receipt:
+        """Store them. Raises `StoreError`."""
+        ...
+
+    async def lease(self, work: str, owner: str, seconds: float) -> bool:
+        """Take the right of `owner` to do `work`."""
+        ...
+
+
+class Storing(Generic[Some]):
     """Stores events in `writer`, in order, for a monitor called `node`.
 
     A store that is away, full or a replica is waited for. If it takes writes and
@@ -46,7 +67,7 @@ class Storing:
     that is told to `refuse`, and everything else is stored.
     """
 
-    def __init__(self, writer: EventWriter, node: str, refuse: Refuse) -> None:
+    def __init__(self, writer: Takes[Some], node: str, refuse: Refuse) -> None:
         self._writer = writer
         self._node = node
         self._refuse = refuse
@@ -54,7 +75,7 @@ class Storing:
         self.problem = ""
 
     async def store(
-        self, events: Sequence[Event], workers: Sequence[Worker] = ()
+        self, events: Sequence[Some], workers: Sequence[Worker] = ()
     ) -> Receipt:
         """Return once all is stored or set aside, however long that takes."""
         try:
@@ -62,7 +83,7 @@ class Storing:
         except Refused as error:
             return await self._search([*workers, *events], error)
 
-    async def _search(self, items: list[Item], error: Refused) -> Receipt:
+    async def _search(self, items: list[Some | Worker], error: Refused) -> Receipt:
         """Store all of `items` but those that are refused even alone."""
         if len(items) == 1:
             self._refuse(items[0], str(error))
@@ -71,9 +92,9 @@ class Storing:
         parts = (items[:middle], items[middle:])
         return together([await self._part(part) for part in parts])
 
-    async def _part(self, items: list[Item]) -> Receipt:
+    async def _part(self, items: list[Some | Worker]) -> Receipt:
         try:
-            events = [item for item in items if isinstance(item, Event)]
+            events = [item for item in items if not isinstance(item, Worker)]
             workers = [item for item in items if isinstance(item, Worker)]
             tries = AGAIN if len(items) == 1 else 1
             return await self._insist(events, workers, tries)
@@ -81,7 +102,7 @@ class Storing:
             return await self._search(items, error)
 
     async def _insist(
-        self, events: Sequence[Event], workers: Sequence[Worker], tries: int
+        self, events: Sequence[Some], workers: Sequence[Worker], tries: int
     ) -> Receipt:
         """Store them. Raises `Refused` after some refusals of a sound store."""
         pause, refusals = FIRST_PAUSE, 0
@@ -130,9 +151,9 @@ def together(receipts: Sequence[Receipt]) -> Receipt:
 
 def sample_of(item: Item) -> str:
     """Name an event or a worker without what may be private in it."""
-    if isinstance(item, Event):
-        return f"{item.kind} of task {item.task_id} from {item.source}"
-    return f"worker {item.hostname}"
+    if isinstance(item, Worker):
+        return f"worker {item.hostname}"
+    return f"{item.kind} of task {item.task_id} from {item.source}"
 
 
 def _reason(error: Exception) -> str:

@@ -7,7 +7,7 @@ one of them and to read it there takes twice as long as to pass it on as it came
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Annotated, ClassVar, TypeAlias
+from typing import TYPE_CHECKING, Annotated, ClassVar, TypeAlias
 
 import msgspec
 
@@ -15,18 +15,29 @@ from herald_monitor.model.events import KINDS, MAX_NAME, Event, parse
 from herald_monitor.model.spoken import WIRE, Clock, Id, Kind, Small, Spoken, settle
 from herald_monitor.wire import JSON, LARGE, UNREADABLE, RawEvent, read_body
 
+Json: TypeAlias = bytes | msgspec.Raw
+
+if TYPE_CHECKING:
+    _NotedTime: TypeAlias = float
+    _NotedJson: TypeAlias = Json
+else:
+    # What is noted here may only be null where it is read: nobody else says it.
+    _NotedTime = _NotedJson = None
+
 
 class Unread(msgspec.Struct, gc=False, rename=WIRE):
-    """An event of the usual kinds. Once it is `addressed`, `kind` is the model's."""
+    """An event of the usual kinds. Once it is `addressed`, `kind` is the model's.
+
+    `heard` is when it arrived (unix seconds), `json` how it travelled.
+    """
 
     kind: Kind
     task_id: Id
     host: Annotated[str, msgspec.Meta(max_length=MAX_NAME)] = ""
     pid: Small = 0
     clock: Clock = 0
-    heard: None = None
-    json: None = None
-    """How it travelled. Like `heard` nothing that is read: it is noted here."""
+    heard: _NotedTime = 0.0
+    json: _NotedJson = b""
 
     source: ClassVar[str] = "event"
 
@@ -39,8 +50,6 @@ Said: TypeAlias = RawEvent | Spoken | Unread
 
 Quick: TypeAlias = Callable[[bytes | str], Sequence[Said] | None]
 """How bodies of JSON are read that are as usual; it returns None for others."""
-
-Json: TypeAlias = bytes | msgspec.Raw
 
 _read_one = msgspec.json.Decoder(Unread).decode
 _read_spoken = msgspec.json.Decoder(list[Spoken]).decode
@@ -62,14 +71,14 @@ def briefly_read(body: bytes | str) -> list[Unread] | None:
 
 
 def _noted(event: Unread, json: Json) -> Unread:
-    event.json = json  # type: ignore[assignment]
+    event.json = json
     return event
 
 
 def addressed(event: Unread, heard: float) -> Unread:
     """Return `event`, heard at a time (unix seconds), as it is passed on: once only."""
     event.kind = KINDS[event.kind]  # type: ignore[assignment]
-    event.heard = heard  # type: ignore[assignment]
+    event.heard = heard
     return event
 
 
@@ -92,7 +101,7 @@ def read_all(array: bytes, heard: float, redact: Callable[[str], str]) -> list[E
 
 def read_whole(event: Unread, redact: Callable[[str], str]) -> Event:
     """Return what `event` tells, which was `addressed`. Raises as `read_all` does."""
-    return _read(bytes(event.json or b""), event.heard or 0.0, redact)
+    return _read(bytes(event.json), event.heard, redact)
 
 
 def _read(json: bytes, heard: float, redact: Callable[[str], str]) -> Event:

@@ -63,24 +63,49 @@ def frame(told: Hello | Done) -> bytes:
     return _framed(told)
 
 
-def job(events: Sequence[Told], now: float) -> bytes:
-    """Return the frame of a `Job`."""
-    carried: list[tuple[object, ...]] = []
-    unread: list[tuple[float, bytes]] = []
-    heard, parts = 0.0, list[Json]()
+class _Share:
+    """What one process is given of some events."""
+
+    def __init__(self) -> None:
+        self.carried: list[tuple[object, ...]] = []
+        self.unread: list[tuple[float, bytes]] = []
+        self.parts: list[Json] = []
+        """Of what is not read yet, what was heard at the same time."""
+
+    def gather(self, heard: float) -> None:
+        """Let what was `heard` at a time be one array."""
+        if self.parts:
+            self.unread.append((heard, joined(self.parts)))
+            self.parts = []
+
+    def job(self, now: float) -> bytes:
+        """Return the frame of its `Job`; nothing if there is nothing to do."""
+        if not self.carried and not self.unread:
+            return b""
+        return _framed((now, self.carried, self.unread))
+
+
+def jobs(events: Sequence[Told], now: float, number: int) -> list[bytes]:
+    """Return frames of `Job`s for so many processes: one task's events are in one.
+
+    Nothing for whom nothing is to be done.
+    """
+    shares = [_Share() for _ in range(number)]
+    heard, parts = 0.0, [share.parts for share in shares]
     for event in events:
         if isinstance(event, Event):
             # What a `Spoken` holds besides stands last: the decoder leaves it out.
-            carried.append(msgspec.structs.astuple(event))
+            share = shares[hash(event.task_id) % number]
+            share.carried.append(msgspec.structs.astuple(event))
             continue
-        if event.heard != heard and parts:
-            unread.append((heard, joined(parts)))
-            parts = []
-        heard = event.heard
-        parts.append(event.json)
-    if parts:
-        unread.append((heard, joined(parts)))
-    return _framed((now, carried, unread))
+        if event.heard != heard:
+            for share in shares:
+                share.gather(heard)
+            heard, parts = event.heard, [share.parts for share in shares]
+        parts[hash(event.task_id) % number].append(event.json)
+    for share in shares:
+        share.gather(heard)
+    return [share.job(now) for share in shares]
 
 
 def _framed(told: Any) -> bytes:

@@ -23,7 +23,7 @@ from herald_monitor.writing_frames import (
     Done,
     Hello,
     frame,
-    job,
+    jobs,
     read_done,
     read_frame,
     receipt,
@@ -143,15 +143,13 @@ class WritingPool:
         When one fails the others may have stored theirs: to store it again is no
         news.
         """
-        number = self.number
-        shares: list[list[Told]] = [[] for _ in range(number)]
-        for event in events:
-            shares[hash(event.task_id) % number].append(event)
         told = await asyncio.gather(
             *(
-                process.store(job(share, now))
-                for process, share in zip(self._processes, shares, strict=True)
-                if share
+                process.store(job)
+                for process, job in zip(
+                    self._processes, jobs(events, now, self.number), strict=True
+                )
+                if job
             ),
             return_exceptions=True,
         )

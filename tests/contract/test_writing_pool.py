@@ -11,12 +11,14 @@ from random import Random
 import pytest
 
 from herald_monitor.config import MonitorSettings
-from herald_monitor.errors import StoreError, StoreUnreachable
+from herald_monitor.errors import NotRead, StoreError, StoreUnreachable
+from herald_monitor.interpreting import Interpreter
 from herald_monitor.model.events import Event, Progress
 from herald_monitor.model.spoken import Spoken, settle
 from herald_monitor.overflow import IN_A_ROW, Overflow
+from herald_monitor.unread import Told, Unread, addressed, briefly_read
 from herald_monitor.wire import quickly_read
-from herald_monitor.writing_frames import job, read_job
+from herald_monitor.writing_frames import jobs, read_job
 from herald_monitor.writing_pool import WritingPool
 from tests.contract.labs import NOW, Lab, event
 from tests.contract.test_storing import life, merged, stored
@@ -46,14 +48,24 @@ async def helped(lab: Lab, number: int = 2) -> AsyncGenerator[WritingPool]:
         await pool.stop()
 
 
-def spoken(task_id: str, kind: str, clock: int) -> Spoken:
-    """Return an event as it is decoded the short way."""
-    body = (
+def body(task_id: str, kind: str, clock: int) -> str:
+    """Return an event as it travels."""
+    return (
         f'{{"type": "task-{kind}", "uuid": "{task_id}", "clock": {clock}, "pid": 7,'
         f' "timestamp": {NOW + clock}, "hostname": "w1@h", "utcoffset": 0,'
         ' "name": "x.add", "args": "(1, \'é\')", "retries": 0, "root_id": null}'
     )
-    [event] = quickly_read(body) or []
+
+
+def unread(task_id: str, kind: str, clock: int) -> Unread:
+    """Return an event as it is passed on."""
+    [event] = briefly_read(body(task_id, kind, clock)) or []
+    return addressed(event, HEARD + clock % 3)
+
+
+def spoken(task_id: str, kind: str, clock: int) -> Spoken:
+    """Return an event as it is decoded the short way."""
+    [event] = quickly_read(body(task_id, kind, clock)) or []
     settled = settle(event, HEARD, str)
     assert isinstance(settled, Spoken)
     return settled
@@ -91,9 +103,48 @@ async def test_together_they_come_to_the_same(shared_lab: Lab) -> None:
     shared_lab.clean()
 
 
+async def test_what_is_passed_on_unread_is_stored_as_well(shared_lab: Lab) -> None:
+    kinds = ("sent", "received", "started", "succeeded")
+    told: list[Told] = [
+        unread(f"t{task}", kind, clock)
+        for clock, kind in enumerate(kinds)
+        for task in range(60)
+    ]
+    told[7::20] = [spoken("t7", "retried", 8)] * len(told[7::20])
+    read = Interpreter(str).opened(told)
+    async with shared_lab.open() as store, helped(shared_lab) as pool:
+        for at in range(0, len(told), 40):
+            await pool.store(told[at : at + 40], now=NOW)
+        images = merged(read)
+        assert await stored(store, list(images)) == images
+    shared_lab.clean()
+
+
+async def test_what_cannot_be_read_there_is_set_aside_here(own_lab: Lab) -> None:
+    """What came with it is stored."""
+    interpreter = Interpreter(str)
+    bad, *good = [unread(f"t{n}", "sent", n) for n in range(20)]
+    bad.json = bytes(bad.json).replace("é".encode(), b"\xff")
+    async with own_lab.open() as store:
+        pool = WritingPool(settings_of(own_lab), 2)
+        overflow = Overflow(store, lambda: pool, interpreter.opened, full=1)
+        for n in range(IN_A_ROW):
+            await overflow.store([event("started", f"u{n}")], now=NOW)
+        await until(lambda: overflow.helpers, 20, "help has come")
+        with pytest.raises(NotRead, match="utf-8"):
+            await pool.store([bad, *good], now=NOW)
+        await overflow.store([bad, *good], now=NOW)
+        assert (await store.counts())["PENDING"] == len(good)
+        assert overflow.helpers
+        await overflow.close()
+    assert interpreter.counters.poison == 1
+    assert "utf-8" in interpreter.samples[0]
+
+
 async def test_an_event_arrives_as_it_was_sent() -> None:
     said: list[Event] = [spoken("a", "sent", 1), *life("b"), event("progress", "c", 2)]
-    read = read_job(job(said, NOW)[4:])
+    [job] = jobs(said, NOW, 1)
+    read = read_job(job[4:])
     assert read.now == NOW
     fields = Event.__struct_fields__
     for arrived, left in zip(read.events, said, strict=True):
@@ -106,7 +157,7 @@ async def test_one_that_is_killed_loses_nothing(own_lab: Lab) -> None:
     """What it had is stored again, by the monitor itself."""
     async with own_lab.open() as store:
         pool = WritingPool(settings_of(own_lab), 2)
-        overflow = Overflow(store, lambda: pool, full=FULL)
+        overflow = Overflow(store, lambda: pool, Interpreter(str).opened, full=FULL)
         number = 0
         for _ in range(IN_A_ROW):
             batch = [event("sent", f"t{number + n}") for n in range(FULL)]

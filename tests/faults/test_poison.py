@@ -247,7 +247,7 @@ def some(number: int) -> list[Event]:
 async def test_several_refused_events_are_all_found() -> None:
     aside: list[Item] = []
     store = Picky({"t0", "t7", "t8", "t99"})
-    storing = Storing(store, "n", lambda item, _: aside.append(item))
+    storing = Storing[Event](store, "n", lambda item, _: aside.append(item))
     receipt = await storing.store(some(100))
     assert {one.task_id for one in aside if isinstance(one, Event)} == store.refused
     assert receipt.changes == 96
@@ -258,7 +258,7 @@ async def test_store_that_takes_nothing_is_waited_for_not_blamed_on_events() -> 
     aside: list[Item] = []
     store = Picky(set())
     store.full = 3
-    storing = Storing(store, "n", lambda item, _: aside.append(item))
+    storing = Storing[Event](store, "n", lambda item, _: aside.append(item))
     receipt = await storing.store(some(10))
     assert receipt.changes == 10
     assert aside == []
@@ -270,7 +270,7 @@ async def test_store_that_is_away_is_waited_for(
     aside: list[Item] = []
     store = Picky(set())
     store.trouble = [StoreUnreachable("away") for _ in range(4)]
-    storing = Storing(store, "n", lambda item, _: aside.append(item))
+    storing = Storing[Event](store, "n", lambda item, _: aside.append(item))
     with caplog.at_level(logging.INFO, "herald_monitor"):
         assert (await storing.store(some(10))).changes == 10
     assert aside == []
@@ -290,7 +290,7 @@ async def test_mistake_of_our_own_is_a_refusal_as_well() -> None:
             return await super().store(events, workers, now=now)
 
     aside: list[tuple[Item, str]] = []
-    storing = Storing(Buggy(), "n", lambda item, why: aside.append((item, why)))
+    storing = Storing[Event](Buggy(), "n", lambda item, why: aside.append((item, why)))
     assert (await storing.store(some(10))).changes == 9
     [(item, why)] = aside
     assert isinstance(item, Event)

@@ -6,11 +6,13 @@ from collections.abc import Sequence
 import pytest
 
 from herald_monitor.errors import StoreUnreachable
+from herald_monitor.interpreting import Interpreter
 from herald_monitor.memory import MemoryStore
 from herald_monitor.model.cursor import START
 from herald_monitor.model.events import Event
 from herald_monitor.overflow import AGAIN_AFTER, IN_A_ROW, QUIET, QUIET_FOR, Overflow
 from herald_monitor.store import Receipt
+from herald_monitor.unread import Told
 from tests.serving import until
 
 pytestmark = pytest.mark.anyio
@@ -34,11 +36,11 @@ class Helpers:
         if self.fails == "start":
             raise OSError("no process can be started")
 
-    async def store(self, events: Sequence[Event], *, now: float) -> Receipt:
+    async def store(self, events: Sequence[Told], *, now: float) -> Receipt:
         if self.fails == "store":
             raise StoreUnreachable("gone")
         self.events += len(events)
-        return await self.store_.store(events, now=now)
+        return await self.store_.store(Interpreter(str).opened(events), now=now)
 
     async def stop(self) -> None:
         self.stopped += 1
@@ -58,7 +60,10 @@ class House:
 
     def __init__(self, fails: str = "") -> None:
         self.own, self.helpers, self.clock = MemoryStore(), Helpers(fails), Clock()
-        self.overflow = Overflow(self.own, lambda: self.helpers, self.clock, full=FULL)
+        self.reader = Interpreter(str)
+        self.overflow = Overflow(
+            self.own, lambda: self.helpers, self.reader.opened, self.clock, full=FULL
+        )
         self._numbers = 0
 
     async def heard(self, events: int) -> Receipt:
@@ -118,7 +123,7 @@ async def test_help_goes_home_when_little_comes() -> None:
     assert await house.stored() == IN_A_ROW * FULL + 100
 
 
-async def counted(events: Sequence[Event], *, now: float) -> Receipt:
+async def counted(events: Sequence[Told], *, now: float) -> Receipt:
     """Store nothing."""
     return Receipt(START, len(events))
 
@@ -157,7 +162,7 @@ async def test_help_that_cannot_come_is_called_again_later() -> None:
 
 
 async def test_without_a_pool_all_is_stored_here() -> None:
-    overflow = Overflow(MemoryStore(), None, full=FULL)
+    overflow = Overflow(MemoryStore(), None, Interpreter(str).opened, full=FULL)
     house = House()
     house.overflow = overflow
     for _ in range(2 * IN_A_ROW):

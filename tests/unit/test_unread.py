@@ -1,0 +1,140 @@
+"""What is passed on unread is read elsewhere as it would have been read here."""
+
+import msgspec
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from herald_monitor.errors import BadEvent
+from herald_monitor.intake import Taken
+from herald_monitor.interpreting import Interpreter
+from herald_monitor.model.events import KINDS
+from herald_monitor.unread import (
+    Unread,
+    addressed,
+    briefly_read,
+    joined,
+    read_all,
+    read_whole,
+)
+from tests.unit.model.test_spoken import (
+    FIELDS,
+    HEARD,
+    JSONS,
+    PLAIN,
+    as_told,
+    long_way,
+    redact,
+)
+
+
+def passed_on(body: bytes) -> list[Unread]:
+    """Return the events of a body as they are passed on."""
+    return [addressed(event, HEARD) for event in briefly_read(body) or []]
+
+
+def broken(args: bytes) -> bytes:
+    """Return an event whose args are no JSON that anybody reads."""
+    return msgspec.json.encode({**PLAIN, "args": "ARGS"}).replace(b"ARGS", args)
+
+
+@settings(max_examples=400, deadline=None)
+@given(
+    st.sampled_from([*KINDS, "worker-heartbeat", "task-other"]),
+    st.dictionaries(FIELDS, JSONS, max_size=4),
+)
+@example("task-started", {"timestamp": HEARD + 1, "eta": "2026-01-01T00:00:00"})
+@example("task-received", {"args": ["a", "b"]})
+def test_read_there_it_tells_the_same(kind: str, odd: dict[str, object]) -> None:
+    raw = {**PLAIN, "type": kind, **odd}
+    told = passed_on(msgspec.json.encode([PLAIN, raw]))
+    if not told:
+        return
+    first, other = read_all(joined([one.json for one in told]), HEARD, redact)
+    assert as_told(first) == as_told(long_way(PLAIN))
+    assert as_told(other) == as_told(long_way(raw))
+    assert as_told(read_whole(told[1], redact)) == as_told(long_way(raw))
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        *("task-sent", "task-received", "task-started"),
+        *("task-succeeded", "task-failed", "task-retried"),
+    ],
+)
+def test_it_is_known_whose_it_is_and_when_it_was_said(kind: str) -> None:
+    [told] = passed_on(msgspec.json.encode({**PLAIN, "type": kind, "priority": 3}))
+    event = long_way({**PLAIN, "type": kind})
+    assert event is not None
+    for field in ("kind", "task_id", "host", "pid", "clock", "source", "heard"):
+        assert getattr(told, field) == getattr(event, field)
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"type": "task-progress"},
+        {"type": "task-revoked"},
+        {"type": "worker-heartbeat"},
+        {"uuid": ""},
+        {"uuid": 5},
+        {"clock": -1},
+        {"hostname": ["w"]},
+        {"heard": 5.0},
+        {"json": "{}"},
+    ],
+)
+def test_what_is_not_as_usual_is_read_here(odd: dict[str, object]) -> None:
+    assert briefly_read(msgspec.json.encode([PLAIN, {**PLAIN, **odd}])) is None
+
+
+def test_a_large_body_is_read_here_where_it_is_cut() -> None:
+    large = [{**PLAIN, "args": "x" * 8_000}] * 13
+    assert briefly_read(msgspec.json.encode(large)) is None
+
+
+def test_a_body_may_be_text() -> None:
+    text = msgspec.json.encode({**PLAIN, "args": "ä"}).decode()
+    [told] = [addressed(one, HEARD) for one in briefly_read(text) or []]
+    assert read_whole(told, redact).args == "ä"
+
+
+@pytest.mark.parametrize("args", [b"\xff\xfe", b'"'])
+def test_what_cannot_be_read_there_is_told(args: bytes) -> None:
+    told = passed_on(broken(b"x"))
+    told[0].json = broken(args)
+    array = joined([one.json for one in told])
+    with pytest.raises((BadEvent, msgspec.DecodeError)):
+        read_all(array, HEARD, redact)
+
+
+def test_what_cannot_be_read_at_last_is_set_aside_once() -> None:
+    """However often it is tried to store it."""
+    [bad, good] = passed_on(b"[%b,%b]" % (broken(b"\xff"), broken(b"x")))
+    interpreter = Interpreter(redact)
+    for _ in range(3):
+        [event] = interpreter.opened([bad, good])
+        assert event.args == "x"
+    assert interpreter.counters.poison == 1
+
+
+def test_it_is_heard_and_counted_like_any_other() -> None:
+    heard: list[object] = []
+
+    class Listening:
+        def hear(self, event: object) -> None:
+            heard.append(event)
+
+        def hear_worker(self, worker: object, heard: float) -> None:
+            raise AssertionError(worker)
+
+    told = briefly_read(msgspec.json.encode([{**PLAIN, "type": "task-started"}] * 2))
+    interpreter = Interpreter(redact)
+    interpreter.listener = Listening()
+    read = interpreter.read(Taken([(told or [], HEARD)], []))
+    assert read.events == heard
+    assert [event.kind for event in read.events] == ["started"] * 2
+    counters = interpreter.counters
+    assert (counters.events, counters.task_events) == (2, 2)
+    assert counters.last_event_at == HEARD
