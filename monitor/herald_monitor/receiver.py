@@ -61,10 +61,8 @@ class Receiver:
     reason)` is told after each reconnect, before what is heard next;
     `poison(body, reason)` gets what cannot be read, and `tap(events, routing_key)`
     each message that can. All are called on the thread of `run` and must return
-    quickly: while they work, nobody reads.
-
-    While `briefly` says so, of events as usual only that is read which says whose
-    they are.
+    quickly: while they work, nobody reads. While `briefly` says so, of usual events
+    only that is read which says whose they are.
 
     With a queue that is `kept`, RabbitMQ keeps the events while nobody reads it,
     and each batch until its ticket is confirmed. Workers are asked to send task
@@ -151,18 +149,10 @@ class Receiver:
         else:
             connection = broker_connection(self._app)
         self.keeps = bool(self._kept) and is_amqp(connection)
+        about = (self._app, self._set_aside, connection)
         if reads_directly(connection):
-            return RedisConsumer(
-                self._app, self._set_aside, connection, self._tap, self._reading
-            )
-        return KombuConsumer(
-            self._app,
-            self._set_aside,
-            connection,
-            self._kept,
-            self._tap,
-            self._reading,
-        )
+            return RedisConsumer(*about, self._tap, self._reading)
+        return KombuConsumer(*about, self._kept, self._tap, self._reading)
 
     def _reading(self) -> Quick:
         return briefly_read if self._briefly() else quickly_read

@@ -13,7 +13,14 @@ import msgspec
 
 from herald_monitor.model.events import KINDS, MAX_NAME, Event, parse
 from herald_monitor.model.spoken import WIRE, Clock, Id, Kind, Small, Spoken, settle
-from herald_monitor.wire import JSON, LARGE, UNREADABLE, RawEvent, read_body
+from herald_monitor.wire import (
+    JSON,
+    LARGE,
+    UNREADABLE,
+    RawEvent,
+    quickly_read,
+    read_body,
+)
 
 Json: TypeAlias = bytes | msgspec.Raw
 
@@ -105,6 +112,9 @@ def read_whole(event: Unread, redact: Callable[[str], str]) -> Event:
 
 
 def _read(json: bytes, heard: float, redact: Callable[[str], str]) -> Event:
+    # The others of an array in which one is not as usual go the short way all the same.
+    if (spoken := quickly_read(json)) is not None:
+        return settle(spoken[0], heard, redact)
     [raw] = read_body(json, JSON, "utf-8", {}, (JSON,))
     event = parse(raw, heard, redact)
     assert event is not None, "it is of a kind that we follow"

@@ -94,6 +94,13 @@ def test_a_large_body_is_read_here_where_it_is_cut() -> None:
     assert briefly_read(msgspec.json.encode(large)) is None
 
 
+def test_one_that_is_not_as_usual_there_leaves_the_others_as_they_are() -> None:
+    told = [PLAIN, {**PLAIN, "eta": "2026-01-01T00:00:00"}, {**PLAIN, "clock": 4}]
+    parts = [one.json for one in passed_on(msgspec.json.encode(told))]
+    read = read_all(joined(parts), HEARD, redact)
+    assert [as_told(one) for one in read] == [as_told(long_way(raw)) for raw in told]
+
+
 def test_a_body_may_be_text() -> None:
     text = msgspec.json.encode({**PLAIN, "args": "ä"}).decode()
     [told] = [addressed(one, HEARD) for one in briefly_read(text) or []]
