@@ -4,7 +4,7 @@ import asyncio
 import os
 import signal
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from random import Random
 
@@ -94,13 +94,7 @@ def shared_lab(request: pytest.FixtureRequest, redis_lab: Lab) -> Lab:
 
 
 async def test_together_they_come_to_the_same(shared_lab: Lab) -> None:
-    said = rather_many()
-    async with shared_lab.open() as store, helped(shared_lab) as pool:
-        for at in range(0, len(said), 40):
-            await pool.store(said[at : at + 40], now=NOW)
-        images = merged(said)
-        assert await stored(store, list(images)) == images
-    shared_lab.clean()
+    await come_to_the_same(shared_lab, rather_many())
 
 
 async def test_what_is_passed_on_unread_is_stored_as_well(shared_lab: Lab) -> None:
@@ -111,13 +105,17 @@ async def test_what_is_passed_on_unread_is_stored_as_well(shared_lab: Lab) -> No
         for task in range(60)
     ]
     told[7::20] = [spoken("t7", "retried", 8)] * len(told[7::20])
-    read = Interpreter(str).opened(told)
-    async with shared_lab.open() as store, helped(shared_lab) as pool:
+    await come_to_the_same(shared_lab, told)
+
+
+async def come_to_the_same(lab: Lab, told: Sequence[Told]) -> None:
+    """Store `told` by a pool; see that it comes to what is read and merged here."""
+    images = merged(Interpreter(str).opened(told))
+    async with lab.open() as store, helped(lab) as pool:
         for at in range(0, len(told), 40):
             await pool.store(told[at : at + 40], now=NOW)
-        images = merged(read)
         assert await stored(store, list(images)) == images
-    shared_lab.clean()
+    lab.clean()
 
 
 async def test_what_cannot_be_read_there_is_set_aside_here(own_lab: Lab) -> None:

@@ -22,6 +22,7 @@ from tests.unit.model.test_spoken import (
     HEARD,
     JSONS,
     PLAIN,
+    USUAL,
     as_told,
     long_way,
     redact,
@@ -56,13 +57,7 @@ def test_read_there_it_tells_the_same(kind: str, odd: dict[str, object]) -> None
     assert as_told(read_whole(told[1], redact)) == as_told(long_way(raw))
 
 
-@pytest.mark.parametrize(
-    "kind",
-    [
-        *("task-sent", "task-received", "task-started"),
-        *("task-succeeded", "task-failed", "task-retried"),
-    ],
-)
+@pytest.mark.parametrize("kind", USUAL)
 def test_it_is_known_whose_it_is_and_when_it_was_said(kind: str) -> None:
     [told] = passed_on(msgspec.json.encode({**PLAIN, "type": kind, "priority": 3}))
     event = long_way({**PLAIN, "type": kind})

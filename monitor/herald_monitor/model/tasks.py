@@ -99,27 +99,27 @@ def _told(event: Event) -> Task:
     return Task(event.task_id, (), (mark,), facts)
 
 
-def _late(at: float, heard: float | None) -> int:
-    """Return the whole seconds between what happened and its arrival."""
+def _late(event: Event) -> int:
+    """Return the whole seconds between `event` and its arrival."""
+    heard, at = event.heard, event.at
     # Never negative: nothing is heard before it happened.
     return int(heard) - int(at) if heard is not None and heard > at else 0
 
 
 def _step_of(event: Event) -> Step:
     assert event.progress is not None
-    late = _late(event.at, event.heard)
-    return Step(event.at, event.clock, event.host, event.pid, event.progress, late)
+    at, late = event.at, _late(event)
+    return Step(at, event.clock, event.host, event.pid, event.progress, late)
 
 
 def mark_of(event: Event) -> Mark:
     """Return what `event` leaves on its task."""
-    at, heard = event.at, event.heard
     return Mark(
         event.kind,
         event.host,
         event.pid,
         event.clock,
-        at,
+        event.at,
         event.source,
         -1 if event.retries is None else event.retries,
         event.flag,
@@ -129,8 +129,7 @@ def mark_of(event: Event) -> Mark:
         event.result if event.kind == "succeeded" else event.exception,
         event.traceback,
         event.said,
-        # Most are heard in the second in which they happen.
-        0 if heard is None or heard <= at else int(heard) - int(at),
+        _late(event),
     )
 
 

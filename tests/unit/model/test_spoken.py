@@ -35,6 +35,12 @@ PLAIN: dict[str, object] = {
     "expires": None,
 }
 
+USUAL = (
+    *("task-sent", "task-received", "task-started"),
+    *("task-succeeded", "task-failed", "task-retried"),
+)
+"""The kinds that nine events of ten are of."""
+
 JSONS = st.sampled_from(
     [
         *(None, True, False, 0, -1, 1, 1.0, 0.5, 1 << 31, 1 << 63, 1 << 70, 1e300),
@@ -96,13 +102,7 @@ def test_texts_are_there_or_not_and_hold_no_secrets(told: dict[str, object]) -> 
     assert as_told(event) == as_told(long_way(told))
 
 
-@pytest.mark.parametrize(
-    "kind",
-    [
-        *("task-sent", "task-received", "task-started"),
-        *("task-succeeded", "task-failed", "task-retried"),
-    ],
-)
+@pytest.mark.parametrize("kind", USUAL)
 def test_what_celery_usually_says_goes_the_short_way(kind: str) -> None:
     told = msgspec.json.encode({**PLAIN, "type": kind})
     assert quickly_read(told) is not None
