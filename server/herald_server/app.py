@@ -18,6 +18,7 @@ from herald_server import asyncapi, pages
 from herald_server.audit_http import AuditRoutes
 from herald_server.auth import Surroundings
 from herald_server.config import ServerSettings
+from herald_server.cross_origin import allow_origins
 from herald_server.http import Api
 from herald_server.http_auth import Guard
 from herald_server.http_webhooks import Webhooks
@@ -34,6 +35,7 @@ from herald_server.telling import Patience
 from herald_server.tokens import Keyring
 from herald_server.tokens.http import TokenRoutes
 from herald_server.tokens.opening import kept, keyring_of
+from herald_server.trailing_slash import serve_trailing_slashes
 from herald_server.webhooks.backoff import Pace
 from herald_server.ws import Sockets
 
@@ -89,6 +91,7 @@ def create_app(
             Route("/mcp", Owned(mcp_app)),
         ],
         middleware=[
+            *allow_origins(settings.allowed_origins),
             *_rooted(settings),
             Middleware(
                 Guard,
@@ -101,6 +104,7 @@ def create_app(
         exception_handlers=dict.fromkeys(HANDLED, answer),
         lifespan=lambda _: _lifespan(shared, keyring, mcp_app, settings),
     )
+    serve_trailing_slashes(made.router)
     made.state.sockets = sockets
     made.state.streams = streams
     made.state.polls = api.polls

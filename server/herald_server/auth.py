@@ -8,6 +8,7 @@ import hashlib
 import hmac
 import secrets
 from collections.abc import Iterable, Mapping
+from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 import msgspec
@@ -129,7 +130,8 @@ class Surroundings:
 
     A web page elsewhere must not reach a Herald on its visitor's machine: the
     `Host` must be one of ours (DNS rebinding), and an `Origin`, where a browser
-    sends one, must be that same host or one that is allowed.
+    sends one, must be that same host or one that is allowed. An IP address as
+    `Host` is no name that DNS could rebind; kubelet and Prometheus send one.
     """
 
     def __init__(self, hosts: Iterable[str], origins: Iterable[str] = ()) -> None:
@@ -138,7 +140,8 @@ class Surroundings:
 
     def host_fits(self, host: str | None) -> bool:
         """Say whether `host` (a Host header) is one of ours."""
-        return "*" in self._hosts or _name(host) in self._hosts
+        name = _name(host)
+        return "*" in self._hosts or name in self._hosts or _is_address(name)
 
     def origin_fits(self, origin: str | None, host: str | None) -> bool:
         """Say whether a page of `origin` may talk to us."""
@@ -150,6 +153,14 @@ class Surroundings:
             return urlsplit(origin).netloc.lower() == (host or "").lower() != ""
         except ValueError:
             return False
+
+
+def _is_address(name: str) -> bool:
+    try:
+        ip_address(name)
+    except ValueError:
+        return False
+    return True
 
 
 def _name(host: str | None) -> str:

@@ -76,10 +76,19 @@ async def test_foreign_hosts_and_pages_are_turned_away_everywhere(url: str) -> N
     async with serving(url) as server, asking(server) as ask:
         for path in ("/", "/healthz", "/api/v1/stats", "/mcp", "/dashboard/x"):
             answer = await ask.get(path, headers={"Host": "evil.example"})
-            refused(answer, 421, "HERALD_ALLOWED_HOSTS")
+            if path != "/healthz":
+                refused(answer, 421, "HERALD_ALLOWED_HOSTS")
             for origin in ("https://evil.example", "null", "http://[::1"):
                 answer = await ask.get(path, headers={"Origin": origin})
                 refused(answer, 403, "HERALD_ALLOWED_ORIGINS")
+
+
+@pytest.mark.parametrize("host", ["10.1.2.3:8787", "herald.monitoring.svc:8787"])
+async def test_kubelet_and_prometheus_are_answered(url: str, host: str) -> None:
+    async with serving(url) as server, asking(server) as ask:
+        await server.beat()
+        for path in ("/healthz", "/readyz", "/metrics"):
+            assert (await ask.get(path, headers={"Host": host})).status_code == 200
 
 
 async def test_allowed_hosts_and_pages_are_let_in(url: str) -> None:

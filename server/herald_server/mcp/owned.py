@@ -8,6 +8,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from herald_monitor.model.codec import to_json
 from herald_server.auth import Identity
+from herald_server.mcp.accepting import accept_one
 from herald_server.problems import problem
 from herald_server.tokens.claims import written
 
@@ -39,6 +40,7 @@ class Owned:
         who: Identity | None = scope.get("state", {}).get("identity")
         if who is not None:
             scope = {**scope, "user": _user(who)}
+        scope, send = accept_one(scope, send)
         await self._app(scope, _again(said, receive), send)
 
 
