@@ -12,7 +12,8 @@ from celery import Celery
 
 from herald_monitor.memory import MemoryStore
 from herald_monitor.model.events import Event
-from herald_monitor.model.workers import Worker, parse_worker
+from herald_monitor.model.worker_words import parse_worker
+from herald_monitor.model.workers import Worker
 from herald_server.app import create_app
 from herald_server.config import ServerSettings
 from herald_server.serve import listen, url_of

@@ -12,6 +12,7 @@ from uuid import uuid4
 
 from celery import Celery
 from celery.exceptions import Ignore, Reject
+from kombu import pidbox
 
 import herald_monitor
 from tests import canvas_tasks
@@ -19,6 +20,8 @@ from tests import canvas_tasks
 BROKER = "HERALD_PROJECT_BROKER"
 BACKEND = "HERALD_PROJECT_BACKEND"
 NAMES = "HERALD_PROJECT_NAMES"
+ANSWERS_AFTER = "HERALD_PROJECT_ANSWERS_AFTER"
+"""Seconds after which a worker answers questions, as one on a far host does."""
 
 
 def make_app(
@@ -147,6 +150,19 @@ TASKS: dict[str, tuple[Callable[..., object], dict[str, object]]] = {
     "silent": (add, {"send_events": False}),
 }
 
+
+def _answer_late(seconds: float) -> None:
+    reply = pidbox.Node.reply
+
+    def late(self: Any, *told: Any, **more: Any) -> object:
+        time.sleep(seconds)
+        return cast(Any, reply)(self, *told, **more)
+
+    cast(Any, pidbox.Node).reply = late
+
+
+if ANSWERS_AFTER in os.environ:
+    _answer_late(float(os.environ[ANSWERS_AFTER]))
 
 if BROKER in os.environ:
     app = make_app(os.environ[BROKER], os.environ[BACKEND] or None, os.environ[NAMES])

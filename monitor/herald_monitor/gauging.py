@@ -21,22 +21,15 @@ from herald_monitor.model import workers as w
 from herald_monitor.model.queues import NAMED, QueueImage, drain_seconds
 from herald_monitor.model.rollups import Rollup, summed
 from herald_monitor.model.shape import TaskImage, rfc3339
-from herald_monitor.model.workers import WorkerImage
 from herald_monitor.queue_depths import Depth, Oldest, QueueDepths
 from herald_monitor.store import Store
+from herald_monitor.worker_answers import Consumers, Describing
 
 log = logging.getLogger(__name__)
 
 EVERY = 10.0
 GLANCE = 1.0
 """Seconds between two glances at whether it is up to this monitor."""
-
-WITHIN = 1.0
-"""Seconds for which workers are listened to."""
-
-ASK_AGAIN = 60.0
-"""Seconds after which all workers are asked anew what they consume; sooner if one
-came, went, or has not answered."""
 
 NAMES_FOR = 86_400.0
 """Seconds for which a queue is looked at after its last task."""
@@ -48,64 +41,6 @@ GONE = Depth(depth=0, consumer_count=0)
 
 RATED = 5
 """Whole minutes that rates are taken from."""
-
-
-class Consumers:
-    """Who consumes what, as the workers said it last."""
-
-    def __init__(self, inspection: Inspection) -> None:
-        self._inspection = inspection
-        self._told: dict[str, frozenset[str]] = {}
-        self._asked = float("-inf")
-        self._living: frozenset[str] = frozenset()
-
-    async def look(self, living: Iterable[str]) -> None:
-        """Ask, if it is time or somebody of `living` was not heard of."""
-        before, self._living = self._living, frozenset(living)
-        complete = before == self._living and before <= self._told.keys()
-        now = time.monotonic()
-        if complete and now < self._asked + ASK_AGAIN:
-            return
-        told = await self._inspection.consumed(WITHIN)
-        # Who is too busy to answer consumes what it consumed.
-        kept = {h: q for h, q in self._told.items() if h in self._living}
-        self._told, self._asked = {**kept, **told}, now
-
-    @property
-    def queues(self) -> list[str]:
-        """The queues that are consumed."""
-        return sorted({name for queues in self._told.values() for name in queues})
-
-    def of(self, queue: str) -> tuple[str, ...] | None:
-        """Return who consumes `queue`; None if that may be somebody unknown."""
-        known = tuple(sorted(h for h, queues in self._told.items() if queue in queues))
-        return known if known or self._living <= self._told.keys() else None
-
-
-class Slots:
-    """How many tasks each worker can run at a time, into `store` where it is news."""
-
-    def __init__(self, inspection: Inspection, store: Store) -> None:
-        self._inspection = inspection
-        self._store = store
-        self._asked = float("-inf")
-
-    async def look(self, living: Sequence[WorkerImage]) -> None:
-        """Ask, if it is time or one of `living` has not said."""
-        now = time.monotonic()
-        complete = all(worker.slots is not None for worker in living)
-        if complete and now < self._asked + ASK_AGAIN:
-            return
-        self._asked = now
-        told = await self._inspection.slots([one.hostname for one in living], WITHIN)
-        at = time.time()
-        news = [
-            w.with_slots(one.hostname, told[one.hostname], at)
-            for one in living
-            if told.get(one.hostname, one.slots) != one.slots
-        ]
-        if news:
-            await self._store.store((), news, now=at)
 
 
 class Gauging:
@@ -128,7 +63,7 @@ class Gauging:
         self._inspection = Inspection(app)
         self._depths = QueueDepths(app)
         self._consumers = Consumers(self._inspection)
-        self._slots = Slots(self._inspection, store)
+        self._describing = Describing(self._inspection, store)
         self._seen: dict[tuple[str, Oldest], float] = {}
 
     async def run(self) -> None:
@@ -160,7 +95,7 @@ class Gauging:
         workers = await self._store.workers(now=now)
         living = [one for one in workers if one.state == w.ONLINE]
         await self._consumers.look([one.hostname for one in living])
-        await self._slots.look(living)
+        await self._describing.look(living, self._consumers.processes)
         waiting = [one.name for one in await self._store.queues() if one.depth]
         names = await self._names(waiting, now)
         implied = self._depths.implied()

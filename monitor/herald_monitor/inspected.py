@@ -5,7 +5,7 @@ Answers come from strangers: whatever cannot be meant is left out and counted.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import cast
 
 import msgspec
@@ -36,7 +36,12 @@ MOST = 50_000
 
 
 class Inspected(msgspec.Struct, frozen=True):
-    """What workers said: who answered, what each of them has, and what it consumes."""
+    """What workers said: who answered, what each of them has, and what it consumes.
+
+    `answered` names those of which every process that is known to live has answered.
+    `partly` counts the processes that answered, whatever became of the rest, and
+    `receivers` those that got the question, where the broker tells.
+    """
 
     answered: frozenset[str] = frozenset()
     events: list[Event] = []
@@ -44,6 +49,8 @@ class Inspected(msgspec.Struct, frozen=True):
     poison: int = 0
     confirmed: Mapping[str, Mapping[str, bool]] = {}
     """By worker, which of what it runs has a message that the broker may forget."""
+    partly: Mapping[str, int] = {}
+    receivers: int | None = None
 
     @property
     def held(self) -> frozenset[str]:
@@ -51,13 +58,49 @@ class Inspected(msgspec.Struct, frozen=True):
         return frozenset(event.task_id for event in self.events)
 
 
-def read_slots(answer: object) -> int | None:
-    """Return how many tasks a worker can run at a time, by its `stats`.
+class Consumed(msgspec.Struct, frozen=True):
+    """What all workers that answered consume, and how many processes each of them is.
 
-    Every pool of Celery's tells it so (celery/concurrency/base.py: _get_info).
+    `unheard` counts the processes that got the question and did not answer; None
+    where the broker does not tell.
     """
-    pool = _of(answer, "pool")
-    return whole(_of(pool, "max-concurrency"), MAX_SMALL)
+
+    queues: Mapping[str, frozenset[str]] = {}
+    processes: Mapping[str, int] = {}
+    unheard: int | None = None
+
+
+class Described(msgspec.Struct, frozen=True):
+    """What the processes of one name are together, by their `stats`.
+
+    `slots` is how many tasks they run at a time, `pool` how ("solo", "gevent").
+    """
+
+    processes: int
+    slots: int | None = None
+    pool: str | None = None
+
+
+def describe(answers: Sequence[object]) -> Described:
+    """Return what `stats` of one or more processes say together.
+
+    Every pool of Celery's tells of itself (celery/concurrency/base.py: _get_info).
+    """
+    pools = [_of(answer, "pool") for answer in answers]
+    slots = [whole(_of(pool, "max-concurrency"), MAX_SMALL) for pool in pools]
+    known = [number for number in slots if number is not None]
+    kinds = {_kind(_of(pool, "implementation")) for pool in pools} - {None}
+    return Described(
+        processes=len(answers),
+        slots=sum(known) if known else None,
+        pool=next(iter(kinds)) if len(kinds) == 1 else None,
+    )
+
+
+def _kind(implementation: object) -> str | None:
+    """Return `solo` of `celery.concurrency.solo:TaskPool`."""
+    name = _name(implementation)
+    return name.partition(":")[0].rpartition(".")[2] or None if name else None
 
 
 def _of(told: object, key: str) -> object:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Sequence
-from typing import Any, TypeAlias, TypeVar, cast
+from collections.abc import Callable, Mapping, Sequence
+from typing import TypeVar
 
 from celery import Celery
 
@@ -18,16 +18,18 @@ from herald_monitor.inspected import (
     RESERVED,
     SCHEDULED,
     STATS,
+    Consumed,
+    Described,
     Inspected,
     Redact,
+    describe,
     keeps_silent,
     read_answers,
     read_confirmed,
     read_queues,
-    read_slots,
-    replies,
 )
-from herald_monitor.model.events import Event
+from herald_monitor.model.events import MAX_SMALL, Event
+from herald_monitor.questions import Answers, Questions
 
 logger = logging.getLogger(__name__)
 
@@ -35,9 +37,6 @@ T = TypeVar("T")
 
 CONNECTING = 4.0
 """Seconds that the way to the broker may take, beyond the wait for answers."""
-
-Asking: TypeAlias = Callable[[str, Sequence[str], dict[str, object]], dict[str, object]]
-"""Command, hostnames (none: all) and arguments to hostname → answer."""
 
 
 class WorkersUnreachable(HeraldError):
@@ -58,14 +57,27 @@ class Inspection:
         # Two, so that one question may hang without holding up the next.
         self._askers = Askers("herald-inspection", 2)
 
-    async def ask(self, hostnames: Sequence[str], within: float) -> Inspected:
+    async def ask(
+        self,
+        hostnames: Sequence[str],
+        within: float,
+        expected: Mapping[str, int] | None = None,
+        *,
+        patient: bool = False,
+    ) -> Inspected:
         """Return what `hostnames` have, after `within` seconds of silence at most.
 
-        Raises `WorkersUnreachable`.
+        `expected` tells how many processes share a name; a `patient` question gives
+        more of them a chance. Raises `WorkersUnreachable`.
         """
         if not hostnames:
             return Inspected()
-        found = await self._aside(lambda: self._look(hostnames, within), within)
+        found = await self._aside(
+            lambda q: _gather(q, hostnames, expected or {}, self._redact),
+            within,
+            expected,
+            patient=patient,
+        )
         self.poison += found.poison
         if found.poison:
             logger.warning("%d answers of workers cannot be read", found.poison)
@@ -78,53 +90,79 @@ class Inspection:
         """
         if not hostnames:
             return set()
+        asked = {"taskinfoitems": ["send_events"]}
 
-        def look() -> set[str]:
-            asked: dict[str, object] = {"taskinfoitems": ["send_events"]}
-            told = self._connected(
-                lambda ask: ask("registered", hostnames, asked), within
-            )
-            return {host for host, answer in replies(told) if keeps_silent(answer)}
+        def look(questions: Questions) -> set[str]:
+            told = questions.ask("registered", hostnames, asked).by_host
+            return {h for h, answers in told.items() if any(map(keeps_silent, answers))}
 
         return await self._aside(look, within)
 
-    async def consumed(self, within: float) -> dict[str, frozenset[str]]:
+    async def consumed(self, within: float) -> Consumed:
         """Return what queues each worker consumes, of all that answer in `within` s.
 
-        Takes that long: nobody knows who there is. Raises `WorkersUnreachable`.
+        Takes that long where the broker does not tell how many there are. Raises
+        `WorkersUnreachable`.
         """
 
-        def look() -> dict[str, frozenset[str]]:
-            told = self._connected(lambda ask: ask(QUEUES, [], {}), within)
-            return {
-                host: frozenset(read_queues(cast("list[object]", answer)))
-                for host, answer in replies(told)
-                if isinstance(answer, list)
+        def look(questions: Questions) -> Consumed:
+            told = questions.ask(QUEUES)
+            named = {
+                host: frozenset(name for one in answers for name in read_queues(one))
+                for host, answers in told.by_host.items()
+                if any(isinstance(one, list) for one in answers)
             }
+            processes = {host: len(told.by_host[host]) for host in named}
+            got = told.receivers
+            unheard = None if got is None else max(got - told.count, 0)
+            return Consumed(named, processes, unheard)
 
         return await self._aside(look, within)
 
-    async def slots(self, hostnames: Sequence[str], within: float) -> dict[str, int]:
-        """Return how many tasks each of `hostnames` can run at a time, if it says so.
+    async def describe(
+        self,
+        hostnames: Sequence[str],
+        within: float,
+        expected: Mapping[str, int] | None = None,
+    ) -> dict[str, Described]:
+        """Return what each of `hostnames` that answers is, by its `stats`.
 
         Raises `WorkersUnreachable`.
         """
+        if not hostnames:
+            return {}
 
-        def look() -> dict[str, int]:
-            told = self._connected(lambda ask: ask(STATS, hostnames, {}), within)
-            found = {host: read_slots(told.get(host)) for host in hostnames}
-            return {host: slots for host, slots in found.items() if slots is not None}
+        def look(questions: Questions) -> dict[str, Described]:
+            told = questions.ask(STATS, hostnames).by_host
+            return {host: describe(told[host]) for host in hostnames if host in told}
 
-        return await self._aside(look, within) if hostnames else {}
+        return await self._aside(look, within, expected, patient=True)
 
     def close(self) -> None:
         """Let the threads end."""
         self._askers.close()
 
-    async def _aside(self, look: Callable[[], T], within: float) -> T:
+    async def _aside(
+        self,
+        look: Callable[[Questions], T],
+        within: float,
+        expected: Mapping[str, int] | None = None,
+        *,
+        patient: bool = False,
+    ) -> T:
         deadline = CONNECTING + 4 * within
+
+        def connected(_: None) -> T:
+            connection = broker_connection(self._app)
+            try:
+                return look(
+                    Questions(self._app, connection, within, expected, patient=patient)
+                )
+            finally:
+                let_go(connection)
+
         try:
-            [found] = await self._askers.ask(lambda _: look(), [None], deadline)
+            [found] = await self._askers.ask(connected, [None], deadline)
         except Exception as error:  # any library's error
             why = str(error) or f"no answer within {deadline:.0f} s"
             raise WorkersUnreachable(
@@ -133,60 +171,72 @@ class Inspection:
             ) from error
         return found
 
-    def _look(self, hostnames: Sequence[str], within: float) -> Inspected:
-        return self._connected(lambda ask: self._gather(ask, hostnames), within)
 
-    def _gather(self, ask: Asking, hostnames: Sequence[str]) -> Inspected:
-        events: list[Event] = []
-        queues: set[str] = set()
-        confirmed: dict[str, dict[str, bool]] = {}
-        poison = 0
-        asked = list(hostnames)
-        # In the order in which a message travels: what moves on is met again.
-        for command in (QUEUES, SCHEDULED, RESERVED, ACTIVE):
-            heard = time.time()
-            arguments: dict[str, object] = {"safe": True} if command == ACTIVE else {}
-            told = ask(command, asked, arguments)
+class _Gathering:
+    """What the answers to several questions come to, name by name."""
+
+    def __init__(self, hostnames: Sequence[str], redact: Redact) -> None:
+        self.asked = list(hostnames)
+        self._redact = redact
+        self._events: list[Event] = []
+        self._queues: set[str] = set()
+        self._confirmed: dict[str, dict[str, bool]] = {}
+        self._poison = 0
+        self._receivers: int | None = None
+        self._partly = dict.fromkeys(hostnames, MAX_SMALL)
+
+    def take(self, command: str, told: Answers, heard: float) -> None:
+        """Take the answers to `command`; who gave none is asked no more."""
+        if self._receivers is None:
+            self._receivers = told.receivers
+        for name in self.asked:
+            answers = told.by_host.get(name, [])
             # Instead of a list, a worker tells an error.
-            asked = [name for name in asked if isinstance(told.get(name), list)]
-            poison += len(told) - len(asked)
-            for name in asked:
-                if command == QUEUES:
-                    queues |= read_queues(told[name])
-                    continue
-                found, bad = read_answers(
-                    command, name, told[name], heard, self._redact
-                )
-                if command == ACTIVE:
-                    confirmed[name] = read_confirmed(told[name])
-                events += found
-                poison += bad
-            if not asked:
-                break
-        return Inspected(frozenset(asked), events, frozenset(queues), poison, confirmed)
+            lists: list[object] = [one for one in answers if isinstance(one, list)]
+            self._poison += len(answers) - len(lists)
+            self._partly[name] = min(self._partly[name], len(lists))
+            for one in lists:
+                self._read(command, name, one, heard)
+        self.asked = [name for name in self.asked if self._partly[name]]
 
-    def _connected(self, look: Callable[[Asking], T], within: float) -> T:
-        connection = broker_connection(self._app)
-        try:
-            mailbox = cast(Any, self._app).control.mailbox(connection)
-            # Its pool would wait inside kombu, for ever, for a broker that is down.
-            mailbox.producer_pool = None
+    def _read(self, command: str, name: str, answer: object, heard: float) -> None:
+        if command == QUEUES:
+            self._queues |= read_queues(answer)
+            return
+        found, bad = read_answers(command, name, answer, heard, self._redact)
+        self._events += found
+        self._poison += bad
+        if command == ACTIVE:
+            self._confirmed.setdefault(name, {}).update(read_confirmed(answer))
 
-            def ask(
-                command: str, hostnames: Sequence[str], arguments: dict[str, object]
-            ) -> dict[str, object]:
-                answers: dict[str, object] = {}
+    def result(self, expected: Mapping[str, int]) -> Inspected:
+        """Return all of it; `expected` tells how many processes share a name."""
+        partly = {h: number for h, number in self._partly.items() if number}
+        return Inspected(
+            answered=frozenset(
+                h for h in self.asked if partly[h] >= expected.get(h, 1)
+            ),
+            events=self._events,
+            queues=frozenset(self._queues),
+            poison=self._poison,
+            confirmed=self._confirmed,
+            partly=partly,
+            receivers=self._receivers,
+        )
 
-                def note(told: object) -> None:
-                    answers.update(replies(told))
 
-                bounds = {"timeout": within, "callback": note}
-                if hostnames:
-                    mailbox.call(list(hostnames), command, arguments, **bounds)
-                else:
-                    mailbox.multi_call(command, arguments, **bounds)
-                return answers
-
-            return look(ask)
-        finally:
-            let_go(connection)
+def _gather(
+    questions: Questions,
+    hostnames: Sequence[str],
+    expected: Mapping[str, int],
+    redact: Redact,
+) -> Inspected:
+    found = _Gathering(hostnames, redact)
+    # In the order in which a message travels: what moves on is met again.
+    for command in (QUEUES, SCHEDULED, RESERVED, ACTIVE):
+        heard = time.time()
+        arguments = {"safe": True} if command == ACTIVE else {}
+        found.take(command, questions.ask(command, found.asked, arguments), heard)
+        if not found.asked:
+            break
+    return found.result(expected)

@@ -16,7 +16,8 @@ from herald_monitor.errors import BadEvent
 from herald_monitor.intake import Heard, Taken
 from herald_monitor.model.events import Event, parse, shorten
 from herald_monitor.model.spoken import Spoken, settle
-from herald_monitor.model.workers import Worker, parse_worker
+from herald_monitor.model.worker_words import parse_worker
+from herald_monitor.model.workers import Worker
 from herald_monitor.unread import Told, Unread, addressed, read_whole
 from herald_monitor.wire import RawEvent, shown
 

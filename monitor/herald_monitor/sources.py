@@ -130,14 +130,30 @@ class Sources:
         workers: Mapping[str, WorkerImage],
         now: float,
         found: Findings,
+        *,
+        patient: bool = False,
     ) -> Whereabouts:
+        """Ask those of `workers` that live, and those that have `tasks`.
+
+        A `patient` question gives processes that share a name a chance to answer too.
+        """
         online = {h for h, one in workers.items() if one.state == w.ONLINE}
         needed = {t.worker for t in tasks if t.worker and t.state != shape.LOST}
         living = self._not_deaf(online, LIVING_DEAF_FOR)
         others = self._not_deaf(needed - online, OTHERS_DEAF_FOR)[:MOST_OTHERS]
+        sharing = {h: n for h, one in workers.items() if (n := one.processes or 1) > 1}
+
+        async def ask(hostnames: Sequence[str], within: float) -> Inspected:
+            try:
+                return await self.inspection.ask(
+                    hostnames, within, sharing, patient=patient
+                )
+            except HeraldError as error:
+                found.failed(error)
+                return Inspected()
+
         asked = await asyncio.gather(
-            self._inspect(living, LIVING_WITHIN, found),
-            self._inspect(others, OTHERS_WITHIN, found),
+            ask(living, LIVING_WITHIN), ask(others, OTHERS_WITHIN)
         )
         for hostname in {*living, *others} - asked[0].answered - asked[1].answered:
             self._deaf[hostname] = time.monotonic()
@@ -162,15 +178,6 @@ class Sources:
         oldest = now - OTHERS_DEAF_FOR
         self._deaf = {host: at for host, at in self._deaf.items() if at > oldest}
         return [h for h in sorted(hostnames) if self._deaf.get(h, 0.0) <= now - pause]
-
-    async def _inspect(
-        self, hostnames: Sequence[str], within: float, found: Findings
-    ) -> Inspected:
-        try:
-            return await self.inspection.ask(hostnames, within)
-        except HeraldError as error:
-            found.failed(error)
-            return Inspected()
 
     async def _keep_inspected(self, events: Sequence[Event], found: Findings) -> None:
         """Store what workers have that is not known, or known otherwise."""

@@ -128,7 +128,7 @@ class Survey:
         absent = await self._without_heirs(absent, where)
         if absent:
             again = await self._sources.ask_workers(
-                absent, where.workers, where.at, found
+                absent, where.workers, where.at, found, patient=True
             )
             absent = [t for t in absent if t.id not in again.held]
             absent = await self._sources.ask_backend(absent, found)

@@ -6,7 +6,8 @@ import pytest
 
 from herald_monitor.model.cursor import START
 from herald_monitor.model.shape import rfc3339
-from herald_monitor.model.workers import Worker, WorkerImage, parse_worker
+from herald_monitor.model.worker_words import parse_worker
+from herald_monitor.model.workers import Worker, WorkerImage
 from tests.contract.labs import NOW, Lab, all_changes
 from tests.contract.test_log import MONITOR
 

@@ -10,7 +10,7 @@ from tests.servers import PrivateValkey
 from tests.serving import TOKEN, Server, connected, let_in, serving, until
 
 from herald_monitor.model.codec import to_json
-from herald_monitor.model.workers import parse_worker
+from herald_monitor.model.worker_words import parse_worker
 from herald_monitor.store import Gap
 from herald_server.http_body import MAX_BODY
 

@@ -44,7 +44,9 @@ async def test_a_worker_tells_what_it_has(
     began = time.monotonic()
     told = await inspection.ask([worker.hostname, "dead@h"], 0.5)
     assert told.answered == {worker.hostname}
-    assert 0.5 <= time.monotonic() - began < 2.0
+    took = time.monotonic() - began
+    # Redis tells how many got the question, so nobody waits for who is not there.
+    assert took < 2.0 if broker_url.startswith("redis") else 0.5 <= took < 2.0
     inspection.close()
     worker.kill()
 

@@ -23,7 +23,7 @@ from herald_monitor.model.events import Event
 from herald_monitor.model.queues import NAMED, QueueImage, drain_seconds
 from herald_monitor.model.rollups import Rollup
 from herald_monitor.model.shape import rfc3339
-from herald_monitor.model.workers import parse_worker
+from herald_monitor.model.worker_words import parse_worker
 from herald_monitor.queue_depths import Depth, QueueDepths, routed
 from herald_server.catalog import Catalog, TaskType
 from herald_server.naming import name_queues

@@ -20,7 +20,7 @@ from tests.serving import (
 from tests.validators import Journal
 
 from herald_monitor.errors import StoreUnreachable
-from herald_monitor.model.workers import parse_worker
+from herald_monitor.model.worker_words import parse_worker
 from herald_monitor.redis_store import RedisStore
 from herald_monitor.store import Gap, Page
 from herald_server.telling import Patience

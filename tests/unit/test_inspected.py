@@ -7,11 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from herald_monitor.inspected import (
+    describe,
     keeps_silent,
     read_answers,
     read_confirmed,
     read_queues,
-    read_slots,
     replies,
 )
 from herald_monitor.model.redaction import Redactor
@@ -104,4 +104,15 @@ def test_queues_and_silent_tasks_are_told() -> None:
     ],
 )
 def test_slots_are_what_the_pool_says(answer: object, slots: int | None) -> None:
-    assert read_slots(answer) == slots
+    assert describe([answer]).slots == slots
+
+
+def test_processes_of_one_name_are_described_together() -> None:
+    one = {
+        "pool": {"max-concurrency": 2, "implementation": "celery.concurrency.solo:X"}
+    }
+    told = describe([one, one, {"error": "not now"}])
+    assert (told.processes, told.slots, told.pool) == (3, 4, "solo")
+    other = {"pool": {"implementation": "celery.concurrency.thread:TaskPool"}}
+    assert describe([one, other]).pool is None
+    assert describe([{"pool": {"implementation": 5}}]).pool is None

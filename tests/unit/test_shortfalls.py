@@ -9,7 +9,8 @@ import pytest
 from herald_monitor import shortfalls
 from herald_monitor.inspection import Inspection, WorkersUnreachable
 from herald_monitor.model.events import Event
-from herald_monitor.model.workers import Worker, parse_worker
+from herald_monitor.model.worker_words import parse_worker
+from herald_monitor.model.workers import Worker
 from herald_monitor.shortfalls import Shortfalls
 
 pytestmark = pytest.mark.anyio

@@ -1,28 +1,17 @@
 """What is known of a worker, joined like a task; whether it lives is read off.
 
-A worker is named by its hostname; each boot (pid) starts its counters anew.
+A worker is named by its hostname; each boot (pid) starts its counters anew. The name
+is no identity: several processes may share it.
 """
 
 from __future__ import annotations
 
-import math
+from itertools import pairwise
 
 import msgspec
 
-from herald_monitor.errors import BadEvent
-from herald_monitor.model.events import (
-    MAX_CLOCK,
-    MAX_NAME,
-    MAX_SMALL,
-    RawEvent,
-    moment,
-    number,
-    shorten,
-    whole,
-)
+from herald_monitor.model.events import number
 from herald_monitor.model.shape import rfc3339
-
-KINDS = ("worker-online", "worker-heartbeat", "worker-offline")
 
 ONLINE = "online"
 DRAINING = "draining"
@@ -32,16 +21,22 @@ OFFLINE = "offline"
 DEFAULT_FREQ = 2.0
 """Celery's heartbeat interval in seconds (celery/worker/heartbeat.py)."""
 
-MAX_FREQ = 3_600.0
-MAX_COUNT = float(1 << 53)
-MAX_SKEW = 1e9
-
 SILENT_AFTER = 3.0
 """Heartbeats that must be missing before a worker counts as silent."""
 
 DRAIN_FOR = 30.0
 """`worker-offline` opens a warm shutdown; nobody says when it ends. Seconds
 without a word after which such a worker counts as gone."""
+
+
+ANSWER_FOR = 30.0
+"""Seconds for which an answer shows that a worker lives, with or without heartbeats."""
+
+BLOCKED_BY_TASKS = frozenset({"solo", "gevent", "eventlet"})
+"""Pools that run tasks where the worker speaks: a task that blocks silences it."""
+
+MOST_PROCESSES = 8
+"""Processes of one name that are told apart; the ones heard last."""
 
 
 class Stamp(msgspec.Struct, frozen=True, array_like=True, order=True, gc=False):
@@ -52,12 +47,27 @@ class Stamp(msgspec.Struct, frozen=True, array_like=True, order=True, gc=False):
     pid: int
 
 
+Field = float | str | tuple[float, ...]
+
+
+class Process(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """One process of a name: when it was heard first and last, and what it counts.
+
+    Times are the monitor's, in whole unix seconds.
+    """
+
+    first: int
+    last: int
+    counted: tuple[int, float, float] | None = None
+    """When it counted its tasks last, those it ran, and those it had accepted."""
+
+
 class Worker(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """What was heard of the worker `hostname`."""
 
     hostname: str
     last: Stamp
-    told: dict[str, tuple[Stamp, float | str | tuple[float, ...]]] = {}
+    told: dict[str, tuple[Stamp, Field]] = {}
     """Field → when it was said, and its value. Wake-up heartbeats lack most."""
     online: Stamp | None = None
     offline: Stamp | None = None
@@ -67,6 +77,10 @@ class Worker(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=F
     heard: int = 0
     """When its newest word arrived, in unix seconds, rounded up: whole, so that
     two monitors that hear the same agree."""
+    answered: int = 0
+    """When it answered a question last, likewise."""
+    processes: dict[int, Process] = {}
+    """By process id, those that were heard last."""
 
 
 class WorkerImage(
@@ -74,7 +88,10 @@ class WorkerImage(
 ):
     """A worker as it is shown. `id` is its hostname.
 
-    `slots` is how many tasks it can run at a time, as it answered when it was asked.
+    `slots` is how many tasks it can run at a time, and `pool` how ("solo", "gevent"),
+    as it answered when it was asked. `processes` is how many share the name, if more
+    than one do; counts are their sum then. `shared` says that they did at some time.
+    `note` is what is to be known about its silence or its name, in a sentence.
     """
 
     id: str
@@ -90,78 +107,12 @@ class WorkerImage(
     started_at: str | None = None
     last_heartbeat_at: str | None = None
     clock_skew_ms: int | None = None
+    pool: str | None = None
+    processes: int | None = None
+    shared: bool = False
+    note: str | None = None
     updated_at: str | None = None
     rev: str | None = None
-
-
-def parse_worker(raw: RawEvent, heard: float) -> Worker | None:
-    """Return what `raw` says of a worker, or None if it is of another kind.
-
-    Raises `BadEvent`.
-    """
-    kind = raw.get("type")
-    if kind not in KINDS:
-        return None
-    hostname = raw.get("hostname")
-    if not isinstance(hostname, str) or not hostname:
-        raise BadEvent(f"{kind} without a hostname")
-    stamp = Stamp(
-        moment(raw.get("timestamp"), heard),
-        whole(raw.get("clock"), MAX_CLOCK) or 0,
-        whole(raw.get("pid"), MAX_SMALL) or 0,
-    )
-    return Worker(
-        hostname=shorten(hostname, MAX_NAME),
-        last=stamp,
-        told={k: (stamp, v) for k, v in _fields(raw)},
-        online=stamp if kind == "worker-online" else None,
-        offline=stamp if kind == "worker-offline" else None,
-        skew=_skew(number(raw.get("timestamp")), heard),
-        heard=math.ceil(heard),
-    )
-
-
-def with_slots(hostname: str, slots: int, at: float) -> Worker:
-    """Return that a worker answered `at` (unix seconds) that it has so many slots.
-
-    Of a worker that is known; of when it was heard this says nothing.
-    """
-    told: dict[str, tuple[Stamp, Field]] = {"slots": (Stamp(at, 0, 0), float(slots))}
-    return Worker(hostname=hostname, last=Stamp(0.0, 0, 0), told=told)
-
-
-def _skew(said: float | None, heard: float) -> float | None:
-    if said is None:
-        return None
-    return round(min(max(said - heard, -MAX_SKEW), MAX_SKEW), 3)
-
-
-Field = float | str | tuple[float, ...]
-
-
-def _fields(raw: RawEvent) -> list[tuple[str, Field]]:
-    fields: list[tuple[str, Field]] = []
-    for key, most in (
-        ("freq", MAX_FREQ),
-        ("active", MAX_COUNT),
-        ("processed", MAX_COUNT),
-    ):
-        value = number(raw.get(key))
-        if value is not None and 0 <= value <= most:
-            fields.append((key, value))
-    if raw.get("type") == "worker-heartbeat" and "processed" not in raw:
-        # The answer to a receiver's greeting names a rhythm that is not the
-        # worker's own (celery/worker/control.py: heartbeat).
-        fields = [(key, value) for key, value in fields if key != "freq"]
-    load = raw.get("loadavg")
-    if isinstance(load, list | tuple):
-        numbers = [number(x) for x in load[:3]]  # pyright: ignore[reportUnknownVariableType,reportUnknownArgumentType]
-        fields.append(("loadavg", tuple(x for x in numbers if x is not None)))
-    name, version = raw.get("sw_ident"), raw.get("sw_ver")
-    if isinstance(name, str) and name:
-        words = f"{name} {version}" if isinstance(version, str) else name
-        fields.append(("software", shorten(words, MAX_NAME)))
-    return fields
 
 
 def join_workers(a: Worker, b: Worker) -> Worker:
@@ -178,8 +129,31 @@ def join_workers(a: Worker, b: Worker) -> Worker:
         offline=_newer(a.offline, b.offline),
         skew=_most(a.skew, b.skew),
         heard=max(a.heard, b.heard),
+        answered=max(a.answered, b.answered),
+        processes=_join_processes(a.processes, b.processes),
     )
     return a if joined == a else joined
+
+
+def _join_processes(a: dict[int, Process], b: dict[int, Process]) -> dict[int, Process]:
+    if not b or a == b:
+        return a
+    joined = dict(a)
+    for pid, one in b.items():
+        was = joined.get(pid)
+        joined[pid] = _join_process(was, one) if was else one
+    if len(joined) > MOST_PROCESSES:
+        oldest = sorted(joined, key=lambda pid: (joined[pid].last, pid))
+        for pid in oldest[: len(joined) - MOST_PROCESSES]:
+            del joined[pid]
+    return joined
+
+
+def _join_process(a: Process, b: Process) -> Process:
+    counted = max(a.counted, b.counted) if a.counted and b.counted else None
+    return Process(
+        min(a.first, b.first), max(a.last, b.last), counted or a.counted or b.counted
+    )
 
 
 def _newer(a: Stamp | None, b: Stamp | None) -> Stamp | None:
@@ -192,16 +166,50 @@ def _most(a: float | None, b: float | None) -> float | None:
     return max(a, b)
 
 
+def last_sign(worker: Worker) -> float:
+    """Return when `worker` was heard last, in whatever way, by the monitor's clock."""
+    return float(max(worker.heard, worker.answered) or worker.last.at)
+
+
 def state_of(worker: Worker, now: float) -> str:
     """Return whether `worker` lives at `now` (unix seconds).
 
-    By when it was heard: its clock may be minutes behind.
+    By when it was heard, or answered: its own clock may be minutes off.
     """
-    quiet = now - max(worker.heard, worker.last.at)
-    if worker.offline and worker.offline >= worker.last:
-        return DRAINING if quiet <= DRAIN_FOR else OFFLINE
-    freq = _number(worker, "freq") or DEFAULT_FREQ
-    return ONLINE if quiet <= SILENT_AFTER * freq else SILENT
+    heard = worker.heard or worker.last.at
+    if _said_goodbye(worker) and worker.answered <= heard:
+        if not _living(worker, now):
+            return DRAINING if now - heard <= DRAIN_FOR else OFFLINE
+        return ONLINE
+    lives = now - heard <= _patience(worker) or now - worker.answered <= ANSWER_FOR
+    return ONLINE if lives else SILENT
+
+
+def _patience(worker: Worker) -> float:
+    return SILENT_AFTER * (_number(worker, "freq") or DEFAULT_FREQ)
+
+
+def _said_goodbye(worker: Worker) -> bool:
+    return worker.offline is not None and worker.offline >= worker.last
+
+
+def _living(worker: Worker, now: float) -> list[Process]:
+    """Return the processes of the name that live beside one another.
+
+    One that fell silent before another was first heard was replaced by that.
+    """
+    gone = worker.offline.pid if worker.offline and _said_goodbye(worker) else 0
+    oldest = now - _patience(worker)
+    left = [p for pid, p in worker.processes.items() if pid != gone and p.last > oldest]
+    newest = max((p.first for p in left), default=0)
+    return [p for p in left if p.first == newest or p.last > newest]
+
+
+def is_shared(worker: Worker) -> bool:
+    """Return True if two processes were heard under the name at one time."""
+    spans = sorted((p.first, p.last) for p in worker.processes.values())
+    overlap = any(a[1] > b[0] for a, b in pairwise(spans))
+    return overlap or (_number(worker, "answers") or 0) > 1
 
 
 def _said(worker: Worker, key: str) -> Field | None:
@@ -222,22 +230,61 @@ def _count(worker: Worker, key: str) -> int | None:
 def worker_image(worker: Worker, now: float, rev: str | None = None) -> WorkerImage:
     """Return `worker` as it is shown at `now`."""
     load = _said(worker, "loadavg")
-    software = _said(worker, "software")
-    heard = rfc3339(min(max(worker.heard, worker.last.at), now))
+    heard = rfc3339(min(last_sign(worker), now))
+    state = state_of(worker, now)
+    living = _living(worker, now) if worker.processes else []
+    processes = max(len(living), _count(worker, "answers") or 0)
+    pool = _text(worker, "pool")
     return WorkerImage(
         id=worker.hostname,
         hostname=worker.hostname,
-        state=state_of(worker, now),
+        state=state,
         pid=worker.last.pid or None,
-        active=_count(worker, "active"),
+        active=_sum(worker, "active", living),
         slots=_count(worker, "slots"),
-        processed=_count(worker, "processed"),
+        processed=_sum(worker, "processed", living),
         loadavg=load if isinstance(load, tuple) else None,
         freq=_number(worker, "freq"),
-        software=software if isinstance(software, str) else None,
+        software=_text(worker, "software"),
         started_at=rfc3339(worker.online.at) if worker.online else None,
         last_heartbeat_at=heard,
         clock_skew_ms=None if worker.skew is None else round(worker.skew * 1000),
+        pool=pool,
+        processes=processes if processes > 1 else None,
+        shared=is_shared(worker),
+        note=_note(worker.hostname, state, heard, pool, processes),
         updated_at=heard,
         rev=rev,
     )
+
+
+def _text(worker: Worker, key: str) -> str | None:
+    text = _said(worker, key)
+    return text if isinstance(text, str) else None
+
+
+def _sum(worker: Worker, key: str, living: list[Process]) -> int | None:
+    """Return the sum over processes that share the name, or what the one told."""
+    known = [p.counted for p in living if p.counted is not None]
+    if len(known) < 2:
+        return _count(worker, key)
+    return int(sum(counts[1 if key == "active" else 2] for counts in known))
+
+
+def _note(
+    hostname: str, state: str, heard: str, pool: str | None, processes: int
+) -> str | None:
+    """Return what the silence or the name of a worker means, if there is anything."""
+    if state == SILENT and pool in BLOCKED_BY_TASKS:
+        return (
+            f"Silent since {heard}: it may be busy, since the {pool} pool can say"
+            " nothing while a task keeps it."
+        )
+    if state == SILENT:
+        return f"Silent since {heard}: it died, was stopped, or is cut off."
+    if processes > 1:
+        return (
+            f"{processes} processes share the name {hostname}: counts are their sum."
+            " Give each a name of its own (-n)."
+        )
+    return None

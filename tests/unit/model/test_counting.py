@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from herald_monitor.model.counting import Counting, Missing
 from herald_monitor.model.events import parse
-from herald_monitor.model.workers import parse_worker
+from herald_monitor.model.worker_words import parse_worker
 
 RECORDINGS = Path(__file__).parent.parent.parent / "recordings"
 

@@ -10,13 +10,12 @@ from hypothesis import strategies as st
 
 from herald_monitor.errors import BadEvent
 from herald_monitor.model.codec import to_json
+from herald_monitor.model.worker_words import parse_worker, with_answer
 from herald_monitor.model.workers import (
     DRAIN_FOR,
     Worker,
     join_workers,
-    parse_worker,
     state_of,
-    with_slots,
     worker_image,
 )
 from herald_monitor.records import pack, unpack
@@ -90,18 +89,46 @@ def test_a_wake_up_heartbeat_alone_tells_that_it_lives() -> None:
     assert (image.state, image.processed, image.loadavg) == ("online", None, None)
 
 
-def test_slots_are_shown_and_say_nothing_of_when_it_was_heard() -> None:
-    heard, asked = said(), with_slots("w1@h", 4, T0 + 50)
+def test_an_answer_shows_that_a_worker_lives_without_heartbeats() -> None:
+    heard, asked = said(), with_answer("w1@h", T0 + 50, slots=4, pool="solo")
     image = worker_image(both(heard, asked), T0 + 60)
-    assert image.slots == 4
-    assert image == msgspec.structs.replace(worker_image(heard, T0 + 60), slots=4)
+    assert (image.slots, image.pool, image.state) == (4, "solo", "online")
+    assert worker_image(both(heard, asked), T0 + 81).state == "silent"
+    assert worker_image(heard, T0 + 60).state == "silent"
+
+
+def test_processes_that_share_a_name_are_counted_together() -> None:
+    beats = [
+        said(heard=T0 + at, clock=at, pid=pid, active=pid - 6, processed=10 * pid)
+        for at in range(5)
+        for pid in (7, 8)
+    ]
+    image = worker_image(both(*beats), T0 + 5)
+    assert (image.processes, image.active, image.processed) == (2, 3, 150)
+    assert "2 processes share the name w1@h" in str(image.note)
+    assert image.shared
+
+
+def test_a_process_that_took_the_place_of_another_shares_nothing() -> None:
+    before = [said(heard=T0 + at, clock=at) for at in range(5)]
+    after = [said(heard=T0 + at, clock=at, pid=8) for at in range(5, 9)]
+    image = worker_image(both(*before, *after), T0 + 9)
+    assert (image.processes, image.shared, image.note) == (None, False, None)
+
+
+def test_the_goodbye_of_one_of_two_is_not_that_of_the_other() -> None:
+    beats = [said(heard=T0 + at, clock=at, pid=p) for at in range(5) for p in (7, 8)]
+    bye = said("offline", heard=T0 + 5, clock=9, pid=7)
+    assert worker_image(both(*beats, bye), T0 + 6).state == "online"
+    assert worker_image(both(*beats, bye), T0 + 6).processes is None
+    assert worker_image(both(*beats, bye), T0 + 12).state == "draining"
 
 
 def test_another_boot_may_have_other_slots() -> None:
     again = said("online", T0 + 9, pid=8, clock=1)
-    worker = both(with_slots("w1@h", 4, T0 + 5), again)
+    worker = both(with_answer("w1@h", T0 + 5, slots=4), again)
     assert worker_image(worker, T0 + 10).slots is None
-    worker = both(worker, with_slots("w1@h", 2, T0 + 11))
+    worker = both(worker, with_answer("w1@h", T0 + 11, slots=2))
     assert worker_image(worker, T0 + 12).slots == 2
 
 

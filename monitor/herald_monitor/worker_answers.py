@@ -1,0 +1,105 @@
+"""What workers answer about themselves, asked on a slow rhythm: what they consume, how
+many tasks they can run, and how many processes share a name."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping, Sequence
+
+from herald_monitor.inspected import Described
+from herald_monitor.inspection import Inspection
+from herald_monitor.model.worker_words import with_answer
+from herald_monitor.model.workers import Worker, WorkerImage
+from herald_monitor.store import Store
+
+WITHIN = 1.0
+"""Seconds for which workers are listened to."""
+
+ASK_AGAIN = 60.0
+"""Seconds after which all workers are asked anew; sooner if one came, went, or has not
+answered."""
+
+
+class Consumers:
+    """Who consumes what, as the workers said it last."""
+
+    def __init__(self, inspection: Inspection) -> None:
+        self._inspection = inspection
+        self._told: dict[str, frozenset[str]] = {}
+        self._asked = float("-inf")
+        self._living: frozenset[str] = frozenset()
+        self.processes: Mapping[str, int] = {}
+
+    async def look(self, living: Iterable[str]) -> None:
+        """Ask, if it is time or somebody of `living` was not heard of."""
+        before, self._living = self._living, frozenset(living)
+        complete = before == self._living and before <= self._told.keys()
+        now = time.monotonic()
+        if complete and now < self._asked + ASK_AGAIN:
+            return
+        told = await self._inspection.consumed(WITHIN)
+        # Who is too busy to answer consumes what it consumed.
+        kept = {h: q for h, q in self._told.items() if h in self._living}
+        self._told, self._asked = {**kept, **told.queues}, now
+        self.processes = told.processes
+
+    @property
+    def queues(self) -> list[str]:
+        """The queues that are consumed."""
+        return sorted({name for queues in self._told.values() for name in queues})
+
+    def of(self, queue: str) -> tuple[str, ...] | None:
+        """Return who consumes `queue`; None if that may be somebody unknown."""
+        known = tuple(sorted(h for h, queues in self._told.items() if queue in queues))
+        return known if known or self._living <= self._told.keys() else None
+
+
+class Describing:
+    """What each worker is, into `store` where it is news: slots, pool, processes."""
+
+    def __init__(self, inspection: Inspection, store: Store) -> None:
+        self._inspection = inspection
+        self._store = store
+        self._asked = float("-inf")
+
+    async def look(
+        self, living: Sequence[WorkerImage], processes: Mapping[str, int]
+    ) -> None:
+        """Ask, if it is time, or one of `living` has not said or is more than it was.
+
+        `processes` is how many of each name answered lately.
+        """
+        now = time.monotonic()
+        complete = all(
+            one.slots is not None
+            and processes.get(one.hostname, 1) == (one.processes or 1)
+            for one in living
+        )
+        if complete and now < self._asked + ASK_AGAIN:
+            return
+        self._asked, at = now, time.time()
+        names = [one.hostname for one in living]
+        told = await self._inspection.describe(names, WITHIN, processes)
+        known = {one.hostname: one for one in living}
+        news = [
+            _answer(known[host], one, at)
+            for host, one in told.items()
+            if _is_news(known[host], one)
+        ]
+        if news:
+            await self._store.store((), news, now=at)
+
+
+def _is_news(shown: WorkerImage, told: Described) -> bool:
+    said = (told.slots, told.pool, told.processes)
+    return said != (shown.slots, shown.pool, shown.processes or 1)
+
+
+def _answer(shown: WorkerImage, told: Described, at: float) -> Worker:
+    return with_answer(
+        shown.hostname,
+        at,
+        slots=told.slots,
+        pool=told.pool,
+        processes=told.processes if told.processes > 1 or shown.shared else None,
+    )

@@ -1,0 +1,98 @@
+"""Processes that share a nodename: each answer counts, and so does what each has."""
+
+import asyncio
+import time
+from typing import Any
+
+import pytest
+from tests.conftest import AppFactory
+from tests.monitors import settled
+from tests.project import ANSWERS_AFTER
+from tests.servers import PrivateValkey, Worker, wait_until
+from tests.truth import submit, truth
+
+from herald_monitor.gauging import Gauging
+from herald_monitor.inspection import Inspection
+
+pytestmark = [
+    pytest.mark.celery,
+    pytest.mark.anyio,
+    pytest.mark.filterwarnings("ignore:Call to deprecated setex"),
+]
+
+NAME = "worker@prod"
+
+
+class Pair:
+    """Two workers of one name; the second answers late if it is `far`."""
+
+    def __init__(self, app: Any, tmp_path: Any, far: float = 0.1) -> None:
+        self._app = app
+        self.near, self.away = (
+            Worker(
+                app, tmp_path / f"{n}.log", pool="threads", concurrency=2, hostname=NAME
+            )
+            for n in ("near", "away")
+        )
+        self._far = far
+
+    def __enter__(self) -> "Pair":
+        self.near.start()
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setenv(ANSWERS_AFTER, str(self._far))
+            self.away.start()
+        # Any answer by the name satisfies `start`, so the log must tell of the second.
+        log = self.away.log
+        wait_until(lambda: " ready." in log.read_text(), 30, "the second is ready")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.near.kill()
+        self.away.kill()
+
+
+async def test_every_process_of_a_name_is_asked_and_counted(
+    valkey: PrivateValkey, project_app: AppFactory, tmp_path: Any
+) -> None:
+    app = project_app(valkey.url, valkey.url)
+    with Pair(app, tmp_path):
+        async with truth(app) as held:
+            ids = [submit(app, "sleepy", 40) for _ in range(4)]
+            await held.are(ids, "STARTED", 30)
+            await held.looks(6)
+            assert set((await held.states(ids)).values()) == {"STARTED"}
+            assert held.count("lost") == 0
+            gauging = Gauging(app, held.store, lambda: True)
+
+            async def counted() -> bool:
+                await gauging.measure()
+                [one] = await held.store.workers(now=time.time())
+                return (one.slots, one.processes, one.active) == (4, 2, 4)
+
+            await settled(counted, 30, "slots and running tasks are those of both")
+            [one] = await held.store.workers(now=time.time())
+            assert "2 processes share the name worker@prod" in str(one.note)
+
+
+async def test_the_end_of_one_is_not_the_end_of_the_other(
+    valkey: PrivateValkey, project_app: AppFactory, tmp_path: Any
+) -> None:
+    """What ran on the one that was killed is lost; what runs on the other is not."""
+    app = project_app(valkey.url, valkey.url)
+    with Pair(app, tmp_path) as pair:
+        async with truth(app) as held:
+            ids = [submit(app, "sleepy", 60) for _ in range(4)]
+            await held.are(ids, "STARTED", 30)
+            inspection = Inspection(app)
+            told = await inspection.ask([NAME], 2.0, {NAME: 2})
+            assert set(ids) <= told.held
+            assert (set(told.answered), dict(told.partly)) == ({NAME}, {NAME: 2})
+            pair.away.kill()
+
+            async def some() -> bool:
+                states = list((await held.states(ids)).values())
+                return states.count("LOST") == 2
+
+            await settled(some, 40, "the two of the dead process are lost")
+            await asyncio.to_thread(pair.near.stop, 0.1)
+            inspection.close()
