@@ -11,9 +11,11 @@ from celery import Celery
 from fastmcp import Client
 from fastmcp.client.client import CallToolResult
 
+from herald_monitor.errors import StoreError
 from herald_monitor.memory import MemoryStore
 from herald_monitor.model.events import Event, Progress
-from herald_monitor.store import Store
+from herald_monitor.model.shape import rfc3339
+from herald_monitor.store import MonitorImage, Store
 from herald_server.auth import Identity, Surroundings, Tokens
 from herald_server.catalog import Catalog
 from herald_server.control import Control
@@ -52,6 +54,20 @@ class House:
             self.shared, BackendResults(app) if app else None
         )
 
+    async def beat(self) -> None:
+        """Beat once, as a monitor that hears its broker does."""
+        now = time.time()
+        said = rfc3339(now)
+        monitor = MonitorImage(id="m1", started_at=said, seen_at=said, connected=True)
+        await self.store.beat(monitor, now=now)
+
+    async def go_on_beating(self) -> None:
+        """Beat each second until cancelled."""
+        while True:
+            with contextlib.suppress(StoreError):
+                await self.beat()
+            await asyncio.sleep(1)
+
     def forget_durations(self) -> None:
         """Have durations measured anew with the next question."""
         self.door.durations.forget()
@@ -87,13 +103,21 @@ async def house(
     app: Celery | None = None,
     store: Store | None = None,
     catalog: Catalog | None = None,
+    *,
+    monitored: bool = True,
 ) -> AsyncGenerator[House, None]:
-    """Open a house: its feed runs until the end of the block."""
+    """Open a house: its feed runs until the end of the block.
+
+    Not `monitored`: no monitor writes to its store.
+    """
     made = House(app, store, catalog)
     await made.feed.start()
+    if monitored:
+        await made.beat()
     running = [
         asyncio.create_task(made.feed.run()),
         asyncio.create_task(made.shared.status.run()),
+        *([asyncio.create_task(made.go_on_beating())] if monitored else ()),
     ]
     try:
         yield made

@@ -89,7 +89,8 @@ async def until(
                 while not enough(task):
                     task = (await follower.changes() or [task])[-1]
         except TimeoutError:
-            pass
+            # Without a monitor nothing is told; the result backend may know more.
+            task = await reader.task(task_id)
         return task
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import time
-from typing import cast
+from collections.abc import Mapping
+from typing import Any, cast
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -25,6 +26,7 @@ from herald_server.http_orders import (
     options_of,
     queued,
     refuse_unknown,
+    show_marked,
     shown,
 )
 from herald_server.metrics import MEDIA_TYPE, exposition
@@ -93,7 +95,7 @@ class Api:
             after=_time(query.get("after"), "after"),
             before=_time(query.get("before"), "before"),
         )
-        return shown(
+        return self._show(
             {"tasks": page.tasks, **({"next": page.next} if page.next else {})}
         )
 
@@ -102,10 +104,13 @@ class Api:
         """Return one task with its attempts; 404 if nothing is stored."""
         return await self._shown_task(task_id(request))
 
+    def _show(self, body: Mapping[str, Any], status: int = 200) -> Response:
+        return show_marked(self._shared, body, status)
+
     async def _shown_task(self, id_: str) -> Response:
         task = await self._store.task(id_)
         attempts = await self._store.attempts(id_)
-        return shown({**shape.to_dict(task), "attempts": attempts}, _found(task))
+        return self._show({**shape.to_dict(task), "attempts": attempts}, _found(task))
 
     @allowed("read")
     async def wait(self, request: Request) -> Response:
@@ -117,18 +122,18 @@ class Api:
         most = seconds(request.query_params.get("timeout"), WAIT, MAX_WAIT, "timeout")
         task = await self.polls.wait(id_, most, _left(request))
         late = {} if over(task) else {"timed_out": True}
-        return shown({**shape.to_dict(task), **late}, _found(task))
+        return self._show({**shape.to_dict(task), **late}, _found(task))
 
     @allowed("read")
     async def workers(self, request: Request) -> Response:
         """Return all workers that were heard of."""
-        return shown({"workers": await self._store.workers(now=time.time())})
+        return self._show({"workers": await self._store.workers(now=time.time())})
 
     @allowed("read")
     async def stats(self, request: Request) -> Response:
         """Return how many tasks are in each state."""
         counts = await self._store.counts()
-        return shown({"counts": counts, "total": sum(counts.values())})
+        return self._show({"counts": counts, "total": sum(counts.values())})
 
     @allowed("read")
     async def health(self, request: Request) -> Response:

@@ -16,7 +16,7 @@ from herald_server.explaining import Explaining
 from herald_server.full_result import MOST, USUAL, full_result
 from herald_server.http_auth import allowed
 from herald_server.http_ids import literally, task_id
-from herald_server.http_orders import shown
+from herald_server.http_orders import show_marked, shown
 from herald_server.problems import Problem
 from herald_server.recent_groups import recent
 from herald_server.state import Shared
@@ -69,7 +69,8 @@ class About:
             "workers_asked": len(facts.asked.answered),
             "as_of": facts.task.as_of,
         }
-        return shown({k: v for k, v in told.items() if v is not None})
+        known = {k: v for k, v in told.items() if v is not None}
+        return show_marked(self._shared, known)
 
     @allowed("read")
     async def tree(self, request: Request) -> Response:
@@ -81,13 +82,14 @@ class About:
         if task.state in (UNKNOWN, EXPIRED):
             raise Problem(404, f"nothing is known (any more) of task {id_[:80]!r}")
         found = await lineage.family(self._store, task)
-        return shown(
+        return show_marked(
+            self._shared,
             {
                 "task_id": id_,
                 "root": found.root,
                 "whole": found.whole,
                 "tasks": [lineage.shown(one) for one in found.tasks],
-            }
+            },
         )
 
     @allowed("read")
@@ -107,7 +109,7 @@ class About:
     async def groups(self, request: Request) -> Response:
         """Return the groups and chains of the newest tasks."""
         limit = _whole_number(request, "limit", GROUPS, MOST_GROUPS)
-        return shown(await recent(self._store, limit))
+        return show_marked(self._shared, await recent(self._store, limit))
 
 
 def _whole_number(request: Request, key: str, usual: int, most: int) -> int:

@@ -17,7 +17,7 @@ from herald_server.by_name import by_name
 from herald_server.failing import LATELY, failing, lately
 from herald_server.health import Health
 from herald_server.http_auth import allowed
-from herald_server.http_orders import shown
+from herald_server.http_orders import show_marked
 from herald_server.minutes import DAY
 from herald_server.query import filter_keys
 from herald_server.state import Shared
@@ -55,14 +55,16 @@ class Figures:
         """Return the queues as they were measured last, by name."""
         now = time.time()
         found = await self._store.queues()
-        return shown({"queues": [queues.shown(one, now) for one in found]})
+        return show_marked(
+            self._shared, {"queues": [queues.shown(one, now) for one in found]}
+        )
 
     @allowed("read", whole=True)
     async def series(self, request: Request) -> Response:
         """Return counts and runtimes over the last hour or day, in bins."""
         window = _window(request)
         names, of_queues = _chosen(request)
-        return shown(await self._series(window, names, of_queues))
+        return show_marked(self._shared, await self._series(window, names, of_queues))
 
     async def _series(
         self, window: str, names: tuple[str, ...] = (), of_queues: tuple[str, ...] = ()
@@ -90,14 +92,15 @@ class Figures:
         """Return the task types of the catalog, and all names, with what they did."""
         now = time.time()
         total = (await self._minutes.day(LATELY, now)).whole
-        return shown(
+        return show_marked(
+            self._shared,
             {
                 "types": by_name(total, self._shared.catalog, listed=True),
                 "allowed_names": self._shared.catalog.allow,
                 "since": rfc3339(now - DAY),
                 "until": rfc3339(now),
                 "whole": series.is_whole([total], names=True, queues=False),
-            }
+            },
         )
 
     @allowed("read", whole=True)
@@ -105,7 +108,9 @@ class Figures:
         """Return what failed in the last five minutes, against how it usually does."""
         now = time.time()
         day = await self._minutes.day(LATELY, now)
-        return shown({"failing": failing(day), "until": rfc3339(now)})
+        return show_marked(
+            self._shared, {"failing": failing(day), "until": rfc3339(now)}
+        )
 
     @allowed("read", whole=True)
     async def suspects(self, request: Request) -> Response:
@@ -115,12 +120,14 @@ class Figures:
         workers = await self._store.workers(now=now)
         held = (await held_tasks(self._store)).tasks
         found = await suspects(self._store, held, day, workers, now)
-        return shown({"total": len(found), "suspects": found[:SUSPECTS_SHOWN]})
+        return show_marked(
+            self._shared, {"total": len(found), "suspects": found[:SUSPECTS_SHOWN]}
+        )
 
     @allowed("read", whole=True)
     async def overview(self, request: Request) -> Response:
         """Return all that the first screen shows, or only the `fields` asked for."""
-        return shown(_only(request, await self._first_screen()))
+        return show_marked(self._shared, _only(request, await self._first_screen()))
 
     async def _first_screen(self) -> dict[str, Any]:
         now = time.time()

@@ -23,6 +23,9 @@ from herald_server.options import KEYS, Options, parse_options
 from herald_server.problems import Problem
 from herald_server.state import Shared
 
+STALE_HEADER = "Herald-Stale-Since"
+"""Header of an answer that may be outdated: since when (RFC 3339), or `unknown`."""
+
 NO_BROKER = "this server knows no broker to send to; set HERALD_BROKER_URL"
 
 
@@ -31,10 +34,25 @@ def shown(image: object, status: int = 200) -> Response:
     return Response(to_json(image), status, media_type="application/json")
 
 
+def show_marked(shared: Shared, body: object, status: int = 200) -> Response:
+    """Return `body`, an object, as JSON, with `stale` while it may be outdated.
+
+    A header says the same. `stale` holds `reason` and, if Herald was ever up to date, `since` (RFC 3339).
+    """
+    stale = shared.status.staleness()
+    if stale is None:
+        return shown(body, status)
+    fields = msgspec.to_builtins(body)
+    answer = shown({**fields, "stale": stale.shown()}, status)
+    answer.headers[STALE_HEADER] = stale.since or "unknown"
+    return answer
+
+
 class Orders:
     """Routes that send to Celery, and what is known of groups."""
 
     def __init__(self, shared: Shared) -> None:
+        self._shared = shared
         self._store = shared.store
         self._control = shared.control
 
@@ -78,7 +96,7 @@ class Orders:
         members = await members_of(self._store, group_id)
         if not members:
             raise Problem(404, f"nothing is known of a group {group_id[:80]!r}")
-        return shown(rolled_up(group_id, members))
+        return show_marked(self._shared, rolled_up(group_id, members))
 
     @allowed("cancel")
     async def cancel_group(self, request: Request) -> Response:

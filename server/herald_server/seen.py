@@ -20,6 +20,7 @@ from herald_monitor.model.shape import UNKNOWN, AttemptImage, TaskImage
 from herald_monitor.store import Gap, MonitorImage, Page, Store
 from herald_server import caller
 from herald_server.auth import Narrow
+from herald_server.backend_lookup import BackendLookup
 
 OPEN = frozenset(
     [
@@ -38,10 +39,14 @@ PAGE = 500
 
 
 class Seen:
-    """A `Store` whose reads are narrowed to what the caller may see."""
+    """A `Store` whose reads are narrowed to what the caller may see.
 
-    def __init__(self, whole: Store) -> None:
+    `lookup` is asked for the end of a single task while the store is outdated.
+    """
+
+    def __init__(self, whole: Store, lookup: BackendLookup | None = None) -> None:
         self.whole = whole
+        self._lookup = lookup
 
     def __getattr__(self, name: str) -> Any:
         if name not in OPEN and caller.only() is not None:
@@ -51,7 +56,9 @@ class Seen:
     async def task(self, task_id: str) -> TaskImage:
         """Return the task; one that is hidden is `UNKNOWN` like any other id."""
         task = await self.whole.task(task_id)
-        return task if _visible(task) else TaskImage(id=task_id, state=UNKNOWN)
+        if not _visible(task):
+            return TaskImage(id=task_id, state=UNKNOWN)
+        return (await self._complete([task]))[0]
 
     async def attempts(self, task_id: str) -> Sequence[AttemptImage]:
         """Return the runs of a task; none of a hidden one."""
@@ -62,7 +69,12 @@ class Seen:
     async def tasks(self, ids: Sequence[str]) -> list[TaskImage | None]:
         """Return the tasks of `ids`, None for hidden ones."""
         found = await self.whole.tasks(ids)
-        return [task if task is not None and _visible(task) else None for task in found]
+        visible = [task for task in found if task is not None and _visible(task)]
+        known = {task.id: task for task in await self._complete(visible)}
+        return [known.get(id_) for id_ in ids]
+
+    async def _complete(self, tasks: Sequence[TaskImage]) -> Sequence[TaskImage]:
+        return tasks if self._lookup is None else await self._lookup.complete(tasks)
 
     async def page(
         self,
@@ -172,9 +184,9 @@ def bare(gap: Gap) -> Gap:
     )
 
 
-def seen(store: Store) -> Store:
+def seen(store: Store, lookup: BackendLookup | None = None) -> Store:
     """Return `store` as callers may see it."""
-    return store if isinstance(store, Seen) else cast(Store, Seen(store))
+    return store if isinstance(store, Seen) else cast(Store, Seen(store, lookup))
 
 
 def whole(store: Any) -> Any:

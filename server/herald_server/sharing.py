@@ -15,6 +15,7 @@ from herald_monitor.backends import ResultBackend
 from herald_monitor.model.redaction import Redactor
 from herald_monitor.store import Store
 from herald_server.audit import Audit
+from herald_server.backend_lookup import BackendLookup
 from herald_server.catalog import Catalog
 from herald_server.config import ServerSettings
 from herald_server.control import Control
@@ -50,12 +51,14 @@ def share(settings: ServerSettings, store: Store, app: Celery | None) -> Shared:
     redact = Redactor(settings.redact)
     control = Control(app, store, hub, catalog, redact, permits, audit) if app else None
     status = Status(store, feed)
+    backend = ResultBackend(app, redact) if app else None
+    lookup = BackendLookup(backend, lambda: status.staleness() is not None)
     return Shared(
-        *(seen(store), hub, feed, status, control, node),
+        *(seen(store, lookup), hub, feed, status, control, node),
         tally=tally,
         audit=audit,
         desk=_desk(settings, store, audit),
-        backend=ResultBackend(app, redact) if app else None,
+        backend=backend,
         kept=Kept(settings.retention, settings.keep_unfinished),
     )
 

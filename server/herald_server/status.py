@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import msgspec
 
 from herald_monitor.errors import StoreError
-from herald_monitor.store import Gap, Store
+from herald_monitor.store import Gap, MonitorImage, Store
 from herald_server.feed import Feed
+from herald_server.freshness import LogState, Staleness, find_staleness
 from herald_server.seen import bare
 
 CHECK_EVERY = 1.0
@@ -33,6 +35,7 @@ class Status:
         self._gaps: list[Gap] = []
         self._stale = True
         self._lag_ms: int | None = None
+        self._monitors: list[MonitorImage] | None = None
         self._listeners: set[Callable[[], None]] = set()
 
     def shown(self, narrow: bool = False) -> dict[str, Any]:
@@ -56,6 +59,15 @@ class Status:
         quiet = max(round((now - self._feed.alive_at) * 1000), 0)
         return max(quiet, self._lag_ms or 0)
 
+    def staleness(self) -> Staleness | None:
+        """Return why answers may be outdated; None while they are not."""
+        if self._monitors is None:
+            return None
+        now, quiet = time.time(), time.monotonic() - self._feed.alive_at
+        moved_at = now - quiet if self._feed.alive_at else 0.0
+        log = LogState(moved_at, self._feed.problem, self._feed.stale)
+        return find_staleness(log, self._monitors, now)
+
     def _compared(self) -> dict[str, Any]:
         return {
             "stale": self._stale,
@@ -77,7 +89,7 @@ class Status:
             if self._feed.gaps_changed.is_set():
                 self._feed.gaps_changed.clear()
                 await self._read_gaps()
-            await self._read_lag()
+            await self._read_monitors()
             # The lag alone is no news: it differs each time.
             if self._compared() != before:
                 for listener in list(self._listeners):
@@ -88,13 +100,13 @@ class Status:
             except TimeoutError:
                 continue
 
-    async def _read_lag(self) -> None:
-        """Ask how long events wait before they are stored, where anybody is told."""
-        try:
-            monitors = await self._store.monitors() if self._listeners else []
-        except StoreError:
-            monitors = []
-        self._lag_ms = min((m.lag_ms for m in monitors if m.connected), default=None)
+    async def _read_monitors(self) -> None:
+        """Read who writes to the store, and how long events wait before that."""
+        # Of a store that does not answer, the feed tells.
+        with suppress(StoreError):
+            self._monitors = await self._store.monitors()
+        connected = [m for m in self._monitors or () if m.connected]
+        self._lag_ms = min((m.lag_ms for m in connected), default=None)
 
     async def _read_gaps(self) -> None:
         try:

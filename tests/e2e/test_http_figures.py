@@ -160,6 +160,8 @@ async def test_the_overview_answers_for_the_first_screen(url: str) -> None:
         assert told["health"]["monitors"][0]["id"] == "m1"
         assert len(told["series"]["bins"]) == 60
         few = (await ask.get("/api/v1/overview?fields=total,counts")).json()
+        # A slow machine may take longer for all this than the monitor beat.
+        few.pop("stale", None)
         assert few == {"total": told["total"], "counts": told["counts"]}
         refused(await ask.get("/api/v1/overview?fields=totals"), 400, "not totals")
 

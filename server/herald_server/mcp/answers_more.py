@@ -38,6 +38,7 @@ class ListedTasks(BaseModel):
         default=None, description="Pass it as `page` for the next page; null at the end"
     )
     queried_at: str = Field(description="RFC 3339, UTC")
+    message: str = Field(default="", description="What to mind about them, if anything")
 
 
 class Attempt(BaseModel):

@@ -19,6 +19,7 @@ from herald_server.mcp.prompts import Prompts
 from herald_server.mcp.resources import Resources
 from herald_server.mcp.results import Results, ToldResults
 from herald_server.mcp.sentences import Sentences
+from herald_server.mcp.stale_answers import StaleAnswers
 from herald_server.mcp.subscribing import Subscribing
 from herald_server.mcp.tasks import Tasks
 from herald_server.mcp.tools import Tools
@@ -52,7 +53,7 @@ class AgentDoor(FastMCP[Any]):
             "herald",
             version=version("celery-herald"),
             instructions=INSTRUCTIONS,
-            middleware=[Sentences()],
+            middleware=[Sentences(), StaleAnswers(shared.status.staleness)],
             mask_error_details=True,
             # "30" for a number of seconds is understood, as models write it.
             strict_input_validation=False,

@@ -115,7 +115,8 @@ class Waiting:
                 self._ending.add(patience)
                 return (await follower.changes() or [task])[-1]
         except TimeoutError:
-            return task
+            # Without a monitor nothing is told; the result backend may know more.
+            return await self._reader.task(task.id)
         finally:
             self._ending.discard(patience)
 
