@@ -37,7 +37,8 @@ def shown(image: object, status: int = 200) -> Response:
 def show_marked(shared: Shared, body: object, status: int = 200) -> Response:
     """Return `body`, an object, as JSON, with `stale` while it may be outdated.
 
-    A header says the same. `stale` holds `reason` and, if Herald was ever up to date, `since` (RFC 3339).
+    A header says the same. `stale` holds `reason` and, if Herald was ever up to
+    date, `since` (RFC 3339).
     """
     stale = shared.status.staleness()
     if stale is None:

@@ -17,6 +17,7 @@ from herald_monitor.consumers import broker_name
 from herald_monitor.daemon import celery_of, monitor_of, stop_on_signals
 from herald_monitor.embedded import EmbeddedStore
 from herald_monitor.errors import BadInput, StoreError
+from herald_monitor.redis_link import without_password
 from herald_monitor.store import Reader
 from herald_monitor.stores import store_of
 from herald_server.auth import new_token
@@ -128,12 +129,16 @@ async def embedded(
     place = data or place_for(app)
     store = EmbeddedStore(place)
     await asyncio.to_thread(store.start)
-    (place / ADDRESS).write_text(store.url)
+    # Where `herald mcp` and `herald server` look, wherever the data lies.
+    address = place_for(app) / ADDRESS
+    address.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    address.write_text(store.url)
     keeping = asyncio.create_task(keep_store(store))
     try:
         yield settings.model_copy(update={"store_url": store.url})
     finally:
-        (place / ADDRESS).unlink(missing_ok=True)
+        if address.exists() and address.read_text() == store.url:
+            address.unlink(missing_ok=True)
         keeping.cancel()
         await asyncio.gather(keeping, return_exceptions=True)
         await asyncio.to_thread(store.stop)
@@ -233,8 +238,44 @@ async def heard(store: Reader) -> None:
 
 
 async def run_mcp(settings: ServerSettings) -> None:
-    """Speak MCP over standard input and output until it ends."""
+    """Speak MCP over standard input and output until it ends.
+
+    Raises `BadInput` unless a living monitor writes to the store.
+    """
     from herald_server.mcp.stdio import speak
 
     app = celery_of(settings) if settings.broker_url or settings.app else None
-    await speak(beside(settings, app), app)
+    chosen = beside(settings, app)
+    if "store_url" not in chosen.model_fields_set:
+        raise BadInput(_no_herald(settings))
+    await demand_monitor(chosen)
+    await speak(chosen, app)
+
+
+def _no_herald(settings: ServerSettings) -> str:
+    broker = settings.broker_url or "redis://localhost:6379/0"
+    source = f"-A {settings.app}" if settings.app else f"--broker {broker}"
+    return (
+        "no running Herald was found for this broker: `herald mcp` reads the store of "
+        f"one and starts none. Run `herald up {source}` on this machine, or name the "
+        "store of a running one with --store redis://HOST:PORT/DB."
+    )
+
+
+async def demand_monitor(settings: ServerSettings) -> None:
+    """Raise `BadInput` unless a living monitor writes to the store. Writes nothing."""
+    store = store_of(settings)
+    await store.open()
+    try:
+        async with asyncio.timeout(HEARD_WITHIN):
+            # Before the first entry there is no log to follow.
+            while not await store.monitors():  # noqa: ASYNC110
+                await asyncio.sleep(0.1)
+    except TimeoutError:
+        raise BadInput(
+            f"no monitor writes to the store {without_password(settings.store_url)}, "
+            "so nothing there is up to date. Start one on it with `herald monitor "
+            "--store …`, or name the store of a running Herald with --store."
+        ) from None
+    finally:
+        await store.close()

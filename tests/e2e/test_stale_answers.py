@@ -6,8 +6,9 @@ import pytest
 from tests.asking import asking
 from tests.project import make_app
 from tests.servers import PrivateValkey
-from tests.serving import Server, serving, until
+from tests.serving import TOKEN, Server, serving, until
 
+from herald_server.client import Herald
 from herald_server.http_orders import STALE_HEADER
 
 pytestmark = [
@@ -76,7 +77,7 @@ async def test_the_result_backend_is_asked_for_a_task_without_an_end(url: str) -
         app.backend.store_result("unheard", ValueError("no"), "FAILURE")
         told = (await ask.get("/api/v1/tasks/t")).json()
         assert (told["state"], told["source"]) == ("SUCCESS", "backend")
-        assert (told["result"], told["final"], told["name"]) == ("42", True, "x")
+        assert (told["result"], told["final"], told["worker"]) == ("42", True, "w1@h")
         waited = (await ask.get("/api/v1/tasks/t/wait?timeout=0")).json()
         assert waited["state"] == "SUCCESS"
         unheard = (await ask.get("/api/v1/tasks/unheard")).json()
@@ -95,3 +96,14 @@ async def test_a_wait_that_nobody_ends_finds_the_result(url: str) -> None:
         told = (await ask.get("/api/v1/tasks/t/wait?timeout=5")).json()
         assert told["state"] == "SUCCESS"
         assert time.monotonic() - begun < 4
+
+
+async def test_the_client_is_told_once(url: str) -> None:
+    told: list[str] = []
+    async with serving(url) as server:
+        await unwatched(server)
+        async with Herald(server.url, TOKEN, tell=told.append) as herald:
+            await herald.task("t")
+            await herald.task("t")
+    assert len(told) == 1
+    assert told[0].startswith("this may be outdated: Herald has not been up to date")

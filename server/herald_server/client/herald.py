@@ -65,8 +65,8 @@ class Herald:
         self, url: str | None = None, token: str | None = None, tell: Tell | None = None
     ) -> None:
         self._address = find_address(url, token)
-        self._rest = Rest(self._address)
         self._tell = tell or log.warning
+        self._rest = Rest(self._address, tell=self._tell)
         self._watches: WeakSet[Watch[Any]] = WeakSet()
 
     @property

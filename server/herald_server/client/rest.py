@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TypeVar
 from urllib.parse import urlencode
 
@@ -18,6 +18,9 @@ from herald_server.client.address import Address
 from herald_server.client.errors import Unreachable
 from herald_server.client.sentences import problem, unreachable, why
 
+STALE_SINCE = b"herald-stale-since"
+"""Header of an answer that may be outdated: since when, or `unknown`."""
+
 TIMEOUT = 30.0
 CHUNK = 65_536
 
@@ -27,11 +30,20 @@ _NOTHING: Query = {}
 
 
 class Rest:
-    """The HTTP side of a Herald. Each request has a connection of its own."""
+    """The HTTP side of a Herald. Each request has a connection of its own.
 
-    def __init__(self, address: Address, timeout: float = TIMEOUT) -> None:
+    `tell` is called once with a sentence if an answer may be outdated.
+    """
+
+    def __init__(
+        self,
+        address: Address,
+        timeout: float = TIMEOUT,
+        tell: Callable[[str], None] | None = None,
+    ) -> None:
         self._address = address
         self._timeout = timeout
+        self._tell = tell
 
     async def get(
         self, path: str, type_: type[T], query: Query = _NOTHING, also: int = 200
@@ -90,10 +102,22 @@ class Rest:
         try:
             line = h11.Connection(h11.CLIENT)
             writer.write(_written(line, address, method, path, body))
-            return await _answer(line, reader)
+            response, said = await _answer(line, reader)
+            self._mind_age(response)
+            return response.status_code, said
         finally:
             # All is read, or of no use: no goodbye to wait for.
             writer.transport.abort()
+
+    def _mind_age(self, response: h11.Response) -> None:
+        since = dict(response.headers).get(STALE_SINCE)
+        if since is None or self._tell is None:
+            return
+        tell, self._tell = self._tell, None
+        known = (
+            "" if since == b"unknown" else f" since {since.decode('ascii', 'replace')}"
+        )
+        tell(f"this may be outdated: Herald has not been up to date{known}")
 
 
 def _written(
@@ -119,17 +143,17 @@ def _written(
 
 async def _answer(
     line: h11.Connection, reader: asyncio.StreamReader
-) -> tuple[int, bytes]:
-    status, body = 0, bytearray()
+) -> tuple[h11.Response, bytes]:
+    response, body = h11.Response(status_code=500, headers=[]), bytearray()
     while True:
         event = line.next_event()
         if event is h11.NEED_DATA:
             line.receive_data(await reader.read(CHUNK))
         elif isinstance(event, h11.Response):
-            status = event.status_code
+            response = event
         elif isinstance(event, h11.Data):
             body += event.data
         elif isinstance(event, h11.EndOfMessage):
-            return status, bytes(body)
+            return response, bytes(body)
         elif isinstance(event, h11.ConnectionClosed):
             raise h11.RemoteProtocolError("it hung up without an answer")
