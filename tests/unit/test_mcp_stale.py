@@ -4,13 +4,14 @@ import json
 
 import pytest
 from fastmcp import Client
+from mcp.types import TextResourceContents
 
 from herald_server.freshness import NO_MONITOR
 from tests.mcp_house import House, call, house
 
 pytestmark = pytest.mark.anyio
 
-READING = [
+READING: list[tuple[str, dict[str, object]]] = [
     ("get_task_status", {"task_id": "t"}),
     ("wait_for_task", {"task_id": "t", "timeout_s": 0}),
     ("list_active_tasks", {}),
@@ -48,6 +49,7 @@ async def test_a_resource_says_that_nobody_watches(uri: str) -> None:
     async with house(monitored=False) as made, Client(made.door) as client:
         await said_to_be_stale(made)
         [content] = await client.read_resource(uri)
+        assert isinstance(content, TextResourceContents)
         assert json.loads(content.text)["stale"]["reason"] == NO_MONITOR
 
 
