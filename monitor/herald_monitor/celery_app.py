@@ -2,7 +2,9 @@
 
 import os
 import sys
+import threading
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeGuard, cast
 from urllib.parse import urlsplit
@@ -13,7 +15,9 @@ from celery.app.utils import find_app
 from kombu.transport import get_transport_cls
 from kombu.utils.url import maybe_sanitize_url
 
+from herald_monitor.broker_link import BrokerConnection
 from herald_monitor.errors import HeraldError
+from herald_monitor.read_only_backends import make_backend
 
 # An app that only reads must never hang on a broker, nor unpickle anything.
 READ_ONLY: Mapping[str, object] = {
@@ -49,7 +53,7 @@ def load_app(name: str, directory: Path | None = None) -> Celery:
             f"-A {name} leads to a {type(found).__name__}, not to a Celery app;"
             " name it as module:attribute."
         )
-    return found
+    return restrict(found)
 
 
 def app_for(broker: str, backend: str | None = None, **conf: object) -> Celery:
@@ -69,7 +73,32 @@ def app_for(broker: str, backend: str | None = None, **conf: object) -> Celery:
     # overrule what Herald was told.
     urls = {"broker_read_url": broker, "broker_write_url": broker}
     app.conf.update({**READ_ONLY, **urls, **conf})
+    return restrict(app)
+
+
+def restrict(app: Celery) -> Celery:
+    """Let what `app` opens from here on change nothing that was not ordered.
+
+    Its connections to the broker restore no messages, its result backend is only
+    read, and what it sends asks for no reply.
+    """
+    own = cast(Any, app)
+    own.amqp.Connection = BrokerConnection
+    # Of other connections, that were opened as the project was imported.
+    own._pool = own.amqp._producer_pool = None
+    own._get_backend = partial(make_backend, app)
+    own._backend_cache = None
+    own._local = _NoReplies()
     return app
+
+
+class _NoReplies(threading.local):
+    """What an app keeps of each thread. Nobody here reads a queue of replies.
+
+    With the backend rpc:// a worker would fill it, and it would lie there.
+    """
+
+    oid = ""
 
 
 def check_broker(url: str) -> None:

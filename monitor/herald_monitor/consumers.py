@@ -8,6 +8,7 @@ from kombu import Connection
 from kombu.serialization import prepare_accept_content
 from kombu.utils.url import maybe_sanitize_url
 
+from herald_monitor.broker_link import harmless
 from herald_monitor.errors import HeraldError
 from herald_monitor.tickets import Ticket
 from herald_monitor.unread import Said
@@ -76,10 +77,12 @@ def broker_connection(
     `heartbeat` is AMQP's, in seconds; `options` are added to the app's
     `broker_transport_options`.
     """
-    connection: Connection = cast(Any, app).connection_for_read(
-        connect_timeout=PATIENCE,
-        heartbeat=heartbeat,
-        transport_options=_bounded(app, options),
+    connection = harmless(
+        cast(Any, app).connection_for_read(
+            connect_timeout=PATIENCE,
+            heartbeat=heartbeat,
+            transport_options=_bounded(app, options),
+        )
     )
     tries = max(len(cast(Any, connection).alt) - 1, 0)
     try:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from celery import Celery
 
-from herald_monitor.celery_app import app_for, load_app
+from herald_monitor.celery_app import app_for, load_app, restrict
 from herald_monitor.config import MonitorSettings
 from herald_monitor.errors import BadInput
 from herald_monitor.model.redaction import Redactor
@@ -81,7 +81,7 @@ def processors() -> int:
 
 async def monitor(settings: MonitorSettings, app: Celery | None = None) -> None:
     """Monitor until SIGTERM or SIGINT. Raises `HeraldError` if it cannot start."""
-    app = app or celery_of(settings)
+    app = restrict(app) if app else celery_of(settings)
     store = store_of(settings)
     await store.open()
     for warning in store.warnings:

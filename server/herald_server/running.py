@@ -13,6 +13,7 @@ from pathlib import Path
 
 from celery import Celery
 
+from herald_monitor.celery_app import restrict
 from herald_monitor.consumers import broker_name
 from herald_monitor.daemon import celery_of, monitor_of, stop_on_signals
 from herald_monitor.embedded import EmbeddedStore
@@ -95,7 +96,7 @@ async def run_all(
         )
     bound = listen(settings.host, settings.port, shared=settings.workers > 1)
     stop = stop_on_signals()
-    hears = app or celery_of(settings)
+    hears = restrict(app) if app else celery_of(settings)
     told = with_token(settings)
     async with AsyncExitStack() as stack:
         told = await stack.enter_async_context(embedded(told, hears, data))
