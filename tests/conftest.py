@@ -7,6 +7,7 @@ from typing import Any, cast
 
 import pytest
 from celery import Celery
+from hypothesis import HealthCheck, settings
 
 from tests.project import make_app
 from tests.proxy import Proxy
@@ -15,6 +16,10 @@ from tests.servers import PrivateValkey, Worker, private_valkey, rabbitmq, redis
 WorkerFactory = Callable[..., Worker]
 AppFactory = Callable[..., Celery]
 
+
+# How fast examples are made says how busy the machine is, and nothing of the code.
+settings.register_profile("shared", suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("shared")
 
 # A shell ignores Ctrl-C on behalf of what it runs behind itself, and all that is
 # started from there; some tests press it.
