@@ -22,6 +22,7 @@ from herald_monitor.backend_link import (
     refusal,
 )
 from herald_monitor.errors import BadEvent
+from herald_monitor.group_results import MOST_BYTES, child_size, saved_size
 from herald_monitor.meta import KINDS, Redact, Unread, exception_text, read_meta
 from herald_monitor.model.events import Event
 from herald_monitor.model.traces import trace_id
@@ -136,6 +137,44 @@ class ResultBackend:
             [(_, meta)] = await self._one_by_one([task_id], within)
             size = len(repr(meta.get("result")))
         return None if meta is None else self._full(task_id, meta, size)
+
+    async def group_size(
+        self, group_id: str, parents: Sequence[str] = (), within: float = WITHIN
+    ) -> int | None:
+        """Return how many members a group has, None if the backend does not tell.
+
+        `parents` are tasks that may have started it. Raises `BackendUnreachable`, at
+        the latest after `within` seconds, and `BadEvent`.
+        """
+        if not self.can_ask:
+            return None
+        if self.kind != "redis":
+            return await self._other_size(group_id, parents, within)
+        results = self._results()
+        size, saved = await results.group(group_id, MOST_BYTES)
+        if size is None and saved is not None:
+            size = saved_size(saved, group_id)
+        for parent in parents if size is None else ():
+            _, meta = await results.meta(parent, MOST_BYTES)
+            size = child_size(meta, group_id) if meta and size is None else size
+        return size
+
+    async def _other_size(
+        self, group_id: str, parents: Sequence[str], within: float
+    ) -> int | None:
+        try:
+            [size] = await self._askers.ask(self._saved_group, [group_id], within)
+        except Exception as error:  # each backend's library has its own
+            raise refusal(backend_of(self._app), error) from error
+        if size is not None or not parents:
+            return size
+        metas = await self._one_by_one(list(parents), within)
+        sizes = (child_size(meta, group_id) for _, meta in metas)
+        return next((one for one in sizes if one is not None), None)
+
+    def _saved_group(self, group_id: str) -> int | None:
+        found = backend_of(self._app).restore_group(group_id, cache=False)
+        return None if found is None else len(found.results)
 
     async def find(self, limit: int) -> list[str]:
         """Return ids of up to `limit` tasks that the backend knows, in no order.

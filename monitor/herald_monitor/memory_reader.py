@@ -10,6 +10,7 @@ import msgspec
 
 from herald_monitor.batch import Known, Name, Shown
 from herald_monitor.model.changes import GAP, QUEUE, TASK, WORKER
+from herald_monitor.model.facts import is_group_registered
 from herald_monitor.model.filters import Filter
 from herald_monitor.model.queues import QueueImage
 from herald_monitor.model.reading import attempts
@@ -109,6 +110,25 @@ class MemoryReader:
             for one in known
             if isinstance(one.record, QueueImage)
         ]
+
+    async def groups(self, limit: int) -> list[tuple[str, float]]:
+        newest: dict[str, Known] = {}
+        for known, task in self._matching(Filter()):
+            if task.group_id:
+                last = newest.setdefault(task.group_id, known)
+                if known.number > last.number:
+                    newest[task.group_id] = known
+        found = sorted(newest, key=lambda name: newest[name].number, reverse=True)
+        return [(name, float(newest[name].first) / 1000) for name in found[:limit]]
+
+    async def registered(self, ids: Sequence[str]) -> set[str]:
+        found = [self._known.get((TASK, id_)) for id_ in ids]
+        records = [known.record for known in found if known]
+        return {
+            record.id
+            for record in records
+            if isinstance(record, Task) and is_group_registered(record.facts)
+        }
 
     async def queue_names(self, since: float) -> list[str]:
         tasks = (task for _, task in self._matching(Filter()))

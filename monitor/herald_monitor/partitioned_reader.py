@@ -135,6 +135,21 @@ class PartitionedReader:
     async def queues(self) -> list[QueueImage]:
         return [marked(queue, FIRST) for queue in await self._parts[FIRST].queues()]
 
+    async def groups(self, limit: int) -> list[tuple[str, float]]:
+        newest: dict[str, float] = {}
+        told = await asyncio.gather(*(part.groups(limit) for part in self._parts))
+        for name, at in chain.from_iterable(told):
+            newest[name] = max(at, newest.get(name, at))
+        pairs = sorted(newest.items(), key=lambda pair: pair[1], reverse=True)
+        return pairs[:limit]
+
+    async def registered(self, ids: Sequence[str]) -> set[str]:
+        split: dict[int, list[str]] = {}
+        for id_ in ids:
+            split.setdefault(self._home(id_), []).append(id_)
+        told = (self._parts[part].registered(some) for part, some in split.items())
+        return {*chain.from_iterable(await asyncio.gather(*told))}
+
     async def queue_names(self, since: float) -> list[str]:
         named = [part.queue_names(since) for part in self._parts]
         return sorted({*chain.from_iterable(await asyncio.gather(*named))})

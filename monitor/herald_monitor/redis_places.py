@@ -24,6 +24,9 @@ those that stay: the place must outlive them."""
 VALUES = (*GLOBS, "tag")
 """Index keys whose values are listed, for globs and for clearing up."""
 
+DATED = (*VALUES, "group")
+"""Those, and groups: the newest of them are listed."""
+
 
 def packed(moves: Mapping[Place, Move], drafts: Sequence[Stored], keys: Keys) -> bytes:
     """Return how `drafts` change their places, as `scripts/store.lua` reads it."""
@@ -47,8 +50,9 @@ def values_in(moves: Mapping[Place, Move]) -> dict[str, list[str]]:
     """Return the values that are to be listed, by index key."""
     values: dict[str, list[str]] = {}
     for (key, value), (enter, leave, stay) in moves.items():
-        # Who only leaves a place lists it no more.
-        if key in VALUES and (enter or stay or not leave):
+        # Who only leaves a place lists it no more. Groups lie by their newest member.
+        listed = enter or stay or not leave if key in VALUES else enter
+        if listed and key in DATED:
             values.setdefault(key, []).append(value)
     return values
 

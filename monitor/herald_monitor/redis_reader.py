@@ -8,6 +8,7 @@ import msgspec
 
 from herald_monitor.batch import GAPS, QUEUES, WORKERS
 from herald_monitor.model.changes import GAP, QUEUE, TASK, WORKER
+from herald_monitor.model.facts import is_group_registered
 from herald_monitor.model.filters import Filter
 from herald_monitor.model.keys import Keys
 from herald_monitor.model.numbers import CHUNK, SEGMENT, places_in
@@ -204,6 +205,17 @@ class RedisReader:
     async def queues(self) -> list[QueueImage]:
         stored = await self._records(QUEUE, self._keys.index(*QUEUES))
         return sorted((queue_of(one) for one in stored), key=lambda queue: queue.name)
+
+    async def groups(self, limit: int) -> list[tuple[str, float]]:
+        listed = self._keys.values("group")
+        found = await self._link.call("ZREVRANGE", listed, 0, limit - 1, "WITHSCORES")
+        pairs = zip(found[::2], found[1::2], strict=True)
+        return [(name.decode(), float(at)) for name, at in pairs]
+
+    async def registered(self, ids: Sequence[str]) -> set[str]:
+        stored = await self._stored(TASK, ids)
+        tasks = [task_of(one) for one in stored if one is not None]
+        return {task.id for task in tasks if is_group_registered(task.facts)}
 
     async def queue_names(self, since: float) -> list[str]:
         listed = self._keys.values("queue")

@@ -67,6 +67,21 @@ class RedisResults:
             return 0, None
         return len(payload), Payloads(self._backend, most).read(payload)
 
+    async def group(self, group_id: str, most: int) -> tuple[int | None, Meta | None]:
+        """Return the size of a chord that runs, and the stored `GroupResult`.
+
+        One of more than `most` bytes is left out. Raises `BadEvent`.
+        """
+        key = self._backend.get_key_for_group(group_id)
+        chord = self._backend.get_key_for_group(group_id, ".s")
+        async with self._connected() as client:
+            size = await client.execute_command("GET", chord)
+            length = await client.execute_command("STRLEN", key)
+            fits = 0 < int(length) <= most
+            stored = await client.execute_command("GET", key) if fits else None
+        meta = None if stored is None else Payloads(self._backend, most).read(stored)
+        return int(size) if size and bytes(size).isdigit() else None, meta
+
     async def known(self, ids: Sequence[str]) -> set[str]:
         """Return which of `ids` there are."""
         keys = self._keys(ids)

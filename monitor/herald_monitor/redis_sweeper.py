@@ -25,14 +25,14 @@ from herald_monitor.model.shape import STATES, unix
 from herald_monitor.redis_cache import Cache
 from herald_monitor.redis_drafts import stored_as
 from herald_monitor.redis_link import Link
-from herald_monitor.redis_places import VALUES
+from herald_monitor.redis_places import DATED, VALUES
 from herald_monitor.redis_records import known
 from herald_monitor.redis_script import (
     Bounds,
     StoreScript,
 )
 from herald_monitor.redis_texts import ALLOW_OOM, source_of
-from herald_monitor.store import MOST_GAPS, QUEUES_FOR
+from herald_monitor.store import MOST_GAPS, MOST_GROUPS, QUEUES_FOR
 from herald_monitor.wishes import forgetting
 
 BATCH = 250
@@ -180,10 +180,14 @@ class RedisSweeper:
     async def _trim_values(self, now: float) -> None:
         """Forget values of index keys that no record can have any more."""
         until = repr(now - self._bounds.longest)
+        groups = self._keys.values("group")
         await self._link.calls(
             [
-                ("ZREMRANGEBYSCORE", self._keys.values(key), "-inf", until)
-                for key in VALUES
+                *(
+                    ("ZREMRANGEBYSCORE", self._keys.values(key), "-inf", until)
+                    for key in DATED
+                ),
+                ("ZREMRANGEBYRANK", groups, 0, -MOST_GROUPS - 1),
             ]
         )
 

@@ -48,6 +48,10 @@ MOST_GAPS = 500
 """Gaps that are kept: a line that is cut every second must not fill the store."""
 
 
+MOST_GROUPS = 10_000
+"""Groups that are listed, those of which a member was told last."""
+
+
 QUEUES_FOR = 600.0
 """Seconds that a queue is kept after it was measured last."""
 
@@ -250,6 +254,22 @@ class Reader(Protocol):
 
     async def queues(self) -> list[QueueImage]:
         """Return the queues as they were measured last, by name."""
+        ...
+
+    async def groups(self, limit: int) -> list[tuple[str, float]]:
+        """Return up to `limit` groups, and when the newest member was told (unix s).
+
+        The group of which a member was told last comes first.
+
+        The newest `MOST_GROUPS` are remembered. Some may have no member any more.
+        """
+        ...
+
+    async def registered(self, ids: Sequence[str]) -> set[str]:
+        """Return those of `ids` whose group was told as they were sent.
+
+        The group of any other task is known only from its result.
+        """
         ...
 
     async def queue_names(self, since: float) -> list[str]:

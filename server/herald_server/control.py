@@ -22,12 +22,12 @@ from herald_server.caller import current
 from herald_server.cancelling import Cancelled, Cancels, hidden
 from herald_server.catalog import Catalog, TaskType
 from herald_server.durations import Durations
+from herald_server.group_cancel import cancel_members
 from herald_server.grouping import (
     MOST,
     Member,
     chain_orders,
     group_orders,
-    members_of,
     send_chain,
     send_group,
 )
@@ -274,8 +274,7 @@ class Control:
 
     async def cancel_group(self, group_id: str) -> list[Cancelled]:
         """Cancel all tasks of a group or chain; none if nothing is known of it."""
-        members = await members_of(self._store, group_id)
-        done = await self.cancels.cancel([task.id for task in members])
+        done = await cancel_members(self.cancels, self._store, group_id)
         if done:
             await self._audit.record("cancel_group", group_id, count=len(done))
         return done

@@ -17,7 +17,8 @@ from herald_monitor.store import Store
 from herald_server import caller
 from herald_server.control import Control
 from herald_server.durations import Durations
-from herald_server.grouping import broken, members_of
+from herald_server.group_reader import newest_members
+from herald_server.grouping import MOST, broken
 from herald_server.seen import whole
 from herald_server.stuck import Why, why
 from herald_server.stuck_facts import DEFAULT_QUEUE, Asked, Facts
@@ -74,7 +75,8 @@ class Explaining:
     async def _members(self, task: TaskImage) -> dict[str, TaskImage]:
         if not task.group_id:
             return {}
-        return {one.id: one for one in await members_of(self._store, task.group_id)}
+        members = await newest_members(self._store, task.group_id, MOST)
+        return {one.id: one for one in members}
 
     async def _ask(self, task: TaskImage, hosts: Sequence[str]) -> Asked:
         if self._control is None or not hosts or task.final or task.state == EXPIRED:

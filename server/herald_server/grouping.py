@@ -15,9 +15,7 @@ import msgspec
 from celery import chain, group
 
 from herald_monitor.model import shape
-from herald_monitor.model.filters import Filter
 from herald_monitor.model.shape import TaskImage
-from herald_monitor.store import Reader
 from herald_server.options import Options
 from herald_server.sending import Order, Sender
 
@@ -108,18 +106,6 @@ async def send_chain(
             cast(Any, chain)(*links, app=sender.app).apply_async(retry=False)
 
     await sender.do(send)
-
-
-async def members_of(reader: Reader, group_id: str) -> list[TaskImage]:
-    """Return the tasks of a group, oldest first. Raises `StoreError`."""
-    found: list[TaskImage] = []
-    page: str | None = None
-    while True:
-        got = await reader.page(Filter(group=(group_id,)), limit=250, page=page)
-        found += got.tasks
-        page = got.next
-        if page is None or len(found) >= 4 * MOST:
-            return in_order(found)
 
 
 def in_order(tasks: Sequence[TaskImage]) -> list[TaskImage]:

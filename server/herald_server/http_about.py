@@ -107,9 +107,10 @@ class About:
 
     @allowed("read")
     async def groups(self, request: Request) -> Response:
-        """Return the groups and chains of the newest tasks."""
+        """Return the groups and chains of the newest members."""
         limit = _whole_number(request, "limit", GROUPS, MOST_GROUPS)
-        return show_marked(self._shared, await recent(self._store, limit))
+        found = await recent(self._store, self._shared.groups, limit)
+        return show_marked(self._shared, found)
 
 
 def _whole_number(request: Request, key: str, usual: int, most: int) -> int:

@@ -16,7 +16,8 @@ from herald_monitor.errors import BadInput
 from herald_monitor.model.codec import to_json
 from herald_monitor.model.shape import TaskImage
 from herald_server.control import Cancelled, Control, Started
-from herald_server.grouping import broken, members_of
+from herald_server.group_reader import GroupSummary
+from herald_server.group_sentences import cancel_sentence, group_sentence
 from herald_server.http_auth import allowed
 from herald_server.http_body import json_object
 from herald_server.options import KEYS, Options, parse_options
@@ -56,6 +57,7 @@ class Orders:
         self._shared = shared
         self._store = shared.store
         self._control = shared.control
+        self._groups = shared.groups
 
     def routes(self) -> list[Route]:
         """Return the routes."""
@@ -94,10 +96,11 @@ class Orders:
     async def group(self, request: Request) -> Response:
         """Return a group or chain by its members; 404 if none is known."""
         group_id = request.path_params["id"]
-        members = await members_of(self._store, group_id)
-        if not members:
+        found = await self._groups.summary(group_id)
+        if found is None:
             raise Problem(404, f"nothing is known of a group {group_id[:80]!r}")
-        return show_marked(self._shared, rolled_up(group_id, members))
+        told = rolled_up(found, await self._groups.members(group_id))
+        return show_marked(self._shared, told)
 
     @allowed("cancel")
     async def cancel_group(self, request: Request) -> Response:
@@ -108,21 +111,30 @@ class Orders:
             raise Problem(404, f"nothing is known of a group {group_id[:80]!r}")
         outcomes = dict(Counter(one.outcome for one in done))
         tasks = [cancelled(one) for one in done]
-        return shown({"group_id": group_id, "outcomes": outcomes, "tasks": tasks})
+        found = await self._groups.summary(group_id)
+        told = {
+            "group_id": group_id,
+            "outcomes": outcomes,
+            "tasks": tasks,
+            "whole": found is not None and found.whole,
+            "message": cancel_sentence(outcomes, found),
+        }
+        return shown(told)
 
 
-def rolled_up(group_id: str, members: Sequence[TaskImage]) -> dict[str, Any]:
-    """Return a group as one object. Pure."""
-    known = {task.id: task for task in members}
-    over = sum(task.final for task in members)
-    never = sum(broken(task, known) is not None for task in members)
+def rolled_up(found: GroupSummary, tasks: Sequence[TaskImage]) -> dict[str, Any]:
+    """Return a group, and some of its `tasks`, as one object. Pure."""
     return {
-        "group_id": group_id,
-        "total": len(members),
-        "finished": over,
-        "done": over + never == len(members),
-        "counts": dict(Counter(task.state for task in members)),
-        "tasks": members,
+        "group_id": found.group_id,
+        "total": found.total,
+        "finished": found.over,
+        "done": found.done,
+        "whole": found.whole,
+        "percent": found.percent,
+        "counts": found.counts,
+        "tasks": tasks,
+        "tasks_whole": len(tasks) >= found.heard,
+        "message": group_sentence(found),
     }
 
 

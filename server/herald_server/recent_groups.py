@@ -2,71 +2,69 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import msgspec
 
-from herald_monitor.model.filters import Filter
-from herald_monitor.model.shape import FINAL, STATES, TaskImage
 from herald_monitor.store import Reader
+from herald_server.group_reader import GroupReader, GroupSummary
 
-SEARCHED = 2_000
-"""Newest tasks whose groups are told: groups have no list of their own."""
-
-PAGE = 500
-MOST = 1_000_000
+AT_ONCE = 8
+"""Groups that are counted at once."""
 
 
 class GroupLine(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A group or chain. `newest_at` is when the newest member that was met changed."""
+    """A group or chain. `newest_at` is when one of the newest
+    members changed.
+
+    `total` is exact if the group is `whole`, else at least so many. `percent` is the
+    share of the members that have ended.
+    """
 
     group_id: str
     total: int
     finished: int
     done: bool
+    whole: bool
+    percent: float | None = None
     counts: dict[str, int]
     names: tuple[str, ...] = ()
     newest_at: str | None = None
 
 
 class Recent(msgspec.Struct, frozen=True):
-    """Groups, the newest first. Not `whole` if older tasks were not looked through."""
+    """Groups, the newest first, of `searched` ones. Not `whole` if there are more."""
 
     groups: tuple[GroupLine, ...]
     searched: int
     whole: bool
 
 
-async def recent(reader: Reader, limit: int) -> Recent:
-    """Return up to `limit` groups of the newest tasks. Raises `StoreError`."""
-    met: dict[str, list[TaskImage]] = {}
-    searched, page = 0, None
-    while searched < SEARCHED and len(met) < limit:
-        got = await reader.page(Filter(), limit=PAGE, page=page)
-        searched, page = searched + len(got.tasks), got.next
-        for task in got.tasks:
-            if task.group_id:
-                met.setdefault(task.group_id, []).append(task)
-        if page is None:
-            break
-    chosen = list(met.items())[:limit]
-    lines = [await _line(reader, id_, members) for id_, members in chosen]
-    whole = page is None and len(met) <= limit
-    return Recent(tuple(lines), searched, whole)
+async def recent(reader: Reader, groups: GroupReader, limit: int) -> Recent:
+    """Return up to `limit` groups of the newest members. Raises `StoreError`."""
+    listed = await reader.groups(limit + 1)
+    chosen = listed[:limit]
+    turn = asyncio.Semaphore(AT_ONCE)
+
+    async def line(id_: str) -> GroupLine | None:
+        async with turn:
+            found = await groups.summary(id_)
+        return None if found is None else _line(found)
+
+    lines = await asyncio.gather(*(line(id_) for id_, _ in chosen))
+    known = tuple(one for one in lines if one is not None)
+    return Recent(known, len(chosen), len(listed) <= limit)
 
 
-async def _line(reader: Reader, id_: str, met: list[TaskImage]) -> GroupLine:
-    counts: dict[str, int] = {}
-    for state in STATES:
-        number = await reader.count(Filter(group=(id_,), state=(state,)), MOST)
-        if number:
-            counts[state] = number
-    total = sum(counts.values())
-    finished = sum(number for state, number in counts.items() if state in FINAL)
+def _line(found: GroupSummary) -> GroupLine:
     return GroupLine(
-        group_id=id_,
-        total=total,
-        finished=finished,
-        done=finished == total,
-        counts=counts,
-        names=tuple(sorted({task.name for task in met if task.name})[:5]),
-        newest_at=max((task.updated_at or "" for task in met), default="") or None,
+        group_id=found.group_id,
+        total=found.total,
+        finished=found.over,
+        done=found.done,
+        whole=found.whole,
+        percent=found.percent,
+        counts=dict(found.counts),
+        names=tuple(found.names),
+        newest_at=max((t.updated_at or "" for t in found.newest), default="") or None,
     )

@@ -16,7 +16,7 @@ import msgspec
 from herald_monitor.model.changes import TASK, Change, Entry
 from herald_monitor.model.cursor import Cursor
 from herald_monitor.model.filters import Filter
-from herald_monitor.model.shape import UNKNOWN, AttemptImage, TaskImage
+from herald_monitor.model.shape import UNKNOWN, AttemptImage, TaskImage, unix
 from herald_monitor.store import Gap, MonitorImage, Page, Store
 from herald_server import caller
 from herald_server.auth import Narrow
@@ -111,6 +111,27 @@ class Seen:
             if page is None:
                 break
         return counted
+
+    async def groups(self, limit: int) -> list[tuple[str, float]]:
+        """Return the groups of visible tasks; of a narrow token's newest `COUNTED`."""
+        if caller.only() is None:
+            return await self.whole.groups(limit)
+        newest: dict[str, float] = {}
+        counted, page = 0, None
+        while counted < COUNTED:
+            some = await self.page(Filter(), limit=PAGE, page=page)
+            counted, page = counted + len(some.tasks), some.next
+            for task in some.tasks:
+                if task.group_id and task.updated_at:
+                    newest.setdefault(task.group_id, unix(task.updated_at))
+            if page is None or len(newest) >= limit:
+                break
+        return list(newest.items())[:limit]
+
+    async def registered(self, ids: Sequence[str]) -> set[str]:
+        """Return those of `ids` whose group was told as they were sent, if visible."""
+        seen_ = [task.id for task in await self.tasks(ids) if task is not None]
+        return await self.whole.registered(seen_)
 
     async def counts(self) -> dict[str, int]:
         """Return how many visible tasks are in each state that has any.

@@ -13,6 +13,8 @@ from herald_server.audit import Audit
 from herald_server.catalog import Catalog
 from herald_server.control import Control
 from herald_server.feed import Feed
+from herald_server.group_reader import GroupReader
+from herald_server.group_sizes import GroupSizes
 from herald_server.hub import Hub
 from herald_server.limits import Tally
 from herald_server.minutes import Minutes
@@ -55,6 +57,11 @@ class Shared(msgspec.Struct, frozen=True, dict=True):
     def minutes(self) -> Minutes:
         """What happened in each minute of the last day, of all tasks."""
         return Minutes(self.store)
+
+    @cached_property
+    def groups(self) -> GroupReader:
+        """What is known of groups and chains, as their caller may see it."""
+        return GroupReader(self.store, GroupSizes(self.store, self.backend))
 
     @property
     def catalog(self) -> Catalog:

@@ -15,7 +15,7 @@ from tests.servers import PrivateValkey
 from tests.serving import serving
 
 from herald_monitor.model.filters import Filter
-from herald_server import lineage, recent_groups
+from herald_server import lineage
 
 pytestmark = [
     pytest.mark.anyio,
@@ -201,16 +201,13 @@ async def test_the_groups_of_late_are_lines(url: str) -> None:
         )
 
 
-async def test_only_the_newest_tasks_are_looked_through(
-    url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(recent_groups, "SEARCHED", 4)
-    monkeypatch.setattr(recent_groups, "PAGE", 2)
+async def test_a_group_is_listed_however_many_tasks_came_since(url: str) -> None:
     async with serving(url) as server, asking(server) as ask:
-        await server.tell("sent", "hidden", group_id="g")
-        await server.tell("sent", *"abcdef")
+        await server.tell("sent", "member", group_id="g")
+        await server.tell("sent", *(f"t{number}" for number in range(2_500)))
         told = (await ask.get("/api/v1/groups")).json()
-        assert told == {"groups": [], "searched": 4, "whole": False}
+        assert [group["group_id"] for group in told["groups"]] == ["g"]
+        assert told["whole"]
 
 
 @pytest.mark.parametrize("suffix", ["why", "tree", "result"])

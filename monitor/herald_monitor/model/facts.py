@@ -68,6 +68,12 @@ def add_facts(facts: dict[str, Fact], event: Event) -> None:
         _believe(facts, "tags", belief, told)
 
 
+def is_group_registered(facts: dict[str, Fact]) -> bool:
+    """Return True if whoever sent the task told its group, not its result alone."""
+    known = facts.get("group_id")
+    return known is not None and ((known[0] >> 49) - 2) % 4 != SAYS["backend"] % 4
+
+
 def _believe(facts: dict[str, Fact], field: str, belief: int, value: str | int) -> None:
     known = facts.get(field)
     # One field holds one type, so values compare.

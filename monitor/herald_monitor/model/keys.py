@@ -25,7 +25,8 @@ is trimmed by length.
     PREFIX:i:KIND:     zset    ids of workers, gaps, queues by when they were first
                                heard of
     PREFIX:v:KEY       zset    values of an index key, for globs, by when they
-                               were last stored; KEY `w`, `g`, `q`, `m`: ids of records
+                               were last stored; KEY `w`, `g`, `q`, `m`: ids of records;
+                               KEY `group`: groups by when a member was last added
     PREFIX:r:name:AT   hash    what happened in the minute AT (unix seconds): counts
                                of all tasks in field "", and of each name
     PREFIX:r:queue:AT  hash    the same of each queue

@@ -116,14 +116,21 @@ class GroupStatus(BaseModel):
         description="running, success (all succeeded), failure (some did not), or "
         "unknown"
     )
-    done: bool = Field(description="Whether nothing more will happen")
-    total: int = Field(description="How many members it has")
+    done: bool = Field(description="Whether it is known that nothing more will happen")
+    total: int = Field(
+        description="How many members it has; if it is not whole, at least so many"
+    )
+    whole: bool = Field(
+        description="Whether all members are known. Only then can it be done: Celery's "
+        "events tell no group, and nobody tells the size of some"
+    )
     finished: int = Field(description="How many have ended")
     progress: float | None = Field(
         default=None, description="Percent of the members that have ended"
     )
     counts: dict[str, int] = Field(description="Members in each status")
     tasks: list[ListedTask] = Field(description="The members, in order, at most 100")
+    tasks_whole: bool = Field(description="Whether tasks has every known member")
     message: str = Field(description="What this means, in a sentence")
 
 
@@ -135,7 +142,9 @@ class CancelledGroup(BaseModel):
         description="How many members came to what: revoked, terminated, too_late, "
         "taken, unanswered"
     )
-    tasks: list[CancelledTask] = Field(description="Each member")
+    tasks: list[CancelledTask] = Field(description="The members, at most 500")
+    tasks_whole: bool = Field(description="Whether tasks has all that were cancelled")
+    whole: bool = Field(description="Whether all members of the group are known")
     message: str = Field(description="What came of it, in a sentence")
 
 

@@ -75,7 +75,7 @@ class AgentDoor(FastMCP[Any]):
         self.add_extension(self.events)
         Tools(store, control, catalog, results, durations).register(self)
         History(store, catalog, shared.minutes).register(self)
-        Groups(store, control, catalog).register(self)
+        Groups(shared.groups, control, catalog).register(self)
         Mending(store, control, durations).register(self)
         Around(store, catalog, durations).register(self)
         Queues(store).register(self)

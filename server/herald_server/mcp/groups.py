@@ -8,38 +8,70 @@ from typing import Any
 
 from herald_monitor.model import shape
 from herald_monitor.model.shape import TaskImage
+from herald_server.group_reader import GroupSummary
+from herald_server.group_sentences import group_sentence
 from herald_server.mcp.describing import over, status_of
 
 
-def rolled_up(group_id: str, tasks: Sequence[TaskImage], total: int) -> dict[str, Any]:
+def group_told(
+    group_id: str, tasks: Sequence[TaskImage], found: GroupSummary | None
+) -> dict[str, Any]:
     """Return what is known of a group, of which `tasks` are the newest.
 
-    `total` counts the tasks that were heard of: how many a group has in all, no
-    event tells. `progress.percent` is the mean over the tasks; one that has
-    ended counts as 100, one that reported nothing as 0.
+    Unless it is `whole`, `total` counts the members that are known so far, and it is
+    not `final`.
+    """
+    if found is None:
+        return {
+            **rolled_up(group_id, [], 0),
+            "whole": False,
+            "message": "Herald has heard of no task of this group.",
+        }
+    told = rolled_up(group_id, tasks, found.total)
+    counts = {state.lower(): number for state, number in found.counts.items()}
+    told |= {
+        "done": found.over,
+        "final": found.done,
+        "whole": found.whole,
+        "counts": dict(sorted(counts.items())),
+        "message": group_sentence(found),
+    }
+    told["progress"]["current"] = found.over
+    if len(tasks) < found.heard:
+        told["progress"]["percent"] = found.percent
+        told["message"] += f" Told of the newest {len(tasks):,} only."
+    return told
+
+
+def rolled_up(group_id: str, tasks: Sequence[TaskImage], total: int) -> dict[str, Any]:
+    """Return what is known of tasks that belong together; `tasks` are the newest.
+
+    `progress.percent` is the mean over the tasks; one that has ended counts as 100,
+    one that reported nothing as 0.
     """
     counts = Counter(status_of(task) for task in tasks)
     done = sum(over(task) for task in tasks)
-    told = {
+    return {
         "group_id": group_id,
         "total": total,
         "done": done,
         "final": bool(tasks) and done == total,
         "counts": dict(sorted(counts.items())),
-        "progress": {"percent": _percent(tasks), "current": done, "total": total},
+        "progress": {
+            "percent": _percent(tasks, total),
+            "current": done,
+            "total": total,
+        },
         "tasks": [_member(task) for task in tasks],
     }
-    if not tasks:
-        told["message"] = "Herald has heard of no task of this group."
-    elif total > len(tasks):
-        told["message"] = f"Told of the newest {len(tasks)} of {total} tasks only."
-    return told
 
 
-def _percent(tasks: Sequence[TaskImage]) -> float | None:
+def _percent(tasks: Sequence[TaskImage], total: int) -> float | None:
     if not tasks:
         return None
-    return round(sum(_share(task) for task in tasks) / len(tasks), 1)
+    mean = sum(_share(task) for task in tasks) / max(total, len(tasks))
+    # Rounded down: 100 is said of none but what has ended.
+    return int(10 * mean + 1e-6) / 10
 
 
 def _share(task: TaskImage) -> float:

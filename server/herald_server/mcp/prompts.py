@@ -80,11 +80,13 @@ class Prompts:
             if task.state in MISSING:
                 raise BadInput(sentence(task), "task_id")
             root = task.root_id or task.id
-            tasks = await newest(self._reader, Filter(root=(root,)), SHOWN)
+            run = Filter(root=(root,))
+            tasks = await newest(self._reader, run, SHOWN)
+            total = max(len(tasks), await self._reader.count(run, 1_000_000))
             attempts = await self._reader.attempts(task.id)
             facts = {
                 "task": {**shape.to_dict(task), "attempts": attempts},
-                "run": rolled_up(root, tasks, len(tasks)),
+                "run": rolled_up(root, tasks, total),
             }
         return _asked(
             "Summarise this run in a few sentences for somebody who waited for it: "

@@ -22,7 +22,7 @@ from herald_server.mcp import uris
 from herald_server.mcp.access import demand
 from herald_server.mcp.active import actives, checked_id, newest
 from herald_server.mcp.failed import failures
-from herald_server.mcp.groups import rolled_up
+from herald_server.mcp.groups import group_told
 from herald_server.state import Shared
 
 JSON = "application/json"
@@ -35,6 +35,7 @@ class Resources:
 
     def __init__(self, shared: Shared, catalog: Catalog) -> None:
         self._reader = shared.store
+        self._groups = shared.groups
         self._health = Health(shared)
         self._catalog = catalog
 
@@ -63,12 +64,9 @@ class Resources:
         """A group: counts, progress over all, and its tasks. Subscribable."""
         with reading():
             group_id = checked_id(group_id)
-            filter_ = Filter(group=(group_id,))
-            tasks = await newest(self._reader, filter_, MOST)
-            total = len(tasks)
-            if total >= MOST:
-                total = max(total, await self._reader.count(filter_, 1_000_000))
-            return _json(rolled_up(group_id, tasks, total))
+            found = await self._groups.summary(group_id)
+            tasks = await newest(self._reader, Filter(group=(group_id,)), MOST)
+            return _json(group_told(group_id, tasks, found))
 
     async def worker(self, name: str) -> str:
         """A worker: whether it lives, its load, what it runs. Subscribable."""

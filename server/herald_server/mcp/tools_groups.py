@@ -14,12 +14,13 @@ from pydantic import Field
 from herald_monitor.errors import BadInput
 from herald_monitor.model import shape
 from herald_monitor.model.shape import TaskImage
-from herald_monitor.store import Reader
 from herald_server import control as orders_
 from herald_server.catalog import Catalog
 from herald_server.control import Control
-from herald_server.grouping import broken, members_of
-from herald_server.mcp import describing, story
+from herald_server.group_reader import GroupReader, GroupSummary
+from herald_server.group_sentences import cancel_sentence, group_sentence
+from herald_server.grouping import MOST
+from herald_server.mcp import story
 from herald_server.mcp.access import demand, refusing
 from herald_server.mcp.active import checked_id
 from herald_server.mcp.answers import CancelledTask, StartedTask
@@ -40,6 +41,8 @@ from herald_server.mcp.starting import orders
 from herald_server.options import parse_options
 
 SHOWN = 100
+SHOWN_CANCELLED = 500
+"""Members that are told one by one."""
 
 Members = Annotated[
     list[dict[str, Any]],
@@ -54,9 +57,9 @@ class Groups:
     """The tools that start, show and cancel groups and chains."""
 
     def __init__(
-        self, reader: Reader, control: Control | None, catalog: Catalog
+        self, groups: GroupReader, control: Control | None, catalog: Catalog
     ) -> None:
-        self._reader = reader
+        self._groups = groups
         self._control = control
         self._catalog = catalog
 
@@ -155,8 +158,9 @@ class Groups:
         with refusing():
             demand("read", "get_group_status")
             group_id = checked_id(group_id, "group_id")
-            members = await members_of(self._reader, group_id)
-        return status_of(group_id, members, self._catalog)
+            found = await self._groups.summary(group_id)
+            members = await self._groups.members(group_id, MOST)
+        return status_of(group_id, found, members[:SHOWN], self._catalog)
 
     async def cancel_group(self, group_id: GroupId) -> CancelledGroup:
         """Cancel every task of a group or chain that has not ended.
@@ -174,7 +178,8 @@ class Groups:
                     "complete and exact",
                     "group_id",
                 )
-        return _cancelled(group_id, done)
+            found = await self._groups.summary(group_id)
+        return _cancelled(group_id, done, found)
 
 
 def _item(number: int, task: Mapping[str, Any]) -> tuple[str, Mapping[str, object]]:
@@ -215,56 +220,60 @@ def _started(sent: orders_.StartedGroup, what: str) -> StartedGroup:
 
 
 def status_of(
-    group_id: str, members: Sequence[TaskImage], catalog: Catalog
+    group_id: str,
+    found: GroupSummary | None,
+    tasks: Sequence[TaskImage],
+    catalog: Catalog,
 ) -> GroupStatus:
-    """Return a group by its members. Pure."""
-    known = {task.id: task for task in members}
-    never = [task for task in members if broken(task, known)]
-    over = [task for task in members if describing.over(task)]
-    done = bool(members) and len(over) + len(never) == len(members)
-    good = all(task.state == shape.SUCCESS for task in members)
+    """Return a group and some of its `tasks`. Pure."""
+    if found is None:
+        return _unknown(group_id)
     status = "running"
-    if not members:
-        status = "unknown"
-    elif done:
+    if found.done:
+        good = found.counts.get(shape.SUCCESS) == found.total
         status = "success" if good else "failure"
-    counts = Counter(describing.status_of(task) for task in members)
     return GroupStatus(
         group_id=group_id,
         status=status,
-        done=done,
-        total=len(members),
-        finished=len(over),
-        progress=round(100 * len(over) / len(members), 1) if members else None,
-        counts=dict(counts),
-        tasks=[story.listed(task, catalog) for task in members[:SHOWN]],
-        message=_sentence(members, over, never),
+        done=found.done,
+        total=found.total,
+        whole=found.whole,
+        finished=found.over,
+        progress=found.percent,
+        counts={state.lower(): n for state, n in found.counts.items()},
+        tasks=[story.listed(task, catalog) for task in tasks],
+        tasks_whole=len(tasks) >= found.heard,
+        message=group_sentence(found),
     )
 
 
-def _sentence(
-    members: Sequence[TaskImage], over: Sequence[TaskImage], never: Sequence[TaskImage]
-) -> str:
-    if not members:
-        return (
-            "Nothing is known of a group with this id; check that it is complete and "
-            "exact."
-        )
-    bad = sum(task.state != shape.SUCCESS for task in over)
-    said = f"{len(over)} of {len(members)} have ended, {bad} of them without success."
-    if never:
-        said += f" {len(never)} will never run, for a step before them did not succeed."
-    return said
+def _unknown(group_id: str) -> GroupStatus:
+    return GroupStatus(
+        group_id=group_id,
+        status="unknown",
+        done=False,
+        total=0,
+        whole=False,
+        finished=0,
+        counts={},
+        tasks=[],
+        tasks_whole=False,
+        message="Nothing is known of a group with this id; check that it is complete "
+        "and exact.",
+    )
 
 
-def _cancelled(group_id: str, done: Sequence[orders_.Cancelled]) -> CancelledGroup:
+def _cancelled(
+    group_id: str, done: Sequence[orders_.Cancelled], found: GroupSummary | None
+) -> CancelledGroup:
     outcomes = Counter(one.outcome for one in done)
-    told = ", ".join(f"{n} {what.replace('_', ' ')}" for what, n in outcomes.items())
     return CancelledGroup(
         group_id=group_id,
         outcomes=dict(outcomes),
-        tasks=[shown(one) for one in done],
-        message=f"Of {len(done)} tasks: {told}.",
+        tasks=[shown(one) for one in done[:SHOWN_CANCELLED]],
+        tasks_whole=len(done) <= SHOWN_CANCELLED,
+        whole=found is not None and found.whole,
+        message=cancel_sentence(outcomes, found),
     )
 
 

@@ -1,0 +1,91 @@
+"""How many members a group has: asked of the result backend, and kept.
+
+Celery's events tell no group. The backend tells the size of a chord while it runs, of
+a group that was saved, and of one that a task started; of any other group nobody does.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Sequence
+
+import msgspec
+
+from herald_monitor.backends import ResultBackend
+from herald_monitor.errors import HeraldError, StoreError
+from herald_monitor.notes import Notes
+
+log = logging.getLogger(__name__)
+
+KIND = "group"
+
+KEPT = 86_400.0
+"""Seconds for which a size is kept: as long as Celery keeps results."""
+
+ASK_AGAIN = 5.0
+"""Seconds after which the backend is asked again about a group."""
+
+WITHIN = 2.0
+MOST_ASKED = 10_000
+"""Groups of which it is remembered when the backend was asked."""
+
+MOST_PARENTS = 3
+
+
+class Size(msgspec.Struct, frozen=True):
+    """The members of a group. `told`: by who sent it; else concluded by Herald."""
+
+    members: int
+    told: bool = True
+
+
+class GroupSizes:
+    """Knows the sizes of groups, as far as anybody told them."""
+
+    def __init__(self, notes: Notes, backend: ResultBackend | None) -> None:
+        self._notes = notes
+        self._backend = backend
+        self._asked: dict[str, float] = {}
+
+    async def known(self, group_id: str, parents: Sequence[str]) -> Size | None:
+        """Return the size of a group. `parents` are tasks that may have started it.
+
+        Raises `StoreError`.
+        """
+        note = await self._notes.note(KIND, group_id)
+        if note is not None:
+            return msgspec.json.decode(note, type=Size)
+        members = await self._ask(group_id, parents[:MOST_PARENTS])
+        if members is None:
+            return None
+        return await self.keep(group_id, Size(members))
+
+    async def keep(self, group_id: str, size: Size) -> Size:
+        """Keep a size that became known. Raises `StoreError`."""
+        await self._notes.put_note(KIND, group_id, msgspec.json.encode(size), KEPT)
+        self._asked.pop(group_id, None)
+        return size
+
+    async def drop(self, group_id: str) -> None:
+        """Forget a size that turned out wrong. Raises `StoreError`."""
+        await self._notes.drop_note(KIND, group_id)
+
+    async def _ask(self, group_id: str, parents: Sequence[str]) -> int | None:
+        now = time.monotonic()
+        if (
+            self._backend is None
+            or now < self._asked.get(group_id, -ASK_AGAIN) + ASK_AGAIN
+        ):
+            return None
+        self._asked.pop(group_id, None)
+        self._asked[group_id] = now
+        if len(self._asked) > MOST_ASKED:
+            del self._asked[next(iter(self._asked))]
+        try:
+            return await self._backend.group_size(group_id, parents, WITHIN)
+        except StoreError:
+            raise
+        except HeraldError as error:
+            log.info("The size of a group is not known: %s", error)
+            return None

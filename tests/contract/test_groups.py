@@ -1,0 +1,34 @@
+"""Groups in the store: which there are, and whose membership was told beforehand."""
+
+import pytest
+
+from tests.contract.labs import NOW, Lab, event
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_groups_are_listed_by_their_newest_member(lab: Lab) -> None:
+    async with lab.open() as store:
+        await store.store([event("sent", "1", group_id="a")], now=NOW)
+        await store.store([event("sent", "2", group_id="b")], now=NOW + 1)
+        await store.store([event("sent", "3")], now=NOW + 2)
+        await store.store([event("received", "1")], now=NOW + 3)
+        assert [name for name, _ in await store.groups(5)] == ["b", "a"]
+        await store.store([event("sent", "4", group_id="a")], now=NOW + 4)
+        [(name, at)] = await store.groups(1)
+        assert (name, round(at, 3)) == ("a", NOW + 4)
+
+
+async def test_a_membership_is_registered_or_known_from_the_result(lab: Lab) -> None:
+    async with lab.open() as store:
+        told = [
+            event("sent", "herald", group_id="g", source="submitted"),
+            event("sent", "producer", group_id="g"),
+            event("sent", "late"),
+            event("succeeded", "late", group_id="g", source="backend"),
+            event("succeeded", "retried", group_id="g", source="backend", retries=3),
+        ]
+        await store.store(told, now=NOW)
+        asked = ["herald", "producer", "late", "retried", "unknown"]
+        assert await store.registered(asked) == {"herald", "producer"}
+        assert await store.registered([]) == set()

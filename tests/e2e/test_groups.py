@@ -1,0 +1,164 @@
+"""Groups that a project sends: what is known of them, under real workers."""
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from typing import Any, cast
+
+import pytest
+from celery import Celery, chain, chord, group
+from tests.conftest import AppFactory, WorkerFactory
+from tests.listening import Watched, watching
+from tests.servers import PrivateValkey
+
+from herald_monitor.backends import ResultBackend
+from herald_server.group_reader import GroupReader, GroupSummary
+from herald_server.group_sizes import GroupSizes
+from herald_server.seen import seen
+
+pytestmark = [
+    pytest.mark.celery,
+    pytest.mark.anyio,
+    # Celery stores results by a command that redis-py 8 calls deprecated.
+    pytest.mark.filterwarnings("ignore:Call to deprecated setex"),
+]
+
+WITHIN = 30.0
+
+
+@pytest.fixture
+def app(valkey: PrivateValkey, project_app: AppFactory) -> Celery:
+    """The project, with one server as broker and as result backend."""
+    return project_app(valkey.url, valkey.url)
+
+
+@asynccontextmanager
+async def known(
+    app: Celery, celery_worker: WorkerFactory
+) -> AsyncGenerator[tuple[GroupReader, Watched]]:
+    """Run a worker of two slots and a monitor, and yield who tells of groups."""
+    backend = ResultBackend(app)
+    async with watching(app) as watched:
+        await asyncio.to_thread(celery_worker, app, concurrency=2)
+        store = seen(watched.store)
+        yield GroupReader(store, GroupSizes(store, backend)), watched
+    await backend.close()
+
+
+def naps(app: Celery, number: int, seconds: float = 0.6) -> list[Any]:
+    """Return calls of tasks that take a while."""
+    made = cast(Any, app).signature("sleepy", args=(seconds,), immutable=True)
+    return [made.clone() for _ in range(number)]
+
+
+async def followed(groups: GroupReader, group_id: str) -> list[GroupSummary]:
+    """Return each summary of a group, from the first one until it is done."""
+    given_up = time.monotonic() + WITHIN
+    told: list[GroupSummary] = []
+    while not told or not told[-1].done:
+        found = await groups.summary(group_id)
+        told += [found] if found else []
+        assert time.monotonic() < given_up, f"not done: {told[-1:]}"
+        await asyncio.sleep(0.1)
+    return told
+
+
+def ends_with_all(told: list[GroupSummary], members: int) -> bool:
+    """Return True if no summary says more than is so, and the last says all."""
+    last = told[-1]
+    honest = all(one.total <= members and one.over <= one.total for one in told)
+    return honest and (last.total, last.over, last.whole) == (members, members, True)
+
+
+async def test_a_group_is_not_done_while_members_run(
+    app: Celery, celery_worker: WorkerFactory
+) -> None:
+    async with known(app, celery_worker) as (groups, _):
+        sent = cast(Any, group)(naps(app, 6)).apply_async()
+        told = await followed(groups, sent.id)
+        early = [one for one in told if one.over < 6]
+        assert early
+        assert not any(one.whole or one.done for one in early)
+        assert ends_with_all(told, 6)
+
+
+async def test_a_group_without_sent_events_is_at_least_what_is_known(
+    valkey: PrivateValkey, project_app: AppFactory, celery_worker: WorkerFactory
+) -> None:
+    app = project_app(valkey.url, valkey.url)
+    app.conf.task_send_sent_event = False
+    async with known(app, celery_worker) as (groups, watched):
+        sent = cast(Any, group)(naps(app, 3, 0.1)).apply_async()
+        for one in sent.children:
+            await watched.is_in(one.id, "SUCCESS")
+        await asyncio.sleep(3)  # longer than the last word of a member may take
+        found = await groups.summary(sent.id)
+        assert found is not None
+        assert (found.total, found.over, found.whole, found.done) == (
+            3,
+            3,
+            False,
+            False,
+        )
+
+
+async def test_the_size_of_a_chord_is_known_and_its_body_is_no_member(
+    app: Celery, celery_worker: WorkerFactory
+) -> None:
+    async with known(app, celery_worker) as (groups, watched):
+        body = cast(Any, app).signature("sleepy", args=(0.1,), immutable=True)
+        sent = cast(Any, chord)(naps(app, 6), app=app)(body)
+        told = await followed(groups, sent.parent.id)
+        assert [one.total for one in told if one.whole and one.over < 6]
+        assert ends_with_all(told, 6)
+        await watched.is_in(sent.id, "SUCCESS")
+        after = await groups.summary(sent.parent.id)
+        assert after is not None
+        assert (after.total, after.over, after.done) == (6, 6, True)
+        assert sum(after.counts.values()) == 6
+
+
+async def test_a_chord_that_nobody_looked_at_is_whole_by_its_body(
+    app: Celery, celery_worker: WorkerFactory
+) -> None:
+    async with known(app, celery_worker) as (groups, watched):
+        nap = cast(Any, app).signature("sleepy", args=(0.1,), immutable=True)
+        body = cast(Any, chain)(nap.clone(), nap.clone())
+        sent = cast(Any, chord)(naps(app, 4, 0.1), app=app)(body)
+        header = sent.parent
+        while not hasattr(header, "results"):
+            header = header.parent
+        await watched.is_in(sent.id, "SUCCESS")
+        assert ends_with_all(await followed(groups, header.id), 4)
+
+
+async def test_the_size_of_a_saved_group_is_known(
+    app: Celery, celery_worker: WorkerFactory
+) -> None:
+    async with known(app, celery_worker) as (groups, _):
+        sent = cast(Any, group)(naps(app, 6)).apply_async()
+        sent.save()
+        told = await followed(groups, sent.id)
+        assert {one.total for one in told} == {6}
+        assert ends_with_all(told, 6)
+
+
+async def test_a_group_of_chains_has_the_last_of_each_as_members(
+    app: Celery, celery_worker: WorkerFactory
+) -> None:
+    async with known(app, celery_worker) as (groups, _):
+        chains = [cast(Any, chain)(*naps(app, 2, 0.3)) for _ in range(4)]
+        sent = cast(Any, group)(chains).apply_async()
+        assert ends_with_all(await followed(groups, sent.id), 4)
+
+
+async def test_a_group_with_failures_is_done_with_them(
+    app: Celery, celery_worker: WorkerFactory
+) -> None:
+    async with known(app, celery_worker) as (groups, _):
+        fails = cast(Any, app).signature("fail", args=("no",), immutable=True)
+        sent = cast(Any, group)([fails, *naps(app, 3, 0.3)]).apply_async()
+        told = await followed(groups, sent.id)
+        assert ends_with_all(told, 4)
+        assert told[-1].counts == {"SUCCESS": 3, "FAILURE": 1}
