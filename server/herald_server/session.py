@@ -293,8 +293,10 @@ class Session:
                 self._start_over(sub)
             self.changed_at = self.changed_at or sub.changed_at
             parts += [some for part in sub.parts(pos) for some in part.bounded()]
-        out = [part.frame() for part in parts[:-1]]
         safe = bool(self._subs) and all(sub.live for sub in self._subs.values())
+        # A cursor stands for all subscriptions: one among several has none of its own.
+        alone = safe and len(self._subs) == 1
+        out = [part.frame(part.until if alone else None) for part in parts[:-1]]
         if parts:
             out.append(parts[-1].frame(pos if safe else None))
         elif safe and self._due(pos, now):

@@ -45,12 +45,16 @@ takes no message over 1 MiB."""
 
 
 class Part(NamedTuple):
-    """A `data` frame, but for its cursor."""
+    """A `data` frame, but for its cursor.
+
+    With this part all that was pending is told up to `until`, where that is known.
+    """
 
     sub: str
     put: list[bytes]
     gone: list[str]
     reset: str = ""
+    until: Cursor | None = None
 
     def bounded(self) -> list[Part]:
         """Return it as parts that are not too long, one after the other."""
@@ -63,11 +67,50 @@ class Part(NamedTuple):
                 room = MAX_FRAME
             parts[-1].put.append(image)
             room -= len(image)
+        parts[-1] = parts[-1]._replace(until=self.until)
         return parts
 
     def frame(self, cursor: Cursor | None = None) -> bytes:
         """Return it as bytes."""
         return frames.data(self.sub, self.put, self.gone, cursor, self.reset)
+
+
+class PartBuilder:
+    """Makes parts of changes in order: none is too long, no id is twice in one.
+
+    `resumable`: each change is among them, so a part may say up to where all is told.
+    """
+
+    def __init__(self, sub: str, resumable: bool) -> None:
+        self.parts: list[Part] = []
+        self._sub = sub
+        self._resumable = resumable
+        self._ids: set[str] = set()
+        self._room = 0
+        self._last: Cursor | None = None
+
+    def add(self, change: Change, image: bytes | None) -> None:
+        """Add a change; `image` is None where its id left the filter or is gone."""
+        size = 0 if image is None else len(image)
+        place = change.place[0]
+        if not self.parts or change.id in self._ids or size > self._room:
+            self._begin(place)
+        if image is None:
+            self.parts[-1].gone.append(change.id)
+        else:
+            self.parts[-1].put.append(image)
+        self._ids.add(change.id)
+        self._room -= size
+        self._last = place
+
+    def _begin(self, place: Cursor) -> None:
+        # A client may resume between two entries of the log, and not within one.
+        # A place in one of several partitions is no place in all of them.
+        ends = self._last is not None and self._last != place
+        if self._resumable and ends and type(place) is Cursor:
+            self.parts[-1] = self.parts[-1]._replace(until=self._last)
+        self.parts.append(Part(self._sub, [], []))
+        self._ids, self._room = set(), MAX_FRAME
 
 
 class Subscription:
@@ -209,20 +252,15 @@ class Subscription:
 
     def _gathered(self) -> list[Part]:
         """Return what is pending as frames in which no id stands twice."""
-        out: list[Part] = []
         self._resumed = False
-        seen: set[str] = set()
+        # Where only the newest of a task is told, or a snapshot showed what came
+        # later, a client would hold more or less than what was true at a place.
+        builder = PartBuilder(self.wish.id, self.wish.every and not self._shown)
         for change in self._fresh():
-            if not out or change.id in seen:
-                out.append(Part(self.wish.id, [], []))
-                seen = set()
-            seen.add(change.id)
-            if self.watcher.leaves(change):
-                out[-1].gone.append(change.id)
-            else:
-                out[-1].put.append(self._projected(change.json))
+            gone = self.watcher.leaves(change)
+            builder.add(change, None if gone else self._projected(change.json))
         self._shown = {}
-        return out
+        return builder.parts
 
     def _fresh(self) -> Iterable[Change]:
         """Yield what is pending and was not shown, and note what became final."""

@@ -165,8 +165,8 @@ def test_every_transition_is_told_in_order_and_no_id_twice_in_a_frame() -> None:
     desk.publish(12, change(12, "a", "STARTED", was="RECEIVED"))
     desk.publish(13, change(13, "a", "SUCCESS", was="STARTED"))
     assert desk.data() == [
-        told([("a", "RECEIVED"), ("b", "STARTED")]),
-        told([("a", "STARTED")]),
+        told([("a", "RECEIVED"), ("b", "STARTED")], 11),
+        told([("a", "STARTED")], 12),
         told([("a", "SUCCESS")], 13),
     ]
 

@@ -5,8 +5,9 @@ from typing import Any
 import pytest
 
 from herald_monitor.model.changes import Entry
-from herald_monitor.model.cursor import Cursor
+from herald_monitor.model.cursor import Cursor, parse_cursor
 from herald_server import hub as hubs
+from herald_server import subscription
 from herald_server.limits import SLOW
 from herald_server.session import MAX_SLOW
 from herald_server.subscription import Read
@@ -65,9 +66,65 @@ def test_a_replay_comes_before_what_was_offered_meanwhile() -> None:
     desk.publish(11, change(11, "t10", "SUCCESS", was="STARTED"))
     desk.session.replayed(read, entries(10))
     assert desk.data() == [
-        told([("t10", "STARTED")]),
+        told([("t10", "STARTED")], 10),
         told([("t10", "SUCCESS")], 11),
     ]
+
+
+def retries(count: int) -> list[Entry]:
+    """Entries of one task that is retried again and again, two changes in each."""
+    return [
+        Entry(
+            at(n),
+            (change(n, "a", "STARTED", number=0), change(n, "a", "RETRY", number=1)),
+        )
+        for n in range(1, count + 1)
+    ]
+
+
+@pytest.mark.parametrize("frames_a_time", [2, 3, 7])
+def test_a_client_that_is_cut_again_and_again_gets_through_a_long_replay(
+    frames_a_time: int,
+) -> None:
+    log, since, heard = retries(40), at(0), 0
+    for _ in range(50):
+        desk = Desk(pos=40)
+        read = desk.subscribe(since=str(since), mode="events")
+        assert read is not None
+        desk.session.replayed(read, [e for e in log if e.cursor > since])
+        for frame in desk.data()[:frames_a_time]:
+            heard += len(frame.get("put", ()))
+            since = parse_cursor(frame["cursor"]) if "cursor" in frame else since
+        if since == at(40):
+            break
+    assert since == at(40)
+    # Only the half of an entry that was told without a cursor is told again.
+    assert 80 <= heard <= 80 + 50
+
+
+def test_of_several_subscriptions_only_the_last_frame_has_a_cursor() -> None:
+    desk = Desk(pos=40)
+    reads = [desk.subscribe(id_, since=str(at(0)), mode="events") for id_ in "xy"]
+    for read in reads:
+        assert read is not None
+        desk.session.replayed(read, retries(40))
+    cursors = [frame.get("cursor") for frame in desk.data()]
+    assert cursors[-1] == str(at(40))
+    assert set(cursors[:-1]) == {None}
+
+
+def test_of_the_newest_changes_only_the_last_frame_has_a_cursor(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(subscription, "MAX_FRAME", 200)
+    desk = Desk(pos=40)
+    read = desk.subscribe(since=str(at(0)))
+    assert read is not None
+    desk.session.replayed(read, entries(*range(1, 41)))
+    cursors = [frame.get("cursor") for frame in desk.data()]
+    assert len(cursors) > 2
+    assert cursors[-1] == str(at(40))
+    assert set(cursors[:-1]) == {None}
 
 
 def test_what_a_lagging_server_offers_again_is_not_told_again() -> None:
