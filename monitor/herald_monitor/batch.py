@@ -78,7 +78,8 @@ class Draft(msgspec.Struct, frozen=True, gc=False):
     """A record as it shall be, and the news of it.
 
     `gone`: it shall be forgotten. `quiet`: nothing that is shown differs, so it is
-    stored without news. `number` as in `Known`; `NONE` of a task that is new.
+    stored without news. `number` as in `Known`; `NONE` of a task that is new. `whole`
+    is the record before anything was let go of; None if nothing was.
     """
 
     name: Name
@@ -90,6 +91,7 @@ class Draft(msgspec.Struct, frozen=True, gc=False):
     gone: bool = False
     quiet: bool = False
     number: int = NONE
+    whole: Task | None = None
 
     def rev(self, announced: str) -> str:
         """Return the rev that it is stored with: `announced`, if it is."""
@@ -111,12 +113,13 @@ class Draft(msgspec.Struct, frozen=True, gc=False):
         if self.gone or not isinstance(self.record, Task):
             return {}
         assert isinstance(self.image, TaskImage)
+        task = self.whole or self.record
         if self.old is None:
-            return difference(None, None, self.record, self.image)
+            return difference(None, None, task, self.image)
         was, shown = self.old.record, self.old.image
         assert isinstance(was, Task)
         assert isinstance(shown, TaskImage)
-        return difference(was, shown, self.record, self.image)
+        return difference(was, shown, task, self.image)
 
     def _before(self) -> Before | None:
         was, now = self.old.image if self.old else None, self.image

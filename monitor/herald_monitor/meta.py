@@ -102,10 +102,15 @@ def _event(
     result = told.get("result")
     at_work = _at_work(result if kind == "started" else None)
     failed = kind in ("failed", "revoked", "retried")
+    stamp = _stamp(told.get("date_done"))
+    at = moment(stamp, heard)
     return Event(
         kind=kind,
         task_id=task_id,
-        at=moment(_stamp(told.get("date_done")), heard),
+        at=at,
+        # A worker's clock says when: the order of what it did with others' is ours.
+        heard=heard,
+        said=None if stamp is None or stamp == at else stamp,
         source="backend",
         host=_name(at_work.get("hostname") or told.get("worker"), MAX_NAME) or "",
         pid=whole(at_work.get("pid"), MAX_SMALL) or 0,

@@ -160,7 +160,10 @@ class Survey:
             if why and task.id in found.outlived:
                 # The run is over: what was stored of an earlier one counts again.
                 ending = found.outlived[task.id]
-                ended.append(msgspec.structs.replace(ending, at=where.at, heard=None))
+                now = msgspec.structs.replace(
+                    ending, at=where.at, heard=None, said=None
+                )
+                ended.append(now)
             elif why:
                 lost.append(_lost(task, where.at, why))
         found.repaired += await self._sources.keep(ended)

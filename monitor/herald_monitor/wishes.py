@@ -33,6 +33,7 @@ from herald_monitor.model.numbers import NONE
 from herald_monitor.model.queues import QueueImage, is_news
 from herald_monitor.model.reading import read
 from herald_monitor.model.runs import Mark
+from herald_monitor.model.settling import goes_back, keep_attempt, settle
 from herald_monitor.model.shape import TaskImage, unix
 from herald_monitor.model.tasks import Task
 from herald_monitor.model.together import merge_all
@@ -76,20 +77,26 @@ class _Merging:
         if task is was or task == was:
             return None
         image = read(task)
-        if known is not None and (
-            (self._stored_only() and _shows_nothing_new(known, task, image))
-            or (image == known.image and _was_heard(known, task))
-        ):
-            return None
+        if known is not None:
+            assert isinstance(known.image, TaskImage)
+            if goes_back(known.image, image):
+                task = keep_attempt(task, known.image, image)
+                image = read(task)
+            if (self._stored_only() and _shows_nothing_new(known, task, image)) or (
+                image == known.image and _was_heard(known, task)
+            ):
+                return None
+        small = settle(task)
         return Draft(
             (TASK, task.id),
             known,
             known.first if known else self.first,
-            task,
+            small,
             image,
             tuple(places(image)),
             quiet=known is not None and image == known.image,
             number=known.number if known else NONE,
+            whole=None if small is task else task,
         )
 
     def _stored_only(self) -> bool:

@@ -2,56 +2,60 @@
 
 Only `sent` and `received` name their attempt (`retries`), so the others are
 found their place by the order of the worker that said them: within one worker
-boot Celery's logical clock only grows. Clocks of two hosts are compared only to
-tell two deliveries of one attempt apart, and believed only if the order of
-arrival agrees.
+boot Celery's logical clock only grows. Between two workers only the order of
+arrival tells what was first. Clocks of two hosts are never compared, and Celery's
+logical clock is no help: messages of tasks do not carry it (celery/app/amqp.py), so
+it follows other workers only by mingle, gossip and remote control.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import groupby, pairwise
 
-from herald_monitor.model.numbering import number
-from herald_monitor.model.runs import ENDS, ORDER, OUTCOMES, Mark, Run
+from herald_monitor.model.numbering import allot, number
+from herald_monitor.model.past import Past
+from herald_monitor.model.runs import ENDS, ORDER, OUTCOMES, Mark, Place, Run
 
-__all__ = ["ENDS", "ORDER", "OUTCOMES", "Mark", "Run", "current", "runs_of"]
+__all__ = ["ENDS", "ORDER", "OUTCOMES", "Mark", "Run", "runs_of", "sendings"]
 
 BOOT_TAKES = 1.0
 """Seconds that lie at least between two boots. A container that is restarted
 keeps its hostname and often its pid; its logical clock begins anew."""
 
 
-def runs_of(marks: Sequence[Mark]) -> list[Run]:
+def runs_of(marks: Sequence[Mark], past: Past | None = None) -> list[Run]:
     """Return the runs that `marks` (sorted by host, pid and clock) tell of, in order.
 
-    The last is not always the one that counts: see `current`.
+    By `retries`, those that were begun before those that wait. The last is not
+    always the one that counts: see `current`. `past` is what went before.
     """
-    sent: dict[int, Mark] = {}
+    sent = sendings(marks)
     boots: list[list[Run]] = []
     for _, said in groupby(marks, key=lambda m: (m.host, m.pid)):
-        own = [m for m in said if not _noted_sent(m, sent)]
+        own = [mark for mark in said if mark.kind != "sent"]
         boots += [_runs_of_boot(boot) for boot in _boots(own)]
     if len(boots) > 1:
         boots.sort(key=_opening)
-    number(boots, sent.keys())
-    return _in_order(boots, sent)
+    number(boots, sent.keys(), past.sendings if past else 0)
+    return _in_order(boots, sent, past)
 
 
-def _opening(runs: Sequence[Run]) -> tuple[float, str, int]:
+def sendings(marks: Iterable[Mark]) -> dict[int, Mark]:
+    """Return when each attempt was first sent: its mark by `retries`."""
+    sent: dict[int, Mark] = {}
+    for mark in marks:
+        if mark.kind == "sent":
+            attempt = max(mark.retries, 0)
+            known = sent.get(attempt)
+            if known is None or _earliness(mark) < _earliness(known):
+                sent[attempt] = mark
+    return sent
+
+
+def _opening(runs: Sequence[Run]) -> tuple[int, str, int]:
     first = runs[0].first
-    return (first.at, first.host, first.pid)
-
-
-def _noted_sent(mark: Mark, sent: dict[int, Mark]) -> bool:
-    if mark.kind != "sent":
-        return False
-    number = max(mark.retries, 0)
-    known = sent.get(number)
-    # The earliest word of a sending is when it was sent.
-    if known is None or _earliness(mark) < _earliness(known):
-        sent[number] = mark
-    return True
+    return (first.arrived, first.host, first.pid)
 
 
 def _earliness(mark: Mark) -> tuple[float, str, int, int]:
@@ -64,7 +68,8 @@ def _boots(marks: list[Mark]) -> list[list[Mark]]:
         return [marks] if marks else []
     boots: list[list[Mark]] = []
     top, until = 0, 0.0
-    for mark in sorted(marks, key=lambda m: (m.at, m.clock)):
+    # A clock may be set back; what was heard at once is in the order of its clock.
+    for mark in sorted(marks, key=lambda m: (m.arrived, m.at, m.clock)):
         if not boots or (0 < mark.clock <= top and mark.at > until + BOOT_TAKES):
             boots.append([])
             top = 0
@@ -159,65 +164,29 @@ def _another(runs: list[Run]) -> Run:
     return run
 
 
-def _in_order(boots: list[list[Run]], sent: dict[int, Mark]) -> list[Run]:
+def _in_order(
+    boots: list[list[Run]], sent: dict[int, Mark], past: Past | None
+) -> list[Run]:
     for of, boot in enumerate(boots):
-        reached = boot[0].place
+        reached = (0, -1, 0)
         for run in boot:
-            # One worker's runs keep that worker's order, whatever its clock did.
-            reached = run.place = max(reached, run.heard_last)
             run.boot = of
+            # One worker's runs keep that worker's order, whatever was heard first.
+            reached = run.place = max(reached, run.begun)
             run.sent = sent.get(run.retries)
     runs = [run for boot in boots for run in boot]
     for retries in sent.keys() - {r.retries for r in runs}:
         run = Run(retries)
         run.sent = sent[retries]
+        run.place = run.begun
         runs.append(run)
-    # Stable: runs of one boot with one place stay in that worker's order.
-    return sorted(runs, key=_place) if len(runs) > 1 else runs
+    if len(runs) == 1 and past is None:
+        runs[0].number = runs[0].retries + 1
+        return runs
+    allot(runs, past)
+    return sorted(runs, key=_place)
 
 
-def _place(run: Run) -> tuple[int, tuple[int, float], int]:
-    return (run.retries, run.place, run.boot)
-
-
-def current(runs: Sequence[Run]) -> Run:
-    """Return the run that a task's state is read off: one of its latest attempt.
-
-    An outcome is only left for a run that began after it. A success stands, as in
-    Celery's result backends: neither a failure of another delivery of the same
-    attempt takes it back, nor a later attempt that merely waits. A delivery that
-    lies in a worker's hands changes nothing while another runs. `runs` is not
-    empty.
-    """
-    if len(runs) == 1:
-        return runs[0]
-    latest = [r for r in runs if r.retries == runs[-1].retries]
-    begun = [r for r in latest if r.ran or (r.end and not r.over)]
-    if not begun:
-        earlier = [r for r in runs if _succeeded(r)]
-        over = [r for r in latest if r.over]
-        return (earlier or over or latest)[-1]
-    over = [r for r in begun if r.over]
-    if over:
-        best = ([r for r in over if _succeeded(r)] or over)[-1]
-        return next((r for r in reversed(begun) if _began_after(r, best)), best)
-    top = begun[-1]
-    if top.end is None:
-        return top
-    # It was handed back: whoever received it since has it.
-    since = [r for r in latest if r not in begun and r.place >= top.place]
-    return since[-1] if since else top
-
-
-def _succeeded(run: Run) -> bool:
-    return run.end is not None and run.end.kind == "succeeded"
-
-
-def _began_after(run: Run, over: Run) -> bool:
-    """Say whether `run`, not over, certainly began after `over` had ended."""
-    end, start = over.end, run.started
-    if run.over or start is None or end is None:
-        return False
-    if run.boot == over.boot:
-        return start.clock > end.clock
-    return start.at > end.at and start.arrived >= end.arrived
+def _place(run: Run) -> tuple[int, bool, int, Place]:
+    given = run.number if run.has_begun else 0
+    return (run.retries, not run.has_begun, given, run.place)

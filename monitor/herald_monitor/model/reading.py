@@ -8,13 +8,20 @@ from collections.abc import Sequence
 from typing import Any
 
 from herald_monitor.model import shape
-from herald_monitor.model.attempts import current, runs_of
+from herald_monitor.model.attempts import runs_of
 from herald_monitor.model.events import Progress
 from herald_monitor.model.facts import TAG_SEPARATOR
 from herald_monitor.model.plain import facts_of, read_plain
 from herald_monitor.model.runs import OUTCOMES, Mark, Run
+from herald_monitor.model.selection import current, shown_attempt
 from herald_monitor.model.shape import AttemptImage, TaskImage, rfc3339
-from herald_monitor.model.states import STATE_OF, WAITING, state_of, state_of_run
+from herald_monitor.model.states import (
+    STATE_OF,
+    WAITING,
+    is_of_earlier_run,
+    state_of,
+    state_of_run,
+)
 from herald_monitor.model.tasks import Task
 
 
@@ -25,20 +32,22 @@ def read(task: Task, rev: str | None = None) -> TaskImage:
 
 def read_through(task: Task, rev: str | None = None) -> TaskImage:
     """Return `task` as it is shown, whatever it went through."""
-    runs = runs_of(task.marks)
+    runs = runs_of(task.marks, task.past)
     run = current(runs) if runs else None
-    state, by = state_of(task, run)
+    state, by = state_of(task, run, runs)
     final = state in shape.FINAL
     facts = facts_of(task)
     tags = str(facts.pop("tags", ""))
     heard = [m.at for m in (*task.marks, *task.reports)]
     if task.step:
         heard.append(task.step.at)
+    if task.past:
+        heard.append(task.past.at)
     updated = max(heard, default=0.0)
     return TaskImage(
         id=task.id,
         state=state,
-        attempt=_numbers(runs)[runs.index(run)] if run else None,
+        attempt=_attempt_shown(task, run, runs) if run else None,
         retries=run.retries if run else None,
         tags=tuple(tags.split(TAG_SEPARATOR)) if tags else None,
         progress=_progress(task, run, state),
@@ -49,7 +58,10 @@ def read_through(task: Task, rev: str | None = None) -> TaskImage:
         conflict=_conflict(task, run, runs),
         final=final,
         rev=rev,
-        **((_run_fields(run, runs) if run else _report_fields(by)) | _found_fields(by)),
+        **(
+            (_run_fields(task, run, runs) if run else _report_fields(by))
+            | _found_fields(by)
+        ),
         **_outcome_fields(task, run, runs, state, by),
         **facts,
     )
@@ -63,19 +75,19 @@ def _conflict(task: Task, run: Run | None, runs: Sequence[Run]) -> bool:
     if len(runs) > 1:
         kinds |= _contradicting(run, runs)
     if task.reports:
-        since = run.first.at
         kinds |= {
             r.kind
             for r in task.reports
-            if r.source == "backend" and r.kind in OUTCOMES and r.at >= since
+            if r.source == "backend"
+            and r.kind in OUTCOMES
+            and not is_of_earlier_run(r, run, runs)
         }
     return len(kinds) > 1
 
 
 def _contradicting(run: Run, runs: Sequence[Run]) -> set[str]:
-    """Return the outcomes of later deliveries of the attempt that `run` ended."""
-    later = runs[runs.index(run) + 1 :]
-    ends = [r.end for r in later if r.retries == run.retries and r.over and r.ran]
+    """Return the outcomes of runs that were begun after `run`, which stands."""
+    ends = [r.end for r in runs if r.number > run.number and r.over and r.ran]
     return {end.kind for end in ends if end and end.kind in OUTCOMES}
 
 
@@ -96,8 +108,10 @@ def _report_fields(by: Mark | None) -> dict[str, Any]:
     return {"worker": by.host or None, "pid": by.pid or None} if by else {}
 
 
-def _run_fields(run: Run, runs: Sequence[Run]) -> dict[str, Any]:
+def _run_fields(task: Task, run: Run, runs: Sequence[Run]) -> dict[str, Any]:
     sent = [r.sent.at for r in runs if r.sent]
+    if task.past and task.past.submitted is not None:
+        sent.append(task.past.submitted)
     told = run.received or run.sent
     eta = told.eta if told else None
     expires = next(
@@ -168,21 +182,31 @@ def _runtime(run: Run | None, end: Mark) -> float | None:
     return None
 
 
-def _numbers(runs: Sequence[Run]) -> list[int]:
-    """Return the attempt number of each run: retries and redeliveries, from 1."""
-    numbers: list[int] = []
-    for run in runs:
-        before = numbers[-1] if numbers else 0
-        numbers.append(max(before + 1, run.retries + 1))
-    return numbers
+def _attempt_shown(task: Task, run: Run, runs: Sequence[Run]) -> int:
+    """Return the attempt that is told: never less than was told before."""
+    return max(shown_attempt(run, runs), task.past.told if task.past else 0)
 
 
 def attempts(task: Task) -> list[AttemptImage]:
-    """Return each run of `task`, oldest first."""
-    runs = runs_of(task.marks)
-    return [
-        _attempt(number, run) for number, run in zip(_numbers(runs), runs, strict=True)
-    ]
+    """Return each run of `task` that is remembered, oldest first.
+
+    A message that lies with a worker is told of only if it is shown, or came after
+    the last run was begun: otherwise another worker has begun it.
+    """
+    runs = runs_of(task.marks, task.past)
+    if not runs:
+        return []
+    told = {run.number: run for run in runs if run.has_begun}
+    last = max((run.place for run in told.values()), default=(0, -1, 0))
+    shown = current(runs)
+    waits = [r for r in runs if not r.has_begun and (r is shown or r.place > last)]
+    if waits:
+        run = shown if shown in waits else max(waits, key=lambda r: r.place)
+        told.setdefault(run.number, run)
+    number = _attempt_shown(task, shown, runs)
+    if number > max(told):
+        told[number] = told.pop(shown.number)
+    return [_attempt(number, told[number]) for number in sorted(told)]
 
 
 def _attempt(number: int, run: Run) -> AttemptImage:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TypeAlias
+
 import msgspec
 
 
@@ -25,17 +27,43 @@ class Mark(msgspec.Struct, frozen=True, array_like=True, gc=False):
     said: float | None = None
     """When it happened by the teller's clock, where `at` is not that."""
     late: int = 0
-    """Whole seconds between `at` and its arrival."""
+    """Milliseconds between `at` and its arrival, negative. A positive number is in
+    whole seconds: records of version 0.1 have it so."""
 
     @property
     def arrived(self) -> int:
-        """When it was heard, in whole seconds."""
-        return int(self.at) + self.late
+        """When it was heard, in unix milliseconds by the clock of the monitor."""
+        return arrival_ms(self.at, self.late)
 
     @property
     def heard(self) -> float:
         """The latest moment at which it can have been heard."""
-        return self.arrived + 1.0 if self.late else self.at
+        return latest_hearing(self.at, self.late)
+
+    @property
+    def spoken(self) -> float:
+        """When it happened by the clock of who said so."""
+        return self.at if self.said is None else self.said
+
+
+def late_ms(at: float, heard: float | None) -> int:
+    """Return `Mark.late` of what happened `at` a time and arrived at another."""
+    # Never late by less than nothing: nothing is heard before it happened.
+    if heard is None or heard <= at:
+        return 0
+    return int(at * 1000) - int(heard * 1000)
+
+
+def arrival_ms(at: float, late: int) -> int:
+    """Return when something arrived, in unix milliseconds."""
+    return (int(at) + late) * 1000 if late > 0 else int(at * 1000) - late
+
+
+def latest_hearing(at: float, late: int) -> float:
+    """Return the latest moment (unix seconds) at which it can have been heard."""
+    if late > 0:
+        return int(at) + late + 1.0
+    return (int(at * 1000) - late + 1) / 1000 if late else at
 
 
 ORDER = {
@@ -57,10 +85,23 @@ ENDS = frozenset(["rejected", "retried", "cancelled", "revoked", "failed", "succ
 OUTCOMES = frozenset(["revoked", "failed", "succeeded"])
 
 
+Place: TypeAlias = tuple[int, int, int]
+"""When it arrived (unix milliseconds), the boot of a worker, and its clock."""
+
+
 class Run:
     """One delivery of one attempt to one worker."""
 
-    __slots__ = ("boot", "ends", "place", "received", "retries", "sent", "started")
+    __slots__ = (
+        "boot",
+        "ends",
+        "number",
+        "place",
+        "received",
+        "retries",
+        "sent",
+        "started",
+    )
 
     def __init__(self, retries: int = -1) -> None:
         self.retries = retries
@@ -70,8 +111,10 @@ class Run:
         self.received: Mark | None = None
         self.started: Mark | None = None
         self.ends: list[Mark] = []
-        self.place: tuple[int, float] = (0, 0.0)
-        """Its time among the deliveries of one attempt: arrival, then the clock."""
+        self.number = 0
+        """The attempt, from 1: of one that waits, the attempt that it would be."""
+        self.place: Place = (0, -1, 0)
+        """Where its beginning stands among those of other runs."""
 
     @property
     def end(self) -> Mark | None:
@@ -115,10 +158,31 @@ class Run:
         )
 
     @property
-    def heard_last(self) -> tuple[int, float]:
-        """When its worker was last heard of: arrival, then that worker's clock."""
-        told = (self.received, self.started, *self.ends)
-        return max((m.arrived, m.at) for m in told if m)
+    def has_begun(self) -> bool:
+        """Whether a worker began it, and whatever ended it."""
+        return self.started is not None or bool(self.ends)
+
+    @property
+    def is_going(self) -> bool:
+        """Whether it was begun, and no end of it was heard."""
+        return self.started is not None and not self.ends
+
+    @property
+    def opened(self) -> int:
+        """When it was first heard of (unix milliseconds)."""
+        return self.first.arrived
+
+    @property
+    def announced(self) -> Place:
+        """When its attempt was first heard of: maybe as it was sent."""
+        opened = self.opened, self.boot, self.first.clock
+        return min(opened, (self.sent.arrived, -1, 0)) if self.sent else opened
+
+    @property
+    def begun(self) -> Place:
+        """When its beginning was heard; of one that waits, when it was heard of."""
+        told = (self.started, *self.ends) if self.has_begun else (self.first,)
+        return min((mark.arrived, self.boot, mark.clock) for mark in told if mark)
 
 
 def _rank(mark: Mark) -> tuple[int, int, int, float]:

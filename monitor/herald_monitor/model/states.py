@@ -6,6 +6,8 @@ a later step of that attempt; never the clocks of two hosts.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from herald_monitor.model import shape
 from herald_monitor.model.runs import OUTCOMES, Mark, Run
 from herald_monitor.model.tasks import Task
@@ -28,19 +30,22 @@ CROSSING = 2.0
 SAID_AFTER = 1.0
 """Seconds by which a worker may say late that a task has started."""
 
+STORED_BEFORE = 5.0
+"""Seconds by which a worker may say late that a task has ended: it stores first."""
+
 WAITING = (shape.PENDING, shape.RECEIVED)
 
 
-def state_of(task: Task, run: Run | None) -> tuple[str, Mark | None]:
+def state_of(
+    task: Task, run: Run | None, runs: Sequence[Run]
+) -> tuple[str, Mark | None]:
     """Return the state and the mark that says so."""
     state, by = state_of_run(run) if run else (shape.PENDING, None)
     if not task.reports:
         return state, by
-    since = _begun(run) if run else None
-    for report in sorted(task.reports, key=lambda r: r.at):
+    for report in sorted(task.reports, key=lambda r: (r.arrived, r.at)):
         if report.kind in OUTCOMES and report.source == "backend":
-            # A run that began after the ending was stored is a second run.
-            if since is None or since <= report.at:
+            if not is_of_earlier_run(report, run, runs):
                 state, by = _agreed(report, run) or (STATE_OF[report.kind], report)
         elif (
             state not in shape.FINAL
@@ -49,6 +54,32 @@ def state_of(task: Task, run: Run | None) -> tuple[str, Mark | None]:
         ):
             state, by = _weaker(report, state, by, _heard_last(task))
     return state, by
+
+
+def is_of_earlier_run(report: Mark, run: Run | None, runs: Sequence[Run]) -> bool:
+    """Say whether the ending that the backend told is of a run before `run`.
+
+    It is if it was known before `run` was heard of, if the worker that has `run`
+    stored it before, or if it is the ending of another run. A backend that is asked
+    late tells endings of long ago, and when that was by a clock that may be wrong.
+    """
+    if run is None:
+        return False
+    begun = _begun(run)
+    if begun is not None and report.arrived < begun:
+        return True
+    own = run.received or run.started
+    if report.host and own and report.host == own.host and run.started:
+        return report.spoken < own.spoken - SAID_AFTER
+    return any(_is_end_of(other, report) for other in runs if other is not run)
+
+
+def _is_end_of(run: Run, report: Mark) -> bool:
+    """Say whether `report` is of `run`: the same worker tells both, by one clock."""
+    end = run.end
+    if end is None or end.kind != report.kind:
+        return False
+    return -STORED_BEFORE <= report.spoken - end.spoken <= SAID_AFTER
 
 
 def _agreed(report: Mark, run: Run | None) -> tuple[str, Mark] | None:
@@ -71,18 +102,20 @@ def _of_earlier_attempt(report: Mark, run: Run | None) -> bool:
     return max(report.retries, 0) < run.retries
 
 
-def _begun(run: Run) -> float | None:
-    """Return when `run` began for sure, by the clock of its worker."""
+def _begun(run: Run) -> int | None:
+    """Return when it was heard for sure that `run` is there (unix milliseconds)."""
     if run.started:
         # The parent process says it, maybe after its child has stored the result.
-        begun = run.started.at - SAID_AFTER
-        return max(begun, run.received.at) if run.received else begun
+        begun = run.started.arrived - round(SAID_AFTER * 1000)
+        return max(begun, run.received.arrived) if run.received else begun
     # Its start was lost; the worker stores an outcome after it received the task.
-    return run.received.at if run.received and run.over else None
+    return run.received.arrived if run.received and run.over else None
 
 
 def _heard_last(task: Task) -> float:
     heard = [m.heard for m in task.marks]
+    if task.past is not None:
+        heard.append(task.past.heard / 1000)
     return max([*heard, task.step.heard] if task.step else heard, default=0.0)
 
 

@@ -12,11 +12,12 @@ from functools import lru_cache
 from typing import TypeAlias
 
 from herald_monitor.model import shape
-from herald_monitor.model.attempts import current, runs_of
+from herald_monitor.model.attempts import runs_of, sendings
 from herald_monitor.model.rollups import bucket_of
 from herald_monitor.model.runs import Run
+from herald_monitor.model.selection import current
 from herald_monitor.model.shape import TaskImage, rfc3339
-from herald_monitor.model.tasks import MAX_MARKS, Task
+from herald_monitor.model.tasks import Task
 
 Cell: TypeAlias = tuple[str, str | None, str | None, str, int]
 """Minute (RFC 3339 up to the minute), name, queue, word, bucket of the runtime
@@ -50,8 +51,7 @@ def difference(
     less = tally(old, was)
     for cell, number in less.items():
         left = more.pop(cell, 0) - number
-        # A task of that many marks forgets its oldest; they happened all the same.
-        if left > 0 or (left < 0 and len(new.marks) < MAX_MARKS):
+        if left:
             more[cell] = left
     return more
 
@@ -167,10 +167,11 @@ def _ending(at: str, image: TaskImage) -> Told:
 
 def told_through(task: Task, image: TaskImage) -> list[Told]:
     """Return what is told of each run; of the one that is shown, as it is shown."""
-    runs = runs_of(task.marks)
+    runs = runs_of(task.marks, task.past)
     shown = current(runs) if runs else None
+    # A message that is delivered twice was sent once.
     told: list[Told] = [
-        (rfc3339(run.sent.at), "submitted", None) for run in runs if run.sent
+        (rfc3339(sent.at), "submitted", None) for sent in sendings(task.marks).values()
     ]
     for run in runs:
         if run is not shown:

@@ -7,18 +7,24 @@ Nothing here decides a state; that is read off by `reading.read`.
 
 from __future__ import annotations
 
-from bisect import bisect_left
-from collections.abc import Callable
 from typing import Any
 
 import msgspec
 
 from herald_monitor.model.events import Event, Progress
 from herald_monitor.model.facts import Fact, facts_of_event, join_facts
-from herald_monitor.model.runs import ORDER, Mark
-
-MAX_MARKS = 256
-"""A task that is retried for ever keeps its latest attempts."""
+from herald_monitor.model.marks import (
+    bounded,
+    holds,
+    mark_key,
+    or_less,
+    report_key,
+    report_order,
+    sooner,
+    unite,
+)
+from herald_monitor.model.past import Past, is_let_go, join_pasts
+from herald_monitor.model.runs import Mark, arrival_ms, late_ms, latest_hearing
 
 
 class Step(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -30,19 +36,20 @@ class Step(msgspec.Struct, frozen=True, array_like=True, gc=False):
     pid: int
     progress: Progress
     late: int = 0
-    """Whole seconds between `at` and its arrival."""
+    """As `Mark.late`."""
 
     @property
     def heard(self) -> float:
         """The latest moment at which it can have been heard."""
-        return int(self.at) + self.late + 1.0 if self.late else self.at
+        return latest_hearing(self.at, self.late)
 
 
 class Task(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """All that was heard of one task.
 
     `marks` are what workers and clients said, `reports` what was found out by
-    asking (result backend, inspect) or inferred. Both are kept sorted.
+    asking (result backend, inspect) or inferred. Both are kept sorted. `past` is what
+    is left of marks that were let go of; see `settling.settle`.
     """
 
     id: str
@@ -50,6 +57,7 @@ class Task(msgspec.Struct, frozen=True, array_like=True, gc=False):
     reports: tuple[Mark, ...] = ()
     facts: dict[str, Fact] = {}
     step: Step | None = None
+    past: Past | None = None
 
 
 def merge(task: Task | None, event: Event) -> Task:
@@ -63,18 +71,30 @@ def merge(task: Task | None, event: Event) -> Task:
 
 def _marked(task: Task, event: Event) -> Task:
     """Join `task` with a single mark: what `join` does, in half of its time."""
-    marks = _with_mark(task.marks, mark_of(event))
+    mark = mark_of(event)
+    if task.past is not None and _is_over(task, mark):
+        return task
+    marks = _with_mark(task.marks, mark)
     new = facts_of_event(event)
     facts = join_facts(task.facts, new) if new else task.facts
     if marks is task.marks and facts is task.facts:
         return task
-    return Task(task.id, _newest(marks), task.reports, facts, task.step)
+    return Task(task.id, marks, task.reports, facts, task.step, task.past)
+
+
+def _is_over(task: Task, mark: Mark) -> bool:
+    """Say whether `mark` was counted before, and is not kept."""
+    assert task.past is not None, "nothing was let go of"
+    return is_let_go(task.past, mark) and not holds(task.marks, mark_key(mark))
 
 
 def join(a: Task, b: Task) -> Task:
     """Return all that `a` and `b` know of one task."""
-    marks = _union(a.marks, b.marks, _key, _sooner)
-    reports = _union(a.reports, b.reports, _report_key, _later)
+    past = join_pasts(a.past, b.past)
+    marks = a.marks if past is None else _kept(a.marks, b)
+    others = b.marks if past is None else _kept(b.marks, a)
+    marks = unite(marks, others, mark_key, sooner)
+    reports = unite(a.reports, b.reports, report_key, report_order)
     facts = join_facts(a.facts, b.facts)
     step = (
         max(a.step, b.step, key=_step_order) if a.step and b.step else a.step or b.step
@@ -84,9 +104,18 @@ def join(a: Task, b: Task) -> Task:
         and reports is a.reports
         and facts is a.facts
         and step == a.step
+        and past is a.past
     ):
         return a
-    return Task(a.id, _newest(marks), reports, facts, step)
+    return Task(a.id, marks, bounded(reports), facts, step, past)
+
+
+def _kept(marks: tuple[Mark, ...], other: Task) -> tuple[Mark, ...]:
+    """Return those of `marks` that `other` has not let go of; the same if all."""
+    if other.past is None:
+        return marks
+    kept = tuple(mark for mark in marks if not _is_over(other, mark))
+    return marks if len(kept) == len(marks) else kept
 
 
 def _told(event: Event) -> Task:
@@ -99,16 +128,9 @@ def _told(event: Event) -> Task:
     return Task(event.task_id, (), (mark,), facts)
 
 
-def _late(event: Event) -> int:
-    """Return the whole seconds between `event` and its arrival."""
-    heard, at = event.heard, event.at
-    # Never negative: nothing is heard before it happened.
-    return int(heard) - int(at) if heard is not None and heard > at else 0
-
-
 def _step_of(event: Event) -> Step:
     assert event.progress is not None
-    at, late = event.at, _late(event)
+    at, late = event.at, late_ms(event.at, event.heard)
     return Step(at, event.clock, event.host, event.pid, event.progress, late)
 
 
@@ -129,7 +151,7 @@ def mark_of(event: Event) -> Mark:
         event.result if event.kind == "succeeded" else event.exception,
         event.traceback,
         event.said,
-        _late(event),
+        late_ms(event.at, event.heard),
     )
 
 
@@ -150,80 +172,11 @@ def _with_mark(marks: tuple[Mark, ...], mark: Mark) -> tuple[Mark, ...]:
         other = (known.host, known.pid, known.clock)
         if other == own:
             # The rest of its key decides.
-            return _union(marks, (mark,), _key, _sooner)
+            return unite(marks, (mark,), mark_key, sooner)
         if other < own:
             break
         at -= 1
     return (*marks[:at], mark, *marks[at:])
-
-
-def _union(
-    a: tuple[Mark, ...],
-    b: tuple[Mark, ...],
-    key: Callable[[Mark], tuple[Any, ...]],
-    order: Callable[[Mark], tuple[Any, ...]],
-) -> tuple[Mark, ...]:
-    for mark in b:
-        own = key(mark)
-        i = bisect_left(a, own, key=key)
-        if i == len(a) or key(a[i]) != own:
-            a = (*a[:i], mark, *a[i:])
-        elif order(mark) > order(a[i]):
-            a = (*a[:i], mark, *a[i + 1 :])
-    return a
-
-
-def _key(mark: Mark) -> tuple[Any, ...]:
-    """Return what makes two marks the same saying.
-
-    The time is part of it: a container that is restarted has its old hostname
-    and pid, and its clock begins anew.
-    """
-    return (
-        mark.host,
-        mark.pid,
-        mark.clock,
-        ORDER[mark.kind],
-        mark.source,
-        _spoken(mark),
-    )
-
-
-def _spoken(mark: Mark) -> float:
-    return mark.at if mark.said is None else mark.said
-
-
-def _report_key(mark: Mark) -> tuple[Any, ...]:
-    return (mark.source, mark.kind, mark.host)
-
-
-def _sooner(mark: Mark) -> tuple[Any, ...]:
-    # One saying, heard twice: the earlier hearing bounds its time better.
-    return (-mark.at, -mark.late, *_content(mark))
-
-
-def _later(mark: Mark) -> tuple[Any, ...]:
-    return (mark.at, mark.late, *_content(mark))
-
-
-def _content(mark: Mark) -> tuple[Any, ...]:
-    return (
-        mark.retries,
-        mark.flag,
-        mark.pid,
-        mark.clock,
-        _or_less(mark.text, ""),
-        _or_less(mark.traceback, ""),
-        _or_less(mark.eta, 0.0),
-        _or_less(mark.expires, 0.0),
-        _or_less(mark.runtime, 0.0),
-        _or_less(mark.said, 0.0),
-    )
-
-
-def _or_less(value: object, least: object) -> tuple[bool, object]:
-    """Return something that orders None before every `value`."""
-    return (value is not None, least if value is None else value)
 
 
 def _step_order(step: Step) -> tuple[Any, ...]:
@@ -233,18 +186,9 @@ def _step_order(step: Step) -> tuple[Any, ...]:
         step.clock,
         step.host,
         step.pid,
-        _or_less(p.percent, 0.0),
-        _or_less(p.current, 0.0),
-        _or_less(p.total, 0.0),
-        _or_less(p.message, ""),
-        -step.late,
+        or_less(p.percent, 0.0),
+        or_less(p.current, 0.0),
+        or_less(p.total, 0.0),
+        or_less(p.message, ""),
+        -arrival_ms(step.at, step.late),
     )
-
-
-def _newest(marks: tuple[Mark, ...]) -> tuple[Mark, ...]:
-    if len(marks) <= MAX_MARKS:
-        return marks
-    # By what was said alone: an order that hearing alters would make the rest
-    # depend on the order of joining.
-    newest = sorted(marks, key=lambda m: (_spoken(m), _key(m)))[-MAX_MARKS:]
-    return tuple(sorted(newest, key=_key))

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from herald_monitor.model.events import Event
 from herald_monitor.model.facts import Fact, add_facts
-from herald_monitor.model.tasks import MAX_MARKS, Task, mark_of, merge
+from herald_monitor.model.tasks import Task, mark_of, merge
 
 
 def merge_all(task: Task | None, events: Sequence[Event]) -> Task:
@@ -30,6 +30,8 @@ def merge_all(task: Task | None, events: Sequence[Event]) -> Task:
 
 def _merged(task: Task | None, events: Sequence[Event]) -> Task | None:
     """Return the same for plain words of workers and clients; None for others."""
+    if task is not None and task.past is not None:
+        return None
     # By where each stands among the others.
     marks = (
         {}
@@ -48,7 +50,7 @@ def _merged(task: Task | None, events: Sequence[Event]) -> Task | None:
                 facts = facts.copy()
             add_facts(facts, event)
     # With all places different none is heard twice, and they alone decide the order.
-    if len(marks) > MAX_MARKS or len(marks) < before + len(events):
+    if len(marks) < before + len(events):
         return None
     ordered = tuple(map(marks.__getitem__, sorted(marks)))
     if task is None:

@@ -75,7 +75,7 @@ def test_a_success_is_not_taken_back_by_a_second_run_that_fails() -> None:
         *worker("received started failed", "b", 90),
     ]
     image = shown(told)
-    assert (image.state, image.attempt, image.conflict) == ("SUCCESS", 1, True)
+    assert (image.state, image.attempt, image.conflict) == ("SUCCESS", 2, True)
 
 
 def test_a_copy_that_is_revoked_does_not_stop_the_one_that_runs() -> None:
@@ -102,9 +102,10 @@ def test_a_copy_that_waits_is_shown_once_all_else_is_handed_back() -> None:
 
 
 def test_prefetched_tasks_go_to_the_next_worker() -> None:
+    """Nobody has begun it, so it is the first attempt still."""
     told = [*worker("received", "a", 0), *worker("received", "b", 9)]
     image = shown(told)
-    assert (image.state, image.worker, image.attempt) == ("RECEIVED", "b", 2)
+    assert (image.state, image.worker, image.attempt) == ("RECEIVED", "b", 1)
 
 
 def test_all_copies_revoked_before_they_ran() -> None:

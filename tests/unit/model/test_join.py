@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from herald_monitor.model.events import Event
 from herald_monitor.model.reading import attempts, read
 from herald_monitor.model.shape import FINAL, STATES
-from herald_monitor.model.tasks import MAX_MARKS, Task, join, merge
+from herald_monitor.model.tasks import Task, join, merge
 from tests.unit.model.words import (
     T0,
     events,
@@ -90,29 +90,6 @@ def test_one_event_heard_by_two_monitors_counts_from_its_first_hearing() -> None
     early = say("started", 2, at=T0 + 1, said=T0 + 60, heard=T0 + 1)
     late = say("started", 2, at=T0 + 3, said=T0 + 60, heard=T0 + 3)
     assert known([late, early]) == known([early])
-
-
-def test_a_task_that_is_retried_for_ever_keeps_its_latest_marks() -> None:
-    told = [
-        e
-        for n in range(90)
-        for e in story(f"received:{n} started retried", clock=1 + 3 * n)
-    ]
-    task = known(told)
-    assert len(task.marks) == MAX_MARKS
-    assert read(task).retries == 89
-
-
-@pytest.mark.parametrize("shift", [0, 1, 7, 100, 269])
-def test_forgetting_the_oldest_marks_does_not_depend_on_the_order(shift: int) -> None:
-    """Also where one saying was heard twice, by a clock that ran ahead."""
-    told = [
-        e
-        for n in range(90)
-        for e in story(f"received:{n} started retried", clock=1 + 3 * n)
-    ]
-    ahead = [say("started", 5, at=T0 + at, said=T0 + 5, heard=T0 + at) for at in (1, 3)]
-    assert known([*ahead, *told]) == known([*told[shift:], *ahead, *told[:shift]])
 
 
 def test_a_later_attempt_is_believed_about_the_way_it_is_sent() -> None:

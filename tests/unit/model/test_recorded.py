@@ -25,7 +25,6 @@ NUMBER_OF_ATTEMPTS = {
     "child SIGKILL (acks_late+reject_on_worker_lost)": 2,
     "Reject requeue=True": 2,
     "replace": 2,
-    "...next worker picks up": 2,
 }
 
 STRANGER = {

@@ -62,9 +62,10 @@ ONE_WORKER = [
     ("started retried succeeded", "SUCCESS", 2, False),
     ("started retried received:1 started", "STARTED", 2, False),
     # ---- a copy of the message waits beside the one that runs
+    ("received received", "RECEIVED", 1, False),
     ("received received started", "STARTED", 1, False),
     ("received received started succeeded", "SUCCESS", 1, False),
-    ("received started succeeded received started failed", "SUCCESS", 1, True),
+    ("received started succeeded received started failed", "SUCCESS", 2, True),
     ("received started failed received revoked", "FAILURE", 1, False),
     # ---- losses in the midst
     ("received started started succeeded", "SUCCESS", 2, False),

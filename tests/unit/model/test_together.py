@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from herald_monitor.model.events import Event
-from herald_monitor.model.tasks import MAX_MARKS, Task
+from herald_monitor.model.tasks import Task
 from herald_monitor.model.together import merge_all
 from tests.unit.model.words import T0, histories, known, say, story
 
@@ -41,8 +41,3 @@ def test_together_is_as_one_after_the_other(told: list[Event], before: int) -> N
 def test_what_tells_nothing_new_gives_the_same_object() -> None:
     task = known(told := story("received started succeeded"))
     assert merge_all(task, told) is task
-
-
-def test_the_oldest_marks_are_forgotten_together_too() -> None:
-    told = [say("started", clock) for clock in range(MAX_MARKS + 3)]
-    assert merge_all(None, told) == known(told)
