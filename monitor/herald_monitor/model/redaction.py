@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from herald_monitor.model.values import doublings, end_of_value
+from herald_monitor.model.values import ValueScanner
 
 DEFAULT_KEYS = ("password", "token", "secret", "authorization", "api_key", "cookie")
 MASK = "[redacted]"
@@ -20,6 +20,10 @@ MEMORY = 4_096
 twice or more, and so are common arguments and results."""
 REMEMBERED = 1_024
 """Characters of a text beyond which it is not remembered; Celery cuts there."""
+
+MAX_KEYS = 128
+"""Keys of secrets that are looked at in one text. What comes behind them is cut out
+whole: nobody but an attacker writes such a text, and each key takes time."""
 
 _SPACE = r"(?:\s|\\{1,16}[nrt])*"
 _SIGN = re.compile(rf"(?:\\{{0,16}}['\"])?\]?{_SPACE}(?:=>|:=|==|[:=]){_SPACE}")
@@ -76,10 +80,14 @@ class Redactor:
     def _masked(self, text: str) -> str:
         kept: list[str] = []
         done = 0
-        doubled = doublings(text)
+        scanner = ValueScanner(text)
         found = self._key.search(text)
+        keys = 0
         while found:
-            begin, end = _value(text, found.start(), found.end(), doubled)
+            keys += 1
+            if keys > MAX_KEYS:
+                return "".join((*kept, text[done : found.start()], MASK))
+            begin, end = _value(text, found.start(), found.end(), scanner)
             if end > begin:
                 kept += (text[done:begin], _mask(text, begin, end))
                 done = end
@@ -98,7 +106,7 @@ def _within(keys: Sequence[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(parts))
 
 
-def _value(text: str, key: int, at: int, doubled: Sequence[int]) -> tuple[int, int]:
+def _value(text: str, key: int, at: int, scanner: ValueScanner) -> tuple[int, int]:
     """Return from where to where the secret lies whose key ends before `at`.
 
     `key` is within that key. Two same places: there is none.
@@ -109,10 +117,10 @@ def _value(text: str, key: int, at: int, doubled: Sequence[int]) -> tuple[int, i
     if _header(text[key:at]) and text[begin : begin + 1] not in "'\"[{(\\":
         ends = _LINE_ENDS.search(text, begin)
         return begin, ends.start() if ends else len(text)
-    end = end_of_value(text, begin, doubled)
+    end = scanner.find_end(begin)
     # An annotated parameter: `token: str = "abc"`.
     more = _ANNOTATED.match(text, end)
-    return begin, end_of_value(text, more.end(), doubled) if more else end
+    return begin, scanner.find_end(more.end()) if more else end
 
 
 def _header(key: str) -> bool:
