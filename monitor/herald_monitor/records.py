@@ -88,7 +88,7 @@ def unpack_body(stored: bytes, decoder: msgspec.msgpack.Decoder[T]) -> T:
         if flag == b"s":
             return decoder.decode(_press.unzip(body, max_output_size=MOST))
         if flag == b"z":  # as long records once were
-            return decoder.decode(zlib.decompress(body))
+            return decoder.decode(zlib.decompressobj().decompress(body, MOST))
     except (msgspec.MsgspecError, zstandard.ZstdError, zlib.error):
         pass
     raise _foreign()

@@ -5,9 +5,9 @@ from collections.abc import Callable, Collection, Mapping
 from typing import Any, Literal, TypeAlias, cast
 
 import msgspec
-from kombu.compression import decompress
 from kombu.serialization import loads
 
+from herald_monitor.decompression import decompress_bounded
 from herald_monitor.errors import BadEvent
 from herald_monitor.model.events import MAX_TEXT, MAX_TRACEBACK, shorten
 from herald_monitor.model.spoken import Spoken
@@ -233,10 +233,13 @@ def _kombu_loads(
 ) -> object:
     try:
         if compression := headers.get("compression"):
-            body = cast(Any, decompress)(body, compression)
+            packed = body.encode() if isinstance(body, str) else body
+            body = decompress_bounded(packed, compression)
         return cast(Any, loads)(
             body, content_type, content_encoding or "utf-8", accept=accept
         )
+    except BadEvent:
+        raise
     except Exception as error:
         what = f"{type(error).__name__}: {error}"
         raise BadEvent(f"The body ({content_type}) cannot be read: {what}.") from error

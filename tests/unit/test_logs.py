@@ -55,3 +55,50 @@ def test_a_process_logs_as_it_was_told() -> None:
     words = [sys.executable, "-c", program, "--log-format", "json"]
     done = subprocess.run(words, capture_output=True, text=True, timeout=30, check=True)
     assert json.loads(done.stderr)["message"] == "hello"
+
+
+def text_line(message: str, *args: object) -> str:
+    """Return what is logged for people."""
+    record = logging.LogRecord("h.x", logging.WARNING, "f", 1, message, args, None)
+    return logs.TextLines(logs.LINE).format(record)
+
+
+@pytest.mark.parametrize(
+    "forged", ["\n2026 ERROR x: y", "\r", "\x1b[2J", "\u2028", "\x9b"]
+)
+def test_nobody_else_can_forge_a_line(forged: str) -> None:
+    line = text_line("a worker named %s", f"evil{forged}!")
+    assert forged not in line
+    assert len(line.splitlines()) == 1
+    assert line.endswith("!")
+
+
+def test_a_traceback_keeps_its_lines_and_loses_control_characters() -> None:
+    try:
+        raise ValueError("wrong \x1b[2J")
+    except ValueError:
+        record = logging.LogRecord(
+            "h.x", logging.ERROR, "f", 1, "failed", (), sys.exc_info()
+        )
+    text = logs.TextLines(logs.LINE).format(record)
+    assert len(text.splitlines()) > 2
+    assert "\x1b" not in text
+
+
+def test_lines_from_one_place_are_limited_and_counted() -> None:
+    now = 0.0
+    repeats = logs.RepeatFilter(lambda: now)
+
+    def logged(place: int) -> logging.LogRecord | None:
+        record = logging.LogRecord("x", logging.ERROR, "f", place, "no %s", (1,), None)
+        return record if repeats.filter(record) else None
+
+    assert sum(logged(1) is not None for _ in range(1_000)) == logs.MAX_REPEATS
+    assert logged(2) is not None
+    now = logs.PERIOD_S
+    told = logged(1)
+    assert told is not None
+    assert told.getMessage() == f"no 1 ({1_000 - logs.MAX_REPEATS} more were left out)"
+    again = logged(1)
+    assert again is not None
+    assert again.getMessage() == "no 1"

@@ -41,6 +41,9 @@ MAX_TRACEBACK = 16_384
 MAX_SMALL = (1 << 31) - 1
 """Above every process id and every count of retries."""
 MAX_CLOCK = (1 << 63) - 1
+MAX_NUMBER = 1e15
+"""Larger numbers are taken for this one: what is reckoned with them stays finite."""
+
 MAX_MOMENT = 253_402_300_799.0
 """The last second of the year 9999, in unix seconds."""
 
@@ -160,11 +163,12 @@ def moment(stamp: object, heard: float) -> float:
 
 
 def number(value: object) -> float | None:
-    """Return `value` as a finite number, or None."""
+    """Return `value` as a finite number, at most `MAX_NUMBER` either way, or None."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     try:
-        return float(value) if math.isfinite(value) else None
+        finite = float(value) if math.isfinite(value) else None
+        return finite and max(min(finite, MAX_NUMBER), -MAX_NUMBER)
     except OverflowError:
         return None
 

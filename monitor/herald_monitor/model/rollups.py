@@ -45,6 +45,9 @@ STEP = 2.0 ** (1 / 4)
 LAST = 124
 """The last bucket: from 23 days on."""
 
+MOST = 1e9
+"""Seconds above which a runtime lies in the last bucket, however large it is."""
+
 
 class Rollup(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     """One minute. `at` is its start in unix seconds; words without any are absent.
@@ -66,6 +69,8 @@ def bucket_of(seconds: float) -> int:
     """Return the bucket in which a runtime lies."""
     if seconds <= LEAST:
         return 0
+    if seconds >= MOST:
+        return LAST
     return min(1 + int(math.log(seconds / LEAST, STEP)), LAST)
 
 

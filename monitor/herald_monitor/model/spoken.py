@@ -18,6 +18,7 @@ from herald_monitor.model.events import (
     MAX_CLOCK,
     MAX_ID,
     MAX_NAME,
+    MAX_NUMBER,
     MAX_SMALL,
     MAX_TEXT,
     MAX_TRACEBACK,
@@ -38,7 +39,8 @@ Text = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_TEXT)]
 Long = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_TRACEBACK)]
 Small = Annotated[int, msgspec.Meta(ge=0, le=MAX_SMALL)]
 Clock = Annotated[int, msgspec.Meta(ge=0, le=MAX_CLOCK)]
-Positive = Annotated[float, msgspec.Meta(gt=0.0)]
+Number = Annotated[float, msgspec.Meta(ge=-MAX_NUMBER, le=MAX_NUMBER)]
+Positive = Annotated[float, msgspec.Meta(gt=0.0, le=MAX_NUMBER)]
 
 WIRE = {
     "kind": "type",
@@ -87,7 +89,7 @@ class Spoken(  # type: ignore[misc]
     result: Text | None = None
     exception: Text | None = None
     traceback: Long | None = None
-    runtime: float | None = None
+    runtime: Number | None = None
     flag: bool = False
     progress: None = None
     heard: None = None

@@ -94,7 +94,8 @@ def test_no_runtimes_have_no_percentile() -> None:
 
 
 def test_runtimes_without_end_lie_in_a_bucket() -> None:
-    assert [bucket_of(s) for s in (-1.0, 0.0, 0.001, 0.0011, 1e12)] == [0, 0, 0, 1, 124]
+    seconds = (-1.0, 0.0, 0.001, 0.0011, 1e9, 1e12, 1e308, math.inf)
+    assert [bucket_of(s) for s in seconds] == [0, 0, 0, 1, 124, 124, 124, 124]
 
 
 def test_minutes_add_up() -> None:
