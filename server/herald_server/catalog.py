@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import date
 from pathlib import Path
+from typing import Final
 
 from herald_monitor.model.filters import glob
 from herald_server.catalog_shipped import SHIPPED
@@ -13,20 +14,29 @@ from herald_server.catalog_types import CatalogError, Param, TaskType, closest
 
 __all__ = ["Catalog", "CatalogError", "Param", "TaskType"]
 
+MAX_NAME: Final = 255
+"""Characters of a task's name."""
+
 
 class Catalog:
-    """Task types by name; without any given, the ten that Herald ships.
+    """Task types by name: those that are declared, and those that are registered.
 
-    What matches `allow`, globs of Celery names, may be started by that name, with
-    any parameters.
+    What matches `allow`, globs of Celery names, may be started by that name. Tasks
+    that somebody registers (`learn`) can be read of; they are started only if they
+    are declared or allowed. `queues` are globs of queues that may be sent to besides
+    those that types, settings and workers name.
     """
 
     def __init__(
-        self, task_types: Iterable[TaskType] = SHIPPED, allow: Iterable[str] = ()
+        self,
+        task_types: Iterable[TaskType] = SHIPPED,
+        allow: Iterable[str] = (),
+        queues: Iterable[str] = (),
     ) -> None:
         self.allow = tuple(allow)
-        self._by_name = {kind.name: kind for kind in task_types}
-        self._by_celery_name = {kind.celery_name: kind for kind in self}
+        self.queues = tuple(queues)
+        self._declared = {kind.name: kind for kind in task_types}
+        self._registered: dict[str, TaskType] = {}
 
     @classmethod
     def shipped(cls) -> Catalog:
@@ -39,36 +49,53 @@ class Catalog:
         return cls(*read_catalog(path))
 
     def __iter__(self) -> Iterator[TaskType]:
-        return iter(self._by_name.values())
+        return iter((*self._declared.values(), *self._registered.values()))
 
     def __len__(self) -> int:
-        return len(self._by_name)
+        return len(self._declared) + len(self._registered)
 
     def __contains__(self, name: object) -> bool:
-        return name in self._by_name
+        return name in self._declared or name in self._registered
 
     def __getitem__(self, name: str) -> TaskType:
         """Return the task type; raise `CatalogError` that lists what exists."""
-        if name in self._by_name:
-            return self._by_name[name]
-        if found := self.allowed(name):
-            return found
-        names = (*self._by_name, *self.allow)
-        raise CatalogError(
-            f"unknown task type {name!r}{closest(name, self._by_name)}; "
-            f"available: {', '.join(names)}",
-            task_type=name,
-        )
+        return self.resolve(name)[0]
 
-    def allowed(self, name: str) -> TaskType | None:
-        """Return what starts tasks by their Celery name, if `allow` allows it."""
-        if not any(glob(pattern)(name) for pattern in self.allow):
-            return None
-        return TaskType(name, name, any_params=True, title=name)
+    @property
+    def queue_names(self) -> list[str]:
+        """The queues that task types name."""
+        return sorted({kind.queue for kind in self if kind.queue})
+
+    def resolve(self, name: str) -> tuple[TaskType, ...]:
+        """Return the types that `name` asks for: a type's name, or a Celery name.
+
+        A Celery name that is allowed and catalogued stands for its types, so that
+        their scope, confirmation and checks hold. Raises `CatalogError` that lists
+        what exists.
+        """
+        if name in self._declared:
+            return (self._declared[name],)
+        if self._is_allowed(name):
+            return self.types_for(name)
+        if name in self._registered:
+            return (self._registered[name],)
+        raise CatalogError(self._unknown(name), task_type=name[:MAX_NAME])
+
+    def types_for(self, celery_name: str) -> tuple[TaskType, ...]:
+        """Return the types under which tasks of a Celery name may start."""
+        found = tuple(
+            k for k in self._declared.values() if k.celery_name == celery_name
+        )
+        if found or not self._is_allowed(celery_name):
+            return found
+        return (TaskType(celery_name, celery_name, any_params=True, title=celery_name),)
 
     def of_celery_name(self, celery_name: str) -> TaskType | None:
-        """Return the task type that runs under a Celery name, if there is one."""
-        return self._by_celery_name.get(celery_name)
+        """Return a task type that runs under a Celery name, if there is one."""
+        for kind in self._declared.values():
+            if kind.celery_name == celery_name:
+                return kind
+        return self._registered.get(celery_name)
 
     def check(
         self, task_type: str, params: Mapping[str, object], today: date
@@ -79,3 +106,21 @@ class Catalog:
         parameter or a failed check.
         """
         return self[task_type].check(params, today)
+
+    def _is_allowed(self, celery_name: str) -> bool:
+        return is_name(celery_name) and any(
+            glob(pattern)(celery_name) for pattern in self.allow
+        )
+
+    def _unknown(self, name: str) -> str:
+        names = (*self._declared, *self.allow)
+        listed = ", ".join(names) or "none, for no herald.toml names any"
+        return (
+            f"unknown task type {name[:MAX_NAME]!r}{closest(name, self._declared)}; "
+            f"available: {listed}"
+        )
+
+
+def is_name(text: str) -> bool:
+    """Say whether a task may be called `text`: it travels in headers and in logs."""
+    return 0 < len(text) <= MAX_NAME and text.isprintable()

@@ -51,18 +51,23 @@ Table = Mapping[str, object]
 T = TypeVar("T")
 
 
-def read_catalog(path: Path) -> tuple[tuple[TaskType, ...], tuple[str, ...]]:
-    """Read all `[task_types.NAME]` tables, and `allow`: globs of Celery names.
+def read_catalog(
+    path: Path,
+) -> tuple[tuple[TaskType, ...], tuple[str, ...], tuple[str, ...]]:
+    """Read all `[task_types.NAME]` tables, and the globs in `allow` and `queues`.
 
-    Raises `CatalogError` with the place.
+    `allow` are Celery names, `queues` are queues. Raises `CatalogError` with the
+    place.
     """
     table = _parse(path)
     try:
         types = _subtable(table, "task_types", "")
-        allow = _allow(table)
-        if not types and not allow and not {"webhooks", "tokens"} & {*table}:
+        allow = _globs(table, "allow", "Celery task names, such as ['reports.*']")
+        queues = _globs(table, "queues", "queue names, such as ['reports.*']")
+        if not types and not allow and not {"webhooks", "tokens", "queues"} & {*table}:
             raise CatalogError("no task types: add a table [task_types.NAME]")
-        return tuple(_task_type(name, value) for name, value in types.items()), allow
+        found = tuple(_task_type(name, value) for name, value in types.items())
+        return found, allow, queues
     except CatalogError as error:
         message = f"{path}: {error}"
         raise CatalogError(message, error.task_type, error.param) from None
@@ -82,12 +87,10 @@ def _parse(path: Path) -> Table:
         raise CatalogError(f"{path} is not valid TOML: {error}") from None
 
 
-def _allow(table: Table) -> tuple[str, ...]:
-    listed = cast("list[object]", _get(table, "allow", list, "") or [])
+def _globs(table: Table, key: str, what: str) -> tuple[str, ...]:
+    listed = cast("list[object]", _get(table, key, list, "") or [])
     if not all(isinstance(one, str) and one for one in listed):
-        raise CatalogError(
-            "allow must be an array of Celery task names, such as ['reports.*']"
-        )
+        raise CatalogError(f"{key} must be an array of {what}")
     return tuple(cast("list[str]", listed))
 
 

@@ -126,6 +126,8 @@ class TaskType:
     in_order: tuple[tuple[str, str], ...] = ()
     any_params: bool = False
     """Whether its parameters are known to nobody here, so that all are taken."""
+    startable: bool = True
+    """False for what somebody registers and no herald.toml allows."""
 
     @property
     def label(self) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator, model_validator
@@ -106,6 +106,12 @@ class ServerSettings(MonitorSettings):
         default=0,
         ge=0,
         description="Tasks of one name that may be started; 0 for any.",
+    )
+    confirm: Literal["client", "person"] = Field(
+        default="client",
+        description="Who may tell that a person agreed to a task type that asks for"
+        " confirmation: `client` takes the word of a client that cannot ask its user,"
+        " `person` refuses it.",
     )
     max_connections: int = Field(
         default=10_000,

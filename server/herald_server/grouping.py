@@ -8,14 +8,16 @@ other: each has the one before as its parent.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
-from typing import Any, cast
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeAlias, cast
 
 import msgspec
 from celery import chain, group
 
+from herald_monitor.errors import BadInput
 from herald_monitor.model import shape
 from herald_monitor.model.shape import TaskImage
+from herald_server.decision import MEMBER, Wish
 from herald_server.options import Options
 from herald_server.sending import Order, Sender
 
@@ -23,57 +25,59 @@ MOST = 500
 """Members of a group or chain."""
 
 
-class Member(msgspec.Struct, frozen=True):
-    """A task to be: Celery's name and keyword arguments."""
-
-    name: str
-    kwargs: dict[str, object]
-    queue: str | None = None
+Item: TypeAlias = tuple[str, Mapping[str, object]]
+"""A task to be: its type and its parameters."""
 
 
-def group_orders(
-    group_id: str, members: Sequence[Member], options: Options
-) -> list[Order]:
-    """Return the orders of a group."""
+def bounded(items: Sequence[Item]) -> Sequence[Item]:
+    """Return `items` if a group or chain may have so many. Raises `BadInput`."""
+    if not 1 <= len(items) <= MOST:
+        raise BadInput(f"tasks must be a list of 1 to {MOST} tasks", "tasks")
+    return items
+
+
+def group_wishes(group_id: str, items: Sequence[Item], options: Options) -> list[Wish]:
+    """Return what a group asks for."""
     return [
-        Order(
+        Wish(
+            task_type=task_type,
+            params=params,
+            options=options,
+            way=MEMBER,
             task_id=str(uuid.uuid4()),
-            name=one.name,
-            kwargs=one.kwargs,
-            options=_of(one, options),
             group_id=group_id,
         )
-        for one in members
+        for task_type, params in items
     ]
 
 
-def chain_orders(
-    group_id: str, members: Sequence[Member], options: Options
-) -> list[Order]:
-    """Return the orders of a chain, first to last. Only the first waits for its ETA."""
-    orders: list[Order] = []
-    for one in members:
-        before = orders[-1] if orders else None
+def chain_wishes(
+    group_id: str,
+    items: Sequence[Item],
+    options: Options,
+    *,
+    pass_results: bool,
+) -> list[Wish]:
+    """Return what a chain asks for, first to last. Only the first waits for its ETA."""
+    wishes: list[Wish] = []
+    for task_type, params in items:
+        before = wishes[-1] if wishes else None
         chosen = msgspec.structs.replace(options, eta=None) if before else options
         task_id = str(uuid.uuid4())
-        orders.append(
-            Order(
+        wishes.append(
+            Wish(
+                task_type=task_type,
+                params=params,
+                options=chosen,
+                way=MEMBER,
                 task_id=task_id,
-                name=one.name,
-                kwargs=one.kwargs,
-                options=_of(one, chosen),
-                root_id=orders[0].task_id if orders else task_id,
+                root_id=wishes[0].task_id if wishes else task_id,
                 parent_id=before.task_id if before else None,
                 group_id=group_id,
+                takes_result=pass_results and before is not None,
             )
         )
-    return orders
-
-
-def _of(member: Member, options: Options) -> Options:
-    if options.queue or not member.queue:
-        return options
-    return msgspec.structs.replace(options, queue=member.queue)
+    return wishes
 
 
 async def send_group(sender: Sender, group_id: str, orders: Sequence[Order]) -> None:

@@ -21,13 +21,16 @@ from herald_server.http_body import json_object
 from herald_server.http_figures import Figures
 from herald_server.http_ids import literally, task_id
 from herald_server.http_orders import (
+    CONFIRMATION,
     Orders,
+    asking,
     cancelled,
     options_of,
     queued,
     refuse_unknown,
     show_marked,
     shown,
+    ticket_in,
 )
 from herald_server.metrics import MEDIA_TYPE, exposition
 from herald_server.options import KEYS, parse_key
@@ -147,23 +150,24 @@ class Api:
         """Start a task of the catalog: `{"task_type": …, "params": {…}}`, options."""
         control = self._more.control()
         body = await json_object(request)
-        refuse_unknown(body, ("task_type", "params"), ("idempotency_key", *KEYS))
+        refuse_unknown(
+            body, ("task_type", "params"), ("idempotency_key", CONFIRMATION, *KEYS)
+        )
         task_type = body.get("task_type")
         params: object = body.get("params") or {}
         if not isinstance(task_type, str):
             raise BadInput("task_type must be a text")
         if not isinstance(params, dict):
             raise BadInput("params must be an object")
-        scope = control.catalog[task_type].scope
-        if not request.state.identity.may(scope):
-            raise Problem(403, f"{task_type} needs a token with the scope {scope}")
-        started = await control.start(
-            task_type,
-            cast("dict[str, object]", params),
-            options_of(body).traced(request.headers.get("traceparent")),
-            key=parse_key(body.get("idempotency_key")),
-            who=request.state.identity.name,
-        )
+        with asking(control):
+            started = await control.start(
+                task_type,
+                cast("dict[str, object]", params),
+                options_of(body).traced(request.headers.get("traceparent")),
+                key=parse_key(body.get("idempotency_key")),
+                who=request.state.identity.name,
+                ticket=ticket_in(body),
+            )
         return shown(queued(started), 201)
 
     @allowed("cancel")

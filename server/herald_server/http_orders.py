@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, cast
 
 import msgspec
@@ -15,6 +16,7 @@ from starlette.routing import Route
 from herald_monitor.errors import BadInput
 from herald_monitor.model.codec import to_json
 from herald_monitor.model.shape import TaskImage
+from herald_server.consent import ASKED_FOR, PERSON, Unconfirmed
 from herald_server.control import Cancelled, Control, Started
 from herald_server.group_reader import GroupSummary
 from herald_server.group_sentences import cancel_sentence, group_sentence
@@ -27,6 +29,8 @@ from herald_server.state import Shared
 STALE_HEADER = "Herald-Stale-Since"
 """Header of an answer that may be outdated: since when (RFC 3339), or `unknown`."""
 
+CONFIRMATION = "confirmation"
+EXPIRES = "confirmation_expires_in"
 NO_BROKER = "this server knows no broker to send to; set HERALD_BROKER_URL"
 
 
@@ -48,6 +52,39 @@ def show_marked(shared: Shared, body: object, status: int = 200) -> Response:
     answer = shown({**fields, "stale": stale.shown()}, status)
     answer.headers[STALE_HEADER] = stale.since or "unknown"
     return answer
+
+
+@contextmanager
+def asking(control: Control) -> Generator[None]:
+    """Answer an order that a person has to agree to with the question.
+
+    The same order with the `confirmation` of that answer is then carried out.
+    Raises `Problem`.
+    """
+    try:
+        yield
+    except Unconfirmed as error:
+        if control.consents.policy == PERSON:
+            raise Problem(
+                403,
+                f"{error.question} This needs the consent of a person, whom this door "
+                "cannot ask; start it from an MCP client that supports elicitation "
+                "(HERALD_CONFIRM=person).",
+            ) from None
+        raise Problem(
+            428, error.question, more={CONFIRMATION: error.ticket, EXPIRES: ASKED_FOR}
+        ) from None
+
+
+def ticket_in(body: Mapping[str, object]) -> str | None:
+    """Return the confirmation that a body carries. Raises `BadInput`."""
+    ticket = body.get(CONFIRMATION)
+    if ticket is not None and not isinstance(ticket, str):
+        raise BadInput(
+            "confirmation must be the text that the answer 428 to this order gave",
+            CONFIRMATION,
+        )
+    return ticket
 
 
 class Orders:
@@ -79,18 +116,17 @@ class Orders:
         """Send a task that is over again: `{}`, or `{"kwargs": {…}}` and options."""
         control = self.control()
         body = await json_object(request, empty=True)
-        refuse_unknown(body, ("kwargs",))
+        refuse_unknown(body, ("kwargs",), (CONFIRMATION, *KEYS))
         kwargs: object = body.get("kwargs")
         if kwargs is not None and not isinstance(kwargs, dict):
             raise BadInput("kwargs must be an object", "kwargs")
-        task = await self._store.task(request.path_params["id"])
-        scope = control.scope_for(task)
-        if not request.state.identity.may(scope):
-            name = task.name or "this task"
-            raise Problem(403, f"retrying {name} needs a token with the scope {scope}")
         options = options_of(body).traced(request.headers.get("traceparent"))
         given = cast("dict[str, object] | None", kwargs)
-        return shown(queued(await control.retry(task.id, given, options)), 201)
+        with asking(control):
+            started = await control.retry(
+                request.path_params["id"], given, options, ticket=ticket_in(body)
+            )
+        return shown(queued(started), 201)
 
     @allowed("read")
     async def group(self, request: Request) -> Response:

@@ -19,7 +19,7 @@ EVERY = 600.0
 
 async def name_queues(store: Store, catalog: Catalog, node: str) -> None:
     """Keep a note of the catalog's queues in the store, until cancelled."""
-    names = sorted({kind.queue for kind in catalog if kind.queue})
+    names = catalog.queue_names
     while names:
         try:
             await store.put_note(NAMED, node, msgspec.json.encode(names), 3 * EVERY)

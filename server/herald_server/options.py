@@ -22,6 +22,7 @@ MAX_TAG = 64
 MAX_QUEUE = 255
 MAX_KEY = 255
 
+TIMES = ("countdown", "eta", "expires")
 KEYS = ("priority", "countdown", "eta", "expires", "queue", "tags")
 
 
@@ -29,7 +30,8 @@ class Options(msgspec.Struct, frozen=True, omit_defaults=True):
     """Options of one send. Times are unix seconds; None leaves it to Celery.
 
     `traceparent` goes along as a header of the message, where OpenTelemetry's
-    instrumentation of Celery looks for it.
+    instrumentation of Celery looks for it. `when` are the times as they were asked
+    for: `countdown=60` stays what it is, the ETA that it comes to does not.
     """
 
     priority: int | None = None
@@ -38,6 +40,7 @@ class Options(msgspec.Struct, frozen=True, omit_defaults=True):
     queue: str | None = None
     tags: tuple[str, ...] = ()
     traceparent: str | None = None
+    when: str = ""
 
     @property
     def all_tags(self) -> tuple[str, ...]:
@@ -78,6 +81,7 @@ def parse_options(given: Mapping[str, object], now: float) -> Options:
         expires=_expires(said.get("expires"), now, eta),
         queue=_text(said, "queue", MAX_QUEUE),
         tags=_tags(said.get("tags")),
+        when=", ".join(f"{key}={said[key]}" for key in TIMES if key in said),
     )
 
 
@@ -150,9 +154,10 @@ def _text(said: Mapping[str, object], key: str, most: int) -> str | None:
     value = said.get(key)
     if value is None:
         return None
-    if not isinstance(value, str) or not 0 < len(value.strip()) <= most:
-        raise BadInput(f"{key} must be a text of 1 to {most} characters", key)
-    return value.strip()
+    text = value.strip() if isinstance(value, str) else ""
+    if not 0 < len(text) <= most or not text.isprintable():
+        raise BadInput(f"{key} must be a text of 1 to {most} printable characters", key)
+    return text
 
 
 def _tags(given: object) -> tuple[str, ...]:

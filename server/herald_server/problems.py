@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from http import HTTPStatus
 
 from starlette.exceptions import HTTPException
@@ -22,18 +23,27 @@ class Problem(Exception):
     """A request that cannot be answered as asked: a status and a sentence."""
 
     def __init__(
-        self, status: int, detail: str, headers: dict[str, str] | None = None
+        self,
+        status: int,
+        detail: str,
+        headers: dict[str, str] | None = None,
+        more: Mapping[str, object] | None = None,
     ) -> None:
         super().__init__(detail)
         self.status = status
         self.headers = headers or {}
+        self.more = more or {}
 
 
 def problem(
-    status: int, detail: str, headers: dict[str, str] | None = None
+    status: int,
+    detail: str,
+    headers: dict[str, str] | None = None,
+    more: Mapping[str, object] | None = None,
 ) -> Response:
-    """Return a problem document that says `detail`."""
+    """Return a problem document that says `detail`; `more` are members of its own."""
     body = {
+        **(more or {}),
         "type": "about:blank",
         "title": HTTPStatus(status).phrase,
         "status": status,
@@ -47,7 +57,7 @@ async def answer(request: Request, error: Exception) -> Response:
     if isinstance(error, Problem):
         if error.status == 413:
             request.app.state.shared.tally.refuse("body")
-        return problem(error.status, str(error), error.headers)
+        return problem(error.status, str(error), error.headers, error.more)
     if isinstance(error, HTTPException):
         return problem(
             error.status_code, _said(request, error), dict(error.headers or {})

@@ -18,6 +18,7 @@ from herald_server.audit import Audit
 from herald_server.backend_lookup import BackendLookup
 from herald_server.catalog import Catalog
 from herald_server.config import ServerSettings
+from herald_server.consent import Consents
 from herald_server.control import Control
 from herald_server.feed import Feed
 from herald_server.hub import Hub
@@ -49,7 +50,10 @@ def share(settings: ServerSettings, store: Store, app: Celery | None) -> Shared:
         settings.starts_per_minute, settings.starts_per_minute_per_type, tally
     )
     redact = Redactor(settings.redact)
-    control = Control(app, store, hub, catalog, redact, permits, audit) if app else None
+    consents = Consents(store, settings.confirm)
+    control = None
+    if app is not None:
+        control = Control(app, store, hub, catalog, redact, permits, audit, consents)
     status = Status(store, feed)
     backend = ResultBackend(app, redact) if app else None
     lookup = BackendLookup(backend, lambda: status.staleness() is not None)
@@ -80,6 +84,7 @@ async def working(shared: Shared) -> AsyncGenerator[None]:
         asyncio.create_task(shared.status.run()),
     ]
     if shared.control:
+        await shared.control.consents.open()
         running.append(asyncio.create_task(_repeating(shared, shared.control)))
         naming = name_queues(shared.store, shared.control.catalog, shared.node)
         running.append(asyncio.create_task(naming))

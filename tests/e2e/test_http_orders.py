@@ -99,3 +99,32 @@ def test_a_group_is_one_object(server: LiveServer) -> None:
     assert told["counts"] == {"SUCCESS": 2}
     assert [task["id"] for task in told["tasks"]] == ["t0", "t1"]
     assert done["outcomes"] == {"too_late": 2}
+
+
+CRISIS: dict[str, Any] = {
+    "task_type": "resilience_crisis_activation",
+    "params": {"severity": "minor", "reason": "flood"},
+}
+
+
+def test_what_asks_a_person_takes_two_steps(server: LiveServer) -> None:
+    status, asked = ask(server, "POST", "tasks", CRISIS)
+    assert status == 428
+    assert "severity='minor'" in asked["detail"]
+    assert asked["confirmation_expires_in"] == 300
+    yes = {"confirmation": asked["confirmation"]}
+    grave = {**CRISIS, "params": {"severity": "critical", "reason": "flood"}}
+    for other in (grave, {**CRISIS, "tags": ["a"]}, {**CRISIS, "countdown": 5}):
+        assert ask(server, "POST", "tasks", {**other, **yes})[0] == 428
+    assert ask(server, "POST", "tasks", {**CRISIS, "confirmation": 5})[0] == 400
+    status, told = ask(server, "POST", "tasks", {**CRISIS, **yes})
+    assert status == 201
+    assert ask(server, "POST", "tasks", {**CRISIS, **yes})[0] == 428
+    server.tell("failed", told["task_id"], exception="ValueError('no')")
+    again = f"tasks/{told['task_id']}/retry"
+    status, asked = ask(server, "POST", again, {"kwargs": grave["params"]})
+    assert status == 428
+    assert "again (severity='critical'" in asked["detail"]
+    yes = {"confirmation": asked["confirmation"]}
+    assert ask(server, "POST", again, yes)[0] == 428
+    assert ask(server, "POST", again, {"kwargs": grave["params"], **yes})[0] == 201

@@ -25,7 +25,7 @@ pytestmark = [
     pytest.mark.xdist_group("mcp_control"),
 ]
 
-ALL = Catalog([], ["*"])
+ALL = Catalog([], ["*"], ["*"])
 
 
 @pytest.fixture(scope="module")

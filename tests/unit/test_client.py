@@ -1,6 +1,10 @@
 """The Python client waits, asks and gives orders, against a real server."""
 
 import asyncio
+import os
+import pty
+import subprocess
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -9,11 +13,13 @@ from celery import Celery
 from herald_monitor.errors import BadInput
 from herald_monitor.memory import MemoryStore
 from herald_server.client import (
+    ConfirmationNeeded,
     Forgotten,
     Herald,
     ServerProblem,
     TimedOut,
 )
+from tests.cli_runs import environment
 from tests.conftest import AppFactory
 from tests.live_server import TOKEN, LiveServer, live_server, worker_of
 from tests.servers import PrivateValkey
@@ -135,6 +141,50 @@ async def test_starts_and_cancels(sender: Celery) -> None:
             done = await herald.cancel(started.task_id)
             assert done.status == "success"
             assert done.message.startswith("Too late")
+
+
+CRISIS = {"severity": "minor", "reason": "flood"}
+
+
+async def test_what_asks_a_person_is_started_once_they_agreed(sender: Celery) -> None:
+    with live_server(sender) as server:
+        async with Herald(server.url, TOKEN) as herald:
+            with pytest.raises(ConfirmationNeeded, match="severity='minor'") as asked:
+                await herald.start("resilience_crisis_activation", CRISIS)
+            assert asked.value.code == 428
+            yes = asked.value.confirmation
+            started = await herald.start(
+                "resilience_crisis_activation", CRISIS, confirmation=yes
+            )
+            assert started.status == "queued"
+
+
+@pytest.mark.parametrize(
+    ("typed", "words", "starts"),
+    [("y\n", (), True), ("n\n", (), False), ("", ("--yes",), True), (None, (), False)],
+)
+def test_the_command_asks_the_person_at_the_terminal(
+    sender: Celery, typed: str | None, words: tuple[str, ...], starts: bool
+) -> None:
+    ours, theirs = pty.openpty()
+    order = ("start", "resilience_crisis_activation", "severity=minor", "reason=x")
+    with live_server(sender) as server, os.fdopen(ours, "wb", buffering=0) as keyboard:
+        keyboard.write((typed or "").encode())
+        done = subprocess.run(
+            [sys.executable, "-m", "herald_server", *order, *words],
+            stdin=theirs if typed is not None else subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            env=environment(server.url),
+            timeout=30,
+            check=False,
+        )
+        os.close(theirs)
+        sent = server.do(server.store.counts())
+    assert (done.returncode, sent) == ((0, {"PENDING": 1}) if starts else (1, {}))
+    assert ("severity='minor'" in done.stderr) == ("--yes" not in words)
+    if not starts:
+        assert "Nothing was started." in done.stderr
 
 
 async def test_problem_of_the_server_is_its_sentence(shared: LiveServer) -> None:

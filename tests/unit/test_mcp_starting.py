@@ -59,7 +59,8 @@ def arguments(message: Any) -> Any:
 async def test_options_travel_with_the_task_and_are_known_of_it(
     app: Celery, module_valkey: PrivateValkey
 ) -> None:
-    async with opened(app) as (made, client):
+    catalog = Catalog(queues=["slow"])
+    async with opened(app, catalog) as (made, client):
         began = time.time()
         told = await call(
             client,

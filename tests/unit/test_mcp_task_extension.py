@@ -145,7 +145,7 @@ async def test_a_start_that_asks_a_person_becomes_a_task_once_they_agree(
     app: Celery,
 ) -> None:
     tool = "start_background_task"
-    call = {
+    call: dict[str, Any] = {
         "name": tool,
         "arguments": {
             "task_type": "resilience_crisis_activation",
@@ -157,7 +157,19 @@ async def test_a_start_that_asks_a_person_becomes_a_task_once_they_agree(
         asked = (await client("tools/call", tool, **call))["result"]
         assert await made.store.counts() == {}
         agreed = {"confirm": {"action": "accept", "content": {"confirm": True}}}
-        begun = await client("tools/call", tool, **call, inputResponses=agreed)
+        never = await client("tools/call", tool, **call, inputResponses=agreed)
+        assert await made.store.counts() == {}
+        state = {"requestState": asked["requestState"], "inputResponses": agreed}
+        other = {**call["arguments"], "params": {"severity": "critical", "reason": ""}}
+        swapped = await client("tools/call", tool, name=tool, arguments=other, **state)
+        assert await made.store.counts() == {}
+        begun = await client("tools/call", tool, **call, **state)
+        twice = await client("tools/call", tool, **call, **state)
+        assert await made.store.counts() == {"PENDING": 1}
+    # An answer to a question that was never asked, or to another one, is none.
+    assert never["result"]["resultType"] == "input_required"
+    assert "requestState" in swapped["error"]["message"]
+    assert twice["result"]["resultType"] == "input_required"
     assert asked["resultType"] == "input_required"
     assert "storm" in asked["inputRequests"]["confirm"]["params"]["message"]
     assert begun["result"]["resultType"] == "task"

@@ -5,7 +5,7 @@ import json
 import time
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from typing import Any, cast
+from typing import Any
 
 import anyio
 import pytest
@@ -17,8 +17,7 @@ from mcp.types import TextResourceContents
 from herald_monitor.config import MonitorSettings
 from herald_monitor.model.events import Event
 from herald_monitor.stores import store_of
-from herald_server.catalog import Catalog
-from herald_server.mcp.starting import Starting
+from herald_server.mcp.starting import shielded
 from tests.conftest import AppFactory
 from tests.mcp_house import SNAPSHOT, House, call, house, refused
 from tests.servers import PrivateValkey
@@ -383,10 +382,11 @@ async def test_a_start_is_finished_even_if_its_client_leaves(
     app: Celery, module_valkey: PrivateValkey
 ) -> None:
     async with house(app) as made:
-        start = Starting(made.shared.control, Catalog.shipped())
+        assert made.shared.control is not None
+        order = made.shared.control.start("metrics_snapshot", {})
         with anyio.CancelScope() as leaving:
             leaving.cancel()
-            await start(cast(Any, None), "metrics_snapshot", {}, False)
+            await shielded(order)
         assert await made.store.counts() == {"PENDING": 1}
     assert len(queued(module_valkey, app)) == 1
 

@@ -20,6 +20,7 @@ from herald_server.client.answers import (
 from herald_server.client.changes import Change, CountImage, Gone, Put, Reset
 from herald_server.client.errors import (
     ClientError,
+    ConfirmationNeeded,
     Forgotten,
     NoEnding,
     Refused,
@@ -34,6 +35,7 @@ __all__ = [
     "Cancelled",
     "Change",
     "ClientError",
+    "ConfirmationNeeded",
     "CountImage",
     "FilterKeys",
     "Forgotten",

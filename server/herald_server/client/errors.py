@@ -6,6 +6,7 @@ HeraldError
     ├── Unreachable     nobody answers, or it is no Herald
     ├── Refused         the server turned us away: mend the token or the host
     ├── ServerProblem   the server answered, but cannot do what was asked
+│   └── ConfirmationNeeded … before a person has agreed to it
     └── NoEnding        `wait` ends without an ending
         ├── TimedOut    … because the time was over
         └── Forgotten   … because the task's record ran out
@@ -46,6 +47,17 @@ class ServerProblem(ClientError):
     def __init__(self, message: str, code: int | str) -> None:
         super().__init__(message)
         self.code = code
+
+
+class ConfirmationNeeded(ServerProblem):
+    """A person has to agree first; `str()` is the question to ask them.
+
+    The same order with `confirmation` carries their yes.
+    """
+
+    def __init__(self, question: str, code: int, confirmation: str) -> None:
+        super().__init__(question, code)
+        self.confirmation = confirmation
 
 
 class NoEnding(ClientError):

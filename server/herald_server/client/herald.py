@@ -226,10 +226,20 @@ class Herald:
     # -- give orders -------------------------------------------------------------
 
     async def start(
-        self, task_type: str, params: Mapping[str, object] | None = None
+        self,
+        task_type: str,
+        params: Mapping[str, object] | None = None,
+        *,
+        confirmation: str | None = None,
     ) -> Started:
-        """Start a task of the catalog. `ServerProblem` says what is wrong with it."""
-        said = {"task_type": task_type, "params": dict(params or {})}
+        """Start a task of the catalog. `ServerProblem` says what is wrong with it.
+
+        `ConfirmationNeeded` asks for a person's consent: once they agreed, call
+        again with its `confirmation`.
+        """
+        said: dict[str, object] = {"task_type": task_type, "params": dict(params or {})}
+        if confirmation is not None:
+            said["confirmation"] = confirmation
         return await self._rest.post(_path("tasks"), said, Started)
 
     async def cancel(self, task_id: str) -> Cancelled:

@@ -9,7 +9,12 @@ from http import HTTPStatus
 import msgspec
 
 from herald_server.client.address import Address
-from herald_server.client.errors import Refused, ServerProblem, Unreachable
+from herald_server.client.errors import (
+    ConfirmationNeeded,
+    Refused,
+    ServerProblem,
+    Unreachable,
+)
 
 UNAUTHENTICATED = (401, 4401, 4408)
 REFUSED = (401, 403, 421)
@@ -21,6 +26,7 @@ class _Problem(msgspec.Struct):
     """A problem document (RFC 9457), as far as we read it."""
 
     detail: str = ""
+    confirmation: str = ""
 
 
 def unreachable(address: Address, why: object) -> Unreachable:
@@ -62,9 +68,12 @@ def problem(
     address: Address, status: int, body: bytes | None
 ) -> Refused | ServerProblem:
     """Return the error for an answer over HTTP that is none of success."""
-    detail = _detail(body or b"")
+    told = _told(body or b"")
+    detail = told.detail
     if status in REFUSED:
         return refused(address, status, detail)
+    if told.confirmation:
+        return ConfirmationNeeded(detail, status, told.confirmation)
     if detail:
         return ServerProblem(detail, status)
     known = status in set(HTTPStatus)
@@ -74,8 +83,8 @@ def problem(
     )
 
 
-def _detail(body: bytes) -> str:
+def _told(body: bytes) -> _Problem:
     try:
-        return msgspec.json.decode(body, type=_Problem).detail
+        return msgspec.json.decode(body, type=_Problem)
     except msgspec.MsgspecError:
-        return ""
+        return _Problem()

@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
+import sys
+
 import click
 import msgspec
 
-from herald_server.client import Herald
+from herald_server.client import ConfirmationNeeded, Herald, Started
 from herald_server.commands.asking import (
     connected,
     json_option,
     option,
     wait_timeout_option,
 )
+from herald_server.commands.lines import clean
 from herald_server.commands.waiting import wait_for
+
+WIDE = 4_000
+"""Characters of a question that are shown: all that a server asks."""
 
 
 @click.command()
 @click.argument("task_type", metavar="TYPE")
 @click.argument("params", nargs=-1, metavar="[KEY=VALUE]...")
 @option("--wait", is_flag=True, help="Wait until it is over; see herald wait --help.")
+@option("--yes", is_flag=True, help="Agree to a type that asks for confirmation.")
 @wait_timeout_option
 @json_option
 @connected
@@ -27,17 +34,18 @@ async def start(
     task_type: str,
     params: tuple[str, ...],
     wait: bool,
+    yes: bool,
     timeout: float | None,  # noqa: ASYNC109
     as_json: bool,
 ) -> int:
     """Start a task of the type TYPE, and print its id.
 
     A VALUE that is JSON is taken as JSON (5, true, [1, 2], "5"), any other as
-    text.
+    text. A type that asks for confirmation is asked about on the terminal.
     """
     if timeout is not None and not wait:
         raise click.UsageError("--timeout is for --wait; give both")
-    started = await herald.start(task_type, parse_params(params))
+    started = await _start(herald, task_type, parse_params(params), yes)
     if as_json:
         click.echo(msgspec.json.encode(started))
     else:
@@ -45,6 +53,29 @@ async def start(
     if not wait:
         return 0
     return await wait_for(herald, started.task_id, timeout, as_json)
+
+
+async def _start(
+    herald: Herald, task_type: str, params: dict[str, object], yes: bool
+) -> Started:
+    """Start it, once a person has agreed where that is needed."""
+    try:
+        return await herald.start(task_type, params)
+    except ConfirmationNeeded as error:
+        asked = error
+    if not yes:
+        _ask(str(asked))
+    return await herald.start(task_type, params, confirmation=asked.confirmation)
+
+
+def _ask(question: str) -> None:
+    if not sys.stdin.isatty():
+        raise click.ClickException(
+            f"{question} This needs the consent of a person: run it on a terminal, "
+            "or give --yes. Nothing was started."
+        )
+    if not click.confirm(clean(" ".join(question.splitlines()), WIDE), err=True):
+        raise click.ClickException("Nothing was started.")
 
 
 def parse_params(words: tuple[str, ...]) -> dict[str, object]:

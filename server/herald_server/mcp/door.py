@@ -8,11 +8,15 @@ from typing import Any
 
 from fastmcp import FastMCP
 from fastmcp.server.http import StarletteWithLifespan, StreamableHTTPASGIApp
+from mcp.server.request_state import RequestStateSecurity
 from mcp.server.streamable_http import StreamableHTTPServerTransport
 
 from herald_server.catalog import Catalog
+from herald_server.consent import ASKED_FOR
+from herald_server.control import Control
 from herald_server.durations import Durations
 from herald_server.mcp.completing import Completing
+from herald_server.mcp.confirming import TicketCodec
 from herald_server.mcp.events import Events
 from herald_server.mcp.listen import Listening
 from herald_server.mcp.prompts import Prompts
@@ -55,6 +59,7 @@ class AgentDoor(FastMCP[Any]):
             instructions=INSTRUCTIONS,
             middleware=[Sentences(), StaleAnswers(shared.status.staleness)],
             mask_error_details=True,
+            request_state_security=_seal(shared.control),
             # "30" for a number of seconds is understood, as models write it.
             strict_input_validation=False,
         )
@@ -116,6 +121,17 @@ class AgentDoor(FastMCP[Any]):
                 sessions = endpoint.session_manager._server_instances  # pyright: ignore[reportPrivateUsage]
                 found += sessions.values()
         return found
+
+
+def _seal(control: Control | None) -> RequestStateSecurity | None:
+    """Return how questions are sealed that a client carries to another process."""
+    if control is None:
+        return None
+    codec = TicketCodec(control.consents)
+    # A ticket names the caller itself.
+    return RequestStateSecurity(
+        codec=codec, ttl=ASKED_FOR, bind_principal=None, audience="herald"
+    )
 
 
 def _no_schema(name: str) -> None:

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-from typing import Any
+from collections.abc import Coroutine
+from typing import Any, TypeVar
 
 import anyio
 from fastmcp import Context
 from mcp.types import InputRequiredResult
 
 from herald_monitor.errors import HeraldError
-from herald_server.catalog import Catalog, TaskType
 from herald_server.control import Control, Started
 from herald_server.mcp.access import demand
 from herald_server.mcp.answers import StartedTask
-from herald_server.mcp.confirming import confirmed
+from herald_server.mcp.confirming import with_consent
 from herald_server.options import Options
+
+T = TypeVar("T")
 
 
 class NoBroker(HeraldError):
@@ -25,9 +26,8 @@ class NoBroker(HeraldError):
 class Starting:
     """Starts a task type once it is known, allowed, correct and confirmed."""
 
-    def __init__(self, control: Control | None, catalog: Catalog) -> None:
+    def __init__(self, control: Control | None) -> None:
         self._control = control
-        self._catalog = catalog
 
     async def __call__(
         self,
@@ -40,23 +40,26 @@ class Starting:
     ) -> Started | InputRequiredResult:
         """Start it, or return what asks a person first. Raises `HeraldError`."""
         who = demand("start", "start_background_task")
-        kind = self._catalog[task_type]
-        demand(kind.scope, task_type)
         control = orders(self._control)
-        kwargs = kind.check(params, datetime.now(UTC).date())
-        if kind.confirm:
-            ask = await confirmed(ctx, _question(kind, kwargs), confirm)
-            if ask is not None:
-                return ask
-        # A client that leaves now must not leave a task behind that was
-        # registered and never sent.
-        started: Started | None = None
-        with anyio.CancelScope(shield=True):
-            started = await control.start(
-                task_type, params, options, key=key, who=who.name
+
+        async def start(ticket: str | None) -> Started:
+            return await shielded(
+                control.start(
+                    task_type, params, options, key=key, who=who.name, ticket=ticket
+                )
             )
-        assert started is not None
-        return started
+
+        return await with_consent(ctx, start, confirm, control.consents.policy)
+
+
+async def shielded(order: Coroutine[Any, Any, T]) -> T:
+    """Give an order whether or not the client stays.
+
+    One that leaves must not leave a task behind that was registered and never sent.
+    """
+    with anyio.CancelScope(shield=True):
+        return await order
+    raise AssertionError  # a scope that is shielded is never left early
 
 
 def orders(control: Control | None) -> Control:
@@ -82,8 +85,3 @@ def queued(started: Started) -> StartedTask:
         "Call wait_for_task with this task_id: it answers once the task ends.",
         repeated=started.repeated,
     )
-
-
-def _question(kind: TaskType, kwargs: dict[str, object]) -> str:
-    given = ", ".join(f"{key}={value!r}" for key, value in kwargs.items())
-    return f"Start {kind.label} ({given})? {kind.description}."

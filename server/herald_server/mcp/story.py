@@ -7,9 +7,9 @@ from typing import Any
 
 from herald_monitor.model.shape import AttemptImage, TaskImage
 from herald_server.catalog import Catalog
-from herald_server.control import RETRY_OF
 from herald_server.mcp import describing
 from herald_server.mcp.answers_more import Attempt, ListedTask, Moment, TaskHistory
+from herald_server.retry import RETRY_OF
 
 
 def listed(task: TaskImage, catalog: Catalog) -> ListedTask:

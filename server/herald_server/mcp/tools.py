@@ -61,7 +61,7 @@ class Tools:
         self._control = control
         self._catalog = catalog
         self._results = results
-        self._starting = Starting(control, catalog)
+        self._starting = Starting(control)
 
     def register(self, mcp: FastMCP[Any]) -> None:
         """Add the tools to `mcp`."""

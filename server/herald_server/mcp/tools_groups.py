@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, cast
 
-import anyio
 from fastmcp import FastMCP
 from pydantic import Field
 
@@ -19,7 +18,7 @@ from herald_server.catalog import Catalog
 from herald_server.control import Control
 from herald_server.group_reader import GroupReader, GroupSummary
 from herald_server.group_sentences import cancel_sentence, group_sentence
-from herald_server.grouping import MOST
+from herald_server.grouping import MOST, Item
 from herald_server.mcp import story
 from herald_server.mcp.access import demand, refusing
 from herald_server.mcp.active import checked_id
@@ -37,7 +36,7 @@ from herald_server.mcp.arguments import (
     add_reading,
     flat,
 )
-from herald_server.mcp.starting import orders
+from herald_server.mcp.starting import orders, shielded
 from herald_server.options import parse_options
 
 SHOWN = 100
@@ -92,10 +91,8 @@ class Groups:
             given = flat(priority=priority, countdown=countdown, eta=eta)
             given |= flat(expires=expires, queue=queue, tags=tags)
             options = parse_options(given, time.time())
-            items = self._allowed(tasks)
-            with anyio.CancelScope(shield=True):
-                return _started(await control.start_group(items, options), "group")
-        raise AssertionError  # a scope that is shielded is never left early
+            sent = await shielded(control.start_group(_items(tasks), options))
+        return _started(sent, "group")
 
     async def start_task_chain(
         self,
@@ -124,31 +121,11 @@ class Groups:
             given = flat(priority=priority, countdown=countdown, eta=eta)
             given |= flat(queue=queue, tags=tags)
             options = parse_options(given, time.time())
-            items = self._allowed(tasks)
-            with anyio.CancelScope(shield=True):
-                sent = await control.start_chain(
-                    items, options, pass_results=pass_results
-                )
-                return _started(sent, "chain")
-        raise AssertionError  # a scope that is shielded is never left early
-
-    def _allowed(
-        self, tasks: Sequence[Mapping[str, Any]]
-    ) -> list[tuple[str, Mapping[str, object]]]:
-        """Return types and params of tasks that may be started by the caller."""
-        found: list[tuple[str, Mapping[str, object]]] = []
-        for number, task in enumerate(tasks, 1):
-            task_type, params = _item(number, task)
-            kind = self._catalog[task_type]
-            demand(kind.scope, task_type)
-            if kind.confirm:
-                raise BadInput(
-                    f"task {number}: {task_type} asks a person to confirm; start it "
-                    "alone with start_background_task",
-                    "tasks",
-                )
-            found.append((task_type, params))
-        return found
+            order = control.start_chain(
+                _items(tasks), options, pass_results=pass_results
+            )
+            sent = await shielded(order)
+        return _started(sent, "chain")
 
     async def get_group_status(self, group_id: GroupId) -> GroupStatus:
         """Tell how far a group or chain is: counts, progress, and each member.
@@ -182,7 +159,11 @@ class Groups:
         return _cancelled(group_id, done, found)
 
 
-def _item(number: int, task: Mapping[str, Any]) -> tuple[str, Mapping[str, object]]:
+def _items(tasks: Sequence[Mapping[str, Any]]) -> list[Item]:
+    return [_item(number, task) for number, task in enumerate(tasks, 1)]
+
+
+def _item(number: int, task: Mapping[str, Any]) -> Item:
     """Return type and params of one member. Raises `BadInput`."""
     unknown = sorted(task.keys() - {"task_type", "params"})
     if unknown:

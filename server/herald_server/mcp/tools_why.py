@@ -5,13 +5,12 @@ from __future__ import annotations
 import time
 from typing import Annotated, Any
 
-import anyio
 from fastmcp import Context, FastMCP
 from mcp.types import InputRequiredResult
 from pydantic import Field
 
 from herald_monitor.store import Store
-from herald_server.control import Control
+from herald_server.control import Control, Started
 from herald_server.durations import Durations
 from herald_server.explaining import Explaining
 from herald_server.mcp import describing
@@ -30,8 +29,8 @@ from herald_server.mcp.arguments import (
     add_reading,
     flat,
 )
-from herald_server.mcp.confirming import confirmed
-from herald_server.mcp.starting import orders, queued
+from herald_server.mcp.confirming import with_consent
+from herald_server.mcp.starting import orders, queued, shielded
 from herald_server.options import parse_options
 
 
@@ -108,14 +107,12 @@ class Mending:
             given = flat(priority=priority, countdown=countdown, eta=eta)
             given |= flat(expires=expires, queue=queue)
             options = parse_options(given, time.time())
-            task = await self._store.task(checked_id(task_id))
-            demand(control.scope_for(task), f"retrying {task.name or 'this task'}")
-            kind = control.type_for(task.name)
-            if kind is not None and kind.confirm:
-                again = f"Start {kind.label} again? {kind.description}."
-                ask = await confirmed(ctx, again, confirm)
-                if ask is not None:
-                    return ask
-            with anyio.CancelScope(shield=True):
-                return queued(await control.retry(task.id, kwargs, options))
-        raise AssertionError  # a scope that is shielded is never left early
+            task_id = checked_id(task_id)
+
+            async def retry(ticket: str | None) -> Started:
+                order = control.retry(task_id, kwargs, options, ticket=ticket)
+                return await shielded(order)
+
+            policy = control.consents.policy
+            started = await with_consent(ctx, retry, confirm, policy)
+        return started if isinstance(started, InputRequiredResult) else queued(started)
