@@ -232,7 +232,7 @@ async def test_a_group_is_sent_as_one_and_known_before(
     assert (status["total"], status["status"], status["finished"]) == (3, "running", 0)
     assert status["counts"] == {"pending": 3}
     assert later["counts"] == {"success": 1, "failure": 1, "pending": 1}
-    assert later["progress"] == 66.7
+    assert later["progress"] == 66.6
     assert (done["done"], done["status"]) == (True, "failure")
 
 
