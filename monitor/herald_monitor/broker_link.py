@@ -20,6 +20,7 @@ from kombu import Connection
 from kombu import connection as kombu_connection
 from kombu.transport import redis as kombu_redis
 from kombu.transport.virtual import Transport as VirtualTransport
+from kombu.utils.collections import HashedSeq
 
 logger = logging.getLogger(__name__)
 
@@ -37,8 +38,12 @@ class BrokerConnection(Connection):
         return restricted(cast(Any, super()).get_transport_cls())
 
     def __eqhash__(self) -> Any:
-        """Keep kombu's pools, which all apps of a process share, apart."""
-        return ("herald", cast(Any, super()).__eqhash__())
+        """Keep kombu's pools, which all apps of a process share, apart.
+
+        kombu itself looks at the first of several brokers only.
+        """
+        others = tuple(cast(Any, self).alt)
+        return HashedSeq("herald", others, cast(Any, super()).__eqhash__())
 
     def Pool(self, limit: int | None = None, **options: Any) -> Any:
         """Return a pool of connections like this one."""
