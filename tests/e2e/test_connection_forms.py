@@ -37,7 +37,7 @@ async def works(mine: Celery, worker: str) -> None:
     heard: list[Any] = []
     receiver = Receiver(
         mine,
-        deliver=lambda batch, *_: heard.extend(batch),
+        deliver=lambda batch, _heard, _ticket: heard.extend(batch),
         lost_touch=ignore,
         poison=ignore,
     )
