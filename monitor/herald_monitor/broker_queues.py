@@ -19,7 +19,7 @@ from celery import Celery
 from kombu import Connection
 
 from herald_monitor.askers import Askers
-from herald_monitor.consumers import broker_connection, broker_refusal, let_go
+from herald_monitor.consumers import broker_connection, broker_name, let_go
 from herald_monitor.errors import HeraldError
 from herald_monitor.redis_consumer import reads_directly
 
@@ -89,9 +89,11 @@ class BrokerQueues:
                 lambda _: self._look(wanted, names), [None], within
             )
         except Exception as error:  # any library's error
-            silence = f"no answer within {within:.0f} s"
-            why = broker_refusal(self._app, error, silence)
-            raise QueuesUnreachable(f"the queues cannot be seen: {why}") from error
+            why = str(error) or f"no answer within {within:.0f} s"
+            raise QueuesUnreachable(
+                f"the queues at {broker_name(self._app)} cannot be seen ({why});"
+                " see that the broker runs"
+            ) from error
         return found
 
     def close(self) -> None:

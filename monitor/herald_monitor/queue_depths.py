@@ -27,7 +27,7 @@ from herald_monitor.broker_queues import (
 )
 from herald_monitor.consumers import (
     broker_connection,
-    broker_refusal,
+    broker_name,
     is_amqp,
     let_go,
 )
@@ -96,9 +96,11 @@ class QueueDepths:
                 lambda _: self._look(asked), [None], within
             )
         except Exception as error:  # any library's error
-            silence = f"no answer within {within:g} s"
-            why = broker_refusal(self._app, error, silence)
-            raise QueuesUnreachable(f"the queues cannot be measured: {why}") from error
+            why = str(error) or f"no answer within {within:g} s"
+            raise QueuesUnreachable(
+                f"the queues at {broker_name(self._app)} cannot be measured ({why});"
+                " see that the broker runs"
+            ) from error
         return found
 
     def close(self) -> None:

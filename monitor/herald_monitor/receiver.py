@@ -6,7 +6,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable
-from typing import TypeAlias
+from typing import TypeAlias, cast
 
 from celery import Celery
 
@@ -22,7 +22,6 @@ from herald_monitor.kept_queue import HEARTBEAT, KeptQueue
 from herald_monitor.kombu_consumer import KombuConsumer
 from herald_monitor.opening import Opening
 from herald_monitor.redis_consumer import RedisConsumer, reads_directly
-from herald_monitor.refusals import OTHER, refusal_of
 from herald_monitor.tickets import Ticket
 from herald_monitor.unread import Quick, Said, briefly_read
 from herald_monitor.wire import Poison, RawEvent, Tap, quickly_read
@@ -296,5 +295,5 @@ def _is_probe(event: Said) -> bool:
 
 
 def _reason(error: Exception) -> str:
-    cause = refusal_of(error, "HERALD_BROKER_URL")
-    return cause.why if cause.kind == OTHER else f"{cause.why}: {cause.advice}"
+    text = str(cast(object, error)).strip().split("\n", 1)[0]
+    return text or type(error).__name__

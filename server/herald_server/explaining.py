@@ -13,7 +13,6 @@ from celery import Celery
 from herald_monitor.inspected import read_queues, replies
 from herald_monitor.model.shape import EXPIRED, UNKNOWN, TaskImage
 from herald_monitor.model.workers import ONLINE
-from herald_monitor.refusals import refusal_of
 from herald_monitor.store import Store
 from herald_server import caller
 from herald_server.control import Control
@@ -89,8 +88,8 @@ class Explaining:
                     lambda: ask(app, task.id, hosts), abandon_on_cancel=True
                 )
         except Exception as error:  # any broker, any driver
-            silence = f"no answer in {DEADLINE:.0f} s"
-            return Asked(trouble=refusal_of(error, "HERALD_BROKER_URL", silence).why)
+            said = str(error).partition("\n")[0] or f"no answer in {DEADLINE:.0f} s"
+            return Asked(trouble=said)
 
 
 def ask(app: Celery, task_id: str, hosts: Sequence[str]) -> Asked:

@@ -70,8 +70,10 @@ class GroupSummary(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def percent(self) -> float | None:
-        """Percent of the members that are over; 100 only if all are."""
-        if not self.total:
+        """Percent of the members that are over; 100 only if all are. None if the
+        group is not whole: then it is not known of how many.
+        """
+        if not self.total or not self.whole:
             return None
         return int(1000 * min(self.over, self.total) / self.total) / 10
 

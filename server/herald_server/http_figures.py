@@ -10,6 +10,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from herald_monitor.errors import BadInput
+from herald_monitor.model import shape
 from herald_monitor.model.filters import parse_filter
 from herald_monitor.model.shape import rfc3339
 from herald_server import queues, series
@@ -118,11 +119,15 @@ class Figures:
         now = time.time()
         day = (await self._minutes.day(LATELY, now)).whole
         workers = await self._store.workers(now=now)
-        held = (await held_tasks(self._store)).tasks
+        held = await held_tasks(self._store)
         found = await suspects(self._store, held, day, workers, now)
-        return show_marked(
-            self._shared, {"total": len(found), "suspects": found[:SUSPECTS_SHOWN]}
-        )
+        told = {
+            "total": found.total,
+            "counts": found.counts,
+            "whole": found.whole,
+            "suspects": found.listed[:SUSPECTS_SHOWN],
+        }
+        return show_marked(self._shared, told)
 
     @allowed("read", whole=True)
     async def overview(self, request: Request) -> Response:
@@ -136,7 +141,7 @@ class Figures:
         workers = await store.workers(now=now)
         held = await held_tasks(store)
         running = held.running
-        doubted = await suspects(store, held.tasks, day.whole, workers, now)
+        doubted = await suspects(store, held, day.whole, workers, now)
         counts = await store.counts()
         return {
             "as_of": rfc3339(now),
@@ -148,10 +153,13 @@ class Figures:
             "names": lately(day)[:NAMES_SHOWN],
             "lately_seconds": round(LATELY),
             "failing": failing(day)[:FAILING_SHOWN],
-            "suspects": doubted[:SUSPECTS_SHOWN],
-            "suspects_total": len(doubted),
+            "suspects": doubted.listed[:SUSPECTS_SHOWN],
+            "suspects_total": doubted.total,
+            "suspects_counts": doubted.counts,
+            "suspects_whole": doubted.whole,
             "running": running[:RUNNING_SHOWN],
-            "running_total": len(running),
+            "running_total": max(counts.get(shape.STARTED, 0), len(running)),
+            "running_whole": held.whole,
             "series": await self._series("1h"),
         }
 

@@ -14,7 +14,7 @@ from anyio import to_thread
 from celery import Celery
 from kombu.exceptions import OperationalError
 
-from herald_monitor.consumers import broker_refusal
+from herald_monitor.consumers import broker_name
 from herald_monitor.errors import BadInput, HeraldError
 from herald_monitor.model.events import MAX_TEXT, Event, shorten
 from herald_monitor.model.shape import PENDING, TaskImage
@@ -153,7 +153,11 @@ class Sender:
             raise BadInput(f"the task does not take these arguments: {error}") from None
 
     def _unreachable(self, error: BaseException) -> str:
-        return broker_refusal(self.app, error)
+        why = error or type(error).__name__
+        return (
+            f"the broker at {broker_name(self.app)} cannot be reached ({why}); "
+            "check HERALD_BROKER_URL and that it runs"
+        )
 
 
 def as_sent(order: Order) -> TaskImage:

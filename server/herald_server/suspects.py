@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 
 import msgspec
@@ -68,20 +69,39 @@ async def held_tasks(reader: Reader) -> Held:
     return Held(tuple(found), page is None)
 
 
+class Suspects(msgspec.Struct, frozen=True):
+    """The tasks to be worried about, the worst first: silent ones, then long and lost.
+
+    `counts` has all of each kind, also those that are not `listed`. Not `whole` if
+    workers have more tasks than were looked at: then there may be more.
+    """
+
+    listed: tuple[Suspect, ...]
+    counts: dict[str, int]
+    whole: bool
+
+    @property
+    def total(self) -> int:
+        """How many there are; at least so many if not `whole`."""
+        return sum(self.counts.values())
+
+
 async def suspects(
     reader: Reader,
-    held: Iterable[TaskImage],
+    held: Held,
     day: Rollup,
     workers: Iterable[WorkerImage],
     now: float,
-) -> list[Suspect]:
-    """Return the suspects: silent ones first, then long and lost. Raises `StoreError`.
-
-    `held` are the tasks that workers have, `day` is the sum of a day's minutes.
-    """
+) -> Suspects:
+    """Return the suspects. `day` is the sum of a day's minutes. Raises `StoreError`."""
     lost = (await reader.page(LOST, limit=MOST_LOST)).tasks
     gone = {one.hostname for one in workers if one.state in (SILENT, OFFLINE)}
-    return judged(held, lost, usual_limits(day), gone, now)
+    found = judged(held.tasks, lost, usual_limits(day), gone, now)
+    counts = Counter(one.why for one in found)
+    if len(lost) >= MOST_LOST:
+        all_lost = (await reader.counts()).get(shape.LOST, 0)
+        counts["lost"] = max(counts["lost"], all_lost)
+    return Suspects(tuple(found), dict(counts), held.whole)
 
 
 def usual_limits(day: Rollup) -> dict[str, float]:

@@ -165,10 +165,16 @@ TYPES = {
     "until": at(0),
     "whole": True,
 }  # fmt: skip
+GROUP = {"group_id": "g1", "total": 500, "finished": 498, "done": False,
+         "whole": True, "percent": 99.6, "tasks_whole": False, "message": "",
+         "counts": {"STARTED": 2, "SUCCESS": 497, "LOST": 1}}  # fmt: skip
+LOOSE = {"group_id": "g2", "total": 3_302, "finished": 3_302, "done": False,
+         "whole": False, "tasks_whole": False,
+         "message": "3,302 of at least 3,302 have ended, 0 of them without success.",
+         "counts": {"SUCCESS": 3_302}}  # fmt: skip
 GROUPS = {
-    "groups": [{"group_id": "g1", "total": 4, "finished": 3, "done": False,
-                "counts": {"STARTED": 1, "SUCCESS": 3}, "names": ["mail.send_one"],
-                "newest_at": at(2)}],
+    "groups": [{**one, "names": ["mail.send_one"], "newest_at": at(2)}
+               for one in (GROUP, LOOSE)],
     "searched": 11,
     "whole": True,
 }  # fmt: skip
@@ -222,6 +228,8 @@ def overview() -> Frame:
         "failing": FAILING,
         "suspects": SUSPECTS,
         "suspects_total": len(SUSPECTS),
+        "suspects_counts": {"silent": 1, "long": 1, "lost": 1},
+        "suspects_whole": True,
         "running": RUNNING,
         "running_total": len(RUNNING),
         "series": series(),
@@ -259,6 +267,8 @@ def begin(server: ScriptedServer) -> None:
         "api/v1/tasks/r1/tree": TREE,
         "api/v1/types": TYPES,
         "api/v1/groups": GROUPS,
+        "api/v1/groups/g1": GROUP,
+        "api/v1/groups/g2": LOOSE,
         "api/v1/webhooks": WEBHOOKS,
         "api/v1/tokens": TOKENS,
         "api/v1/audit": ORDERS,

@@ -29,6 +29,7 @@ class ScriptedServer:
         self.asked: list[Frame] = []
         self.greeting: Frame | None = {"type": "hello", "v": 1, "heartbeat": 15}
         self.answers_pings = True
+        self.pings = 0
         self.greetings: list[Frame] = []
         self.answers: dict[str, Frame] = {}
         self.rest: dict[str, Answer] = {}
@@ -87,6 +88,7 @@ class ScriptedServer:
             socket.send(json.dumps(frame))
 
     def _hear(self, socket: WebSocketRoute, frame: Frame) -> None:
+        self.pings += frame["type"] == "ping"
         if frame["type"] == "ping" and self.answers_pings:
             socket.send('{"type":"pong"}')
         if frame["type"] != "subscribe":

@@ -190,6 +190,38 @@ def test_silence_counts_as_a_loss(scripted: ScriptedServer) -> None:
     assert scripted.until_asked(2)["since"] == "7-1"
 
 
+def test_a_server_that_says_nothing_is_asked_and_then_not_called_live(
+    scripted: ScriptedServer,
+) -> None:
+    """The connection looks open for minutes: a suspended NAT, a stopped process."""
+    scripted.connect()
+    snapshot(scripted, "a")
+    scripted.until("client.state.word === 'live'")
+    pings = scripted.pings
+    scripted.page.wait_for_function("Date.now() - client.state.heardAt > 1500")
+    scripted.answers_pings = False
+    scripted.page.wait_for_function(
+        "client.state.word === 'silent'", timeout=20_000, polling=100
+    )
+    quiet = scripted.page.evaluate("Date.now() - client.state.heardAt")
+    assert scripted.pings > pings
+    assert 5_900 <= quiet < 12_000
+    assert scripted.page.evaluate("client.state.since === client.state.heardAt")
+    scripted.answers_pings = True
+    scripted.send(type="cursor", cursor="7-2", lag_ms=4)
+    scripted.until("client.state.word === 'live'")
+
+
+def test_a_quiet_server_that_answers_stays_live(scripted: ScriptedServer) -> None:
+    scripted.connect()
+    snapshot(scripted, "a")
+    scripted.page.wait_for_function(
+        "client.state.heardAt - client.state.since > 7000", timeout=30_000, polling=100
+    )
+    assert "silent" not in scripted.page.evaluate("words")
+    assert len(scripted.sockets) == 1
+
+
 def test_what_is_behind_or_stale_is_not_called_live(scripted: ScriptedServer) -> None:
     scripted.connect()
     snapshot(scripted, "a")

@@ -166,6 +166,18 @@ async def test_the_overview_answers_for_the_first_screen(url: str) -> None:
         refused(await ask.get("/api/v1/overview?fields=totals"), 400, "not totals")
 
 
+async def test_suspects_are_counted_before_they_are_cut(url: str) -> None:
+    async with serving(url) as server, asking(server) as ask:
+        ids = [f"lost-{number}" for number in range(130)]
+        await server.tell("received", *ids)
+        await server.tell("lost", *ids, source="inferred", exception="gone")
+        told = (await ask.get("/api/v1/suspects")).json()
+        assert (told["total"], told["counts"]) == (130, {"lost": 130})
+        assert (len(told["suspects"]) < 130, told["whole"]) == (True, True)
+        screen = (await ask.get("/api/v1/overview")).json()
+        assert screen["suspects_total"] == 130
+
+
 async def test_lost_tasks_are_suspects(url: str) -> None:
     async with serving(url) as server, asking(server) as ask:
         await server.tell("started", "gone", name="slow")

@@ -23,6 +23,10 @@ MEND = 4400
 """Close codes from here on say that reconnecting alone will not help."""
 
 CLOSE_WITHIN = 1.0
+
+PING_EVERY, PONG_WITHIN = 5.0, 10.0
+"""Seconds: a connection that died unsaid is noticed after their sum at most."""
+
 TOO_MANY_REQUESTS = 429
 
 
@@ -92,6 +96,8 @@ async def _connected(address: Address) -> ClientConnection:
         compression=None,
         proxy=None,
         close_timeout=CLOSE_WITHIN,
+        ping_interval=PING_EVERY,
+        ping_timeout=PONG_WITHIN,
         # The server bounds what it sends by number of tasks, not by bytes.
         max_size=None,
     )

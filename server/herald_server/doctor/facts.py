@@ -30,18 +30,13 @@ class Finding(msgspec.Struct, frozen=True, omit_defaults=True):
 class Place(msgspec.Struct, frozen=True, omit_defaults=True):
     """A server that was asked: what it is, or why it could not be asked.
 
-    `evicts` is its `maxmemory-policy` if that throws things away. `kind` is that of
-    the `problem` (a kind of `refusals`), and `fix` what mends it. `unseen` says what
-    could not be looked at for want of a right.
+    `evicts` is its `maxmemory-policy` if that throws things away.
     """
 
     url: str
     software: str = ""
     problem: str = ""
     evicts: str = ""
-    kind: str = ""
-    fix: str = ""
-    unseen: str = ""
 
     @property
     def reachable(self) -> bool:
@@ -71,10 +66,8 @@ class Facts(msgspec.Struct, frozen=True, omit_defaults=True):
     """All that a visit found.
 
     `ours` are settings of the app that was given with -A; None if there was none.
-    `unasked` is why the workers could not be asked, and what mends it, if anything
-    but the broker's absence is the cause. `shortcomings` is what the kind of broker
-    cannot give. `monitors` is how many monitors hear the broker, None if the store
-    could not be asked.
+    `shortcomings` is what the kind of broker cannot give. `monitors` is how many
+    monitors hear the broker, None if the store could not be asked.
     """
 
     broker: Place
@@ -82,7 +75,6 @@ class Facts(msgspec.Struct, frozen=True, omit_defaults=True):
     store: Place | None = None
     workers: tuple[WorkerFacts, ...] = ()
     asked: bool = True
-    unasked: tuple[str, str] | None = None
     ours: Mapping[str, object] | None = None
     shortcomings: str = ""
     versions: Mapping[str, str] = {}

@@ -126,7 +126,8 @@ class GroupStatus(BaseModel):
     )
     finished: int = Field(description="How many have ended")
     progress: float | None = Field(
-        default=None, description="Percent of the members that have ended"
+        default=None,
+        description="Percent of the members that have ended; null if it is not whole",
     )
     counts: dict[str, int] = Field(description="Members in each status")
     tasks: list[ListedTask] = Field(description="The members, in order, at most 100")

@@ -37,8 +37,9 @@ def group_told(
         "message": group_sentence(found),
     }
     told["progress"]["current"] = found.over
-    if len(tasks) < found.heard:
+    if len(tasks) < found.heard or not found.whole:
         told["progress"]["percent"] = found.percent
+    if len(tasks) < found.heard:
         told["message"] += f" Told of the newest {len(tasks):,} only."
     return told
 

@@ -3,7 +3,8 @@
  *
  * @typedef {{id: string, [key: string]: any}} Item
  * @typedef {{id: string, since: string, until?: string, reason: string, state: string}} Gap
- * @typedef {"connecting"|"live"|"behind"|"reconnecting"|"stale"|"resting"|"refused"|"closed"} Word
+ * @typedef {"connecting"|"live"|"behind"|"silent"|"reconnecting"|"stale"|"resting"|"refused"|"closed"} Word  `silent`: the
+ *   connection is open, but the server has not said a word for 6 s, nor answered a ping
  * @typedef {{word: Word, since: number, reason: string, code: number, lagMs: number|null,
  *            gaps: Gap[]|null, heardAt: number|null, way: "socket"|"streams"}} State  Times are ms
  *            since 1970; `way` is how frames travel.
@@ -19,6 +20,9 @@ import { Collection } from "./collection.js";
 
 const SUBPROTOCOL = "herald.v1";
 const BEHIND_MS = 2_000; // lag from which "live" would be a lie
+const PING_MS = 3_000; // how long the server may say nothing before it is asked
+const SILENT_MS = 6_000; // and before "live" would be a lie
+const DEAD_MS = 15_000; // and before the connection is given up
 const STALE_MS = 5_000; // how long a lost connection may be called a blip
 const WAKING = ["online", "visibilitychange"]; // a good moment to look again
 const OPEN_MS = 10_000; // a handshake that takes longer will not come
@@ -54,8 +58,9 @@ export class Client {
   #pause = null; // what the server asked us to wait, ms
   #retry = 0;
   #pulse = 0;
-  #heartbeat = 15;
+  #heartbeat = 15; // seconds after which a server without news says something
   #unheard = 0; // pings that the server has not answered yet
+  #pingedAt = 0;
   #openedAt = 0;
   #lostAt = Date.now();
   #heardAt = null;
@@ -162,7 +167,9 @@ export class Client {
   }
 
   #ping() {
-    if (this.#send({ type: "ping" })) this.#unheard += 1;
+    if (!this.#send({ type: "ping" })) return;
+    this.#unheard += 1;
+    this.#pingedAt = Date.now();
   }
 
   #answered() {
@@ -229,23 +236,27 @@ export class Client {
   #check() {
     if (this.#resting) return;
     const now = Date.now();
-    const silent = now - Math.max(this.#heardAt ?? 0, this.#openedAt);
-    const beats = silent / (this.#heartbeat * 1_000);
-    if (this.#ready && beats > 2.5) this.#drop("Nothing was heard from the server.");
-    else if (this.#ready && beats > 1) this.#ping(); // a server without news is quiet
+    const silent = now - this.#lastWord();
+    const beat = 1_000 * this.#heartbeat;
+    if (this.#ready && silent > Math.min(DEAD_MS, 2.5 * beat)) this.#drop("Nothing was heard from the server.", this.#lastWord());
+    else if (this.#ready && silent > Math.min(PING_MS, beat) && now - this.#pingedAt > PING_MS) this.#ping(); // a server without news is quiet
     else if (this.#socket && !this.#ready && now - this.#openedAt > OPEN_MS)
       this.#drop("The server does not answer.");
     this.#tell();
   }
 
-  #drop(reason) {
+  #lastWord() {
+    return Math.max(this.#heardAt ?? 0, this.#openedAt);
+  }
+
+  #drop(reason, since = Date.now()) {
     const socket = this.#socket;
-    this.#lose(4000, reason);
+    this.#lose(4000, reason, since);
     socket?.close(); // late on a half-open line, so nobody waits for it
   }
 
-  #lose(code, reason) {
-    if (this.#ready) this.#lostAt = Date.now();
+  #lose(code, reason, since = Date.now()) {
+    if (this.#ready) this.#lostAt = since;
     this.#socket = null;
     this.#ready = false;
     this.#staleAt = null;
@@ -277,6 +288,7 @@ export class Client {
     if (this.#ended) return [this.#ended.word, this.#ended.since];
     if (this.#resting) return ["resting", this.#lostAt];
     if (this.#ready && this.#staleAt) return ["stale", this.#staleAt];
+    if (this.#ready && Date.now() - this.#lastWord() >= SILENT_MS) return ["silent", this.#lastWord()];
     if (this.#ready) return [(this.#lagMs ?? 0) > BEHIND_MS ? "behind" : "live", this.#lostAt];
     if (!this.#heardAt) return [this.#tries ? "reconnecting" : "connecting", this.#lostAt];
     const blip = Date.now() - this.#lostAt < STALE_MS;

@@ -7,6 +7,7 @@
  */
 
 const ASK_MS = 3_000; // how often the topics are asked for
+const PING_MS = 5_000; // how long an answer may take
 const DEAD_MS = 40_000; // streams say something each 15 s; less is no answer to a ping
 const REFUSALS = { 401: 4401, 403: 4403, 421: 4403 }; // HTTP's word → the close code's
 const TOPICS = {
@@ -34,13 +35,23 @@ export class Streams {
 
   send(/** @type {string} */ text) {
     const frame = JSON.parse(text);
-    if (frame.type === "ping") Date.now() - this.#heardAt < DEAD_MS && this.#tell({ type: "pong" });
+    if (frame.type === "ping") this.#ping();
     else if (frame.type === "subscribe") this.#subscribe(frame);
     else if (frame.type === "unsubscribe") this.#drop(frame.id);
   }
 
   close() {
     this.#end(1000, "");
+  }
+
+  // The server is asked, for it says nothing by itself for 15 s.
+  async #ping() {
+    try {
+      await this.#get("healthz", AbortSignal.timeout(PING_MS));
+    } catch {
+      return; // no answer is no pong
+    }
+    if (this.readyState === 1 && Date.now() - this.#heardAt < DEAD_MS) this.#tell({ type: "pong" });
   }
 
   // Where nothing answers there is nothing to fall back to.

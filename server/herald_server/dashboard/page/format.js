@@ -65,6 +65,15 @@ export function percent(share) {
   return `${hundred >= 10 || hundred === 0 ? Math.round(hundred) : hundred.toFixed(1)} %`;
 }
 
+/** How far some of all are, as `99 %`: rounded down, so that 100 is said of all only. */
+export function portion(done, total) {
+  if (!total) return DASH;
+  return done >= total ? "100 %" : `${Math.floor((100 * done) / total)} %`;
+}
+
+/** A number of which it may be known only that there are at least so many. */
+export const atLeast = (n, whole) => (whole ? count(n) : `≥ ${count(n)}`);
+
 /** A rate a minute: `0.4`, `12`, `1,204`. */
 export function rate(perMinute) {
   if (!Number.isFinite(perMinute)) return DASH;

@@ -2,6 +2,7 @@
 
 import * as address from "./address.js";
 import { byId } from "./dom.js";
+import { styled } from "./frame.js";
 import * as peek from "./peek.js";
 import { SCREENS } from "./screens.js";
 
@@ -73,7 +74,7 @@ function leave(typing) {
 }
 
 async function help() {
-  const { show: open } = await import("./parts/sheet.js");
+  const [{ show: open }] = await Promise.all([import("./parts/sheet.js"), styled("sheet.css")]);
   open();
 }
 

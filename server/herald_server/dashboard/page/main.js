@@ -18,7 +18,8 @@ const REST_MS = 60_000; // how long a hidden tab is kept up to date
 let told = ""; // the trouble that was said aloud
 
 token.fromAddress();
-if (!token.held()) await token.ask("");
+if (!token.held()) await token.obtain();
+token.share();
 start();
 
 function start() {

@@ -15,6 +15,6 @@ export const SCREENS = {
   queues: { word: "Queues", key: "q", load: () => import("./screens/queues.js") },
   types: { word: "Task types", key: "y", load: () => import("./screens/types.js") },
   webhooks: { word: "Webhooks", key: "k", load: () => import("./screens/webhooks.js") },
-  access: { word: "Access", key: "a", load: () => import("./screens/access.js") },
+  access: { word: "Access", key: "a", css: ["panel.css", "access.css"], load: () => import("./screens/access.js") },
   health: { word: "Health", key: "h", load: () => import("./screens/health.js") },
 };

@@ -1,12 +1,17 @@
-/** The token: from the fragment into this tab's storage, never into an address. */
+/**
+ * The token: from the fragment into this tab's storage, never into an address. A tab that
+ * has none asks the other open tabs of this Herald (same origin, same path) for theirs.
+ */
 
 import * as address from "./address.js";
-import { byId, h } from "./dom.js";
+import { styled } from "./frame.js";
 
 /** Where Herald is served, whatever prefix a proxy put before it. */
 export const base = new URL("../../", import.meta.url);
 
 const KEY = `herald.token:${base.pathname}`;
+const ALONE = `herald.alone:${base.pathname}`;
+const ANSWER_MS = 300; // in which another tab mostly answers; then the form is shown
 let kept = null; // where storage is forbidden, a token lives as long as the page
 
 /** Take a token out of the address bar, if there is one there. */
@@ -19,11 +24,13 @@ export function fromAddress() {
 }
 
 /** The token of this tab, or null. */
-export function held() {
+export const held = () => stored(KEY) ?? kept;
+
+function stored(key) {
   try {
-    return sessionStorage.getItem(KEY) ?? kept;
+    return sessionStorage.getItem(key);
   } catch {
-    return kept;
+    return null;
   }
 }
 
@@ -31,34 +38,56 @@ export function forget() {
   keep(null);
 }
 
-/** Show the form that asks for a token; resolves when one was kept. */
-export function ask(/** @type {string} */ why) {
-  const { promise, resolve } = Promise.withResolvers?.() ?? later();
-  const input = h("input", { id: "token", type: "password", name: "token", required: true, autocomplete: "off", spellcheck: false });
-  const form = h("form", { className: "gate", "aria-labelledby": "gate-title" },
-    h("h2", { id: "gate-title" }, why || "Herald needs a token"),
-    h("p", {}, "Herald prints an address that carries a token when it starts; opening that address is enough. To make another one, run ", h("code", {}, "herald token"), " where Herald runs, and paste it here."),
-    h("label", { htmlFor: "token" }, "Token"),
-    h("div", { className: "pair" }, input, h("button", { className: "strong" }, "Open")),
-    h("p", { className: "fine" }, "It stays in this tab and is forgotten with it."));
-  form.addEventListener("submit", (event) => {
-    event.preventDefault();
-    if (!input.value.trim()) return;
-    keep(input.value.trim());
-    form.remove();
-    resolve(held());
-  });
-  byId("main").hidden = true;
-  document.body.append(form);
-  input.focus();
-  return promise;
+/** Whether this tab gives its token to no other. */
+export const alone = () => stored(ALONE) !== null;
+
+/** Give the token of this tab to others that ask, unless it is to stay here. */
+export function share() {
+  const channel = opened();
+  if (!channel) return;
+  channel.onmessage = ({ data }) => {
+    if (data === "ask" && held() && !alone()) channel.postMessage({ token: held() });
+  };
 }
 
-function keep(token) {
+/** Get a token for this tab: of another one, as soon as it answers, or of the form. */
+export async function obtain() {
+  const channel = opened();
+  const { promise, resolve } = Promise.withResolvers?.() ?? later();
+  if (channel) {
+    channel.onmessage = ({ data }) => {
+      if (typeof data?.token !== "string" || held()) return;
+      keep(data.token);
+      resolve();
+    };
+    channel.postMessage("ask");
+    await Promise.race([promise, new Promise((done) => setTimeout(done, ANSWER_MS))]);
+  }
+  if (!held()) await Promise.race([ask(""), promise]);
+  document.querySelector(".gate")?.remove();
+  channel?.close();
+}
+
+// Tabs of another origin hear nothing of it; those of another path have another name.
+function opened() {
+  return typeof BroadcastChannel === "undefined" ? null : new BroadcastChannel(KEY);
+}
+
+/** Show the form that asks for a token; resolves when one was kept. */
+export async function ask(/** @type {string} */ why) {
+  const [{ show }] = await Promise.all([import("./gate.js"), styled("gate.css")]);
+  if (held()) return; // another tab gave one meanwhile
+  const { token, only } = await show(why);
+  keep(token, only);
+}
+
+function keep(token, only = false) {
   kept = token;
   try {
     if (token) sessionStorage.setItem(KEY, token);
     else sessionStorage.removeItem(KEY);
+    if (only) sessionStorage.setItem(ALONE, "1");
+    else sessionStorage.removeItem(ALONE);
   } catch {
     // Kept in this page only.
   }

@@ -9,6 +9,7 @@ const TIMES = ["eta", "expires", "submitted_at", "received_at", "started_at", "f
 const PLAIN = ["worker", "pid", "queue", "routing_key", "priority", "retries", "source"];
 const RELATED = { root_id: "root", parent_id: "parent", group_id: "group" };
 const VALUES = ["args", "kwargs", "result", "traceback"];
+const FINAL = ["SUCCESS", "FAILURE", "REVOKED", "REJECTED", "RETRY"];
 const SOURCES = {
   event: "event (a worker said so)", backend: "backend (read from the result backend)",
   inspect: "inspect (a worker was asked)", submitted: "submitted (Herald sent it)",
@@ -22,7 +23,7 @@ const NOTHING = {
 
 /** What a reader must know before trusting the rest. */
 export function notices(task) {
-  const lost = task.state === "LOST" ? [notice("query", "lost", "No worker and no backend knows this task any more. It leaves this state if a word of it arrives.")] : [];
+  const lost = task.state === "LOST" ? [notice("query", "lost", `${sentence(task.reason) || "No worker and no backend knows this task any more."} It leaves this state if a word of it arrives.`)] : [];
   const none = NOTHING[task.state] ? [notice("query", "quiet", NOTHING[task.state])] : [];
   const torn = task.conflict ? [notice("warn", "warn", "The sources disagree about this task; both accounts are in its attempts.")] : [];
   const word = task.progress?.message ? [notice("play", "busy", task.progress.message)] : [];
@@ -42,6 +43,15 @@ export function facts(task) {
   ];
   if (!lines.length) return [];
   return [section("Facts", h("dl", { className: "facts" }, lines.map(([key, it]) => h("div", {}, h("dt", {}, label(key)), h("dd", {}, it)))))];
+}
+
+/** The attempts, of which the last one ended as its task did where no word of it said so. */
+export function settled(task, found) {
+  const last = found?.at(-1);
+  const over = task?.final || task?.state === "LOST";
+  if (!last || !over || FINAL.includes(last.state)) return found ?? [];
+  const ended = task.final ? (task.finished_at ?? task.as_of) : task.as_of;
+  return [...found.slice(0, -1), { ...last, state: task.state, finished_at: last.finished_at ?? ended }];
 }
 
 /** Each attempt with its times, oldest first. */
@@ -74,10 +84,11 @@ function time(at) {
 
 function related(word, id, self) {
   if (id === self) return "itself";
-  const one = word === "parent" ? h("a", { href: here({ task: id }) }, id) : id;
+  const one = word === "parent" ? h("a", { href: here({ task: id }) }, id) : word === "group" ? h("a", { href: link("group", {}, id) }, id) : id;
   return [one, " ", h("a", { href: link("tasks", { q: `${word}:${id}` }) }, word === "parent" ? "its children" : "all of them")];
 }
 
+const sentence = (text) => (text ? `${text[0].toUpperCase()}${text.slice(1)}${/[.!?]$/.test(text) ? "" : "."}` : "");
 const known = (it) => it !== undefined && it !== null && it !== "";
 const label = (key) => (key[0].toUpperCase() + key.slice(1)).replace(/_(at|id)$/, "").replaceAll("_", " ");
 const section = (title, ...inside) => h("section", {}, h("h3", {}, title), inside);

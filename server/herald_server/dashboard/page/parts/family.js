@@ -16,16 +16,28 @@ export function family(tasks, root, self) {
     if (parent === null) top.push(task);
     else children.set(parent, [...(children.get(parent) ?? []), task]);
   }
-  return h("ul", { className: "family" }, top.map((task) => branch(task, children, self, new Set())));
+  return h("ul", { className: "family" }, top.flatMap((task) => branch(task, children, self, new Set())));
 }
 
+// Who calls but one stands above it on one rail, as the steps of a chain; forks go in.
 // A cycle would be a lie of the events; it is drawn once.
-function branch(task, children, self, above) {
-  const below = above.has(task.id) ? [] : (children.get(task.id) ?? []);
-  const inside = below.map((child) => branch(child, children, self, new Set([...above, task.id])));
+function branch(first, children, self, above) {
+  const seen = new Set(above);
+  const steps = [];
+  for (let task = first; task; ) {
+    const below = seen.has(task.id) ? [] : (children.get(task.id) ?? []);
+    seen.add(task.id);
+    const forks = below.length > 1 ? h("ul", {}, below.flatMap((child) => branch(child, children, self, seen))) : null;
+    steps.push(h("li", {}, line(task, self), forks));
+    task = below.length === 1 ? below[0] : null;
+  }
+  if (steps.length > 1) steps.forEach((step) => step.classList.add("step"));
+  return steps;
+}
+
+function line(task, self) {
   const own = task.id === self;
-  const line = h("div", { className: own ? "own" : "" }, stateBadge(task.state),
+  return h("div", { className: own ? "own" : "" }, stateBadge(task.state),
     own ? h("strong", { "aria-current": "true" }, named(task.name ?? task.id)) : h("a", { href: link("task", {}, task.id) }, named(task.name ?? task.id)),
     h("span", { className: "fine" }, task.id), h("span", { className: "time" }, runtime(task)));
-  return h("li", {}, line, inside.length ? h("ul", {}, inside) : null);
 }

@@ -57,9 +57,15 @@ export class Orders {
   }
 
   #sure() {
-    const stop = this.#asking === "cancel";
-    const yes = button(stop ? "Yes, cancel it" : "Yes, run it again", () => (stop ? this.#cancel() : this.#retry()), stop ? "danger strong" : "strong");
-    return h("span", { className: "sure" }, stop ? "Stop it for good?" : "Send it again with the same arguments?", yes, button("No", () => this.#ask(null)));
+    const no = button("No", () => this.#ask(null));
+    if (this.#asking === "cancel") return h("span", { className: "sure" }, "Stop it for good?", button("Yes, cancel it", () => this.#cancel(), "danger strong"), no);
+    const { args, kwargs } = this.#task;
+    const other = h("textarea", { className: "field", rows: 2, spellcheck: false, "aria-label": "Other keyword arguments, as a JSON object" });
+    const cut = [args, kwargs].some((text) => /…|\.\.\./.test(text ?? ""));
+    return h("div", { className: "sure again" },
+      h("p", {}, cut ? "Its arguments are not known whole: give all of them as a JSON object of keyword arguments." : "Send it again with these arguments? Other keyword arguments can be given as a JSON object."),
+      h("pre", { tabIndex: 0, "aria-label": "Arguments" }, [args && args !== "()" ? args : "", kwargs ?? ""].filter(Boolean).join("\n") || "none"),
+      other, button("Yes, run it again", () => this.#retry(other.value.trim()), "strong"), no);
   }
 
   #said() {
@@ -71,7 +77,7 @@ export class Orders {
   #ask(what) {
     this.#asking = what;
     this.#draw();
-    this.el.querySelector(what ? ".sure button" : "button:last-of-type")?.focus();
+    this.el.querySelector(what ? ".sure button.strong" : "button:last-of-type")?.focus();
   }
 
   async #order(waiting, order, told) {
@@ -87,8 +93,14 @@ export class Orders {
       ({ tone: status === "revoked" ? "good" : "warn", text: message ? `${status}: ${message}` : status }));
   }
 
-  #retry() {
-    this.#order("Sending it again …", retry, ({ task_id: id, message }) =>
+  #retry(text) {
+    let given = {};
+    try {
+      if (text) given = { kwargs: JSON.parse(text) };
+    } catch (error) {
+      return this.tell("bad", `These are no keyword arguments: ${error.message}. Write a JSON object, such as {"order_id": 12}.`);
+    }
+    this.#order("Sending it again …", (id) => retry(id, given), ({ task_id: id, message }) =>
       ({ tone: "good", text: message ?? "Sent.", more: { word: "Open the new run", href: link("task", {}, id) } }));
   }
 

@@ -1,7 +1,7 @@
 /** The panel of one task: all that is known, live, and the button that cancels. */
 
 import { byId, everySecond, h, mark, say, shape, soon, swap } from "../dom.js";
-import { attempts, facts, notices, values } from "./details.js";
+import { attempts, facts, notices, settled, values } from "./details.js";
 import { runtime } from "../format.js";
 import { link } from "../address.js";
 import { Orders } from "./orders.js";
@@ -86,7 +86,7 @@ function render() {
   headline();
   const task = known();
   parts.orders.show(task);
-  const made = [notices(task), facts(task), attempts(whole?.attempts), values(task)];
+  const made = [notices(task), facts(task), attempts(settled(task, whole?.attempts)), values(task)];
   made.forEach((nodes, k) => swap(parts.body.children[k], nodes));
 }
 

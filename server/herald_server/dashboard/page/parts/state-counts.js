@@ -1,7 +1,7 @@
 /** How many tasks are in each state; a state is a button that filters. */
 
 import { h, mark, say, shape } from "../dom.js";
-import { count } from "../format.js";
+import { count, short } from "../format.js";
 import { STATES } from "../states.js";
 
 const ALL = { word: "All", shape: null, tone: "ink", means: "every task that is remembered" };
@@ -19,7 +19,7 @@ export class StateCounts {
   render(/** @type {import("../live.js").Live} */ live) {
     for (const [state, { button, number }] of this.#tiles) {
       const n = state === null ? live.total : live.count(state);
-      say(number, n === null ? "–" : count(n));
+      say(number, n === null ? "–" : n < 1e6 ? count(n) : short(n)); // the tile must not cut a digit
       mark(button, "data-none", n ? null : "");
     }
   }

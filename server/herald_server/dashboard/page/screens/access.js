@@ -64,24 +64,31 @@ function order({ at, who, what, target = "", name = "", outcome = "", count = 1,
   return [clock(at), who, what, count > 1 ? h("span", {}, it, ` (${count})`) : it, outcome, address];
 }
 
-/** The form that makes a narrow token; it is shown once. */
+/** The form that makes a token; it is shown once. What it sees is chosen in words. */
 function minting(done) {
   const box = card("Make a token to hand on");
-  const name = h("input", { className: "field", placeholder: "reports.*", "aria-label": "Task names that it sees; all if left out" });
-  const ttl = h("input", { className: "field", value: "15m", "aria-label": "How long it lives" });
+  const sees = h("select", { className: "field", "aria-label": "What it may read" }, h("option", { value: "all" }, "all tasks"), h("option", { value: "named" }, "only tasks named"));
+  const name = h("input", { className: "field", hidden: true, "aria-label": "Task names that it sees", title: "Such as reports.*; * is anything, ? one character" });
+  const ttl = h("input", { className: "field", value: "15m", required: true, "aria-label": "How long it lives" });
   const made = h("pre", { hidden: true, tabIndex: 0, "aria-label": "The new token" });
+  const copy = button("Copy", () => navigator.clipboard?.writeText(made.textContent), "small");
   const make = h("button", { type: "submit", className: "small" }, "Make it");
   const said = h("p", { className: "answer", role: "status" });
-  const form = h("form", { className: "minting" }, "It may read tasks named", name, "for", ttl, make, said);
+  const form = h("form", { className: "minting" }, "It may read", sees, name, "for", ttl, make, said);
+  sees.addEventListener("change", () => {
+    name.hidden = sees.value === "all";
+    name.required = !name.hidden;
+  });
+  copy.hidden = true;
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
-    const wish = { scopes: ["read"], ttl: ttl.value, ...(name.value ? { only: { name: name.value } } : {}) };
-    const [text, problem] = await post("api/v1/tokens", wish).then((answer) => [answer.token, ""], (error) => ["", error.message]);
-    made.hidden = !text;
+    const only = sees.value === "all" ? {} : { only: { name: name.value.trim() } };
+    const [text, problem] = await post("api/v1/tokens", { scopes: ["read"], ttl: ttl.value, ...only }).then((answer) => [answer.token, ""], (error) => ["", error.message]);
+    made.hidden = copy.hidden = !text;
     say(made, text);
-    say(said, problem || "Shown only this once:");
+    say(said, problem || `It reads ${only.only ? `tasks named ${only.only.name}` : "all tasks"}. It is shown only this once:`);
     done();
   });
-  box.body.append(form, made);
+  box.body.append(form, made, copy);
   return box.el;
 }

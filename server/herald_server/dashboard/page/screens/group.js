@@ -1,8 +1,8 @@
 /** One group as one thing: how far it has come, and each of its tasks. */
 
 import { link } from "../address.js";
-import { h, soon } from "../dom.js";
-import { count, many, percent, runtime } from "../format.js";
+import { h, say, soon } from "../dom.js";
+import { atLeast, count, many, portion, runtime } from "../format.js";
 import { post } from "../rest.js";
 import { stateBadge } from "../parts/badge.js";
 import { bar } from "../parts/bar.js";
@@ -14,6 +14,8 @@ import { Tile } from "../parts/tile.js";
 import { STATES } from "../states.js";
 
 const MOST = 500; // members that are shown; beyond, the list of tasks has them
+const AGAIN_S = 2; // how often the numbers are asked for at most
+const OVER = ["SUCCESS", "FAILURE", "REVOKED", "REJECTED", "LOST"];
 
 const COLUMNS = [
   { word: "State", name: "n9" },
@@ -38,34 +40,59 @@ class Group {
   #waiting = new Tile("Waiting");
   #answer = h("p", { className: "answer", role: "status" });
   #stop = h("button", { type: "button", className: "danger" }, "Cancel all …");
-  #list = new Listing("Tasks", new Table("Tasks of the group", COLUMNS, { key: (task) => task.id, cells }), () => empty("Nobody is known in it", "Its tasks appear here when they are heard of."), { className: "whole" });
+  #list = new Listing("Tasks", new Table("Tasks of the group", COLUMNS, { key: (task) => task.id, cells }), () => empty("No task of this group is known", "Its tasks appear here when they are heard of."), { className: "whole" });
+  #means = h("p", { className: "fine", hidden: true });
   #sure = false;
+  #asked = null;
+  #told = null; // the group as it was told last
+  #error = null;
 
   constructor(id, visit) {
     this.#id = id;
-    this.#tasks = visit.follow({ id: "group", filter: { group: [id] }, limit: MOST }, () => soon(() => this.draw()));
+    this.#tasks = visit.follow({ id: "group", filter: { group: [id] }, limit: MOST }, () => (this.#asked?.again(AGAIN_S), soon(() => this.draw())));
+    this.#asked = visit.ask(`api/v1/groups/${encodeURIComponent(id)}`, (answer) => this.#take(answer), 5);
     visit.tick(() => this.draw());
     this.#stop.addEventListener("click", () => this.#cancel());
     const tiles = h("section", { className: "tiles", "aria-label": "Numbers" }, [this.#done, this.#failed, this.#running, this.#waiting].map((tile) => tile.el));
     const all = h("a", { href: link("tasks", { q: `group:${id}` }), className: "button" }, "In the list of tasks");
-    const head = h("section", { className: "card task-head", "aria-label": "Group" }, h("h2", {}, "Group"), h("p", { className: "id" }, id), h("div", { className: "actions" }, all, this.#stop, this.#answer));
+    const head = h("section", { className: "card task-head", "aria-label": "Group" }, h("h2", {}, "Group"), h("p", { className: "id" }, id), this.#means, h("div", { className: "actions" }, all, this.#stop, this.#answer));
     this.parts = [head, tiles, this.#list.el];
+    this.draw();
+  }
+
+  // Numbers are those that every door tells: the list holds only the newest members.
+  #take({ value, error }) {
+    if (value) this.#told = value;
+    else if (error.status !== 404) this.#error = error;
     this.draw();
   }
 
   draw() {
     const { synced, error } = this.#tasks;
     const found = [...this.#tasks.items.values()].sort(order);
-    const n = (...states) => found.filter((task) => states.includes(task.state)).length;
-    const ended = found.filter((task) => task.final).length;
-    const lost = n("LOST");
-    const bad = n("FAILURE", "REJECTED") + lost;
-    this.#done.set(found.length ? { value: percent(ended / found.length), unit: `${count(ended)} of ${count(found.length)}`, note: ended === found.length ? "all over" : "goes on", tone: ended === found.length && !bad ? "good" : "" } : { value: null });
-    this.#failed.set({ value: synced ? count(bad) : null, note: lost ? `${count(lost)} lost` : "", tone: bad ? "bad" : "" });
-    this.#running.set({ value: synced ? count(n("STARTED")) : null });
-    this.#waiting.set({ value: synced ? count(n("PENDING", "RECEIVED", "RETRY")) : null });
-    this.#stop.hidden = !synced || ended === found.length;
-    this.#list.render(found, { known: synced, error, note: this.#tasks.truncated ? `the newest ${count(found.length)}` : many(found.length, "task") });
+    const known = this.#told;
+    if (known) this.#numbers(known);
+    say(this.#means, known && !known.whole ? known.message : "");
+    this.#means.hidden = !this.#means.textContent;
+    this.#stop.hidden = !synced || !found.length || (known?.done ?? false);
+    const note = found.length < (known?.total ?? 0) || this.#tasks.truncated ? `${count(found.length)} of ${atLeast(Math.max(known?.total ?? 0, found.length), known?.whole)}` : many(found.length, "task");
+    this.#list.render(found, { known: synced, error: error ?? this.#error, note });
+  }
+
+  #numbers({ total, finished, whole, done, counts }) {
+    const n = (...states) => states.reduce((sum, state) => sum + (counts[state] ?? 0), 0);
+    const bad = n("FAILURE", "REJECTED", "LOST");
+    const rest = whole ? total - finished - n("STARTED") : n("PENDING", "RECEIVED", "RETRY");
+    this.#done.set({
+      value: whole ? portion(finished, total) : count(finished),
+      unit: whole ? `${count(finished)} of ${count(total)}` : `of ${atLeast(total, whole)}`,
+      note: done ? "all have ended" : whole ? "in progress" : "size not known",
+      tone: done && !bad ? "good" : "",
+    });
+    this.#failed.set({ value: count(bad), note: n("LOST") ? `${count(n("LOST"))} lost` : "", tone: bad ? "bad" : "" });
+    const known = (number) => (whole || number ? { value: atLeast(number, whole) } : { value: null, note: "not known" });
+    this.#running.set(known(n("STARTED")));
+    this.#waiting.set(known(Math.max(0, rest)));
   }
 
   async #cancel() {

@@ -2,7 +2,7 @@
 
 import { link } from "../address.js";
 import { h } from "../dom.js";
-import { ago, count, many, percent } from "../format.js";
+import { ago, atLeast, count, many, portion } from "../format.js";
 import { stateBadge } from "../parts/badge.js";
 import { bar } from "../parts/bar.js";
 import { empty } from "../parts/blank.js";
@@ -13,7 +13,7 @@ const COLUMNS = [
   { word: "Group", name: "n20" },
   { word: "Of", hide: true, title: "The names of its tasks" },
   { word: "Done", name: "n16" },
-  { word: "Tasks", num: true, name: "n6" },
+  { word: "Tasks", num: true, name: "n7" },
   { word: "States" },
   { word: "Changed", num: true, name: "n8", hide: true },
 ];
@@ -31,15 +31,15 @@ export function show(place, visit) {
   return { refresh: draw };
 }
 
-const said = ({ groups, searched, whole }) => `${many(groups.length, "group")}${whole ? "" : ` among the newest ${many(searched, "task")}`}`;
+const said = ({ groups, whole }) => (whole ? many(groups.length, "group") : `the newest ${many(groups.length, "group")}`);
 
-function cells({ group_id: id, names, total, finished, counts, newest_at: at }) {
+function cells({ group_id: id, names, total, finished, whole, counts, newest_at: at }) {
   const share = total ? finished / total : 0;
   return [
     h("a", { href: link("group", {}, id), title: id }, id),
     names.join(", "),
-    h("span", { className: "pair" }, bar(share), percent(share)),
-    count(total),
+    whole ? h("span", { className: "pair" }, bar(share), portion(finished, total)) : h("span", { title: "How many tasks it has is not known: those that have not ended may be missing" }, `${count(finished)} ended`),
+    atLeast(total, whole),
     h("span", { className: "pair" }, Object.entries(counts).map(([state, n]) => h("span", { className: "pair" }, count(n), stateBadge(state)))),
     at ? ago(at) : null,
   ];

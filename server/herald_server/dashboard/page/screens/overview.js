@@ -10,15 +10,16 @@ import { Numbers } from "./overview/numbers.js";
 import { Queues } from "./overview/queues.js";
 import { Running } from "./overview/running.js";
 import { Stuck } from "./overview/stuck.js";
+import { System } from "./overview/system.js";
 import { Trust } from "./overview/trust.js";
 import { Watch } from "./overview/watch.js";
 import { Workers } from "./overview/workers.js";
 
 export function show(place, visit) {
   const watch = new Watch(visit);
-  const parts = [new Trust(), new Numbers(), new History(visit), new Queues(), new Failures(), new Stuck(), new Workers(), new Running(), new Feed(visit)];
-  const [trust, numbers, history, ...cards] = parts;
-  place.append(trust.el, numbers.el, history.el, h("div", { className: "cards" }, cards.map((part) => part.el)));
+  const parts = [new System(), new Trust(), new Numbers(), new History(visit), new Queues(), new Failures(), new Stuck(), new Workers(), new Running(), new Feed(visit)];
+  const [system, trust, numbers, history, ...cards] = parts;
+  place.append(system.el, trust.el, numbers.el, history.el, h("div", { className: "cards" }, cards.map((part) => part.el)));
   let part = false; // this token sees a part of the tasks only
   const draw = () => {
     if (part) return;

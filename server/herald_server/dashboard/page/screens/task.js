@@ -6,7 +6,7 @@ import { share } from "../figures.js";
 import { many, runtime, value as written } from "../format.js";
 import { empty, failed, loading } from "../parts/blank.js";
 import { card } from "../parts/card.js";
-import { attempts, facts, notices, values } from "../parts/details.js";
+import { attempts, facts, notices, settled, values } from "../parts/details.js";
 import { family } from "../parts/family.js";
 import { Lifeline } from "../parts/lifeline.js";
 import { Orders } from "../parts/orders.js";
@@ -83,7 +83,7 @@ class TaskPage {
     say(this.#name, task.name ?? (this.#error ? "Unknown task" : "Task"));
     this.#orders.show(task);
     swap(this.#notices, this.#error && !this.#live ? [failed(this.#error.message, () => this.#asked.ask())] : notices(task));
-    const runs = this.#whole?.attempts ?? [];
+    const runs = settled(task, this.#whole?.attempts);
     say(this.#attempts.note, runs.length ? many(runs.length, "attempt") : "");
     this.#line.show(task, runs);
     swap(this.#attempts.body.lastElementChild, body(attempts(runs)));

@@ -28,7 +28,7 @@ export class Numbers {
     if (live.counts.synced) this.#running.set(busy(live.count("STARTED"), watch.longest));
     const value = watch.figures?.value;
     if (value) this.#minutes(value);
-    this.#stuck.set(stuck(watch.suspects));
+    this.#stuck.set(stuck(watch.suspects, value?.suspects_counts));
     const lost = live.count("LOST");
     if (lost !== null) this.#lost.set({ value: short(lost), note: lost ? "fate unknown" : "none", tone: lost ? "warn" : "" });
   }
@@ -68,10 +68,11 @@ function busy(n, longest) {
   return { value: short(n), note: n && first ? `longest ${ticking(running(first))}` : n ? "" : "nothing runs" };
 }
 
-function stuck(found) {
+// What is listed is the worst of them; the server has counted all.
+function stuck(found, counted) {
   if (!found) return { value: null, note: "not known yet" };
-  const long = found.filter(({ why }) => why === "long").length;
-  const silent = found.filter(({ why }) => why === "silent").length;
+  const n = (word) => Math.max(counted?.[word] ?? 0, found.filter(({ why }) => why === word).length);
+  const [long, silent] = [n("long"), n("silent")];
   const words = [long ? `${count(long)} slow` : "", silent ? `${count(silent)} silent` : ""].filter(Boolean);
   return { value: short(long + silent), note: words.join(", ") || "none beyond p99", tone: silent ? "bad" : long ? "warn" : "" };
 }

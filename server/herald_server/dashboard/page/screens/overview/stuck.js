@@ -3,7 +3,7 @@
 import { here, link } from "../../address.js";
 import { h } from "../../dom.js";
 import { running } from "../../figures.js";
-import { ago, many, span, ticking } from "../../format.js";
+import { ago, atLeast, count, many, span, ticking } from "../../format.js";
 import { badge } from "../../parts/badge.js";
 import { failed, fine, loading } from "../../parts/blank.js";
 import { card } from "../../parts/card.js";
@@ -33,8 +33,10 @@ export class Stuck {
   draw({ suspects, figures, asked }) {
     const found = suspects ?? [];
     this.#table.render(found.slice(0, MOST));
-    const more = (figures?.value?.suspects_total ?? 0) - MOST;
-    this.#card.note.textContent = found.length ? (more > 0 ? `${MOST} of ${more + MOST}` : many(found.length, "task")) : "";
+    const shown = Math.min(found.length, MOST);
+    const { suspects_total: total = 0, suspects_whole: whole = true } = figures?.value ?? {};
+    const cut = total > shown || !whole;
+    this.#card.note.textContent = found.length ? (cut ? `${count(shown)} of ${atLeast(total, whole)}` : many(found.length, "task")) : "";
     if (!figures) this.#show("wait", () => loading());
     else if (figures.error) this.#show("error", () => failed(figures.error.message, () => asked.ask()));
     else if (found.length) this.#show("table", () => this.#table.el);

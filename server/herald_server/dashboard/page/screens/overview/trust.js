@@ -1,14 +1,15 @@
-/** Whether this screen can be trusted, in one line: lag, losses, monitors, store. */
+/** Herald itself: whether this screen can be trusted. Lag, losses, monitors, store. */
 
 import { now } from "../../clock.js";
 import { h, mark, say, shape } from "../../dom.js";
 import { ago, clock, count, lagging, many } from "../../format.js";
 import { lately, toll } from "../../gaps.js";
+import { age } from "../../corner.js";
 
 const QUIET_MS = 120_000; // no event for longer than this is worth a look
 
 export class Trust {
-  #verdict = h("strong", { className: "verdict", id: "verdict" });
+  #verdict = h("strong", { id: "verdict" });
   #facts = new Map();
   #list = h("dl");
   #gaps = h("ol");
@@ -21,7 +22,8 @@ export class Trust {
     this.#fact("monitors", "Monitors", "Processes that hear the broker");
     this.#fact("store", "Store", "Where everything is kept");
     this.#facts.get("lost").parentNode.append(" ", this.#more);
-    this.el = h("section", { className: "card trust", id: "trust", "aria-label": "Can this screen be trusted?" }, this.#verdict, this.#list);
+    this.el = h("section", { className: "card trust", id: "trust", "aria-label": "Herald itself: can this screen be trusted?" },
+      h("div", { className: "herald", title: "About Herald, not about the system that it watches" }, h("span", {}, "Herald itself"), this.#verdict), this.#list);
   }
 
   draw({ connection, figures, live }) {
@@ -32,7 +34,8 @@ export class Trust {
     const heard = Math.max(Date.parse(said?.last_event_at ?? "") || 0, live.heardAt ?? 0);
     this.#judge(connection, said, gaps);
     this.#set("event", heard ? `${ago(heard)} ago` : "–", heard && now() - heard > QUIET_MS ? "warn" : null);
-    this.#set("lag", ["live", "behind"].includes(connection.word) ? lagging(connection.lagMs) : "–", connection.word === "behind" ? "warn" : null);
+    const late = age(connection);
+    this.#set("lag", late === null ? "–" : lagging(late), ["behind", "silent"].includes(connection.word) ? "warn" : null);
     this.#losses(gaps, said?.gaps_last_hour);
     this.#monitors(said);
     const up = said?.store?.reachable;
@@ -44,16 +47,17 @@ export class Trust {
     const [sign, tone, text] =
       word === "stale" ? ["warn", "bad", `Stale since ${clock(since)}`]
       : word === "refused" || word === "closed" ? ["cross", "bad", "Not connected"]
+      : word === "silent" ? ["again", "warn", `No word from the server since ${clock(since)}`]
       : word === "reconnecting" || word === "connecting" ? ["again", "warn", "Connecting"]
       : said?.problem ? ["warn", "bad", said.problem]
       : word === "behind" ? ["half", "warn", "Fresh, but behind"]
       : !gaps || !said ? ["half", "quiet", "Live"] // what was lost is not known yet
       : open ? ["warn", "warn", "Live, with an open gap"]
       : gaps?.length ? ["check", "good", `Fresh, ${many(gaps.length, "gap")} closed`]
-      : ["check", "good", "Fresh and whole"];
+      : ["check", "good", "Fresh, nothing missed"];
     mark(this.#verdict, "data-tone", tone);
     if (this.#verdict.textContent !== text) this.#verdict.replaceChildren(shape(sign), h("span", {}, text));
-    mark(this.el, "data-tone", tone);
+    mark(this.el, "data-tone", tone === "good" ? null : tone);
   }
 
   // Frames tell of twenty gaps at most; where there are more, the server has counted.

@@ -4,7 +4,7 @@ const MOST = 1_000; // running tasks that are followed
 const AGAIN_S = 10; // how often the figures are read
 
 // The rest comes over the channel.
-const FIGURES = "health,failing,suspects,suspects_total,series";
+const FIGURES = "health,failing,suspects,suspects_total,suspects_counts,suspects_whole,series";
 const FIELDS = ["id", "name", "state", "worker", "queue", "progress", "started_at", "received_at", "updated_at", "reason", "final"];
 
 export class Watch {
