@@ -4,6 +4,7 @@
 the environment that `environment(app)` describes.
 """
 
+import json
 import os
 import time
 from collections.abc import Callable
@@ -20,6 +21,7 @@ from tests import canvas_tasks
 BROKER = "HERALD_PROJECT_BROKER"
 BACKEND = "HERALD_PROJECT_BACKEND"
 NAMES = "HERALD_PROJECT_NAMES"
+SHARED = "HERALD_PROJECT_SHARED"
 ANSWERS_AFTER = "HERALD_PROJECT_ANSWERS_AFTER"
 """Seconds after which a worker answers questions, as one on a far host does."""
 
@@ -30,7 +32,8 @@ def make_app(
     """Make the project's app.
 
     `names` is appended to all names on the broker, so that tests that share
-    one do not hear each other; the default is a new one.
+    one do not hear each other; the default is a new one. `herald_shared` holds
+    settings that workers have as well.
     """
     names = names or uuid4().hex[:8]
     made = Celery("project", broker=broker, backend=backend, set_as_current=False)
@@ -47,6 +50,7 @@ def make_app(
             "worker_prefetch_multiplier": 1,
             "worker_hijack_root_logger": False,
             "herald_names": names,
+            **cast(dict[str, Any], conf.get("herald_shared") or {}),
             **conf,
         }
     )
@@ -62,6 +66,7 @@ def environment(app: Celery) -> dict[str, str]:
         BROKER: str(conf.broker_url),
         BACKEND: str(conf.result_backend or ""),
         NAMES: str(conf.herald_names),
+        SHARED: json.dumps(conf.get("herald_shared") or {}),
     }
 
 
@@ -165,4 +170,9 @@ if ANSWERS_AFTER in os.environ:
     _answer_late(float(os.environ[ANSWERS_AFTER]))
 
 if BROKER in os.environ:
-    app = make_app(os.environ[BROKER], os.environ[BACKEND] or None, os.environ[NAMES])
+    app = make_app(
+        os.environ[BROKER],
+        os.environ[BACKEND] or None,
+        os.environ[NAMES],
+        herald_shared=json.loads(os.environ.get(SHARED, "{}")),
+    )

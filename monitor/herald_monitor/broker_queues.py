@@ -8,8 +8,7 @@ any queue that is not empty. Elsewhere nothing can be seen.
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from typing import Any, cast
 
@@ -18,12 +17,16 @@ import redis
 from celery import Celery
 from kombu import Connection
 
+from herald_monitor.amqp_queues import count_delayed, count_queues, find_doubt
 from herald_monitor.askers import Askers
-from herald_monitor.consumers import broker_connection, broker_name, let_go
+from herald_monitor.consumers import (
+    broker_connection,
+    broker_name,
+    is_amqp,
+    let_go,
+)
 from herald_monitor.errors import HeraldError
 from herald_monitor.redis_consumer import reads_directly
-
-logger = logging.getLogger(__name__)
 
 MOST = 10_000
 """Messages of one list, or of the hash, that are looked at: half from each end."""
@@ -31,15 +34,20 @@ MOST = 10_000
 STEP = 500
 WITHIN = 10.0
 MOST_QUEUES = 500
+NOBODY: Mapping[str, int] = {}
 
 
 class Waiting(msgspec.Struct, frozen=True):
-    """What a look at the queues found. `known`: what was not found does not wait."""
+    """What a look at the queues found. `known`: what was not found does not wait.
+
+    `doubt` is why that is not known.
+    """
 
     queued: frozenset[str] = frozenset()
     unacked: frozenset[str] = frozenset()
     known: bool = False
     looked_at: int = 0
+    doubt: str = ""
 
 
 class QueuesUnreachable(HeraldError):
@@ -74,11 +82,17 @@ class BrokerQueues:
         self._askers = Askers("herald-queues", 1)
 
     async def look(
-        self, ids: Collection[str], queues: Iterable[str], within: float = WITHIN
+        self,
+        ids: Collection[str],
+        queues: Iterable[str],
+        within: float = WITHIN,
+        *,
+        consumers: Mapping[str, int] = NOBODY,
     ) -> Waiting:
         """Look for the tasks `ids` in `queues` and those of the app's settings.
 
-        Stops when all are found. Raises `QueuesUnreachable`.
+        `consumers` is how many workers of each queue said what they hold. Stops when
+        all are found. Raises `QueuesUnreachable`.
         """
         names = list(dict.fromkeys(chain(self._own(), queues)))
         wanted = frozenset(ids)
@@ -86,7 +100,7 @@ class BrokerQueues:
             return Waiting(known=True)
         try:
             [found] = await self._askers.ask(
-                lambda _: self._look(wanted, names), [None], within
+                lambda _: self._look(wanted, names, consumers), [None], within
             )
         except Exception as error:  # any library's error
             why = str(error) or f"no answer within {within:.0f} s"
@@ -103,14 +117,16 @@ class BrokerQueues:
     def _own(self) -> list[str]:
         return [str(name) for name in cast(Any, self._app).amqp.queues]
 
-    def _look(self, wanted: frozenset[str], names: list[str]) -> Waiting:
+    def _look(
+        self, wanted: frozenset[str], names: list[str], consumers: Mapping[str, int]
+    ) -> Waiting:
         connection = broker_connection(self._app)
         try:
             if reads_directly(connection):
                 return _look_in_redis(connection, wanted, names)
-            if cast(Any, connection).transport.driver_type == "amqp":
-                return _look_at_amqp(connection, names)
-            return Waiting()
+            if is_amqp(connection):
+                return _look_at_amqp(connection, names, consumers)
+            return Waiting(doubt="this kind of broker shows no messages")
         finally:
             let_go(connection)
 
@@ -223,17 +239,15 @@ def _inner(stored: bytes) -> bytes:
 # -- AMQP ---------------------------------------------------------------------------
 
 
-def _look_at_amqp(connection: Connection, names: list[str]) -> Waiting:
+def _look_at_amqp(
+    connection: Connection, names: list[str], known: Mapping[str, int]
+) -> Waiting:
     """Count: a message cannot be seen there without taking it."""
-    errors = cast(Any, connection).channel_errors
-    seen = 0
-    for name in names[:MOST_QUEUES]:
-        # A queue that does not exist closes the channel.
-        channel = cast(Any, connection).channel()
-        try:
-            told = channel.queue_declare(name, passive=True)
-            seen += int(told.message_count)
-            channel.close()
-        except errors as error:
-            logger.debug("queue %s: %s", name, error)
-    return Waiting(known=seen == 0 and len(names) <= MOST_QUEUES, looked_at=seen)
+    # In the order in which a message travels: what moves on is met again.
+    counted = count_delayed(connection)
+    counted |= count_queues(connection, names[:MOST_QUEUES])
+    doubt = find_doubt(counted, known)
+    if len(names) > MOST_QUEUES:
+        doubt = doubt or f"of {len(names)} queues only {MOST_QUEUES} were looked at"
+    seen = sum(one.messages or 0 for one in counted.values())
+    return Waiting(known=not doubt, looked_at=seen, doubt=doubt)

@@ -157,6 +157,8 @@ class Gauging:
         now: float,
     ) -> QueueImage:
         comes, goes = rated or (None, None)
+        consumers = consumers_of(self._consumers.of(name), depth)
+        partly = consumers != () and self._consumers.unanswered > 0
         return QueueImage(
             id=name,
             name=name,
@@ -164,8 +166,10 @@ class Gauging:
             unacked=depth.unacked,
             oldest_at=age[0] if age else None,
             at_least=age[1] if age else False,
-            consumers=consumers_of(self._consumers.of(name), depth),
+            consumers=consumers,
             consumer_count=depth.consumer_count,
+            answered=self._consumers.answered if partly else None,
+            unanswered=self._consumers.unanswered if partly else None,
             in_per_minute=comes,
             out_per_minute=goes,
             drain_seconds=drain_seconds(depth.depth, comes, goes),

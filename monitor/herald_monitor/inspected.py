@@ -10,6 +10,8 @@ from typing import cast
 
 import msgspec
 
+from herald_monitor.inspected_queues import ConsumedQueue
+from herald_monitor.model.delayed import real_routing_key
 from herald_monitor.model.events import (
     MAX_NAME,
     MAX_SMALL,
@@ -45,12 +47,18 @@ class Inspected(msgspec.Struct, frozen=True):
 
     answered: frozenset[str] = frozenset()
     events: list[Event] = []
-    queues: frozenset[str] = frozenset()
+    consumed: Mapping[str, tuple[ConsumedQueue, ...]] = {}
+    """By worker, the queues that it consumes."""
     poison: int = 0
     confirmed: Mapping[str, Mapping[str, bool]] = {}
     """By worker, which of what it runs has a message that the broker may forget."""
     partly: Mapping[str, int] = {}
     receivers: int | None = None
+
+    @property
+    def queues(self) -> frozenset[str]:
+        """The names of the queues that anybody consumes."""
+        return frozenset(q.name for told in self.consumed.values() for q in told)
 
     @property
     def held(self) -> frozenset[str]:
@@ -65,7 +73,7 @@ class Consumed(msgspec.Struct, frozen=True):
     where the broker does not tell.
     """
 
-    queues: Mapping[str, frozenset[str]] = {}
+    queues: Mapping[str, tuple[ConsumedQueue, ...]] = {}
     processes: Mapping[str, int] = {}
     unheard: int | None = None
 
@@ -146,7 +154,7 @@ def _read(
         host=shorten(hostname, MAX_NAME),
         pid=whole(request.get("worker_pid"), MAX_SMALL) or 0,
         name=_name(request.get("name")) or _name(request.get("type")),
-        routing_key=_name(info.get("routing_key")),
+        routing_key=_routing_key(info.get("routing_key")),
         priority=whole(info.get("priority"), MAX_SMALL),
         said=None if begun is None else moment(begun, heard),
         args=_text(request.get("args"), redact) if shown else None,
@@ -170,15 +178,6 @@ def read_confirmed(answer: object) -> dict[str, bool]:
     return {i: done for i, done in pairs if is_id(i) and isinstance(done, bool)}
 
 
-def read_queues(answer: object) -> set[str]:
-    """Return the names of the queues that a worker consumes."""
-    if not isinstance(answer, list):
-        return set()
-    told = (_mapping(one) for one in cast(list[object], answer))
-    names = (_name(one.get("name")) for one in told if one is not None)
-    return {name for name in names if name}
-
-
 def keeps_silent(answer: object) -> bool:
     """Say whether a worker has tasks that send no events, by `registered`."""
     return isinstance(answer, list) and any(
@@ -198,6 +197,11 @@ def replies(told: object) -> Iterator[tuple[str, object]]:
 
 def _mapping(value: object) -> Mapping[str, object] | None:
     return cast(Mapping[str, object], value) if isinstance(value, Mapping) else None
+
+
+def _routing_key(value: object) -> str | None:
+    """Return a routing key as it was before the delay, if there was one."""
+    return real_routing_key(name) if (name := _name(value)) else None
 
 
 def _name(value: object) -> str | None:

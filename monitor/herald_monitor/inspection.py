@@ -26,8 +26,8 @@ from herald_monitor.inspected import (
     keeps_silent,
     read_answers,
     read_confirmed,
-    read_queues,
 )
+from herald_monitor.inspected_queues import ConsumedQueue, read_consumed
 from herald_monitor.model.events import MAX_SMALL, Event
 from herald_monitor.questions import Answers, Questions
 
@@ -108,7 +108,7 @@ class Inspection:
         def look(questions: Questions) -> Consumed:
             told = questions.ask(QUEUES)
             named = {
-                host: frozenset(name for one in answers for name in read_queues(one))
+                host: tuple(queue for one in answers for queue in read_consumed(one))
                 for host, answers in told.by_host.items()
                 if any(isinstance(one, list) for one in answers)
             }
@@ -179,7 +179,7 @@ class _Gathering:
         self.asked = list(hostnames)
         self._redact = redact
         self._events: list[Event] = []
-        self._queues: set[str] = set()
+        self._consumed: dict[str, tuple[ConsumedQueue, ...]] = {}
         self._confirmed: dict[str, dict[str, bool]] = {}
         self._poison = 0
         self._receivers: int | None = None
@@ -201,7 +201,7 @@ class _Gathering:
 
     def _read(self, command: str, name: str, answer: object, heard: float) -> None:
         if command == QUEUES:
-            self._queues |= read_queues(answer)
+            self._consumed[name] = self._consumed.get(name, ()) + read_consumed(answer)
             return
         found, bad = read_answers(command, name, answer, heard, self._redact)
         self._events += found
@@ -212,12 +212,11 @@ class _Gathering:
     def result(self, expected: Mapping[str, int]) -> Inspected:
         """Return all of it; `expected` tells how many processes share a name."""
         partly = {h: number for h, number in self._partly.items() if number}
+        answered = frozenset(h for h in self.asked if partly[h] >= expected.get(h, 1))
         return Inspected(
-            answered=frozenset(
-                h for h in self.asked if partly[h] >= expected.get(h, 1)
-            ),
+            answered=answered,
             events=self._events,
-            queues=frozenset(self._queues),
+            consumed={h: q for h, q in self._consumed.items() if h in answered},
             poison=self._poison,
             confirmed=self._confirmed,
             partly=partly,

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from typing import cast
 
 from herald_monitor.errors import BadEvent
+from herald_monitor.model.delayed import real_routing_key
 from herald_monitor.model.events import (
     MAX_ID,
     MAX_NAME,
@@ -155,6 +156,7 @@ def _facts(
     told: Mapping[str, object], task_id: str, redact: Redact
 ) -> dict[str, object]:
     args, parent = told.get("args"), _name(told.get("parent_id"), MAX_ID)
+    queue = _name(told.get("queue"), MAX_NAME)
     return {
         "name": _name(told.get("name"), MAX_NAME),
         # As events tell them, although JSON has made a list of them.
@@ -162,7 +164,8 @@ def _facts(
         if isinstance(args, list)
         else _shown_if_told(args, redact),
         "kwargs": _shown_if_told(told.get("kwargs"), redact),
-        "queue": _name(told.get("queue"), MAX_NAME),
+        # Celery keeps the routing key there (celery/backends/base.py).
+        "queue": real_routing_key(queue) if queue else None,
         "group_id": _name(told.get("group_id"), MAX_ID),
         "parent_id": None if parent == task_id else parent,
         "retries": whole(told.get("retries"), MAX_SMALL),

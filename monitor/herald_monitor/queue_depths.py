@@ -7,7 +7,6 @@ passively. Elsewhere nothing is known.
 
 from __future__ import annotations
 
-import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
@@ -17,6 +16,7 @@ import redis
 from celery import Celery
 from kombu import Connection
 
+from herald_monitor.amqp_queues import count_queues
 from herald_monitor.askers import Askers
 from herald_monitor.broker_queues import (
     MOST_QUEUES,
@@ -33,15 +33,11 @@ from herald_monitor.consumers import (
 )
 from herald_monitor.redis_consumer import reads_directly
 
-logger = logging.getLogger(__name__)
-
 WITHIN = 8.0
 """Seconds that the broker has for all queues together."""
 
 MOST_UNACKED = 2_000
 """Messages given out beyond which they are not counted by queue."""
-
-NOT_FOUND = 404
 
 
 class Oldest(msgspec.Struct, frozen=True):
@@ -197,21 +193,8 @@ def _unacked(client: Any, key: str) -> Counter[str] | None:
 
 
 def _over_amqp(connection: Connection, names: list[str]) -> dict[str, Depth]:
-    errors = cast(Any, connection).channel_errors
-    found: dict[str, Depth] = {}
-    channel: Any = None
-    for name in names:
-        channel = channel or cast(Any, connection).channel()
-        try:
-            told = channel.queue_declare(name, passive=True)
-        except errors as error:
-            # Whatever it refuses, the broker closes the channel with it.
-            channel = None
-            if getattr(error, "reply_code", None) != NOT_FOUND:
-                logger.debug("queue %s: %s", name, error)
-                found[name] = UNKNOWN
-            continue
-        found[name] = Depth(
-            depth=int(told.message_count), consumer_count=int(told.consumer_count)
-        )
-    return found
+    counted = count_queues(connection, names)
+    return {
+        name: Depth(depth=one.messages, consumer_count=one.consumers)
+        for name, one in counted.items()
+    }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TypeVar
 
@@ -15,6 +16,7 @@ from herald_monitor.backends import ResultBackend
 from herald_monitor.broker_queues import BrokerQueues, Waiting
 from herald_monitor.errors import HeraldError, StoreError
 from herald_monitor.inspected import Inspected
+from herald_monitor.inspected_queues import ConsumedQueue, names_in
 from herald_monitor.inspection import Inspection
 from herald_monitor.meta import OUTCOMES, is_news
 from herald_monitor.model import shape
@@ -82,7 +84,7 @@ class Sources:
         self._backend = ResultBackend(app, redact)
         self._queues = BrokerQueues(app)
         self._store = store
-        self._consumed: frozenset[str] = frozenset()
+        self._consumed: tuple[ConsumedQueue, ...] = ()
         self._deaf: dict[str, float] = {}
         self._confirmed: dict[str, Mapping[str, bool]] = {}
 
@@ -159,7 +161,9 @@ class Sources:
             self._deaf[hostname] = time.monotonic()
         events = [event for one in asked for event in one.events]
         await self._keep_inspected(events, found)
-        self._consumed = frozenset(name for one in asked for name in one.queues)
+        self._consumed = tuple(
+            queue for one in asked for told in one.consumed.values() for queue in told
+        )
         # What those told who answer no more is the last that is known of them.
         told = {h: c for one in asked for h, c in one.confirmed.items()}
         known = {**self._confirmed, **told}
@@ -192,9 +196,15 @@ class Sources:
     async def look_at_queues(
         self, suspects: Sequence[TaskImage], found: Findings
     ) -> Waiting:
-        told = {task.queue for task in suspects if task.queue} | self._consumed
+        told = {task.queue for task in suspects if task.queue}
+        ids = {task.id for task in suspects}
         try:
-            return await self._queues.look({task.id for task in suspects}, told)
+            seen = await self._queues.look(
+                ids,
+                told | names_in(self._consumed),
+                consumers=Counter(queue.name for queue in self._consumed),
+            )
+            return with_dead_letters(seen, self._consumed)
         except HeraldError as error:
             found.failed(error)
             return Waiting()
@@ -250,6 +260,15 @@ def _is_news_of_worker(event: Event, task: TaskImage) -> bool:
         waits = (shape.PENDING, shape.RECEIVED, shape.RETRY, shape.LOST)
         return task.state in waits
     return task.state in (shape.PENDING, shape.LOST)
+
+
+def with_dead_letters(seen: Waiting, consumed: Iterable[ConsumedQueue]) -> Waiting:
+    """Return `seen`, but not as known if dead letters go where nobody looked."""
+    name = next((queue.name for queue in consumed if queue.drops_unseen), None)
+    if not seen.known or name is None:
+        return seen
+    doubt = f"the queue {name} passes what it drops on to where nobody looked"
+    return msgspec.structs.replace(seen, known=False, doubt=doubt)
 
 
 def parts(things: Sequence[T], size: int) -> Iterator[Sequence[T]]:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 
 from herald_monitor.inspected import Described
+from herald_monitor.inspected_queues import ConsumedQueue, names_in
 from herald_monitor.inspection import Inspection
 from herald_monitor.model.worker_words import with_answer
 from herald_monitor.model.workers import Worker, WorkerImage
@@ -25,7 +26,7 @@ class Consumers:
 
     def __init__(self, inspection: Inspection) -> None:
         self._inspection = inspection
-        self._told: dict[str, frozenset[str]] = {}
+        self._told: dict[str, tuple[ConsumedQueue, ...]] = {}
         self._asked = float("-inf")
         self._living: frozenset[str] = frozenset()
         self.processes: Mapping[str, int] = {}
@@ -45,13 +46,29 @@ class Consumers:
 
     @property
     def queues(self) -> list[str]:
-        """The queues that are consumed."""
-        return sorted({name for queues in self._told.values() for name in queues})
+        """The queues that are consumed, and those of their dead letters."""
+        return sorted(names_in(queue for told in self._told.values() for queue in told))
+
+    @property
+    def unanswered(self) -> int:
+        """How many living workers never said what they consume."""
+        return len(self._living - self._told.keys())
+
+    @property
+    def answered(self) -> int:
+        """How many workers said what they consume."""
+        return len(self._told)
 
     def of(self, queue: str) -> tuple[str, ...] | None:
         """Return who consumes `queue`; None if that may be somebody unknown."""
-        known = tuple(sorted(h for h, queues in self._told.items() if queue in queues))
-        return known if known or self._living <= self._told.keys() else None
+        known = tuple(
+            sorted(
+                host
+                for host, queues in self._told.items()
+                if any(one.name == queue for one in queues)
+            )
+        )
+        return known if known or not self.unanswered else None
 
 
 class Describing:

@@ -10,7 +10,8 @@ import anyio
 from anyio import to_thread
 from celery import Celery
 
-from herald_monitor.inspected import read_queues, replies
+from herald_monitor.inspected import replies
+from herald_monitor.inspected_queues import read_consumed
 from herald_monitor.model.shape import EXPIRED, UNKNOWN, TaskImage
 from herald_monitor.model.workers import ONLINE
 from herald_monitor.store import Store
@@ -85,23 +86,31 @@ class Explaining:
         try:
             with anyio.fail_after(DEADLINE):
                 return await to_thread.run_sync(
-                    lambda: ask(app, task.id, hosts), abandon_on_cancel=True
+                    lambda: ask(app, task, hosts), abandon_on_cancel=True
                 )
         except Exception as error:  # any broker, any driver
             said = str(error).partition("\n")[0] or f"no answer in {DEADLINE:.0f} s"
             return Asked(trouble=said)
 
 
-def ask(app: Celery, task_id: str, hosts: Sequence[str]) -> Asked:
+def ask(app: Celery, task: TaskImage, hosts: Sequence[str]) -> Asked:
     """Ask workers what they consume, know, have revoked and hold."""
+    task_id, key = task.id, task.routing_key
     inspect = cast(Any, app).control.inspect(destination=list(hosts), timeout=WITHIN)
-    queues = _told(inspect.active_queues)
+    consumed = {
+        host: read_consumed(said) for host, said in _told(inspect.active_queues).items()
+    }
     revoked = _told(inspect.revoked)
     known = _told(lambda: inspect.registered("rate_limit"))
     held = _told(lambda: inspect.query_task(task_id))
     return Asked(
-        answered=frozenset(queues),
-        queues={host: frozenset(read_queues(said)) for host, said in queues.items()},
+        answered=frozenset(consumed),
+        queues={h: frozenset(q.name for q in told) for h, told in consumed.items()},
+        takers=frozenset(
+            host
+            for host, told in consumed.items()
+            if key and any(queue.takes(key) for queue in told)
+        ),
         revoked=frozenset(h for h, said in revoked.items() if task_id in _texts(said)),
         known={host: rates(_texts(said)) for host, said in known.items()},
         held={host: how for host, said in held.items() if (how := held_as(said))},

@@ -27,6 +27,7 @@
 | `herald_queue_oldest_age_seconds` | `queue` | since when the oldest waits |
 | `herald_queue_consumers` | `queue` | workers that take from it |
 | `herald_queues_stranded` | | queues in which messages wait for nobody |
+| `herald_queues_perhaps_stranded` | | the same, but some workers did not answer |
 | `herald_monitor_connected` | `monitor` | 1 while it hears the broker |
 | `herald_monitor_lag_seconds` | `monitor` | event heard → event stored |
 | `herald_monitor_waiting` | `monitor` | events that wait to be stored |

@@ -109,6 +109,9 @@ def _queues(queues: Sequence[QueueImage], now: float) -> Iterator[Metric]:
     yield of("consumers", "Workers that take from it", consumers)
     stranded = sum(queue.stranded for queue in queues)
     yield gauge("queues_stranded", "Queues whose messages nobody takes", stranded)
+    doubtful = sum(queue.may_be_stranded for queue in queues)
+    help_ = "Queues whose messages perhaps nobody takes: some workers do not answer"
+    yield gauge("queues_perhaps_stranded", help_, doubtful)
 
 
 def _workers(workers: Iterable[WorkerImage]) -> Iterator[Metric]:

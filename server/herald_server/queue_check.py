@@ -81,7 +81,7 @@ class QueueCheck:
             raise BrokerUnreachable(str(error)) from error
         finally:
             inspection.close()
-        return {name for queues in told.queues.values() for name in queues}
+        return {one.name for queues in told.queues.values() for one in queues}
 
     async def refuse_foreign(self, names: Iterable[str | None]) -> None:
         """Raise `BadQueue` for a name under which no messages lie at the broker.

@@ -13,13 +13,18 @@ from herald_server.durations import spoken
 
 
 def shown(queue: QueueImage, now: float) -> dict[str, Any]:
-    """Return `queue` with `oldest_age` in seconds, and `stranded` if it is."""
+    """Return `queue` with `oldest_age` in seconds.
+
+    `stranded` is there if it is true, and so is `may_be_stranded`.
+    """
     fields: dict[str, Any] = msgspec.to_builtins(queue)
     age = oldest_age(queue, now)
     if age is not None:
         fields["oldest_age"] = age
     if queue.stranded:
         fields["stranded"] = True
+    if queue.may_be_stranded:
+        fields["may_be_stranded"] = True
     return fields
 
 
@@ -39,8 +44,10 @@ def consumers(queue: QueueImage) -> int | None:
 
 def behind(queue: QueueImage | None) -> str:
     """Return what a task that waits in `queue` waits behind, as far as is known."""
-    if queue is None or not queue.depth:
-        return " behind other tasks"
+    if queue is None or queue.depth is None:
+        return ", in which Herald cannot count the tasks"
+    if queue.depth == 0:
+        return ", which was empty when it was measured last"
     others = f", in which {queue.depth:,} tasks wait"
     if queue.drain_seconds:
         return f"{others} (empty in about {spoken(queue.drain_seconds)} at this rate)"
@@ -48,13 +55,36 @@ def behind(queue: QueueImage | None) -> str:
 
 
 def by_trouble(queues: Iterable[QueueImage]) -> list[QueueImage]:
-    """Return queues, those first that nobody consumes, then the deepest."""
-    return sorted(queues, key=lambda q: (not q.stranded, -(q.depth or 0), q.name))
+    """Return queues, those first that nobody consumes, or perhaps nobody; then the
+    deepest."""
+
+    def rank(queue: QueueImage) -> tuple[int, int, str]:
+        trouble = 0 if queue.stranded else 1 if queue.may_be_stranded else 2
+        return trouble, -(queue.depth or 0), queue.name
+
+    return sorted(queues, key=rank)
 
 
 def said(queues: Iterable[QueueImage]) -> str:
     """Return a sentence about queues in which messages wait for nobody, if any do."""
-    stranded = [f"{q.name} ({q.depth})" for q in by_trouble(queues) if q.stranded]
-    if not stranded:
-        return ""
-    return f"Tasks wait where no worker takes them: {', '.join(stranded[:10])}."
+    ordered = by_trouble(queues)
+    stranded = [f"{q.name} ({q.depth})" for q in ordered if q.stranded]
+    doubtful = [q for q in ordered if q.may_be_stranded]
+    sentences: list[str] = []
+    if stranded:
+        listed = ", ".join(stranded[:10])
+        sentences.append(f"Tasks wait where no worker takes them: {listed}.")
+    if doubtful:
+        listed = ", ".join(f"{q.name} ({q.depth})" for q in doubtful[:10])
+        sentences.append(
+            f"Perhaps nobody takes the tasks in {listed}: {said_by(doubtful[0])}."
+        )
+    return " ".join(sentences)
+
+
+def said_by(queue: QueueImage) -> str:
+    """Return who takes from `queue`, where not every living worker said so."""
+    answered, unanswered = queue.answered or 0, queue.unanswered or 0
+    if not answered:
+        return f"none of {unanswered} living workers said what it consumes"
+    return f"none of the {answered} that answered; {unanswered} did not answer"

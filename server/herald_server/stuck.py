@@ -10,7 +10,7 @@ from herald_monitor.model import shape
 from herald_monitor.model.queues import QueueImage
 from herald_monitor.model.shape import unix
 from herald_monitor.model.workers import DRAINING, ONLINE, WorkerImage
-from herald_server import queues
+from herald_server import queue_consumers, queues
 from herald_server.durations import spoken
 from herald_server.stuck_facts import Facts
 
@@ -32,7 +32,7 @@ def why(facts: Facts) -> Why:
     return Why(
         "in_queue",
         f"It waits in the queue {_queue(facts)!r}{queues.behind(_measured(facts))}; "
-        "workers consume that queue.",
+        f"{queue_consumers.say_taken(facts)}.",
         "Wait, or add workers if the queue does not get shorter.",
     )
 
@@ -166,21 +166,18 @@ def _waiting(facts: Facts) -> Why | None:
             f"Start a worker for the queue {_queue(facts)!r}.",
         )
     asked = facts.asked
-    measured = _measured(facts)
-    if measured and measured.consumer_count == 0 and not asked.queues:
+    decided = queue_consumers.decide_consumers(facts)
+    if decided == queue_consumers.NOBODY:
         return Why(
             "no_worker_on_queue",
-            f"No worker consumes the queue {_queue(facts)!r}, the broker says.",
+            queue_consumers.say_nobody(facts, decided),
             f"Start a worker with -Q {_queue(facts)}.",
         )
-    if asked.queues and not any(_queue(facts) in q for q in asked.queues.values()):
-        others = {q for queues in asked.queues.values() for q in queues}
-        listed = "others" if facts.narrow else _listed(others)
+    if decided == queue_consumers.NOBODY_SAID_SO:
         return Why(
-            "no_worker_on_queue",
-            f"No worker consumes the queue {_queue(facts)!r}; those that run consume "
-            f"{listed}.",
-            f"Start a worker with -Q {_queue(facts)}.",
+            "no_known_worker_on_queue",
+            queue_consumers.say_nobody(facts, decided),
+            f"If none of those does, start a worker with -Q {_queue(facts)}.",
         )
     if asked.known and not any(task.name in names for names in asked.known.values()):
         return Why(
@@ -250,11 +247,11 @@ def _worker_of(facts: Facts) -> WorkerImage | None:
 
 
 def _measured(facts: Facts) -> QueueImage | None:
-    return next((one for one in facts.queues if one.name == _queue(facts)), None)
+    return queue_consumers.measured(facts)
 
 
 def _queue(facts: Facts) -> str:
-    return facts.task.queue or facts.task.routing_key or facts.default_queue
+    return queue_consumers.queue_name(facts)
 
 
 def _ahead(at: str | None, now: float) -> bool:

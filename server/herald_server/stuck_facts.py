@@ -28,6 +28,8 @@ class Asked(msgspec.Struct, frozen=True):
     revoked: frozenset[str] = frozenset()
     known: Mapping[str, Mapping[str, str]] = {}
     held: Mapping[str, str] = {}
+    takers: frozenset[str] = frozenset()
+    """Those that consume a queue to which the task's routing key leads."""
     trouble: str = ""
 
 

@@ -17,6 +17,7 @@ from herald_monitor.celery_app import restrict
 from herald_monitor.consumers import broker_connection, let_go
 from herald_monitor.errors import HeraldError
 from herald_monitor.inspection import Inspection
+from herald_monitor.model.shape import TaskImage
 from herald_monitor.queue_depths import QueueDepths
 from herald_server.doctor.workers import ask_workers
 from herald_server.explaining import ask as ask_why
@@ -48,7 +49,9 @@ async def test_no_question_redelivers_what_others_hold(
         assert not (await inspection.ask(["nobody@h"], 0.05)).answered
     inspection.close()
     for _ in range(3):
-        await asyncio.to_thread(ask_why, app, "1", ["nobody@h"])
+        await asyncio.to_thread(
+            ask_why, app, TaskImage(id="1", state="PENDING"), ["nobody@h"]
+        )
     await asyncio.to_thread(ask_workers, app, 0.2)
     await asyncio.to_thread(cast(Any, app).control.revoke, ["1"], reply=True, timeout=1)
     assert redis_imprint(valkey) == before

@@ -11,9 +11,9 @@ from herald_monitor.inspected import (
     keeps_silent,
     read_answers,
     read_confirmed,
-    read_queues,
     replies,
 )
+from herald_monitor.inspected_queues import names_in, read_consumed
 from herald_monitor.model.redaction import Redactor
 
 REQUEST: dict[str, Any] = {
@@ -74,7 +74,7 @@ def test_no_answer_raises(answer: object, command: str) -> None:
     events, poison = read_answers(command, "w@h", answer, 1000.0)
     assert poison >= 0
     assert all(event.task_id and event.at == 1000.0 for event in events)
-    read_queues(answer)
+    read_consumed(answer)
     read_confirmed(answer)
     keeps_silent(answer)
     list(replies(answer))
@@ -86,7 +86,7 @@ def test_what_may_come_again_is_told() -> None:
 
 
 def test_queues_and_silent_tasks_are_told() -> None:
-    assert read_queues([{"name": "a"}, {"name": "b"}, {}, 3]) == {"a", "b"}
+    assert names_in(read_consumed([{"name": "a"}, {"name": "b"}, {}, 3])) == {"a", "b"}
     assert keeps_silent(["add [send_events=True]", "x [send_events=False]"])
     assert not keeps_silent(["add [send_events=True]"])
 

@@ -9,6 +9,7 @@ from herald_monitor.model.shape import TaskImage, rfc3339
 from herald_monitor.model.workers import WorkerImage
 from herald_server.durations import Measured
 from herald_server.explaining import held_as, rates
+from herald_server.queue_consumers import decide_consumers
 from herald_server.stuck import why
 from herald_server.stuck_facts import Asked, Facts
 
@@ -113,7 +114,14 @@ CASES: dict[str, tuple[Facts, str]] = {
         Facts(task(), NOW, ALIVE, asked("pay", knows="shop.buy")),
         "knows a task named shop.pay",
     ),
-    "in_queue": (Facts(task(), NOW, ALIVE, asked("pay")), "behind other tasks"),
+    "no_known_worker_on_queue": (
+        Facts(task(), NOW, (*ALIVE, worker("w2@h")), asked("celery")),
+        "None of the 1 that answered consumes the queue 'pay'; 1 did not answer",
+    ),
+    "in_queue": (
+        Facts(task(), NOW, ALIVE, asked("pay")),
+        "in which Herald cannot count the tasks; workers consume that queue",
+    ),
 }
 
 
@@ -140,6 +148,50 @@ def test_a_measured_queue_says_how_long_it_is() -> None:
     measured = (queue(1_200, drain_seconds=90.0),)
     found = why(Facts(task(), NOW, ALIVE, asked("pay"), queues=measured))
     assert "1,200 tasks wait (empty in about 90 s at this rate)" in found.message
+
+
+TWO = (worker(), worker("w2@h"))
+CONSUMERS: list[tuple[Facts, str]] = [
+    (Facts(task(), NOW, ALIVE, asked("pay")), "taken"),
+    (Facts(task(), NOW, TWO, asked("pay")), "taken"),
+    (Facts(task(), NOW, ALIVE, asked("celery")), "nobody"),
+    (Facts(task(), NOW, TWO, asked("celery")), "nobody_said_so"),
+    (Facts(task(), NOW, TWO), "unknown"),
+    # The broker counts them itself; and who is too busy to answer has told before.
+    (
+        Facts(task(), NOW, TWO, asked("a"), queues=(queue(1, consumer_count=0),)),
+        "nobody",
+    ),
+    (
+        Facts(task(), NOW, ALIVE, asked("a"), queues=(queue(1, consumer_count=1),)),
+        "taken",
+    ),
+    (
+        Facts(task(), NOW, TWO, asked("a"), queues=(queue(1, consumers=("w2@h",)),)),
+        "taken",
+    ),
+    (Facts(task(), NOW, ALIVE, queues=(queue(1, consumers=()),)), "nobody"),
+]
+
+
+@pytest.mark.parametrize(("facts", "decided"), CONSUMERS)
+def test_nobody_takes_a_task_only_if_everybody_said_so(
+    facts: Facts, decided: str
+) -> None:
+    assert decide_consumers(facts) == decided
+    says_nobody = "No worker consumes" in why(facts).message
+    assert says_nobody == (decided == "nobody")
+
+
+def test_a_routing_key_leads_to_the_queue_that_is_bound_to_it() -> None:
+    routed = TaskImage(id="t", state="PENDING", routing_key="orders.new")
+    told = Asked(queues={"w1@h": frozenset({"orders"})}, takers=frozenset({"w1@h"}))
+    assert why(Facts(routed, NOW, ALIVE, told)).reason == "in_queue"
+
+
+def test_a_queue_that_was_empty_holds_no_others_before_the_task() -> None:
+    found = why(Facts(task(), NOW, ALIVE, asked("pay"), queues=(queue(0),)))
+    assert "which was empty when it was measured last" in found.message
 
 
 def test_the_broker_knows_that_nobody_consumes_if_no_worker_can_be_asked() -> None:

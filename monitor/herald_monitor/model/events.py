@@ -16,6 +16,7 @@ from typing import Any, TypeAlias, TypeGuard
 import msgspec
 
 from herald_monitor.errors import BadEvent
+from herald_monitor.model.delayed import is_delayed, real_routing_key
 
 RawEvent = Mapping[str, object]
 
@@ -135,6 +136,10 @@ def parse(
         told["progress"] = read_progress(raw, redact)
     if "hostname" in told:
         told["host"] = told.pop("hostname")
+    if "routing_key" in told and is_delayed(told["routing_key"]):
+        told["routing_key"] = real = real_routing_key(told["routing_key"])
+        # Celery leaves the queue out; it binds one by its name unless told otherwise.
+        told.setdefault("queue", real)
     said = None if at == stamp else stamp or 0.0
     return Event(kind=kind, task_id=task_id, at=at, heard=heard, said=said, **told)
 

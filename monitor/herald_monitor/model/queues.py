@@ -25,6 +25,8 @@ class QueueImage(
     are not confirmed. `oldest_at` is since when the oldest waits (`at_least`: it
     was first seen then, and may be older). `consumers` are the workers that take
     from it: empty means nobody does, absent that it is not known of everybody.
+    While some living workers do not say what they consume, `answered` and `unanswered`
+    are how many did and did not: others than `consumers` may take from it too.
     `consumer_count` is the broker's own number. Rates are tasks a minute;
     `drain_seconds` is how long until it is empty if they stay as they are.
     """
@@ -37,6 +39,8 @@ class QueueImage(
     at_least: bool = False
     consumers: tuple[str, ...] | None = None
     consumer_count: int | None = None
+    answered: int | None = None
+    unanswered: int | None = None
     in_per_minute: float | None = None
     out_per_minute: float | None = None
     drain_seconds: float | None = None
@@ -47,6 +51,12 @@ class QueueImage(
     def stranded(self) -> bool:
         """Whether messages wait there that certainly nobody takes."""
         return bool(self.depth) and self.consumers == ()
+
+    @property
+    def may_be_stranded(self) -> bool:
+        """Whether messages wait there that nobody takes who said what they consume."""
+        unknown = self.consumers is None and not self.consumer_count
+        return bool(self.depth and unknown and self.unanswered)
 
 
 def is_news(was: QueueImage, now: QueueImage) -> bool:
@@ -62,6 +72,8 @@ def told(queue: QueueImage) -> tuple[object, ...]:
         queue.oldest_at,
         queue.consumers,
         queue.consumer_count,
+        queue.answered,
+        queue.unanswered,
     )
 
 

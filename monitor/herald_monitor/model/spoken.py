@@ -13,6 +13,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from herald_monitor.model.delayed import is_delayed, real_routing_key
 from herald_monitor.model.events import (
     KINDS,
     MAX_CLOCK,
@@ -106,6 +107,9 @@ def settle(event: Spoken, heard: float, redact: Callable[[str], str]) -> Event:
         event.said, event.at = event.at, heard  # type: ignore[assignment]
     if event.parent_id == event.task_id:
         event.parent_id = None
+    if (key := event.routing_key) is not None and is_delayed(key):
+        event.routing_key = real = real_routing_key(key)
+        event.queue = event.queue or real
     # Most hold no secret: to note the same once more takes as long as to look.
     if (text := event.args) is not None and (told := redact(text)) is not text:
         event.args = told

@@ -11,7 +11,7 @@ from herald_monitor.model.queues import QueueImage
 from herald_server.client import Herald
 from herald_server.commands.asking import connected, json_option, note
 from herald_server.commands.lines import plain, span, table
-from herald_server.queues import by_trouble, oldest_age
+from herald_server.queues import by_trouble, oldest_age, said_by
 
 HEAD = ("QUEUE", "WAIT", "OLDEST", "IN/MIN", "OUT/MIN", "EMPTY IN", "CONSUMERS")
 
@@ -52,6 +52,8 @@ def _number(value: float | None) -> str:
 
 
 def _consumers(queue: QueueImage) -> str:
+    if queue.may_be_stranded:
+        return click.style(said_by(queue), fg="yellow")
     if queue.consumers is None:
         count = queue.consumer_count
         return f"{count}, names unknown" if count else "unknown"

@@ -196,6 +196,13 @@ class QueueState(BaseModel):
         default=None,
         description="Workers that take from it; empty: certainly nobody; null: unknown",
     )
+    answered: int | None = Field(
+        default=None,
+        description="Workers that said what they consume, if some did not",
+    )
+    unanswered: int | None = Field(
+        default=None, description="Living workers that did not, and may take from it"
+    )
     in_per_minute: float | None = Field(
         default=None, description="Tasks that came, a minute"
     )
@@ -207,6 +214,10 @@ class QueueState(BaseModel):
     )
     stranded: bool = Field(
         default=False, description="Whether messages wait and nobody takes them"
+    )
+    may_be_stranded: bool = Field(
+        default=False,
+        description="Whether messages wait, and only who did not answer may take them",
     )
     as_of: str = Field(description="RFC 3339, UTC")
 

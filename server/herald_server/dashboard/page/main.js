@@ -4,7 +4,7 @@ import { connect } from "../herald/client.js";
 import * as address from "./address.js";
 import * as corner from "./corner.js";
 import { byId, h, say, shape, soon } from "./dom.js";
-import { stranded } from "./figures.js";
+import { doubtful, stranded } from "./figures.js";
 import { many } from "./format.js";
 import * as frame from "./frame.js";
 import * as keys from "./keys.js";
@@ -74,7 +74,7 @@ function again() {
 // What needs eyes shows beside the screen's name, wherever one is.
 function flags(live) {
   const silent = [...live.workers.items.values()].filter((worker) => worker.state === "silent").length;
-  const alone = [...live.queues.items.values()].filter(stranded).length;
+  const alone = [...live.queues.items.values()].filter((queue) => stranded(queue) || doubtful(queue)).length;
   frame.flag("workers", silent, "silent");
   frame.flag("queues", alone, "without a consumer");
   aloud([silent ? `${many(silent, "worker")} silent` : "", alone ? `${many(alone, "queue")} without a consumer` : ""].filter(Boolean).join(", "));

@@ -2,7 +2,7 @@
 
 import { link } from "../address.js";
 import { h, soon } from "../dom.js";
-import { byTrouble, orphaned } from "../figures.js";
+import { byTrouble, doubtful, orphaned, partly } from "../figures.js";
 import { ago, count, many, rate, ticking } from "../format.js";
 import { alarm } from "../parts/badge.js";
 import { unknown } from "../parts/blank.js";
@@ -59,7 +59,9 @@ function drain({ depth, drain_seconds: seconds, in_per_minute: into, out_per_min
   return into > out ? h("span", { className: "warm" }, "grows") : null;
 }
 
-function takers({ consumers, consumer_count: number }) {
+function takers(queue) {
+  const { consumers, consumer_count: number } = queue;
+  if (doubtful(queue)) return h("span", { className: "warm", title: partly(queue) }, partly(queue));
   if (consumers?.length) return h("span", { title: consumers.join(", ") }, consumers.join(", "));
   if (consumers) return h("span", { className: "hot" }, "none");
   return number === undefined ? null : many(number, "consumer");
