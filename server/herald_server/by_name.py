@@ -8,11 +8,15 @@ from herald_server.series import Figures, Runtime, failure_rate, runtime
 
 
 class NameFigures(Figures, frozen=True, omit_defaults=True, kw_only=True):
-    """Tasks of one name. `task_type` is what the catalog calls it, if it does."""
+    """Tasks of one name. `task_type` is what the catalog calls it, if it does.
+
+    `startable`: it may be started through Herald.
+    """
 
     name: str
     task_type: str | None = None
     description: str | None = None
+    startable: bool = False
 
 
 def by_name(
@@ -50,6 +54,7 @@ def _figures(
         name=name,
         task_type=kind.name if kind else None,
         description=kind.description if kind else None,
+        startable=bool(kind and kind.startable),
         counts=counts,
         failure_rate=failure_rate(counts),
         runtime=took,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Final
@@ -16,6 +17,8 @@ __all__ = ["Catalog", "CatalogError", "Param", "TaskType"]
 
 MAX_NAME: Final = 255
 """Characters of a task's name."""
+
+MAX_REGISTERED: Final = 1_000
 
 
 class Catalog:
@@ -37,6 +40,8 @@ class Catalog:
         self.queues = tuple(queues)
         self._declared = {kind.name: kind for kind in task_types}
         self._registered: dict[str, TaskType] = {}
+        self.learns = not self._declared
+        """Whether no types are declared, so that it holds what is registered."""
 
     @classmethod
     def shipped(cls) -> Catalog:
@@ -44,12 +49,18 @@ class Catalog:
         return cls(SHIPPED)
 
     @classmethod
+    def undeclared(cls) -> Catalog:
+        """Return a catalog that knows what it learns, and nothing else."""
+        return cls(())
+
+    @classmethod
     def from_toml(cls, path: Path) -> Catalog:
         """Return the task types of a `herald.toml`; raise `CatalogError`."""
         return cls(*read_catalog(path))
 
     def __iter__(self) -> Iterator[TaskType]:
-        return iter((*self._declared.values(), *self._registered.values()))
+        names = self._registered
+        return iter((*self._declared.values(), *(self._read(name) for name in names)))
 
     def __len__(self) -> int:
         return len(self._declared) + len(self._registered)
@@ -61,10 +72,25 @@ class Catalog:
         """Return the task type; raise `CatalogError` that lists what exists."""
         return self.resolve(name)[0]
 
+    def learn(self, kinds: Iterable[TaskType]) -> None:
+        """Take note of what an app or its workers register, if nothing is declared.
+
+        The types that Herald ships are those of its sample project: where their
+        tasks are registered they are declared.
+        """
+        if not self.learns:
+            return
+        shipped = {kind.celery_name: kind for kind in SHIPPED}
+        for kind in kinds:
+            if found := shipped.get(kind.celery_name):
+                self._declared[found.name] = found
+            elif len(self._registered) < MAX_REGISTERED:
+                self._registered.setdefault(kind.celery_name, kind)
+
     @property
     def queue_names(self) -> list[str]:
         """The queues that task types name."""
-        return sorted({kind.queue for kind in self if kind.queue})
+        return sorted({kind.queue for kind in self if kind.queue and kind.startable})
 
     def resolve(self, name: str) -> tuple[TaskType, ...]:
         """Return the types that `name` asks for: a type's name, or a Celery name.
@@ -78,7 +104,7 @@ class Catalog:
         if self._is_allowed(name):
             return self.types_for(name)
         if name in self._registered:
-            return (self._registered[name],)
+            return (self._read(name),)
         raise CatalogError(self._unknown(name), task_type=name[:MAX_NAME])
 
     def types_for(self, celery_name: str) -> tuple[TaskType, ...]:
@@ -88,6 +114,8 @@ class Catalog:
         )
         if found or not self._is_allowed(celery_name):
             return found
+        if celery_name in self._registered:
+            return (self._read(celery_name),)
         return (TaskType(celery_name, celery_name, any_params=True, title=celery_name),)
 
     def of_celery_name(self, celery_name: str) -> TaskType | None:
@@ -95,7 +123,7 @@ class Catalog:
         for kind in self._declared.values():
             if kind.celery_name == celery_name:
                 return kind
-        return self._registered.get(celery_name)
+        return self._read(celery_name) if celery_name in self._registered else None
 
     def check(
         self, task_type: str, params: Mapping[str, object], today: date
@@ -107,16 +135,25 @@ class Catalog:
         """
         return self[task_type].check(params, today)
 
+    def _read(self, celery_name: str) -> TaskType:
+        """Return a registered type: what it takes is told, and not checked."""
+        return replace(
+            self._registered[celery_name],
+            any_params=True,
+            startable=self._is_allowed(celery_name),
+        )
+
     def _is_allowed(self, celery_name: str) -> bool:
         return is_name(celery_name) and any(
             glob(pattern)(celery_name) for pattern in self.allow
         )
 
     def _unknown(self, name: str) -> str:
+        known = (*self._declared, *self._registered)
         names = (*self._declared, *self.allow)
-        listed = ", ".join(names) or "none, for no herald.toml names any"
+        listed = ", ".join(names) or "none, for no herald.toml declares or allows any"
         return (
-            f"unknown task type {name[:MAX_NAME]!r}{closest(name, self._declared)}; "
+            f"unknown task type {name[:MAX_NAME]!r}{closest(name, known)}; "
             f"available: {listed}"
         )
 

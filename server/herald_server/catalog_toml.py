@@ -38,6 +38,7 @@ _PARAM_KEYS: Final = (
     "minimum",
     "format",
     "enum",
+    "nullable",
     "description",
 )
 _NOUNS: Final[dict[type[object], str]] = {
@@ -146,6 +147,7 @@ def _param(name: str, value: object, place: str, task_type: str) -> Param:
         minimum=_minimum(table, place, task_type),
         format=_format(table, place, task_type),
         enum=None if enum is None else tuple(_plain(item) for item in enum),
+        nullable=_get(table, "nullable", bool, place, task_type) or False,
     )
     _refuse_contradiction(param, place, task_type)
     return param

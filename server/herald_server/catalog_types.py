@@ -12,7 +12,7 @@ from typing import Final, Literal, cast, get_args
 
 from herald_monitor.errors import BadInput
 
-JsonType = Literal["integer", "number", "string", "boolean", "array", "object"]
+JsonType = Literal["integer", "number", "string", "boolean", "array", "object", "any"]
 Scope = Literal["start", "admin"]
 JSON_TYPES: Final[tuple[str, ...]] = get_args(JsonType)
 SCOPES: Final[tuple[str, ...]] = get_args(Scope)
@@ -45,7 +45,8 @@ class Param:
     """One parameter of a task type, in the words of JSON Schema.
 
     The default of a date may be relative: `today`, `today+90`, or another
-    parameter as in `start_date+90` (days). A default of `None` allows null.
+    parameter as in `start_date+90` (days). A default of `None` allows null, and so
+    does `nullable`. The type `any` takes every value.
     """
 
     name: str
@@ -56,10 +57,11 @@ class Param:
     minimum: float | None = None
     format: str | None = None
     enum: tuple[object, ...] | None = None
+    nullable: bool = False
 
     def wrong(self, value: object) -> str | None:
         """Say in one sentence what is wrong with `value`, or nothing."""
-        if value is None and self.default is None:
+        if value is None and self.takes_null:
             return None
         if not _is_a(self.type, value):
             return f"{self.name} must be {_noun(self)}"
@@ -72,6 +74,11 @@ class Param:
             return f"{self.name} must be {_noun(self)}"
         return None
 
+    @property
+    def takes_null(self) -> bool:
+        """Whether null is a value of it."""
+        return self.nullable or self.default is None or self.type == "any"
+
     def filled(self, today: date, others: Mapping[str, object]) -> object:
         """Give the default as it is sent; `ABSENT` if there is none."""
         if self.format != "date" or not isinstance(self.default, str):
@@ -80,12 +87,12 @@ class Param:
 
     def json_schema(self) -> dict[str, object]:
         """Describe this parameter to a model."""
-        kind: object = [self.type, "null"] if self.default is None else self.type
-        schema: dict[str, object] = {"type": kind}
+        kind: object = [self.type, "null"] if self.takes_null else self.type
+        schema: dict[str, object] = {} if self.type == "any" else {"type": kind}
         if words := self._words():
             schema["description"] = words
         if self.enum is not None:
-            schema["enum"] = list(self.enum)
+            schema["enum"] = [*self.enum, *((None,) if self.takes_null else ())]
         if self.minimum is not None:
             schema["minimum"] = _whole(self.minimum)
         if self.format is not None:
@@ -172,7 +179,7 @@ class TaskType:
 
     def _refuse_missing(self, params: Mapping[str, object]) -> None:
         for param in self.params:
-            if not param.required or params.get(param.name) not in (None, ""):
+            if not param.required or not _is_missing(param, params):
                 continue
             if param.name in self.required_together:
                 names = " and ".join(self.required_together)
@@ -238,7 +245,15 @@ def _noun(param: Param) -> str:
     return _ARTICLES.get(param.type, f"a {param.type}")
 
 
+def _is_missing(param: Param, params: Mapping[str, object]) -> bool:
+    if param.takes_null:
+        return param.name not in params
+    return params.get(param.name) in (None, "")
+
+
 def _is_a(kind: JsonType, value: object) -> bool:
+    if kind == "any":
+        return True
     # bool is an int to Python, never to JSON.
     if isinstance(value, bool):
         return kind == "boolean"

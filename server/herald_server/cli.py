@@ -55,6 +55,10 @@ COMMANDS: dict[str, dict[str, tuple[str, str]]] = {
             "herald_server.commands.doctor:doctor",
             "Say what is reachable, and what to change.",
         ),
+        "catalog": (
+            "herald_server.commands.catalog:catalog",
+            "Write a herald.toml from the tasks of an app.",
+        ),
         "record": (
             "herald_server.commands.record:record",
             "Write a broker's raw events to a file.",

@@ -41,6 +41,7 @@ from herald_server.once import id_for, once
 from herald_server.options import Options
 from herald_server.permits import Permits
 from herald_server.queue_check import QueueCheck
+from herald_server.registered import Registered
 from herald_server.retry import wish_again
 from herald_server.seen import seen, whole
 from herald_server.sending import (
@@ -77,6 +78,7 @@ class Control:
         self._sender = Sender(app, store, redact)
         self.catalog = catalog
         self.consents = consents or Consents(whole(store))
+        self.registered = Registered(app, whole(store), catalog)
         self.queues = QueueCheck(self._sender, whole(store))
         self._permits = permits or Permits()
         self._audit = audit or Audit(MemoryNotes())
@@ -119,6 +121,8 @@ class Control:
 
     async def _decide(self, wishes: Sequence[Wish]) -> list[Decision]:
         """Return what may be sent; all of it, or nothing is. See `decide`."""
+        if any(wish.task_type not in self.catalog for wish in wishes):
+            await self.registered.look()
         asked = [q for wish in wishes for q in (wish.options.queue, wish.former_queue)]
         known = {*self.catalog.queue_names, *await self.queues.known(asked)}
         today = datetime.now(UTC).date()

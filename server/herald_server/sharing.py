@@ -9,6 +9,7 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from uuid import uuid4
 
+import anyio
 from celery import Celery
 
 from herald_monitor.backends import ResultBackend
@@ -27,11 +28,15 @@ from herald_server.naming import name_queues
 from herald_server.permits import Permits
 from herald_server.repeating import Repeating
 from herald_server.seen import seen
+from herald_server.signatures import types_of
 from herald_server.state import Kept, Shared
 from herald_server.status import Status
 from herald_server.webhooks.address import Guard, networks
 from herald_server.webhooks.desk import Desk
 from herald_server.webhooks.toml import read_endpoints
+
+FIRST_LOOK = 1.5
+"""Seconds that workers have to say what they register before this server serves."""
 
 
 def share(settings: ServerSettings, store: Store, app: Celery | None) -> Shared:
@@ -39,9 +44,7 @@ def share(settings: ServerSettings, store: Store, app: Celery | None) -> Shared:
     hub = Hub()
     feed = Feed(store, hub)
     tally = Tally()
-    catalog = (
-        Catalog.from_toml(settings.catalog) if settings.catalog else Catalog.shipped()
-    )
+    catalog = catalog_of(settings, app)
     node = settings.node or f"{socket.gethostname()}-{os.getpid()}"
     if settings.node and settings.workers > 1:
         node = f"{settings.node}-{os.getpid()}"
@@ -64,7 +67,20 @@ def share(settings: ServerSettings, store: Store, app: Celery | None) -> Shared:
         desk=_desk(settings, store, audit),
         backend=backend,
         kept=Kept(settings.retention, settings.keep_unfinished),
+        types=catalog,
     )
+
+
+def catalog_of(settings: ServerSettings, app: Celery | None) -> Catalog:
+    """Return what the settings declare; without that, what `app` registers.
+
+    Raises `CatalogError`.
+    """
+    path = settings.catalog
+    catalog = Catalog.from_toml(path) if path else Catalog.undeclared()
+    if app is not None and catalog.learns:
+        catalog.learn(types_of(app))
+    return catalog
 
 
 def _desk(settings: ServerSettings, store: Store, audit: Audit) -> Desk:
@@ -86,6 +102,10 @@ async def working(shared: Shared) -> AsyncGenerator[None]:
     if shared.control:
         await shared.control.consents.open()
         running.append(asyncio.create_task(_repeating(shared, shared.control)))
+        # Clients read once what there is to start.
+        with anyio.move_on_after(FIRST_LOOK):
+            await shared.control.registered.look()
+        running.append(asyncio.create_task(shared.control.registered.run()))
         naming = name_queues(shared.store, shared.control.catalog, shared.node)
         running.append(asyncio.create_task(naming))
     try:

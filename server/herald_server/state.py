@@ -52,6 +52,8 @@ class Shared(msgspec.Struct, frozen=True, dict=True):
     backend: ResultBackend | None = None
     """The result backend, asked on demand, if there is an app to know it."""
     kept: Kept = Kept()
+    types: Catalog = msgspec.field(default_factory=Catalog.shipped)
+    """The task types that are known where nothing can be sent."""
 
     @cached_property
     def minutes(self) -> Minutes:
@@ -66,4 +68,4 @@ class Shared(msgspec.Struct, frozen=True, dict=True):
     @property
     def catalog(self) -> Catalog:
         """The task types that are known, whether they may be sent or not."""
-        return self.control.catalog if self.control else Catalog.shipped()
+        return self.control.catalog if self.control else self.types

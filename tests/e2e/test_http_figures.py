@@ -129,8 +129,11 @@ async def test_a_chart_of_nothing_is_refused(
         refused(await ask.get(f"/api/v1/stats/series?{query}"), 400, sentence)
 
 
-async def test_types_are_those_of_the_catalog_and_all_that_ran(url: str) -> None:
-    async with serving(url) as server, asking(server) as ask:
+async def test_types_are_those_of_the_catalog_and_all_that_ran(
+    url: str, project_app: AppFactory
+) -> None:
+    app = project_app(url)
+    async with serving(url, celery=app) as server, asking(server) as ask:
         await some_tasks(server)
         types = (await ask.get("/api/v1/types")).json()["types"]
         assert [one["name"] for one in types[:2]] == ["shop.pay", "other"]
@@ -139,6 +142,9 @@ async def test_types_are_those_of_the_catalog_and_all_that_ran(url: str) -> None
             one for one in types if one.get("task_type") == "metrics_snapshot"
         )
         assert (snapshot["counts"], "runtime" in snapshot) == ({}, False)
+        assert snapshot["startable"]
+        # Registered, and not allowed.
+        assert "startable" not in next(one for one in types if one["name"] == "add")
 
 
 async def test_the_overview_answers_for_the_first_screen(url: str) -> None:

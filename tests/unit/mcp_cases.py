@@ -35,7 +35,7 @@ def _with(base: dict[str, Any], *cases: list[Case]) -> list[Case]:
 MEMBERS: list[Case] = [
     ({}, "tasks is missing"),
     ({"tasks": []}, "tasks must be a list of 1 to 500"),
-    ({"tasks": "metrics_snapshot"}, "tasks must be a list of tasks, such as"),
+    ({"tasks": "metrics_snapshot"}, "tasks must be a list of tasks, each as"),
     ({"tasks": [{"task_type": "nope"}]}, "unknown task type 'nope'"),
     ({"tasks": [{"type": "metrics_snapshot"}]}, "task 1: unknown key 'type'"),
     ({"tasks": [{"task_type": 5}]}, "task 1: task_type must be a text"),
@@ -101,7 +101,7 @@ START: list[Case] = [
     ),
     (
         {"task_type": "metrics_snapshot", "params": "{}"},
-        'params must be an object of parameters, such as {"days_ahead": 30}',
+        'params must be an object of parameters by name, such as {"days": 30}',
     ),
     (
         {"task_type": "metrics_snapshot", "period_days": 3},

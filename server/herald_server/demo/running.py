@@ -29,6 +29,7 @@ from herald_server.running import (
     with_token,
 )
 from herald_server.serve import listen, serve
+from herald_server.signatures import load_tasks
 from herald_server.supervisor import Child, keep_store
 
 log = logging.getLogger(__name__)
@@ -49,6 +50,8 @@ async def run_demo(settings: ServerSettings, seconds: float | None) -> None:
         told = await stack.enter_async_context(_store(with_token(settings), place))
         env = {**environment(told), "HERALD_DEMO_DB": str(place / "schedule.db")}
         app = make_app(told.broker_url, told.result_backend)
+        # The catalog is what the sample project registers.
+        load_tasks(app)
         children = await stack.enter_async_context(supervised())
         children.start(monitor_child(told, place / "monitor.log", env))
         for pool in POOLS:

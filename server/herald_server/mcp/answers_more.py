@@ -233,7 +233,7 @@ class ListedQueues(BaseModel):
 
 
 class ListedType(BaseModel):
-    """A task type that may be started."""
+    """A task type."""
 
     task_type: str = Field(description="What start_background_task takes")
     task_name: str = Field(description="Celery's name")
@@ -241,11 +241,14 @@ class ListedType(BaseModel):
     estimated_duration: str = Field(description="How long it usually takes")
     scope: str = Field(description="The scope that a token needs to start it")
     asks_for_confirmation: bool = Field(description="Whether a person must agree")
+    startable: bool = Field(
+        description="Whether it may be started; false for what is only registered"
+    )
     params: dict[str, Any] = Field(description="JSON Schema of its params")
 
 
 class ListedTypes(BaseModel):
-    """The task types that may be started."""
+    """The task types that are known."""
 
     task_types: list[ListedType] = Field(description="Those in the catalog")
     allowed_names: list[str] = Field(

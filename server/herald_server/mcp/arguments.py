@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable
 from typing import Annotated, Any
 
@@ -53,9 +52,8 @@ def add_doing(
     title: str,
     *,
     idempotent: bool,
-    more: str = "",
 ) -> None:
-    """Add a tool that starts or ends something; `more` follows its docstring."""
+    """Add a tool that starts or ends something."""
     hints = ToolAnnotations(
         title=title,
         read_only_hint=False,
@@ -63,10 +61,7 @@ def add_doing(
         idempotent_hint=idempotent,
         open_world_hint=True,
     )
-    made = _made(tool, title, hints)
-    doc = inspect.cleandoc(tool.__doc__ or "")
-    said = f"{doc}\n\n{more}" if more else doc
-    mcp.add_tool(made.model_copy(update={"description": said}))
+    mcp.add_tool(_made(tool, title, hints))
 
 
 _schemas: dict[Callable[..., Any], FunctionTool] = {}

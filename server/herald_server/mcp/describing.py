@@ -7,8 +7,7 @@ from typing import Any
 
 from herald_monitor.model import shape
 from herald_monitor.model.shape import TaskImage
-from herald_server.catalog import Catalog, Param, TaskType
-from herald_server.catalog_types import ABSENT
+from herald_server.catalog import Catalog
 from herald_server.durations import Measured, estimated
 from herald_server.mcp.answers import ActiveTask, StartedTask, TaskStatus
 from herald_server.mcp.results import NOTHING, Outcome
@@ -135,29 +134,3 @@ def ended(task: TaskImage, catalog: Catalog, outcome: Outcome) -> StartedTask:
         result=outcome.value,
         error=task.exception,
     )
-
-
-MENU = 40
-"""Task types that a tool's description names; a model reads all of it."""
-
-
-def menu(catalog: Catalog) -> str:
-    """List the task types for a model that is about to start one."""
-    kinds = list(catalog)
-    lines = [_line(kind) for kind in kinds[:MENU]]
-    if len(kinds) > MENU:
-        lines.append(f"- and {len(kinds) - MENU} more: read catalog://task-types")
-    return "Task types and their params:\n" + "\n".join(lines)
-
-
-def _line(kind: TaskType) -> str:
-    params = ", ".join(_param(param) for param in kind.params)
-    asks = "; asks a person to confirm" if kind.confirm else ""
-    return f"- {kind.name}({params}): {kind.description} ({kind.duration}{asks})"
-
-
-def _param(param: Param) -> str:
-    if param.required:
-        return f"{param.name}: {param.type}"
-    default = "" if param.default is ABSENT else f" = {param.default}"
-    return f"{param.name}: {param.type}{default}"

@@ -19,6 +19,7 @@ from herald_server.mcp.completing import Completing
 from herald_server.mcp.confirming import TicketCodec
 from herald_server.mcp.events import Events
 from herald_server.mcp.listen import Listening
+from herald_server.mcp.menu import Menu
 from herald_server.mcp.prompts import Prompts
 from herald_server.mcp.resources import Resources
 from herald_server.mcp.results import Results, ToldResults
@@ -57,7 +58,11 @@ class AgentDoor(FastMCP[Any]):
             "herald",
             version=version("celery-herald"),
             instructions=INSTRUCTIONS,
-            middleware=[Sentences(), StaleAnswers(shared.status.staleness)],
+            middleware=[
+                Sentences(),
+                StaleAnswers(shared.status.staleness),
+                Menu(catalog),
+            ],
             mask_error_details=True,
             request_state_security=_seal(shared.control),
             # "30" for a number of seconds is understood, as models write it.
@@ -144,13 +149,11 @@ def build_mcp(
     """Return the MCP server over what the doors share.
 
     `results` tells what tasks returned; without it, only what events told.
-    `catalog` names task types where nothing can be sent (default: the shipped).
+    `catalog` names task types instead of what is shared.
     """
     _log_plainly()
-    if shared.control is not None:
-        catalog = shared.control.catalog
-    if catalog is None:
-        catalog = Catalog.shipped()
+    if shared.control is not None or catalog is None:
+        catalog = shared.catalog
     return AgentDoor(shared, results or ToldResults(), catalog)
 
 

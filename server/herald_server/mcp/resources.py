@@ -48,7 +48,7 @@ class Resources:
             (uris.ACTIVE, "active-tasks", "Active tasks", self.active),
             (uris.FAILED, "failed-tasks", "Failed tasks", self.failed),
             (uris.HEALTH, "health", "Herald's health", self.health),
-            (uris.TYPES, "types", "Task types that can be started", self.task_types),
+            (uris.TYPES, "types", "Task types", self.task_types),
             (uris.CATALOG, "task-types", "The same, by its old name", self.task_types),
         ):
             mcp.resource(uri, name=name, title=title, mime_type=JSON)(read)
@@ -98,7 +98,7 @@ class Resources:
             return _json(await self._health.report())
 
     async def task_types(self) -> str:
-        """The task types that start_background_task takes, with JSON Schemas."""
+        """The task types, startable or not, with JSON Schemas."""
         with reading():
             return _json([described(kind) for kind in self._catalog])
 
@@ -112,6 +112,7 @@ def described(kind: TaskType) -> dict[str, object]:
         "estimated_duration": kind.duration,
         "scope": kind.scope,
         "asks_for_confirmation": kind.confirm,
+        "startable": kind.startable,
         "params": kind.json_schema(),
     }
 

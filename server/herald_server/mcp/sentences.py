@@ -14,15 +14,15 @@ from pydantic_core import ErrorDetails
 from herald_server.catalog_types import closest
 
 EXAMPLES = {
-    "params": 'an object of parameters, such as {"days_ahead": 30}',
-    "task_type": "the name of a task type, such as metrics_snapshot",
+    "params": 'an object of parameters by name, such as {"days": 30}',
+    "task_type": "the name of a task type, as list_task_types tells them",
     "task_id": "a task id as start_background_task returned it",
     "timeout_s": "a number of seconds from 0 to 45",
     "confirm": "true or false",
     "group_id": "a group_id as start_task_group or start_task_chain gave it",
-    "tasks": 'a list of tasks, such as [{"task_type": "metrics_snapshot"}]',
+    "tasks": 'a list of tasks, each as {"task_type": …, "params": {…}}',
     "pass_results": "true or false",
-    "kwargs": 'an object of parameters, such as {"days_ahead": 30}',
+    "kwargs": 'an object of parameters by name, such as {"days": 30}',
     "filter": 'an object such as {"name": "reports.*", "state": ["FAILURE"]}',
     "cursor": "a cursor as wait_for_changes returned it",
     "newest": "a whole number from 0 to 500",

@@ -41,7 +41,7 @@ from herald_server.options import parse_key, parse_options
 
 TypeName = Annotated[
     str,
-    Field(description="One of the task types listed above"),
+    Field(description="The name of a task type; list_task_types lists them"),
 ]
 
 
@@ -65,14 +65,8 @@ class Tools:
 
     def register(self, mcp: FastMCP[Any]) -> None:
         """Add the tools to `mcp`."""
-        # Many clients show their model the tools, but no resources.
-        add_doing(
-            mcp,
-            self.start_background_task,
-            "Start a background task",
-            idempotent=False,
-            more=describing.menu(self._catalog),
-        )
+        start = self.start_background_task
+        add_doing(mcp, start, "Start a background task", idempotent=False)
         add_reading(mcp, self.get_task_status, "Get a task's status")
         add_doing(mcp, self.cancel_task, "Cancel a task", idempotent=True)
         add_reading(mcp, self.list_active_tasks, "List active tasks")

@@ -58,8 +58,10 @@ class Around:
             Field(description="Only this task type; leave out for all"),
         ] = None,
     ) -> ListedTypes:
-        """List what start_background_task can start, with a JSON Schema of params.
+        """List the task types, with a JSON Schema of params.
 
+        Those that are startable can be given to start_background_task; the others
+        are registered by workers, and no herald.toml allows to start them.
         Durations are measured from the latest runs once there are five.
         """
         with refusing():
@@ -95,5 +97,6 @@ def _type(kind: TaskType, duration: str) -> ListedType:
         estimated_duration=duration,
         scope=kind.scope,
         asks_for_confirmation=kind.confirm,
+        startable=kind.startable,
         params=kind.json_schema(),
     )

@@ -46,8 +46,7 @@ SHOWN_CANCELLED = 500
 Members = Annotated[
     list[dict[str, Any]],
     Field(
-        description='The tasks, such as [{"task_type": "metrics_snapshot", "params": '
-        '{"period_days": 30}}]; at most 500'
+        description='The tasks, at most 500, each as {"task_type": …, "params": {…}}'
     ),
 ]
 

@@ -1,0 +1,92 @@
+"""Task types written as the text of a `herald.toml`. Pure."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, cast
+
+from herald_server.catalog_types import ABSENT, Param, TaskType
+
+HEAD: Final = """\
+# The tasks that agents and programs may start through Herald (HERALD_CATALOG).
+# Written from the signatures of the app. Read it before you use it:
+# - delete the tables of what nobody shall start,
+# - scope = "admin" asks for a token with that scope, confirm = true for a person,
+# - duration is said until runs were measured, such as "2-5 minutes".
+"""
+
+_BARE: Final = re.compile(r"[A-Za-z0-9_-]+")
+
+
+def to_toml(kinds: Sequence[TaskType]) -> str:
+    """Return the text of a herald.toml that declares `kinds`."""
+    names = short_names([kind.celery_name for kind in kinds])
+    return "\n".join([HEAD, *(_table(names[kind.celery_name], kind) for kind in kinds)])
+
+
+def short_names(celery_names: Sequence[str]) -> dict[str, str]:
+    """Return a name for each Celery name: its last part, or all of it if that is not
+    its alone."""
+    last = {name: _slug(name.rpartition(".")[2]) for name in celery_names}
+    counted = Counter(last.values())
+    whole = {name: _slug(name) for name in celery_names}
+    often = Counter(whole.values())
+    return {
+        name: last[name]
+        if last[name] and counted[last[name]] == 1
+        else (whole[name] if often[whole[name]] == 1 else name)
+        for name in celery_names
+    }
+
+
+def _slug(text: str) -> str:
+    return re.sub(r"\W+", "_", text).strip("_")
+
+
+def _table(name: str, kind: TaskType) -> str:
+    place = f"task_types.{_key(name)}"
+    lines = [f"[{place}]", f"celery_name = {value(kind.celery_name)}"]
+    if kind.description:
+        lines.append(f"description = {value(kind.description)}")
+    if kind.queue:
+        lines.append(f"queue = {value(kind.queue)}")
+    lines += ['scope = "start"', "confirm = false", ""]
+    for param in kind.params:
+        lines += [f"[{place}.params.{_key(param.name)}]", *_param(param), ""]
+    return "\n".join(lines)
+
+
+def _param(param: Param) -> list[str]:
+    told: dict[str, object] = {"type": param.type}
+    if param.required:
+        told["required"] = True
+    if param.nullable:
+        told["nullable"] = True
+    if param.format:
+        told["format"] = param.format
+    if param.enum is not None:
+        told["enum"] = list(param.enum)
+    if param.default is not ABSENT and param.default is not None:
+        told["default"] = param.default
+    return [f"{key} = {value(one)}" for key, one in told.items()]
+
+
+def _key(name: str) -> str:
+    return name if _BARE.fullmatch(name) else value(name)
+
+
+def value(one: object) -> str:
+    """Return a JSON value as TOML."""
+    if isinstance(one, str):
+        # JSON's escapes are TOML's, but for these.
+        clean = one.encode("utf-8", "replace").decode()
+        return json.dumps(clean, ensure_ascii=False).replace("\x7f", "\\u007f")
+    if isinstance(one, list | tuple):
+        return f"[{', '.join(value(item) for item in cast('Sequence[Any]', one))}]"
+    if isinstance(one, Mapping):
+        pairs = cast("Mapping[str, object]", one).items()
+        return f"{{{', '.join(f'{_key(key)} = {value(item)}' for key, item in pairs)}}}"
+    return json.dumps(one)
