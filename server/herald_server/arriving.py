@@ -12,8 +12,10 @@ from typing import Any
 
 import h11
 
+from herald_server.connection_guard import ConnectionGuard
 from herald_server.http_protocol import CuttableHttp
 from herald_server.limits import Tally
+from herald_server.ws_protocol import CuttableProtocol
 
 LATE = (
     b"HTTP/1.1 408 Request Timeout\r\ncontent-type: text/plain; charset=utf-8\r\n"
@@ -84,11 +86,20 @@ class TimelyHttp(CuttableHttp):
         self.transport.close()
 
 
-def timely(seconds: float, counted: Tally) -> type[TimelyHttp]:
-    """Return the protocol that gives requests some `seconds`."""
+def timely(
+    seconds: float, counted: Tally, watching: ConnectionGuard
+) -> tuple[type[TimelyHttp], type[CuttableProtocol]]:
+    """Return the protocols of a server, HTTP and WebSocket.
+
+    A request must arrive within `seconds`; `watching` bounds the connections.
+    """
 
     class Timely(TimelyHttp):
         patience = seconds
         tally = counted
+        guard = watching
 
-    return Timely
+    class Watched(CuttableProtocol):
+        guard = watching
+
+    return Timely, Watched

@@ -118,6 +118,13 @@ class ServerSettings(MonitorSettings):
         ge=1,
         description="WebSockets and event streams at once, for each process.",
     )
+    max_unauthenticated: int = Field(
+        default=1_000,
+        ge=0,
+        description="Connections at once from one address that have given no valid"
+        " token yet, for each process; 0 for any. Proxies in HERALD_PROXY_HEADERS are"
+        " not counted.",
+    )
     request_timeout: float = Field(
         default=15.0,
         gt=0,

@@ -16,6 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from herald_server.auth import Identity, Narrow, Surroundings, bearer
 from herald_server.caller import NOBODY, serving
 from herald_server.limits import Tally
+from herald_server.line import WIRE, Cuttable
 from herald_server.problems import Problem, problem
 from herald_server.tokens import BadToken, Keyring
 from herald_server.tokens.keyring import NEEDED as UNKNOWN
@@ -123,6 +124,9 @@ class Guard:
         given = bearer(headers.get("authorization"))
         try:
             state["identity"] = await self._keyring.admit(given)
+            wire: Cuttable | None = scope.get("extensions", {}).get(WIRE)
+            if wire is not None:
+                wire.admit()
         except BadToken as error:
             state["refusal"] = NEEDED if str(error) == UNKNOWN else str(error)
             if given:

@@ -6,6 +6,7 @@ from typing import Any, cast
 
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from herald_server.connection_guard import ConnectionGuard
 from herald_server.line import WIRE
 
 
@@ -13,8 +14,10 @@ class CuttableHttp(H11Protocol):
     """A connection whose answers can be cut off by the application.
 
     Ending an answer the usual way waits until all that was sent is taken, for
-    ever if need be.
+    ever if need be. `guard` aborts what its client does not read.
     """
+
+    guard: ConnectionGuard
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
@@ -24,6 +27,22 @@ class CuttableHttp(H11Protocol):
     async def _with_cut(self, scope: dict[str, Any], *ways: Any) -> None:
         extensions = {**scope.get("extensions", {}), WIRE: self}
         await self._inner({**scope, "extensions": extensions}, *ways)
+
+    def connection_made(self, transport: Any) -> None:
+        """Serve a connection, unless it is one too many."""
+        super().connection_made(transport)
+        address = self.client[0] if self.client else ""
+        if self.guard.add(transport, address, self.loop.time()):
+            self.guard.start(self.loop)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Let go of a connection that its client or the network ended."""
+        self.guard.drop(self.transport)
+        super().connection_lost(exc)
+
+    def admit(self) -> None:
+        """Note that a valid token was given."""
+        self.guard.admit(self.transport)
 
     def cut(self, code: int, reason: str) -> None:
         """End the connection at once."""

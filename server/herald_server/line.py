@@ -43,6 +43,10 @@ class Cuttable(Protocol):
         """Do as `Line.cut`."""
         ...
 
+    def admit(self) -> None:
+        """Note that a valid token was given."""
+        ...
+
 
 class Wire(Cuttable, Protocol):
     """What it lets one do with a WebSocket."""

@@ -77,11 +77,17 @@ class Pump:
         self._caller = Caller(NOBODY)
         self._ends: Callable[[], None] = _nothing
 
-    async def run(self, token: str | None, sent: bool) -> None:
-        """Serve until either side ends it. `sent`: the handshake had a token."""
+    async def run(
+        self, token: str | None, sent: bool, admitted: Callable[[], None] = _nothing
+    ) -> None:
+        """Serve until either side ends it. `sent`: the handshake had a token.
+
+        `admitted` is called once a valid one was given.
+        """
         self._caller = caller() or self._caller
         with self._connected():
             if await self._admit(token, sent):
+                admitted()
                 self._greet()
                 await self._serve()
 

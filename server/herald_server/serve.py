@@ -19,14 +19,17 @@ from herald_monitor.stores import store_of
 from herald_server.app import create_app
 from herald_server.arriving import timely
 from herald_server.config import ServerSettings
+from herald_server.connection_guard import ConnectionGuard
 from herald_server.limits import Tally
 from herald_server.tls import check_tls
-from herald_server.ws_protocol import CuttableProtocol
 
 SPREAD = 3.0
 """Seconds over which clients come back after a restart."""
 
 CLOSE_WITHIN = 2
+
+SPARE_FILES = 64
+"""Files that are left for all but clients: the store, the broker, logs, webhooks."""
 
 
 class AddressTaken(HeraldError):
@@ -53,6 +56,16 @@ def open_many() -> None:
         _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
         with contextlib.suppress(OSError, ValueError):  # macOS refuses "no limit"
             resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def max_files() -> int:
+    """Return how many files this process may open."""
+    if sys.platform == "win32":
+        return 8_192
+    import resource
+
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return soft if soft != resource.RLIM_INFINITY else sys.maxsize
 
 
 def listen(host: str, port: int, shared: bool = False) -> socket.socket:
@@ -134,13 +147,20 @@ async def _say_goodbye(doors: State) -> None:
 
 def config_of(app: object, settings: ServerSettings, tally: Tally) -> uvicorn.Config:
     """Return how uvicorn serves `app`."""
+    guard = ConnectionGuard(
+        max_files() - SPARE_FILES,
+        settings.max_unauthenticated,
+        frozenset(settings.proxy_headers),
+        tally,
+    )
+    http, ws = timely(settings.request_timeout, tally, guard)
     return uvicorn.Config(
         app,  # type: ignore[arg-type]
         log_config=None,
         access_log=False,
         lifespan="on",
-        http=timely(settings.request_timeout, tally),
-        ws=CuttableProtocol,
+        http=http,
+        ws=ws,
         ws_max_size=1 << 18,
         ws_per_message_deflate=False,
         ws_ping_interval=20.0,

@@ -47,7 +47,7 @@ class Sockets(Crowd):
         wire.settle()
         pump = Pump(self._door, wire)
         with self.joined(pump):
-            await pump.run(token, sent)
+            await pump.run(token, sent, wire.admit)
 
 
 class SocketLine:
@@ -62,6 +62,11 @@ class SocketLine:
         """Forget what only the handshake needed."""
         if self._wire is not None:
             self._wire.settle()
+
+    def admit(self) -> None:
+        """Note that a valid token was given."""
+        if self._wire is not None:
+            self._wire.admit()
 
     async def hear(self) -> str | bytes:
         message = await self._socket.receive()

@@ -8,11 +8,21 @@ from typing import Any, cast
 from uvicorn.protocols.websockets.websockets_sansio_impl import (
     WebSocketsSansIOProtocol,
 )
+from websockets.frames import CloseCode, Frame
 
+from herald_server.connection_guard import ConnectionGuard
 from herald_server.line import WIRE, Gone
 
 LINGER = 5.0
 """Seconds in which a client may still read why it was cut off."""
+
+MAX_FRAGMENTS = 1_000
+"""Frames of which a message may consist."""
+
+REFUSAL = (
+    b"HTTP/1.1 400 Bad Request\r\ncontent-type: text/plain; charset=utf-8\r\n"
+    b"connection: close\r\ncontent-length: %d\r\n\r\n%b"
+)
 
 TEXT = 0x81
 """Of a frame: that it is text, and whole."""
@@ -23,12 +33,64 @@ class CuttableProtocol(WebSocketsSansIOProtocol):
 
     Closing it the usual way waits until all that was sent is taken, for ever if
     need be, and keeps all that in memory. Sending the usual way goes through three
-    libraries, each of which takes the text apart.
+    libraries, each of which takes the text apart. `guard` aborts what its client
+    does not read.
     """
+
+    guard: ConnectionGuard
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self.queue = cast(Any, Inbox(self.loop))
+
+    def data_received(self, data: bytes) -> None:
+        """Take in frames; answer a handshake that the parser refuses."""
+        super().data_received(data)
+        # The parser has no answer of its own to a request with a body, with too
+        # many headers or with one that is too long.
+        if not self.handshake_initiated and self.conn.handshake_exc is not None:
+            said = f"the WebSocket handshake is refused: {self.conn.handshake_exc}\n"
+            text = said.encode("utf-8", "replace")
+            self.transport.write(REFUSAL % (len(text), text))
+            self.transport.close()
+
+    def handle_cont(self, event: Frame) -> None:
+        """Take in a further frame of a message, of which there may be so many."""
+        super().handle_cont(event)
+        if len(self.frames) > MAX_FRAGMENTS:
+            self.frames = []
+            self.cut(
+                CloseCode.MESSAGE_TOO_BIG, f"a message of over {MAX_FRAGMENTS} frames"
+            )
+
+    def send_receive_event_to_app(self) -> None:
+        """Hand on a whole message; a text that is no UTF-8 ends the connection."""
+        if self.curr_msg_data_type == "text" and not _is_utf8(b"".join(self.frames)):
+            self.frames = []
+            self.cut(CloseCode.INVALID_DATA, "a text message must be UTF-8")
+            return
+        super().send_receive_event_to_app()
+
+    def handle_ping(self) -> None:
+        """Answer a ping; hear nothing more of a client that takes no answers."""
+        super().handle_ping()
+        if not self.writable.is_set():
+            self.transport.pause_reading()
+
+    def resume_writing(self) -> None:
+        """Go on telling, and hearing, a client that takes what was sent."""
+        super().resume_writing()
+        if not self.read_paused and not self.transport.is_closing():
+            self.transport.resume_reading()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Let go of a connection that its client or the network ended."""
+        self.guard.drop(self.transport)
+        super().connection_lost(exc)
+
+    def admit(self) -> None:
+        """Note that a valid token was given."""
+        self.guard.admit(self.transport)
 
     async def run_asgi(self) -> None:
         """Serve the connection; the application finds us among its extensions."""
@@ -95,6 +157,14 @@ class Inbox:
     def empty(self) -> bool:
         """Say whether all was taken."""
         return not self._some
+
+
+def _is_utf8(data: bytes) -> bool:
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _head(size: int) -> bytes:

@@ -1,0 +1,159 @@
+"""Clients without a token that send oddly, read nothing, or come in crowds."""
+
+import asyncio
+import socket
+import struct
+from contextlib import suppress
+from urllib.parse import urlsplit
+
+import pytest
+from tests.asking import asking
+from tests.servers import PrivateValkey
+from tests.serving import Server, connected, serving, until
+
+from herald_server import connection_guard
+from herald_server.telling import Patience
+from herald_server.ws_protocol import MAX_FRAGMENTS
+
+pytestmark = pytest.mark.anyio
+
+UPGRADE = (
+    b"Host: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+)
+PING, CONTINUATION, TEXT = 0x89, 0x00, 0x01
+FIN = 0x80
+
+
+@pytest.fixture
+def url(module_valkey: PrivateValkey) -> str:
+    return module_valkey.url
+
+
+def dial(server: Server, buffer: int | None = None) -> socket.socket:
+    """Connect; the kernel holds `buffer` bytes that are not read."""
+    at = urlsplit(server.url)
+    line = socket.socket()
+    if buffer is not None:
+        line.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)
+    line.settimeout(20)
+    line.connect((at.hostname or "", at.port or 0))
+    return line
+
+
+def frame(head: int, payload: bytes = b"") -> bytes:
+    """Return a frame of a client, masked with nothing."""
+    return struct.pack("!BB", head, 0x80 | len(payload)) + bytes(4) + payload
+
+
+async def talk(line: socket.socket, *said: bytes) -> bytes:
+    """Say something and return the answer up to the end of the connection."""
+
+    def run() -> bytes:
+        heard = b""
+        for one in said:
+            line.sendall(one)
+        while some := line.recv(65_536):
+            heard += some
+        return heard
+
+    with line:
+        return await asyncio.to_thread(run)
+
+
+REFUSED = {
+    "POST with a body": b"POST /ws HTTP/1.1\r\n%bContent-Length: 2\r\n\r\n{}",
+    "GET with a length": b"GET /ws HTTP/1.1\r\n%bContent-Length: 2\r\n\r\n{}",
+    "GET in chunks": b"GET /ws HTTP/1.1\r\n%bTransfer-Encoding: chunked\r\n\r\n0\r\n"
+    b"\r\n",
+    "many headers": b"GET /ws HTTP/1.1\r\n%b"
+    + b"".join(b"X-%d: a\r\n" % n for n in range(200))
+    + b"\r\n",
+    "a long header": b"GET /ws HTTP/1.1\r\n%bX: " + b"a" * 9_000 + b"\r\n\r\n",
+}
+
+
+@pytest.mark.parametrize("request_", REFUSED.values(), ids=REFUSED)
+async def test_a_refused_handshake_is_answered_and_closed(
+    url: str, request_: bytes
+) -> None:
+    async with serving(url) as server:
+        heard = await talk(dial(server), request_ % UPGRADE)
+    assert heard.startswith(b"HTTP/1.1 4"), heard
+    assert b"Traceback" not in heard
+
+
+async def upgraded(server: Server, buffer: int | None = None) -> socket.socket:
+    """Open a WebSocket without a token."""
+    line = dial(server, buffer)
+
+    def run() -> None:
+        line.sendall(b"GET /ws HTTP/1.1\r\n%b\r\n" % UPGRADE)
+        assert line.recv(12).startswith(b"HTTP/1.1 101")
+
+    await asyncio.to_thread(run)
+    return line
+
+
+async def test_pings_of_a_client_that_reads_nothing_take_no_memory(url: str) -> None:
+    async with serving(url, buffer=65_536) as server:
+        line = await upgraded(server, 4_096)
+        line.settimeout(2)
+        pings, sent = frame(PING, b"x" * 125) * 500, 0
+
+        def flood() -> int:
+            nonlocal sent
+            while sent < 64_000_000:
+                sent += line.send(pings)
+            return sent
+
+        with line, pytest.raises(TimeoutError):
+            await asyncio.to_thread(flood)
+        # The server takes no more once its answers wait: buffers of kernels, and ours.
+        assert sent < 16_000_000
+
+
+async def test_a_message_in_endless_pieces_is_refused(url: str) -> None:
+    async with serving(url) as server:
+        line = await upgraded(server)
+        pieces = frame(TEXT) + frame(CONTINUATION) * (MAX_FRAGMENTS + 10)
+        heard = await talk(line, pieces)
+    assert struct.pack("!H", 1009) in heard
+
+
+async def test_a_text_that_is_no_utf_8_ends_the_connection_without_a_traceback(
+    url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with serving(url) as server:
+        heard = await talk(await upgraded(server), frame(TEXT | FIN, b"\xff\xfe"))
+    assert struct.pack("!H", 1007) in heard
+    assert not [one for one in caplog.records if one.exc_info]
+
+
+async def test_answers_that_nobody_reads_are_cut_off(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connection_guard, "CHECK_EVERY_S", 0.1)
+    monkeypatch.setattr(connection_guard, "STALL_S", 1.0)
+    ask = b"GET /asyncapi.json HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
+    async with serving(url, buffer=8_192) as server:
+        with dial(server, 4_096) as line:
+            line.sendall(ask * 200)
+            tally = server.app.state.shared.tally
+            await until(lambda: tally.refusals.get("unread"), 20, "it is cut off")
+
+
+async def test_a_crowd_without_tokens_leaves_room_for_who_has_one(url: str) -> None:
+    patience = Patience(auth=60.0)
+    async with serving(url, patience=patience, max_unauthenticated=5) as server:
+        async with connected(server), connected(server):
+            crowd = [await upgraded(server) for _ in range(5)]
+            tally = server.app.state.shared.tally
+            with suppress(ConnectionResetError):
+                assert await talk(dial(server)) == b""
+            assert tally.refusals["connections"] == 1
+            for line in crowd:
+                line.close()
+        await until(lambda: not tally.connections, 20, "the crowd is gone")
+        async with asking(server) as ask:
+            assert (await ask.get("/api/v1/stats")).status_code == 200
