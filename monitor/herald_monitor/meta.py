@@ -44,6 +44,10 @@ OUTCOMES = frozenset(["succeeded", "failed", "revoked"])
 SILENT = frozenset(["PENDING", "RECEIVED", "REJECTED", "IGNORED"])
 """States of Celery's that no worker stores."""
 
+WRAPPER = "UnpickleableExceptionWrapper"
+"""What Celery stores for an exception that cannot be pickled: its module, its name,
+its arguments and its text (celery/utils/serialization.py)."""
+
 TELLS = ("message", "description", "status")
 """Where projects write in words how far they are."""
 
@@ -176,15 +180,25 @@ def exception_text(told: object, redact: Redact = str) -> str | None:
     """Return an exception as backends encode it, as `Type('message')`."""
     if told is None:
         return None
-    if not isinstance(told, dict):
-        return _shown(told, redact)
-    told = cast(Mapping[str, object], told)
-    kind, said = told.get("exc_type"), told.get("exc_message")
+    kind, said = _stored_exception(told)
     if not isinstance(kind, str):
         return _shown(told, redact)
     args = cast(list[object], said) if isinstance(said, list | tuple) else [said]
-    inside = ", ".join(repr(arg) for arg in args if said is not None)
+    if kind == WRAPPER and len(args) == 4 and isinstance(args[3], str):
+        return redact(shorten(args[3], MAX_TEXT))
+    inside = ", ".join(_repr(arg) for arg in args if said is not None)
     return redact(shorten(f"{kind}({inside})", MAX_TEXT))
+
+
+def _stored_exception(told: object) -> tuple[object, object]:
+    """Return the name and the arguments of an exception that a backend keeps."""
+    if isinstance(told, BaseException):
+        # Backends that are asked one by one build the exception itself.
+        return type(told).__name__, told.args
+    if isinstance(told, dict):
+        stored = cast(Mapping[str, object], told)
+        return stored.get("exc_type"), stored.get("exc_message")
+    return None, None
 
 
 def _shown(value: object, redact: Redact) -> str:

@@ -5,6 +5,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from billiard.exceptions import TimeLimitExceeded
+from celery.utils.serialization import UnpickleableExceptionWrapper
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -86,6 +88,18 @@ def test_a_failure_as_its_event_would_tell_it() -> None:
         ({"exc_type": "KeyError"}, "KeyError()"),
         ({"exc_type": 1}, "{'exc_type': 1}"),
         (ValueError("unpickled"), "ValueError('unpickled')"),
+        (TimeLimitExceeded(1), "TimeLimitExceeded(1)"),
+        (
+            {
+                "exc_type": "UnpickleableExceptionWrapper",
+                "exc_message": ["shop", "Nope", ["x"], "Nope('x')"],
+            },
+            "Nope('x')",
+        ),
+        (
+            UnpickleableExceptionWrapper("shop", "Nope", ("x",), "Nope('x')"),
+            "Nope('x')",
+        ),
         (None, None),
     ],
 )

@@ -17,6 +17,7 @@ import msgspec
 
 from herald_monitor.errors import BadEvent
 from herald_monitor.model.delayed import is_delayed, real_routing_key
+from herald_monitor.model.exceptions import is_named, name_exception
 
 RawEvent = Mapping[str, object]
 
@@ -134,14 +135,18 @@ def parse(
         del told["parent_id"]
     if kind == "progress":
         told["progress"] = read_progress(raw, redact)
+    said = raw.get("exception")
+    if isinstance(said, str) and said and not is_named(said):
+        named = name_exception(said, raw.get("traceback"))
+        told["exception"] = redact(shorten(named, MAX_TEXT))
     if "hostname" in told:
         told["host"] = told.pop("hostname")
     if "routing_key" in told and is_delayed(told["routing_key"]):
         told["routing_key"] = real = real_routing_key(told["routing_key"])
         # Celery leaves the queue out; it binds one by its name unless told otherwise.
         told.setdefault("queue", real)
-    said = None if at == stamp else stamp or 0.0
-    return Event(kind=kind, task_id=task_id, at=at, heard=heard, said=said, **told)
+    told["said"] = None if at == stamp else stamp or 0.0
+    return Event(kind=kind, task_id=task_id, at=at, heard=heard, **told)
 
 
 def kind_of(raw: RawEvent) -> str | None:

@@ -24,6 +24,15 @@ from herald_monitor.model.states import (
 )
 from herald_monitor.model.tasks import Task
 
+CUT = "..."
+"""What Celery puts where it cuts the `repr` of a result (`resultrepr_maxsize`)."""
+
+ONE_END = 5.0
+"""Seconds between a result and its event, below which they are of one end."""
+
+UNTOLD = "(truncated, "
+"""What a result of the backend is shown as that was too large to be looked into."""
+
 
 def read(task: Task, rev: str | None = None) -> TaskImage:
     """Return `task` as it is shown."""
@@ -150,11 +159,14 @@ def _outcome_fields(
         return {}
     over = state in shape.FINAL
     detail = _richest(end, run)
-    text = detail.text if detail.text is not None else _stored_text(task, end)
+    stored = _stored(task, end)
+    text, traceback = detail.text, detail.traceback
+    if stored and (text is None or abs(stored.at - end.at) <= ONE_END):
+        text, traceback = _fuller(text, stored.text), traceback or stored.traceback
     return {
         "result": text if end.kind == "succeeded" else None,
         "exception": text if end.kind != "succeeded" else None,
-        "traceback": detail.traceback,
+        "traceback": traceback,
         "runtime": _runtime(run, detail) if over else None,
         "finished_at": rfc3339(end.at) if over else None,
     }
@@ -167,10 +179,18 @@ def _richest(end: Mark, run: Run | None) -> Mark:
     return run.end if run.end.kind == end.kind else end
 
 
-def _stored_text(task: Task, end: Mark) -> str | None:
-    """Return what the backend keeps of an end whose event tells no text."""
+def _stored(task: Task, end: Mark) -> Mark | None:
+    """Return what the backend keeps of `end`."""
     told = [r for r in task.reports if (r.source, r.kind) == ("backend", end.kind)]
-    return max(told, key=lambda r: r.at).text if told else None
+    return max(told, key=lambda r: r.at) if told else None
+
+
+def _fuller(text: str | None, stored: str | None) -> str | None:
+    """Return the text of an event, or the backend's where the event's was cut."""
+    if text is None or stored is None:
+        return stored if text is None else text
+    cut = CUT in text and len(stored) > len(text) and UNTOLD not in stored
+    return stored if cut else text
 
 
 def _runtime(run: Run | None, end: Mark) -> float | None:

@@ -24,7 +24,9 @@ from herald_monitor.model.events import (
     MAX_TEXT,
     MAX_TRACEBACK,
     Event,
+    shorten,
 )
+from herald_monitor.model.exceptions import is_named, name_exception
 
 Kind = Literal[
     "task-sent",
@@ -117,8 +119,10 @@ def settle(event: Spoken, heard: float, redact: Callable[[str], str]) -> Event:
         event.kwargs = told
     if (text := event.result) is not None and (told := redact(text)) is not text:
         event.result = told
-    if (text := event.exception) is not None and (told := redact(text)) is not text:
-        event.exception = told
+    if (text := event.exception) is not None:
+        if not is_named(text):
+            text = shorten(name_exception(text, event.traceback), MAX_TEXT)
+        event.exception = redact(text)
     if (text := event.traceback) is not None and (told := redact(text)) is not text:
         event.traceback = told
     return event
