@@ -41,7 +41,7 @@ class HeraldProcess:
         """Start it and wait for its `ready` line."""
         self.log.unlink(missing_ok=True)
         self._process = spawn(self._words, self.log, env=self._env)
-        wait_until(self._ready, 30, f"`herald` is ready; see {self.log}")
+        wait_until(self._ready, 60, f"`herald` is ready; see {self.log}")
 
     def _ready(self) -> bool:
         said = self.log.read_text() if self.log.exists() else ""

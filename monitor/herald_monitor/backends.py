@@ -5,10 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Sequence
-from typing import cast
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 
-import msgspec
 from celery import Celery
 from celery.backends.base import DisabledBackend
 from celery.backends.redis import RedisBackend
@@ -21,22 +20,33 @@ from herald_monitor.backend_link import (
     backend_of,
     refusal,
 )
+from herald_monitor.backend_records import find_newest, read_one
 from herald_monitor.errors import BadEvent
+from herald_monitor.full_results import FullResult, make_full
 from herald_monitor.group_results import MOST_BYTES, child_size, saved_size
-from herald_monitor.meta import KINDS, Redact, Unread, exception_text, read_meta
+from herald_monitor.meta import Redact, read_meta
 from herald_monitor.model.events import Event
-from herald_monitor.model.traces import trace_id
+from herald_monitor.project_modules import close_connections
 from herald_monitor.redis_results import Meta, RedisResults
 
 logger = logging.getLogger(__name__)
 
 __all__ = ["BackendUnreachable", "FullResult", "ResultBackend", "kind_of"]
 
+Asked = TypeVar("Asked")
+Answer = TypeVar("Answer")
+
 WITHIN = 10.0
 """Seconds that one call may take."""
 
 TURN = 250
 """Results that are read before others on the loop have a turn: 3 ms."""
+
+PART = 25
+"""Results that one thread asks for in a row, on one connection."""
+
+TRY_AGAIN = 5.0
+"""Seconds after which a backend that could not be used is tried once more."""
 
 MOST_SHOWN = 4_000_000
 """Bytes of a result that is shown whole."""
@@ -51,22 +61,6 @@ SAYS = {
 """The kinds of result backends, and what each means to Herald."""
 
 
-class FullResult(msgspec.Struct, frozen=True, omit_defaults=True):
-    """All that the backend keeps of one task. `size` is in bytes.
-
-    `value` is the `repr` of the result; absent if it is too large to be shown.
-    `trace_id` is that of a `traceparent` stamp, which extended results keep.
-    """
-
-    task_id: str
-    status: str
-    value: str | None = None
-    exception: str | None = None
-    traceback: str | None = None
-    trace_id: str | None = None
-    size: int = 0
-
-
 class ResultBackend:
     """Answers about results, of whatever kind `app`'s backend is.
 
@@ -78,14 +72,20 @@ class ResultBackend:
         self._app = app
         self._redact = redact
         self._kind = ""
+        self._why = ""
+        self._tried_at = float("-inf")
         self._redis: RedisResults | None = None
         self._askers = Askers("result-backend")
 
     @property
     def kind(self) -> str:
         """`redis`, `other`, or what cannot be asked: `rpc`, `disabled`, `broken`."""
-        if not self._kind:
-            self._kind = kind_of(self._app)
+        if self._kind not in ("", "broken"):
+            return self._kind
+        now = time.monotonic()
+        if now - self._tried_at >= TRY_AGAIN:
+            self._tried_at = now
+            self._look()
         return self._kind
 
     @property
@@ -100,15 +100,18 @@ class ResultBackend:
             "kind": self.kind,
             "name": backend_name(backend_of(self._app)) if named else "",
             "can_ask": self.can_ask,
-            "says": SAYS[self.kind],
+            "says": self._why or SAYS[self.kind],
         }
 
     async def read(self, ids: Sequence[str], within: float = WITHIN) -> list[Event]:
         """Return what the backend knows of the tasks `ids`; of some, nothing.
 
         What cannot be read is left out and counted. Raises `BackendUnreachable`,
-        at the latest after `within` seconds.
+        at the latest after `within` seconds; also where the backend is broken, for
+        then nothing is known of any task.
         """
+        if ids and self.kind == "broken":
+            raise BackendUnreachable(self._why)
         if not self.can_ask or not ids:
             return []
         heard = time.time()
@@ -136,7 +139,7 @@ class ResultBackend:
         else:
             [(_, meta)] = await self._one_by_one([task_id], within)
             size = len(repr(meta.get("result")))
-        return None if meta is None else self._full(task_id, meta, size)
+        return None if meta is None else make_full(task_id, meta, size, self._redact)
 
     async def group_size(
         self, group_id: str, parents: Sequence[str] = (), within: float = WITHIN
@@ -162,10 +165,7 @@ class ResultBackend:
     async def _other_size(
         self, group_id: str, parents: Sequence[str], within: float
     ) -> int | None:
-        try:
-            [size] = await self._askers.ask(self._saved_group, [group_id], within)
-        except Exception as error:  # each backend's library has its own
-            raise refusal(backend_of(self._app), error) from error
+        [size] = await self._ask(self._saved_group, [group_id], within)
         if size is not None or not parents:
             return size
         metas = await self._one_by_one(list(parents), within)
@@ -173,16 +173,25 @@ class ResultBackend:
         return next((one for one in sizes if one is not None), None)
 
     def _saved_group(self, group_id: str) -> int | None:
-        found = backend_of(self._app).restore_group(group_id, cache=False)
-        return None if found is None else len(found.results)
+        try:
+            found = backend_of(self._app).restore_group(group_id, cache=False)
+            return None if found is None else len(found.results)
+        finally:
+            close_connections()
 
-    async def find(self, limit: int) -> list[str]:
+    async def find(self, limit: int, since: float = 0.0) -> list[str]:
         """Return ids of up to `limit` tasks that the backend knows, in no order.
 
-        Goes through all keys of a Redis server, with pauses; nothing elsewhere.
+        Goes through all keys of a Redis server, with pauses. Of databases and files
+        those of tasks that ended since a time (unix seconds); nothing elsewhere.
         Raises `BackendUnreachable`.
         """
-        return await self._results().find(limit) if self.kind == "redis" else []
+        if self.kind == "redis":
+            return await self._results().find(limit)
+        if self.kind != "other":
+            return []
+        [found] = await self._ask(self._find_newest, [(since, limit)], WITHIN)
+        return found
 
     async def close(self) -> None:
         """Let go of all connections and threads."""
@@ -208,16 +217,45 @@ class ResultBackend:
     async def _one_by_one(
         self, ids: Sequence[str], within: float
     ) -> list[tuple[str, Meta]]:
+        parts = [ids[at : at + PART] for at in range(0, len(ids), PART)]
+        answers = await self._ask(self._read_part, parts, within)
+        return [pair for part in answers for pair in part]
+
+    async def _ask(
+        self,
+        question: Callable[[Asked], Answer],
+        things: Sequence[Asked],
+        within: float,
+    ) -> list[Answer]:
         try:
-            return await self._askers.ask(self._ask, ids, within)
+            return await self._askers.ask(question, things, within)
         except BackendUnreachable:
             raise
         except Exception as error:  # each backend's library has its own
             raise refusal(backend_of(self._app), error) from error
 
-    def _ask(self, task_id: str) -> tuple[str, Meta]:
-        found = backend_of(self._app).get_task_meta(task_id, cache=False)
-        return task_id, cast(Meta, found)
+    def _read_part(self, ids: Sequence[str]) -> list[tuple[str, Meta]]:
+        """Read on a thread of our own, which keeps no connection of Django's."""
+        backend = backend_of(self._app)
+        try:
+            return [(task_id, read_one(backend, task_id)) for task_id in ids]
+        finally:
+            close_connections()
+
+    def _find_newest(self, wanted: tuple[float, int]) -> list[str]:
+        try:
+            return find_newest(backend_of(self._app), *wanted)
+        finally:
+            close_connections()
+
+    def _look(self) -> None:
+        """Find out of what kind the backend is, and why if it is broken."""
+        try:
+            self._kind, self._why = kind_of(self._app), ""
+        except BackendUnreachable as error:
+            if str(error) != self._why:
+                logger.warning("%s", error)
+            self._kind, self._why = "broken", str(error)
 
     def _event(self, task_id: str, meta: Meta, heard: float) -> Event | None:
         try:
@@ -226,35 +264,17 @@ class ResultBackend:
             self._set_aside(error)
             return None
 
-    def _full(self, task_id: str, meta: Meta, size: int) -> FullResult | None:
-        status, result = str(meta.get("status")), meta.get("result")
-        if status == "PENDING":
-            return None
-        failed = KINDS.get(status) in ("failed", "revoked", "retried")
-        hidden = failed or isinstance(result, Unread)
-        traceback = meta.get("traceback")
-        return FullResult(
-            task_id=task_id,
-            status=status,
-            value=None if hidden else self._redact(repr(result)),
-            exception=exception_text(result, self._redact) if failed else None,
-            traceback=self._redact(traceback) if isinstance(traceback, str) else None,
-            trace_id=trace_id(meta.get("traceparent")),
-            size=result.size if isinstance(result, Unread) else size,
-        )
-
     def _set_aside(self, error: BadEvent) -> None:
         self.poison += 1
         logger.warning("Set a result aside: %s", error)
 
 
 def kind_of(app: Celery) -> str:
-    """Return of what kind `app`'s result backend is: a key of `SAYS`."""
-    try:
-        backend = backend_of(app)
-    except BackendUnreachable as error:
-        logger.warning("%s", error)
-        return "broken"
+    """Return of what kind `app`'s result backend is: a key of `SAYS`.
+
+    Raises `BackendUnreachable` if it is broken.
+    """
+    backend = backend_of(app)
     if isinstance(backend, RedisBackend):
         return "redis"
     if isinstance(backend, RPCBackend):

@@ -17,6 +17,7 @@ from kombu.utils.url import maybe_sanitize_url
 
 from herald_monitor.broker_link import BrokerConnection
 from herald_monitor.errors import HeraldError
+from herald_monitor.project_modules import allow_database, import_tasks
 from herald_monitor.read_only_backends import make_backend
 
 # An app that only reads must never hang on a broker, nor unpickle anything.
@@ -43,16 +44,19 @@ def load_app(name: str, directory: Path | None = None) -> Celery:
     """Load the app that `celery -A NAME` would load, seen from `directory`.
 
     `directory` defaults to the working directory and stays on `sys.path`, so
-    that modules which the project imports later are found as well. Raises
-    `AppError`.
+    that modules which the project imports later are found as well. Its task modules
+    are imported too, as a worker does; one that cannot be is told in the log.
+    Raises `AppError`.
     """
     _put_on_path(directory or Path.cwd())
-    found = _import_app(name)
-    if not _is_app(found):
-        raise AppError(
-            f"-A {name} leads to a {type(found).__name__}, not to a Celery app;"
-            " name it as module:attribute."
-        )
+    with allow_database():
+        found = _import_app(name)
+        if not _is_app(found):
+            raise AppError(
+                f"-A {name} leads to a {type(found).__name__}, not to a Celery app;"
+                " name it as module:attribute."
+            )
+        import_tasks(found)
     return restrict(found)
 
 

@@ -162,7 +162,8 @@ def _facts(
     args, parent = told.get("args"), _name(told.get("parent_id"), MAX_ID)
     queue = _name(told.get("queue"), MAX_NAME)
     return {
-        "name": _name(told.get("name"), MAX_NAME),
+        # Django's backend has a name of its own for it.
+        "name": _name(told.get("name") or told.get("task_name"), MAX_NAME),
         # As events tell them, although JSON has made a list of them.
         "args": _shown(tuple(cast(list[object], args)), redact)
         if isinstance(args, list)

@@ -15,7 +15,7 @@ import msgspec
 from celery import Celery
 
 from herald_monitor.backend_channel import BackendChannel
-from herald_monitor.backends import kind_of
+from herald_monitor.backends import BackendUnreachable, kind_of
 from herald_monitor.consumers import broker_name
 from herald_monitor.errors import StoreError
 from herald_monitor.gauging import Gauging
@@ -115,7 +115,7 @@ class Monitor:
             target=self._receiver.run, name="receiver", daemon=True
         )
         thread.start()
-        if self._listen_backend and kind_of(self._app) == "redis":
+        if self._listen_backend and _is_redis(self._app):
             self._channel.start()
         tasks = [
             asyncio.create_task(self._recorder.run()),
@@ -244,6 +244,13 @@ class Monitor:
                 "backend_reconnects": self._channel.reconnects,
             },
         )
+
+
+def _is_redis(app: Celery) -> bool:
+    try:
+        return kind_of(app) == "redis"
+    except BackendUnreachable:  # whoever asks it for results says why
+        return False
 
 
 def _counts(tally: Tally) -> dict[str, int]:

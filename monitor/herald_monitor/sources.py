@@ -212,10 +212,10 @@ class Sources:
     async def strangers(self, since: float) -> int:
         """Store tasks never heard of that ended after `since`; return how many.
 
-        Only a Redis backend can be searched. Raises `StoreError`.
+        Only Redis, databases and files can be searched. Raises `StoreError`.
         """
         try:
-            ids = await self._backend.find(MOST_STRANGERS)
+            ids = await self._backend.find(MOST_STRANGERS, since)
             new: list[Event] = []
             for part in parts(ids, PART):
                 stored = await self._store.tasks(part)

@@ -30,9 +30,11 @@ class LateUp(click.Command):
 def herald(ctx: click.Context, /, **options: Any) -> None:
     """Run Herald for this app: monitor, server and, without --store, the store."""
     from herald_monitor.errors import HeraldError
+    from herald_monitor.project_modules import import_tasks
     from herald_server.commands.up import run_up
 
     try:
+        import_tasks(ctx.obj.app)
         run_up(ctx.obj.app, **options)
     except HeraldError as error:
         raise click.ClickException(str(error)) from error
