@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 
 from herald_monitor.model.changes import TASK
-from herald_monitor.model.filters import GLOBS, Filter, glob, is_glob
+from herald_monitor.model.filters import GLOBS, Filter
 from herald_monitor.model.keys import INDEXED, MAPPED, Keys
 from herald_monitor.model.numbers import (
     CHUNK,
@@ -22,6 +22,7 @@ from herald_monitor.model.numbers import (
     mask_of_places,
     mask_of_segment,
 )
+from herald_monitor.model.patterns import glob, is_glob
 from herald_monitor.model.shape import STATES
 from herald_monitor.records import HEAD, read_head
 from herald_monitor.redis_link import Link, Reply

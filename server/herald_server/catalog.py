@@ -8,7 +8,7 @@ from datetime import date
 from pathlib import Path
 from typing import Final
 
-from herald_monitor.model.filters import glob
+from herald_monitor.model.patterns import glob
 from herald_server.catalog_shipped import SHIPPED
 from herald_server.catalog_toml import read_catalog
 from herald_server.catalog_types import CatalogError, Param, TaskType, closest

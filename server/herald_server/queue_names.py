@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterable
 from typing import Final
 
 from herald_monitor.errors import BadInput
-from herald_monitor.model.filters import glob
+from herald_monitor.model.patterns import glob
 
 RESERVED: Final = re.compile(
     r"unacked|_kombu\.|celeryev|amq\.|celery-task-meta-|celery-taskset-meta-"

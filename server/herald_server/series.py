@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
-from herald_monitor.model.filters import glob
+from herald_monitor.model.patterns import glob
 from herald_monitor.model.rollups import OTHER, Rollup, add, percentile, summed
 from herald_monitor.model.shape import rfc3339, unix
 from herald_monitor.model.workers import OFFLINE, SILENT, WorkerImage

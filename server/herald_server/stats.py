@@ -9,7 +9,8 @@ from collections.abc import Iterable, Mapping, Sequence
 import msgspec
 
 from herald_monitor.model import shape
-from herald_monitor.model.filters import Filter, glob
+from herald_monitor.model.filters import Filter
+from herald_monitor.model.patterns import glob
 from herald_monitor.model.rollups import Rollup, summed
 from herald_monitor.model.rollups import percentile as in_minutes
 from herald_monitor.model.shape import TaskImage, rfc3339

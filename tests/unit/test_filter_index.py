@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from herald_monitor.model.changes import WORKER, Change
 from herald_monitor.model.codec import to_json
 from herald_monitor.model.filters import Filter
-from herald_server.filter_index import NAMES, FilterIndex, places_of
+from herald_server.filter_index import MAX_NAMES, FilterIndex, places_of
 from herald_server.hub import Hub, Watcher, concerns
 from tests.unit.pushing import at, change, worker
 
@@ -161,9 +161,9 @@ def test_names_that_came_before_are_matched_anew_when_somebody_comes_or_goes() -
 def test_what_names_fit_is_not_remembered_without_end() -> None:
     index: FilterIndex[str] = FilterIndex()
     index.add(Filter(name=("n*",)), "n")
-    for number in range(NAMES + 10):
+    for number in range(MAX_NAMES + 10):
         assert list(index.candidates(change(1, name=f"n{number}"))) == ["n"]
-    assert len(vars(index)["_fitting"]) <= NAMES
+    assert len(vars(index)["_fitting"]) <= MAX_NAMES
 
 
 def test_nothing_is_left_behind_by_those_who_left() -> None:
@@ -185,3 +185,17 @@ def test_workers_are_told_to_whom_they_concern() -> None:
     assert hub.offer([worker(2, "w2")]) == {everybody}
     counted = Change(WORKER, "w3", "1-1", (at(3), 0), to_json({"id": "w3"}))
     assert hub.offer([counted]) == {everybody}
+
+
+@pytest.mark.parametrize("key", ["name", "worker", "queue"])
+def test_wildcards_that_do_not_match_cost_nothing_once_a_name_is_known(
+    key: str,
+) -> None:
+    index: FilterIndex[str] = FilterIndex()
+    for number in range(200):
+        given_: dict[str, Any] = {key: (f"x{number}*",)}
+        index.add(Filter(**given_), f"group {number}")
+    fields: dict[str, Any] = {key: "x7y"}
+    assert list(index.candidates(change(1, **fields))) == ["group 7"]
+    fields = {key: "other"}
+    assert list(index.candidates(change(1, **fields))) == []

@@ -5,19 +5,22 @@ Lists are OR, keys are AND; `*` and `?` are wild in name, worker and queue.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
-from functools import lru_cache
+from functools import cached_property
 from typing import Any
 
 import msgspec
 
 from herald_monitor.errors import BadFilter
+from herald_monitor.model.patterns import PatternSet, is_glob
 from herald_monitor.model.shape import STATES, TaskImage
 
 MAX_VALUES = 1_000
 MAX_LENGTH = 512
+MAX_GLOB_CHARS = 4_096
+"""Characters of all values of one key that hold a wildcard: each takes time to
+compile, and to try on a name that is new."""
 
 GLOBS = frozenset(["name", "worker", "queue"])
 
@@ -35,7 +38,7 @@ class Before(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     attempt: int | None = None
 
 
-class Filter(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+class Filter(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, dict=True):
     """Which tasks somebody asks for. Empty matches every task."""
 
     ids: tuple[str, ...] | None = None
@@ -49,6 +52,21 @@ class Filter(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     tag: tuple[str, ...] | None = None
     also: Filter | None = None
     """A filter that must match too; nobody asks for it, it narrows who asks."""
+
+    @cached_property
+    def names(self) -> PatternSet:
+        """The values of `name`, compiled once."""
+        return PatternSet(self.name or ())
+
+    @cached_property
+    def workers(self) -> PatternSet:
+        """The values of `worker`, compiled once."""
+        return PatternSet(self.worker or ())
+
+    @cached_property
+    def queues(self) -> PatternSet:
+        """The values of `queue`, compiled once."""
+        return PatternSet(self.queue or ())
 
     def matches(self, task: TaskImage) -> bool:
         """Say whether `task` is asked for."""
@@ -89,7 +107,7 @@ class Filter(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
         """Match what never changes in a task's life."""
         return (
             (self.ids is None or task.id in self.ids)
-            and (self.name is None or _any(self.name, task.name))
+            and (self.name is None or self.names.matches(task.name))
             and (self.root is None or _root(task) in self.root)
             and (self.parent is None or task.parent_id in self.parent)
             and (self.group is None or task.group_id in self.group)
@@ -101,8 +119,8 @@ class Filter(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     ) -> bool:
         return (
             (self.state is None or state in self.state)
-            and (self.worker is None or _any(self.worker, worker))
-            and (self.queue is None or _any(self.queue, queue))
+            and (self.worker is None or self.workers.matches(worker))
+            and (self.queue is None or self.queues.matches(queue))
         )
 
 
@@ -131,7 +149,14 @@ def _values(key: str, value: object) -> tuple[str, ...]:
         raise BadFilter(f"{key} is an empty list and would match nothing", key)
     if len(listed) > MAX_VALUES:
         raise BadFilter(f"{key} takes at most {MAX_VALUES} values", key)
-    return tuple(dict.fromkeys(_value(key, one) for one in listed))
+    values = tuple(dict.fromkeys(_value(key, one) for one in listed))
+    if key in GLOBS and sum(map(len, filter(is_glob, values))) > MAX_GLOB_CHARS:
+        raise BadFilter(
+            f"the values of {key} with wildcards are over {MAX_GLOB_CHARS} characters "
+            "together; use fewer or shorter patterns",
+            key,
+        )
+    return values
 
 
 def _value(key: str, one: object) -> str:
@@ -158,31 +183,3 @@ def _meant(word: str, words: Iterable[str]) -> str:
 
 def _root(task: TaskImage) -> str:
     return task.root_id or task.id
-
-
-def _any(patterns: tuple[str, ...], value: str | None) -> bool:
-    if value is None:
-        return False
-    return any(p == value or p == "*" or glob(p)(value) for p in patterns)
-
-
-def is_glob(text: str) -> bool:
-    """Say whether `text` holds a wildcard."""
-    return "*" in text or "?" in text
-
-
-@lru_cache(maxsize=1024)
-def glob(pattern: str) -> Callable[[str], bool]:
-    """Return a test for `pattern`, in which `*` is any text and `?` one character."""
-    first, *others = [_literal(part) for part in re.split(r"\*+", pattern)]
-    if not others:
-        match = re.compile(first, re.DOTALL).fullmatch
-    else:
-        # Atomic: what a star took is not tried otherwise, so many stars stay fast.
-        middle = "".join(f"(?>.*?{part})" for part in others[:-1])
-        match = re.compile(f"{first}{middle}.*{others[-1]}", re.DOTALL).fullmatch
-    return lambda value: match(value) is not None
-
-
-def _literal(part: str) -> str:
-    return "".join("." if c == "?" else re.escape(c) for c in part)

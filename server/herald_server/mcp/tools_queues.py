@@ -8,7 +8,8 @@ from typing import Annotated, Any
 from fastmcp import FastMCP
 from pydantic import Field
 
-from herald_monitor.model.filters import glob, parse_filter
+from herald_monitor.model.filters import parse_filter
+from herald_monitor.model.patterns import glob
 from herald_monitor.store import Reader
 from herald_server import queues
 from herald_server.mcp.access import demand, refusing

@@ -14,10 +14,9 @@ from herald_monitor.model.filters import (
     MAX_VALUES,
     Before,
     Filter,
-    glob,
-    is_glob,
     parse_filter,
 )
+from herald_monitor.model.patterns import MAX_REMEMBERED, PatternSet, glob, is_glob
 from herald_monitor.model.shape import TaskImage
 
 TASK = TaskImage(
@@ -111,6 +110,11 @@ def test_a_task_that_left_the_filter_was_matched_before() -> None:
         ),
         ({"ids": "x" * (MAX_LENGTH + 1)}, "a value of ids is over 512 char", "ids"),
         ({"ids": ["x"] * (MAX_VALUES + 1)}, "ids takes at most 1000 values", "ids"),
+        (
+            {"worker": [f"*{n:0100}" for n in range(50)]},
+            "the values of worker with wildcards are over 4096 characters",
+            "worker",
+        ),
     ],
 )
 def test_a_filter_that_cannot_be_meant_is_refused(
@@ -193,3 +197,24 @@ def test_globs_with_many_stars_are_fast(pattern: str) -> None:
 def test_a_filter_can_be_written_down_and_read_again() -> None:
     told: dict[str, Any] = {"name": ["a.*"], "state": ["SUCCESS"]}
     assert parse_filter(told) == Filter(name=("a.*",), state=("SUCCESS",))
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.text("ab*?|(", max_size=6), max_size=5), st.text("ab|(", max_size=6))
+def test_a_set_of_patterns_is_any_of_them(patterns: list[str], value: str) -> None:
+    whole = PatternSet(patterns)
+    expected = any(glob(pattern)(value) for pattern in patterns)
+    assert [whole.matches(value) for _ in range(2)] == [expected, expected]
+    assert not whole.matches(None)
+
+
+def test_what_a_set_of_patterns_remembers_is_bounded() -> None:
+    whole = PatternSet(["a*"])
+    for number in range(MAX_REMEMBERED * 2):
+        assert whole.matches(f"a{number}")
+    assert len(whole._verdicts) <= MAX_REMEMBERED  # pyright: ignore[reportPrivateUsage]
+
+
+def test_many_exact_values_need_no_room_for_wildcards() -> None:
+    names = [f"{n:0100}" for n in range(1_000)]
+    assert parse_filter({"name": names}).matches(TaskImage(id="t", name=names[-1]))
