@@ -121,6 +121,10 @@ class MemoryReader:
         found = sorted(newest, key=lambda name: newest[name].number, reverse=True)
         return [(name, float(newest[name].first) / 1000) for name in found[:limit]]
 
+    async def group_counts(self, group_id: str) -> dict[str, int]:
+        wanted = Filter(group=(group_id,))
+        return dict(Counter(image.state for _, image in self._matching(wanted)))
+
     async def registered(self, ids: Sequence[str]) -> set[str]:
         found = [self._known.get((TASK, id_)) for id_ in ids]
         records = [known.record for known in found if known]

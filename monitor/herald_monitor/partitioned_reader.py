@@ -143,6 +143,13 @@ class PartitionedReader:
         pairs = sorted(newest.items(), key=lambda pair: pair[1], reverse=True)
         return pairs[:limit]
 
+    async def group_counts(self, group_id: str) -> dict[str, int]:
+        total: Counter[str] = Counter()
+        told = (part.group_counts(group_id) for part in self._parts)
+        for one in await asyncio.gather(*told):
+            total.update(one)
+        return dict(total)
+
     async def registered(self, ids: Sequence[str]) -> set[str]:
         split: dict[int, list[str]] = {}
         for id_ in ids:

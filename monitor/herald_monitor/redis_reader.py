@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 import msgspec
@@ -11,7 +12,13 @@ from herald_monitor.model.changes import GAP, QUEUE, TASK, WORKER
 from herald_monitor.model.facts import is_group_registered
 from herald_monitor.model.filters import Filter
 from herald_monitor.model.keys import Keys
-from herald_monitor.model.numbers import CHUNK, SEGMENT, places_in
+from herald_monitor.model.numbers import (
+    CHUNK,
+    SEGMENT,
+    mask_of,
+    masks_of_numbers,
+    places_in,
+)
 from herald_monitor.model.queues import QueueImage
 from herald_monitor.model.reading import attempts
 from herald_monitor.model.shape import (
@@ -42,6 +49,9 @@ from herald_monitor.redis_records import (
 )
 from herald_monitor.redis_writer import MONITOR
 from herald_monitor.store import Gap, MonitorImage, Page
+
+CHUNKS_AT_ONCE = 32
+"""Chunks of which the states are read in one step."""
 
 READ = 250
 """Records that are read at once."""
@@ -211,6 +221,30 @@ class RedisReader:
         found = await self._link.call("ZREVRANGE", listed, 0, limit - 1, "WITHSCORES")
         pairs = zip(found[::2], found[1::2], strict=True)
         return [(name.decode(), float(at)) for name, at in pairs]
+
+    async def group_counts(self, group_id: str) -> dict[str, int]:
+        listed = await self._link.call(
+            "ZRANGE", self._keys.listing("group", group_id), 0, -1
+        )
+        masks = masks_of_numbers(map(int, listed))
+        counts: Counter[str] = Counter()
+        chunks = list(masks)
+        for from_ in range(0, len(chunks), CHUNKS_AT_ONCE):
+            part = chunks[from_ : from_ + CHUNKS_AT_ONCE]
+            for state, chunk, stored in await self._states_in(part):
+                counts[state] += (masks[chunk] & mask_of(stored)).bit_count()
+        return {state: counts[state] for state in STATES if counts[state]}
+
+    async def _states_in(
+        self, chunks: Sequence[int]
+    ) -> list[tuple[str, int, bytes | None]]:
+        """Return the bits of each state and chunk, as they are at one moment."""
+        asked = [(state, chunk) for chunk in chunks for state in STATES]
+        maps = {state: self._keys.map("state", state) for state in STATES}
+        keys = [f"{maps[state][0]}{chunk}{maps[state][1]}" for state, chunk in asked]
+        stored = await self._link.call("MGET", *keys)
+        pairs = zip(asked, stored, strict=True)
+        return [(state, chunk, bits) for (state, chunk), bits in pairs]
 
     async def registered(self, ids: Sequence[str]) -> set[str]:
         stored = await self._stored(TASK, ids)

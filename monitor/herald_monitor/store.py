@@ -265,6 +265,10 @@ class Reader(Protocol):
         """
         ...
 
+    async def group_counts(self, group_id: str) -> dict[str, int]:
+        """Return how many tasks of a group are in each state that has any."""
+        ...
+
     async def registered(self, ids: Sequence[str]) -> set[str]:
         """Return those of `ids` whose group was told as they were sent.
 

@@ -8,7 +8,6 @@ Only what is whole can be done.
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Mapping, Sequence
 
@@ -27,7 +26,9 @@ from herald_server.seen import COUNTED
 MOST_LISTED = 2_000
 """Members that are told one by one."""
 
-MOST_COUNTED = 10_000_000
+ASKED = 20
+"""Newest members of which it is asked how their group was told."""
+
 SAMPLE = 100
 """Newest members that are looked at to know what kind of group it is."""
 
@@ -87,12 +88,13 @@ class GroupReader:
 
     async def summary(self, group_id: str) -> GroupSummary | None:
         """Return a group, None if nothing is known of it. Raises `StoreError`."""
-        counts, heard = await self._counts(group_id)
+        counts = await self._reader.group_counts(group_id)
+        heard = sum(counts.values())
         if not heard:
             return None
         got = await self._reader.page(Filter(group=(group_id,)), limit=SAMPLE)
         newest = list(got.tasks)
-        registered = await self._reader.registered([task.id for task in newest])
+        registered = await self._reader.registered([task.id for task in newest[:ASKED]])
         if registered:
             never = await self._never(group_id, counts, heard)
             size = None if _is_cut(heard) else heard
@@ -101,31 +103,13 @@ class GroupReader:
         members = [task for task in newest if task.id not in bodies]
         for task in bodies.values():
             counts[task.state] = max(counts.get(task.state, 0) - 1, 0)
-        heard = max(heard - len(bodies), sum(counts.values()))
+        heard = sum(counts.values())
         size = await self._size(group_id, members, bodies, counts, heard)
         return _summary(group_id, counts, heard, members, size=size)
 
     async def members(self, group_id: str, most: int = MOST_LISTED) -> list[TaskImage]:
         """Return the newest `most` tasks of a group, in order. Raises `StoreError`."""
         return in_order(await newest_members(self._reader, group_id, most))
-
-    async def _counts(self, group_id: str) -> tuple[dict[str, int], int]:
-        """Return the tasks in each state, and all of them.
-
-        What has ended is counted before all are: a task that ends meanwhile makes
-        the group look less done than it is, never more.
-        """
-        counts: dict[str, int] = {}
-        for states in (OVER, [state for state in STATES if state not in OVER]):
-            told = await asyncio.gather(*(self._count(group_id, s) for s in states))
-            counts |= {s: n for s, n in zip(states, told, strict=True) if n}
-        heard = await self._count(group_id)
-        return counts, max(heard, sum(counts.values()))
-
-    async def _count(self, group_id: str, state: str | None = None) -> int:
-        wanted = Filter(group=(group_id,), state=(state,) if state else None)
-        counted = await self._reader.count(wanted, MOST_COUNTED)
-        return counted if caller.only() is None else min(counted, COUNTED)
 
     async def _never(self, group_id: str, counts: Mapping[str, int], heard: int) -> int:
         """Return the steps of a chain that no step before them leads to any more."""
@@ -175,14 +159,16 @@ class GroupReader:
     ) -> int | None:
         """Return how many members the group has; None if that is not known."""
         parents = dict.fromkeys(t.parent_id for t in members if t.parent_id)
-        size = await self._sizes.known(group_id, list(parents))
+        size = await self._sizes.kept(group_id)
         if size is not None and not size.told and heard > size.members:
             await self._sizes.drop(group_id)
             size = None
-        if size is None and await self._is_known_whole(
-            group_id, members, bodies, counts, heard
-        ):
-            size = await self._sizes.keep(group_id, Size(heard, told=False))
+        if size is None and self._sizes.is_due(group_id):
+            size = await self._sizes.ask(group_id, list(parents))
+            if size is None and await self._is_known_whole(
+                group_id, members, bodies, counts, heard
+            ):
+                size = await self._sizes.keep(group_id, Size(heard, told=False))
         if size is None or _is_cut(heard):
             return None
         # How many are hidden is nothing that a narrow token may know.

@@ -23,8 +23,8 @@ KIND = "group"
 KEPT = 86_400.0
 """Seconds for which a size is kept: as long as Celery keeps results."""
 
-ASK_AGAIN = 5.0
-"""Seconds after which the backend is asked again about a group."""
+ASK_AGAIN = 2.0
+"""Seconds after which the size of a group is found out again."""
 
 WITHIN = 2.0
 MOST_ASKED = 10_000
@@ -48,18 +48,38 @@ class GroupSizes:
         self._backend = backend
         self._asked: dict[str, float] = {}
 
-    async def known(self, group_id: str, parents: Sequence[str]) -> Size | None:
-        """Return the size of a group. `parents` are tasks that may have started it.
-
-        Raises `StoreError`.
-        """
+    async def kept(self, group_id: str) -> Size | None:
+        """Return the size of a group that became known before. Raises `StoreError`."""
         note = await self._notes.note(KIND, group_id)
-        if note is not None:
-            return msgspec.json.decode(note, type=Size)
-        members = await self._ask(group_id, parents[:MOST_PARENTS])
-        if members is None:
+        return None if note is None else msgspec.json.decode(note, type=Size)
+
+    def is_due(self, group_id: str) -> bool:
+        """Return True if it is time to find out about a group (again); note that."""
+        now = time.monotonic()
+        if now < self._asked.get(group_id, -ASK_AGAIN) + ASK_AGAIN:
+            return False
+        self._asked.pop(group_id, None)
+        self._asked[group_id] = now
+        if len(self._asked) > MOST_ASKED:
+            del self._asked[next(iter(self._asked))]
+        return True
+
+    async def ask(self, group_id: str, parents: Sequence[str]) -> Size | None:
+        """Ask the backend for the size of a group, and keep it.
+
+        `parents` are tasks that may have started it. Raises `StoreError`.
+        """
+        if self._backend is None:
             return None
-        return await self.keep(group_id, Size(members))
+        given = parents[:MOST_PARENTS]
+        try:
+            members = await self._backend.group_size(group_id, given, WITHIN)
+        except StoreError:
+            raise
+        except HeraldError as error:
+            log.info("The size of a group is not known: %s", error)
+            return None
+        return None if members is None else await self.keep(group_id, Size(members))
 
     async def keep(self, group_id: str, size: Size) -> Size:
         """Keep a size that became known. Raises `StoreError`."""
@@ -70,22 +90,3 @@ class GroupSizes:
     async def drop(self, group_id: str) -> None:
         """Forget a size that turned out wrong. Raises `StoreError`."""
         await self._notes.drop_note(KIND, group_id)
-
-    async def _ask(self, group_id: str, parents: Sequence[str]) -> int | None:
-        now = time.monotonic()
-        if (
-            self._backend is None
-            or now < self._asked.get(group_id, -ASK_AGAIN) + ASK_AGAIN
-        ):
-            return None
-        self._asked.pop(group_id, None)
-        self._asked[group_id] = now
-        if len(self._asked) > MOST_ASKED:
-            del self._asked[next(iter(self._asked))]
-        try:
-            return await self._backend.group_size(group_id, parents, WITHIN)
-        except StoreError:
-            raise
-        except HeraldError as error:
-            log.info("The size of a group is not known: %s", error)
-            return None

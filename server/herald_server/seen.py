@@ -128,6 +128,15 @@ class Seen:
                 break
         return list(newest.items())[:limit]
 
+    async def group_counts(self, group_id: str) -> dict[str, int]:
+        """Return how many visible tasks of a group are in each state.
+
+        Of a narrow token's tasks the newest `COUNTED`.
+        """
+        if caller.only() is None:
+            return await self.whole.group_counts(group_id)
+        return await self._counted(Filter(group=(group_id,)))
+
     async def registered(self, ids: Sequence[str]) -> set[str]:
         """Return those of `ids` whose group was told as they were sent, if visible."""
         seen_ = [task.id for task in await self.tasks(ids) if task is not None]
@@ -140,10 +149,13 @@ class Seen:
         """
         if caller.only() is None:
             return await self.whole.counts()
+        return await self._counted(Filter())
+
+    async def _counted(self, filter_: Filter) -> dict[str, int]:
         counts: dict[str, int] = {}
         page = None
         while sum(counts.values()) < COUNTED:
-            some = await self.page(Filter(), limit=PAGE, page=page)
+            some = await self.page(filter_, limit=PAGE, page=page)
             for task in some.tasks:
                 counts[task.state] = counts.get(task.state, 0) + 1
             page = some.next

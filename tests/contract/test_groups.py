@@ -32,3 +32,14 @@ async def test_a_membership_is_registered_or_known_from_the_result(lab: Lab) -> 
         asked = ["herald", "producer", "late", "retried", "unknown"]
         assert await store.registered(asked) == {"herald", "producer"}
         assert await store.registered([]) == set()
+
+
+async def test_the_members_of_a_group_are_counted_by_state(lab: Lab) -> None:
+    async with lab.open() as store:
+        told = [event("sent", f"t{n}", group_id="g") for n in range(300)]
+        await store.store([*told, event("sent", "other", group_id="h")], now=NOW)
+        ended = [event("succeeded", f"t{n}") for n in range(120)]
+        await store.store(ended, now=NOW + 1)
+        assert await store.group_counts("g") == {"PENDING": 180, "SUCCESS": 120}
+        assert await store.group_counts("h") == {"PENDING": 1}
+        assert await store.group_counts("none") == {}

@@ -35,6 +35,18 @@ def mask_of_places(places: Iterable[int]) -> int:
     return mask
 
 
+def masks_of_numbers(numbers: Iterable[int]) -> dict[int, int]:
+    """Return the masks of these numbers, by chunk: of many, faster than by places."""
+    bits: dict[int, bytearray] = {}
+    for number in numbers:
+        chunk, place = divmod(number, CHUNK)
+        held = bits.get(chunk)
+        if held is None:
+            held = bits[chunk] = bytearray(CHUNK // 8)
+        held[place >> 3] |= 128 >> (place & 7)
+    return {chunk: int.from_bytes(held, "big") for chunk, held in bits.items()}
+
+
 def mask_of_segment(segment: int) -> int:
     """Return the mask of all numbers of a segment in its chunk."""
     place = segment * SEGMENT % CHUNK
