@@ -33,7 +33,7 @@ from herald_monitor.model.numbers import NONE
 from herald_monitor.model.queues import QueueImage, is_news
 from herald_monitor.model.reading import read
 from herald_monitor.model.runs import Mark
-from herald_monitor.model.settling import goes_back, keep_attempt, settle
+from herald_monitor.model.settling import MAX_MARKS, goes_back, keep_attempt, settle
 from herald_monitor.model.shape import TaskImage, unix
 from herald_monitor.model.tasks import Task
 from herald_monitor.model.together import merge_all
@@ -79,14 +79,17 @@ class _Merging:
         image = read(task)
         if known is not None:
             assert isinstance(known.image, TaskImage)
-            if goes_back(known.image, image):
-                task = keep_attempt(task, known.image, image)
+            was_shown = known.image
+            if (was_shown.attempt != image.attempt or was_shown.final) and goes_back(
+                was_shown, image
+            ):
+                task = keep_attempt(task, was_shown, image)
                 image = read(task)
             if (self._stored_only() and _shows_nothing_new(known, task, image)) or (
                 image == known.image and _was_heard(known, task)
             ):
                 return None
-        small = settle(task)
+        small = task if len(task.marks) <= MAX_MARKS else settle(task)
         return Draft(
             (TASK, task.id),
             known,

@@ -30,6 +30,9 @@ CROSSING = 2.0
 SAID_AFTER = 1.0
 """Seconds by which a worker may say late that a task has started."""
 
+AT_ONCE = 0.1
+"""Seconds between two times that are read off one clock for one thing."""
+
 STORED_BEFORE = 5.0
 """Seconds by which a worker may say late that a task has ended: it stores first."""
 
@@ -69,8 +72,11 @@ def is_of_earlier_run(report: Mark, run: Run | None, runs: Sequence[Run]) -> boo
     if begun is not None and report.arrived < begun:
         return True
     own = run.received or run.started
-    if report.host and own and report.host == own.host and run.started:
-        return report.spoken < own.spoken - SAID_AFTER
+    if own is not None and report.host == own.host:
+        # A worker receives a task before it stores its end, by one clock.
+        slack = 0.0 if run.received else SAID_AFTER
+        if report.spoken < own.spoken - slack:
+            return True
     return any(_is_end_of(other, report) for other in runs if other is not run)
 
 
@@ -79,7 +85,7 @@ def _is_end_of(run: Run, report: Mark) -> bool:
     end = run.end
     if end is None or end.kind != report.kind:
         return False
-    return -STORED_BEFORE <= report.spoken - end.spoken <= SAID_AFTER
+    return -STORED_BEFORE <= report.spoken - end.spoken <= AT_ONCE
 
 
 def _agreed(report: Mark, run: Run | None) -> tuple[str, Mark] | None:

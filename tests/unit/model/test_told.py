@@ -8,16 +8,20 @@ what really happened.
 from itertools import pairwise
 from random import Random
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from herald_monitor.batch import Known
 from herald_monitor.model.events import Event
 from herald_monitor.model.reading import attempts, read
 from herald_monitor.model.shape import TaskImage
+from herald_monitor.model.tally import tally
 from herald_monitor.model.tasks import Task, merge
+from herald_monitor.wishes import wishes_of_events
 from tests.unit.model.installations import Installation
-from tests.unit.model.words import known, shown, worker
+from tests.unit.model.words import T0, found, known, shown, worker
 
 RANK = {"REJECTED": 1, "REVOKED": 2, "FAILURE": 3, "SUCCESS": 4}
 STATE = {"succeeded": "SUCCESS", "failed": "FAILURE", "revoked!": "REVOKED"}
@@ -89,6 +93,32 @@ def test_any_order_of_merging_tells_the_same(seed: int, steps: int, by: int) -> 
     assert known(shuffled) == known(lived.events)
 
 
+@many
+@given(st.integers(0, 1 << 48), st.integers(1, 40))
+def test_a_store_tells_nothing_twice_as_another(seed: int, steps: int) -> None:
+    """Words of one moment, and of a second monitor that hears another order."""
+    draw = Random(seed)
+    lived = Installation(draw, at_once=True).live(steps)
+    again = [
+        msgspec.structs.replace(e, heard=(e.heard or 0.0) + draw.choice([-0.004, 0.4]))
+        for e in lived.events
+    ]
+    heard = [e for pair in zip(lived.events, again, strict=True) for e in pair]
+    known: Known | None = None
+    images: list[TaskImage] = []
+    for event in heard:
+        for wish in wishes_of_events([event], T0).values():
+            if (draft := wish(known)) is not None:
+                known = draft.known("1-1.0", 0)
+                assert isinstance(draft.image, TaskImage)
+                images.append(draft.image)
+                assert isinstance(draft.record, Task)
+                assert read(draft.record) == draft.image
+    for was, now in pairwise(images):
+        assert (now.attempt or 0) >= (was.attempt or 0)
+        assert now.final or not was.final or (now.attempt or 0) > (was.attempt or 0)
+
+
 SKEWS = [0.0, -0.02, -120.0, -200_000.0, 0.02, 120.0, 200_000.0]
 
 
@@ -144,3 +174,60 @@ def test_copies_that_wait_are_one_attempt_until_they_are_begun() -> None:
         *(number for number in range(1, 6) for _ in range(2)),
     ]
     assert complaints(events) == []
+
+
+@pytest.mark.parametrize("skew", SKEWS)
+@pytest.mark.parametrize("kind", ["succeeded", "failed"])
+def test_a_result_of_another_workers_clock_ends_what_runs(
+    kind: str, skew: float
+) -> None:
+    """B stored it, its events are lost, and the backend is asked a minute later."""
+    running = worker("received started", "a", 0)
+    stored_at = min(T0 + 20 + skew, T0 + 60)
+    result = found(kind, stored_at - T0, heard=T0 + 60)
+    assert shown([*running, result]).state == STATE[kind]
+
+
+@pytest.mark.parametrize("skew", SKEWS)
+def test_a_result_of_the_run_before_does_not_end_what_runs(skew: float) -> None:
+    """The worker that failed told its end, and the backend keeps that end."""
+    first = worker("received started failed", "a", 0, skew=skew)
+    again = worker("received started", "b", 30)
+    stored_at = first[-1].said or first[-1].at
+    result = found(
+        *("failed", min(stored_at, T0 + 60) - T0 - 0.01),
+        heard=T0 + 60,
+        said=stored_at - 0.01 if stored_at > T0 + 60 else None,
+    )
+    image = shown([*first, *again, result])
+    assert (image.state, image.attempt, image.worker) == ("STARTED", 2, "b")
+    assert shown([*first, result, *again]) == image
+
+
+@pytest.mark.parametrize("skew", SKEWS)
+def test_a_result_that_was_heard_before_a_run_is_of_another_one(skew: float) -> None:
+    result = found("failed", min(skew, 2.0), heard=T0 + 2)
+    again = worker("received started", "b", 30)
+    assert shown([result, *again]).state == "STARTED"
+
+
+def test_a_message_that_is_delivered_twice_was_submitted_once() -> None:
+    events = [
+        *worker("sent", "client", 0),
+        *worker("received started", "a", 1),
+        *worker("received started succeeded", "b", 90),
+    ]
+    task = known(events)
+    counted = [word for _, _, _, word, _ in tally(task, read(task))]
+    assert counted.count("submitted") == 1
+    assert sum(tally(task, read(task)).values()) == 6
+
+
+def test_a_second_run_at_once_by_the_same_worker_is_not_ended_by_the_first() -> None:
+    """With `result_extended` the backend names the worker that stored the result."""
+    told = worker("received started succeeded received started", "a", 0)
+    result = found("succeeded", 1.99, host="a", heard=T0 + 9)
+    assert shown([*told, result]).state == "STARTED"
+    end = worker("succeeded", "a", 10, clock=6)
+    image = shown([*told, result, *end])
+    assert (image.state, image.attempt, image.source) == ("SUCCESS", 2, "event")
