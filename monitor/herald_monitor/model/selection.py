@@ -28,7 +28,7 @@ def current(runs: Sequence[Run]) -> Run:
     success = max(filter(_succeeded, runs), key=_number, default=None)
     if success is not None:
         after = [r for r in begun if r.is_going and _began_after(r, success)]
-        return after[-1] if after else success
+        return after[-1] if after else _unless_handed_on(success, begun[-1], latest)
     over = [r for r in begun if r.over]
     if over:
         after = [r for r in begun if _goes_on(r, over[-1])]
@@ -82,6 +82,16 @@ def _goes_on(run: Run, over: Run) -> bool:
     if run.boot == over.boot:
         return run.number > over.number
     return run.is_going and run.place[0] > over.place[0]
+
+
+def _unless_handed_on(success: Run, top: Run, latest: Sequence[Run]) -> Run:
+    """Return `success`, unless a later attempt was shown to wait before it came."""
+    if top.is_going or top.over or top.number < success.number:
+        return success
+    waits = _handed_on(top, latest)
+    return (
+        waits if waits is not top and waits.opened < success.last.arrived else success
+    )
 
 
 def _handed_on(top: Run, latest: Sequence[Run]) -> Run:
