@@ -27,6 +27,7 @@ from herald_monitor.backend_stream import BackendStream, Published
 from herald_monitor.errors import BadEvent, HeraldError
 from herald_monitor.meta import Redact, read_meta
 from herald_monitor.model.events import Event
+from herald_monitor.project_options import project_options
 from herald_monitor.redis_results import RedisResults, glob
 
 logger = logging.getLogger(__name__)
@@ -83,6 +84,7 @@ class BackendChannel:
         self._deliver = deliver
         self._lost_touch = lost_touch
         self._on_poison = poison
+        self._options = project_options(app)
         self._redact = redact
         self._probe_every = probe_every
         self._running: asyncio.Task[None] | None = None
@@ -165,8 +167,10 @@ class BackendChannel:
     async def _watch(self, stream: BackendStream) -> None:
         """Raise when nothing comes, not even the answer to a PING."""
         seen, pinged = self._heard_at, False
+        options = self._options.generation
         while True:
             await asyncio.sleep(self._probe_every / 2)
+            self._options.raise_if_newer_than(options)
             if self._heard_at != seen:
                 seen, pinged = self._heard_at, False
             elif pinged:

@@ -27,6 +27,7 @@ from herald_monitor.group_results import MOST_BYTES, child_size, saved_size
 from herald_monitor.meta import Redact, read_meta
 from herald_monitor.model.events import Event
 from herald_monitor.project_modules import close_connections
+from herald_monitor.project_options import project_options
 from herald_monitor.redis_results import Meta, RedisResults
 
 logger = logging.getLogger(__name__)
@@ -75,6 +76,8 @@ class ResultBackend:
         self._why = ""
         self._tried_at = float("-inf")
         self._redis: RedisResults | None = None
+        self._options = project_options(app)
+        self._generation = 0
         self._askers = Askers("result-backend")
 
     @property
@@ -114,6 +117,8 @@ class ResultBackend:
             raise BackendUnreachable(self._why)
         if not self.can_ask or not ids:
             return []
+        if problem := self._options.results_problem:
+            raise BackendUnreachable(problem)
         heard = time.time()
         metas = await self._metas(list(dict.fromkeys(ids)), within)
         events: list[Event] = []
@@ -200,7 +205,8 @@ class ResultBackend:
             await self._redis.close()
 
     def _results(self) -> RedisResults:
-        if self._redis is None:
+        if self._redis is None or self._generation != self._options.generation:
+            self._generation = self._options.generation
             self._redis = RedisResults(backend_of(self._app), self._set_aside)
         return self._redis
 

@@ -26,6 +26,7 @@ from herald_monitor.consumers import (
     let_go,
 )
 from herald_monitor.errors import HeraldError
+from herald_monitor.project_options import project_options
 from herald_monitor.redis_consumer import reads_directly
 
 MOST = 10_000
@@ -34,6 +35,7 @@ MOST = 10_000
 STEP = 500
 WITHIN = 10.0
 MOST_QUEUES = 500
+USUAL_STEPS = range(10)
 NOBODY: Mapping[str, int] = {}
 
 
@@ -120,6 +122,8 @@ class BrokerQueues:
     def _look(
         self, wanted: frozenset[str], names: list[str], consumers: Mapping[str, int]
     ) -> Waiting:
+        if problem := project_options(self._app).check():
+            return Waiting(doubt=problem)
         connection = broker_connection(self._app)
         try:
             if reads_directly(connection):
@@ -151,12 +155,21 @@ def _look_in_redis(
 
 def lists_of(channel: Any, names: Sequence[str]) -> list[str]:
     """Return the keys of `names`: one a queue and step of priority, as kombu does."""
-    prefix = channel.global_keyprefix
+    prefix, sep = channel.global_keyprefix, channel.sep
     return [
-        f"{prefix}{channel._q_for_pri(name, step)}"
+        f"{prefix}{name}{sep}{step}" if step else f"{prefix}{name}"
         for name in names
-        for step in channel.priority_steps
+        for step in steps_of(channel)
     ]
+
+
+def steps_of(channel: Any) -> list[int]:
+    """Return the steps of priority in which messages may lie.
+
+    Whoever sends decides on them, so those that projects usually choose are among
+    them, whatever this app's are.
+    """
+    return sorted({0, *USUAL_STEPS, *channel.priority_steps})
 
 
 def _search(

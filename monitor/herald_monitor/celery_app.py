@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeGuard, cast
 from urllib.parse import urlsplit
+from weakref import WeakKeyDictionary
 
 from celery import Celery
 from celery.app.backends import by_url
@@ -36,6 +37,10 @@ READ_ONLY: Mapping[str, object] = {
 }
 
 
+NONE: Mapping[str, object] = {}
+_given: WeakKeyDictionary[Celery, frozenset[str]] = WeakKeyDictionary()
+
+
 class AppError(HeraldError):
     """A Celery app that cannot be had."""
 
@@ -60,11 +65,19 @@ def load_app(name: str, directory: Path | None = None) -> Celery:
     return restrict(found)
 
 
-def app_for(broker: str, backend: str | None = None, **conf: object) -> Celery:
+def app_for(
+    broker: str,
+    backend: str | None = None,
+    *,
+    transport: Mapping[str, object] = NONE,
+    results: Mapping[str, object] = NONE,
+    **conf: object,
+) -> Celery:
     """Make an app without tasks that reads from `broker` and `backend` (URLs).
 
-    Further keywords are Celery settings, such as `event_exchange`. Raises
-    `AppError` for URLs that Celery cannot use; connects to nothing.
+    `transport` are transport options of the broker, `results` of the result backend;
+    further keywords are Celery settings, such as `event_exchange`. Raises `AppError`
+    for URLs that Celery cannot use; connects to nothing.
     """
     check_broker(broker)
     if backend:
@@ -76,8 +89,19 @@ def app_for(broker: str, backend: str | None = None, **conf: object) -> Celery:
     # The read and write URLs win over $CELERY_BROKER_URL, which must not
     # overrule what Herald was told.
     urls = {"broker_read_url": broker, "broker_write_url": broker}
-    app.conf.update({**READ_ONLY, **urls, **conf})
+    options = cast("dict[str, object]", READ_ONLY["broker_transport_options"])
+    told: dict[str, object] = {
+        "broker_transport_options": {**options, **transport},
+        "result_backend_transport_options": dict(results),
+    }
+    app.conf.update({**READ_ONLY, **urls, **told, **conf})
+    _given[app] = frozenset([*transport, *conf])
     return restrict(app)
+
+
+def given_settings(app: Celery) -> frozenset[str] | None:
+    """Return what a person gave for an app made from URLs; None for another app."""
+    return _given.get(app)
 
 
 def restrict(app: Celery) -> Celery:

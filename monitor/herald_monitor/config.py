@@ -7,6 +7,7 @@ from typing import Annotated
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from herald_monitor.given_options import read_options
 from herald_monitor.kept_queue import (
     DEFAULT_EXPIRES,
     DEFAULT_LENGTH,
@@ -37,6 +38,20 @@ class MonitorSettings(BaseSettings):
     app: str | None = Field(
         default=None,
         description="A Celery app as of `celery -A`; instead of the two URLs.",
+    )
+    transport_options: Annotated[dict[str, object], NoDecode] = Field(
+        default={},
+        description="Transport options of the broker that its URL does not carry, as a"
+        " JSON object or `NAME=VALUE;NAME=VALUE`; otherwise those of the workers that"
+        " answer.",
+    )
+    backend_options: Annotated[dict[str, object], NoDecode] = Field(
+        default={}, description="The same for the result backend."
+    )
+    celery_settings: Annotated[dict[str, object], NoDecode] = Field(
+        default={},
+        description="Settings of Celery that no URL carries, such as `event_exchange`;"
+        " written the same way.",
     )
     store_url: str = Field(
         default=DEFAULT_STORE,
@@ -147,6 +162,13 @@ class MonitorSettings(BaseSettings):
             self.event_queue_ttl,
             self.event_queue_expires,
         )
+
+    @field_validator(
+        "transport_options", "backend_options", "celery_settings", mode="before"
+    )
+    @classmethod
+    def _read_options(cls, value: object) -> object:
+        return read_options(value)
 
     @field_validator("redact", mode="before")
     @classmethod

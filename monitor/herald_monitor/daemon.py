@@ -32,7 +32,13 @@ def celery_of(settings: MonitorSettings) -> Celery:
     if settings.app:
         return load_app(settings.app)
     if settings.broker_url:
-        return app_for(settings.broker_url, settings.result_backend)
+        return app_for(
+            settings.broker_url,
+            settings.result_backend,
+            transport=settings.transport_options,
+            results=settings.backend_options,
+            **settings.celery_settings,
+        )
     raise BadInput(
         "no broker is known; give --broker URL (HERALD_BROKER_URL), or -A PROJECT"
     )

@@ -81,7 +81,7 @@ class Gauging:
     async def _try(self) -> None:
         try:
             await self.measure()
-            self.problem = ""
+            self.problem = self._depths.options.problem
         except HeraldError as error:
             if str(error) != self.problem:
                 log.warning("%s", error)

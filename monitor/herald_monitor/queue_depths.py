@@ -24,6 +24,7 @@ from herald_monitor.broker_queues import (
     given_out,
     lists_of,
     read_message,
+    steps_of,
 )
 from herald_monitor.consumers import (
     broker_connection,
@@ -31,6 +32,7 @@ from herald_monitor.consumers import (
     is_amqp,
     let_go,
 )
+from herald_monitor.project_options import project_options
 from herald_monitor.redis_consumer import reads_directly
 
 WITHIN = 8.0
@@ -68,6 +70,7 @@ class QueueDepths:
     def __init__(self, app: Celery) -> None:
         self._app = app
         self._askers = Askers("herald-depths", 1)
+        self.options = project_options(app)
 
     def own(self) -> list[str]:
         """Return the queues that the app's settings name, its routes included."""
@@ -104,6 +107,8 @@ class QueueDepths:
         self._askers.close()
 
     def _look(self, names: list[str]) -> dict[str, Depth]:
+        if self.options.check(ask_all=True):
+            return dict.fromkeys(names, UNKNOWN)
         connection = broker_connection(self._app)
         try:
             if reads_directly(connection):
@@ -141,7 +146,7 @@ def _in_redis(connection: Connection, names: list[str]) -> dict[str, Depth]:
     channel = cast(Any, connection).channel()
     # kombu's client would put its prefix before the keys of some commands only.
     client: Any = redis.Redis(connection_pool=channel.client.connection_pool)
-    steps = len(channel.priority_steps)
+    steps = len(steps_of(channel))
     lists = lists_of(channel, names)
     sizes = _piped(client, [("LLEN", name) for name in lists])
     used = [name for name, size in zip(lists, sizes, strict=True) if size]

@@ -21,6 +21,7 @@ from herald_monitor.consumers import (
 from herald_monitor.kept_queue import HEARTBEAT, KeptQueue
 from herald_monitor.kombu_consumer import KombuConsumer
 from herald_monitor.opening import Opening
+from herald_monitor.project_options import project_options
 from herald_monitor.redis_consumer import RedisConsumer, reads_directly
 from herald_monitor.tickets import Ticket
 from herald_monitor.unread import Quick, Said, briefly_read
@@ -100,6 +101,7 @@ class Receiver:
         self._broadcaster = Broadcaster(
             app, f"herald@{socket.gethostname()}", probe_every
         )
+        self._options = project_options(app)
         self._workers: set[object] = set()
         self._good_at: float | None = None  # last word on the stream, unix time
         self._heard_at = 0.0  # the same on the monotonic clock
@@ -179,7 +181,9 @@ class Receiver:
     def _follow(self, consumer: EventConsumer) -> None:
         wait = min(TICK, self._probe_every / 2)
         before = self.messages
+        options = self._options.generation
         while not self._stopping.is_set():
+            self._options.raise_if_newer_than(options)
             events = consumer.read(wait)
             if before + consumer.messages > self.messages:
                 self.messages = before + consumer.messages

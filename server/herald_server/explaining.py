@@ -14,6 +14,7 @@ from herald_monitor.inspected import replies
 from herald_monitor.inspected_queues import read_consumed
 from herald_monitor.model.shape import EXPIRED, UNKNOWN, TaskImage
 from herald_monitor.model.workers import ONLINE
+from herald_monitor.project_options import project_options
 from herald_monitor.store import Store
 from herald_server import caller
 from herald_server.control import Control
@@ -68,6 +69,7 @@ class Explaining:
             waits_for=before if before and not before.final else None,
             measured=await self._durations.of(task.name),
             queues=tuple(await whole(self._store).queues()),
+            unseen=project_options(control.app).problem if control else "",
             narrow=narrow,
             default_queue=_default_queue(control.app) if control else DEFAULT_QUEUE,
         )

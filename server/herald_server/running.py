@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import json
 import logging
 import os
 import sys
@@ -184,6 +185,9 @@ def environment(settings: ServerSettings) -> dict[str, str]:
         "HERALD_BROKER_URL": settings.broker_url,
         "HERALD_RESULT_BACKEND": settings.result_backend,
         "HERALD_APP": settings.app,
+        "HERALD_TRANSPORT_OPTIONS": _json(settings.transport_options),
+        "HERALD_BACKEND_OPTIONS": _json(settings.backend_options),
+        "HERALD_CELERY_SETTINGS": _json(settings.celery_settings),
         "HERALD_STORE_URL": settings.store_url,
         "HERALD_STORE_PREFIX": settings.store_prefix,
         "HERALD_RETENTION": str(settings.retention),
@@ -192,6 +196,10 @@ def environment(settings: ServerSettings) -> dict[str, str]:
         "HERALD_LOG_LEVEL": logging.getLevelName(logging.getLogger().level),
     }
     return {**os.environ, **{k: v for k, v in given.items() if v}}
+
+
+def _json(options: Mapping[str, object]) -> str:
+    return json.dumps(options) if options else ""
 
 
 def monitor_child(

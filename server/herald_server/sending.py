@@ -6,6 +6,7 @@ they run in threads.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar, cast
 
@@ -18,8 +19,11 @@ from herald_monitor.consumers import broker_name
 from herald_monitor.errors import BadInput, HeraldError
 from herald_monitor.model.events import MAX_TEXT, Event, shorten
 from herald_monitor.model.shape import PENDING, TaskImage
+from herald_monitor.project_options import project_options
 from herald_monitor.store import Writer
 from herald_server.options import Options
+
+log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
@@ -29,6 +33,10 @@ TOLD = 1024
 
 class BrokerUnreachable(HeraldError):
     """The broker does not answer, so nothing was sent."""
+
+
+class QueuesUnknown(BrokerUnreachable):
+    """The project's queues are laid out otherwise, so no worker would read it."""
 
 
 class Order(msgspec.Struct, frozen=True, kw_only=True):
@@ -77,8 +85,22 @@ class Sender:
         self._redact = redact
 
     async def register(self, orders: Sequence[Order], now: float) -> None:
-        """Let the store know of `orders`. Raises `StoreError`."""
+        """Let the store know of `orders`.
+
+        Raises `StoreError`, and `QueuesUnknown` if no worker would find them.
+        """
+        await self._check_options()
         await self._store.store([self._event(order, now) for order in orders], now=now)
+
+    async def _check_options(self) -> None:
+        """See that tasks go where workers read; take over the options of workers."""
+        try:
+            problem = await to_thread.run_sync(project_options(self.app).check)
+        except Exception as error:  # whoever sends tells what is wrong with the broker
+            log.debug("the options of the project could not be checked: %s", error)
+            return
+        if problem:
+            raise QueuesUnknown(f"nothing was sent: {problem}")
 
     def _event(self, order: Order, now: float) -> Event:
         options = order.options

@@ -158,6 +158,12 @@ def _waiting(facts: Facts) -> Why | None:
     for found in (_behind(facts), _times(facts)):
         if found:
             return found
+    if facts.unseen:
+        return Why(
+            "queues_unseen",
+            f"Nothing can be said of its queue: {facts.unseen}.",
+            "Start Herald with these options, or with -A.",
+        )
     living = [one for one in facts.workers if one.state in (ONLINE, DRAINING)]
     if not living and not facts.asked.answered:
         return Why(

@@ -35,6 +35,7 @@ class Asked(msgspec.Struct, frozen=True):
 
 class Facts(msgspec.Struct, frozen=True):
     """All that the decision looks at. `default_queue` is where unrouted tasks go.
+    `unseen` says why the project's queues cannot be seen, if so.
 
     `narrow`: it is told to somebody who may know of no other task's surroundings.
     """
@@ -49,4 +50,5 @@ class Facts(msgspec.Struct, frozen=True):
     measured: Measured | None = None
     default_queue: str = DEFAULT_QUEUE
     queues: tuple[QueueImage, ...] = ()
+    unseen: str = ""
     narrow: bool = False

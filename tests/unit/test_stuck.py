@@ -105,6 +105,10 @@ CASES: dict[str, tuple[Facts, str]] = {
     ),
     "expired": (Facts(task(expires=at(-1)), NOW, ALIVE), "had to start before"),
     "eta_ahead": (Facts(task(eta=at(60)), NOW, ALIVE), "not to start before"),
+    "queues_unseen": (
+        Facts(task(), NOW, ALIVE, unseen="the project uses other options"),
+        "Nothing can be said of its queue: the project uses other options",
+    ),
     "no_worker": (Facts(task(), NOW, SILENT), f"the last was heard of at {at(-60)}"),
     "no_worker_on_queue": (
         Facts(task(), NOW, ALIVE, asked("celery")),

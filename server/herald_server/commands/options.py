@@ -45,6 +45,27 @@ SOURCE = (
         show_envvar=True,
         help="Your Celery app, instead of --broker and --backend.",
     ),
+    click.option(
+        "--transport-option",
+        "transport_options",
+        multiple=True,
+        metavar="NAME=VALUE",
+        help="One of broker_transport_options.  [env: HERALD_TRANSPORT_OPTIONS]",
+    ),
+    click.option(
+        "--backend-option",
+        "backend_options",
+        multiple=True,
+        metavar="NAME=VALUE",
+        help="The same of the result backend.  [env: HERALD_BACKEND_OPTIONS]",
+    ),
+    click.option(
+        "--celery-setting",
+        "celery_settings",
+        multiple=True,
+        metavar="NAME=VALUE",
+        help="Another setting of your project.  [env: HERALD_CELERY_SETTINGS]",
+    ),
 )
 STORE = (
     click.option(
@@ -204,7 +225,9 @@ def options(*groups: Option | tuple[Option, ...]) -> Callable[[Command], Command
 def settings_of(**given: Any) -> ServerSettings:
     """Return the settings: what was `given` over the environment. Raises `BadInput`."""
     try:
-        return ServerSettings(**{k: v for k, v in given.items() if v is not None})
+        # An option that may be repeated is () if nobody gave it.
+        told = {k: v for k, v in given.items() if v is not None and v != ()}
+        return ServerSettings(**told)
     except ValidationError as error:
         wrong = error.errors()[0]
         name = "_".join(str(part) for part in wrong["loc"])

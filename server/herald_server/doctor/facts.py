@@ -66,8 +66,10 @@ class Facts(msgspec.Struct, frozen=True, omit_defaults=True):
     """All that a visit found.
 
     `ours` are settings of the app that was given with -A; None if there was none.
-    `shortcomings` is what the kind of broker cannot give. `monitors` is how many
-    monitors hear the broker, None if the store could not be asked.
+    `unseen` says why queues or results cannot be seen, and `taken` names the options
+    that were taken over from the workers. `shortcomings` is what the kind of broker
+    cannot give. `monitors` is how many monitors hear the broker, None if the store
+    could not be asked.
     """
 
     broker: Place
@@ -79,3 +81,5 @@ class Facts(msgspec.Struct, frozen=True, omit_defaults=True):
     shortcomings: str = ""
     versions: Mapping[str, str] = {}
     monitors: int | None = None
+    unseen: tuple[str, ...] = ()
+    taken: tuple[str, ...] = ()

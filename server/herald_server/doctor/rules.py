@@ -53,6 +53,7 @@ def _places(facts: Facts) -> Iterator[Finding]:
     yield from _place(facts.broker, "broker", "start it, or mend --broker")
     if facts.shortcomings:
         yield Finding(WARNING, "broker_kind", facts.shortcomings)
+    yield from _options(facts)
     if facts.backend is None:
         yield Finding(
             NOTE,
@@ -65,6 +66,21 @@ def _places(facts: Facts) -> Iterator[Finding]:
         yield from _place(facts.backend, "result backend", "start it, or mend its URL")
     if facts.store is not None:
         yield from _place(facts.store, "store", "mend --store (HERALD_STORE_URL)")
+
+
+def _options(facts: Facts) -> Iterator[Finding]:
+    for problem in facts.unseen:
+        message = f"{problem[0].upper()}{problem[1:]}."
+        yield Finding(ERROR, "options_unknown", message, "-A PROJECT")
+    if facts.taken:
+        yield Finding(
+            NOTE,
+            "options_taken_over",
+            "Options that no URL carries were taken over from the workers: "
+            f"{', '.join(facts.taken)}. While no worker is there to ask, a Herald that "
+            "starts knows only what is given.",
+            "-A PROJECT, or --transport-option NAME=VALUE",
+        )
 
 
 def _place(place: Place, what: str, fix: str) -> Iterator[Finding]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, TypeVar, cast
@@ -14,12 +15,15 @@ from herald_monitor.askers import Askers
 from herald_monitor.config import MonitorSettings
 from herald_monitor.consumers import broker_name
 from herald_monitor.errors import StoreError
+from herald_monitor.project_options import ProjectOptions, project_options
 from herald_monitor.stores import store_of
 from herald_monitor.transports import shortcomings
 from herald_server.doctor.broker import ask_backend, ask_broker, backend_name
 from herald_server.doctor.facts import Facts, Place, WorkerFacts
 from herald_server.doctor.rules import settings_of
 from herald_server.doctor.workers import ask_workers
+
+log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
@@ -41,6 +45,7 @@ async def visit(settings: MonitorSettings, app: Celery, *, store: bool) -> Facts
             _store(settings) if store else _nothing(),
         )
         assert broker is not None
+        options = await _options(askers, app)
         workers = await _workers(askers, app) if broker.reachable else None
     finally:
         askers.close()
@@ -55,6 +60,8 @@ async def visit(settings: MonitorSettings, app: Celery, *, store: bool) -> Facts
         shortcomings=shortcomings(app),
         versions=versions(),
         monitors=monitors,
+        unseen=tuple(filter(None, (options.problem, options.results_problem))),
+        taken=tuple(sorted(options.taken)),
     )
 
 
@@ -67,6 +74,16 @@ async def _place(
         return Place(url, problem=f"no answer within {WITHIN:.0f} s")
     except Exception as error:  # any library's error
         return Place(url, problem=str(error) or type(error).__name__)
+
+
+async def _options(askers: Askers, app: Celery) -> ProjectOptions:
+    """Return the options of the project, as far as its broker and workers tell."""
+    options = project_options(app)
+    try:
+        await _ask(askers, lambda: options.check(ask_all=True), WITHIN)
+    except Exception as error:  # whatever is wrong with the broker is told as such
+        log.debug("the options could not be checked: %s", error)
+    return options
 
 
 async def _workers(askers: Askers, app: Celery) -> tuple[WorkerFacts, ...] | None:

@@ -1,0 +1,135 @@
+"""A project with options of its own, and Herald that was given its URLs only."""
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from typing import Any, cast
+
+import pytest
+from celery import Celery
+from tests.conftest import AppFactory, WorkerFactory
+from tests.monitors import settled
+from tests.servers import PrivateValkey
+from tests.truth import submit
+
+from herald_monitor.broker_queues import BrokerQueues
+from herald_monitor.celery_app import app_for
+from herald_monitor.memory import MemoryStore
+from herald_monitor.model.redaction import Redactor
+from herald_monitor.monitor import Monitor
+from herald_monitor.project_options import project_options
+from herald_monitor.queue_depths import UNKNOWN, QueueDepths
+from herald_server.options import Options
+from herald_server.sending import Order, QueuesUnknown, Sender
+
+pytestmark = [pytest.mark.anyio]
+
+STEPS = list(range(10))
+OPTIONS: list[dict[str, object]] = [
+    {"priority_steps": STEPS, "sep": ":", "queue_order_strategy": "priority"},
+    {"global_keyprefix": "shop:"},
+    {"global_keyprefix": "shop:", "sep": "|", "priority_steps": [0, 4, 7]},
+]
+
+
+def shared(transport: dict[str, object]) -> dict[str, object]:
+    """Return settings of a project of which no URL tells."""
+    return {
+        "broker_transport_options": transport,
+        "result_backend_transport_options": {"global_keyprefix": "res:"},
+    }
+
+
+@asynccontextmanager
+async def running(app: Celery, store: MemoryStore) -> AsyncGenerator[Monitor]:
+    """Run a monitor that soon calls lost what it does not find."""
+    monitor = Monitor(
+        app, store, Redactor(), "here",
+        lost_after=1.0, reconcile_every=0.5, queues_every=0.5,
+    )  # fmt: skip
+    stop = asyncio.Event()
+    working = asyncio.create_task(monitor.run(stop))
+    try:
+        yield monitor
+    finally:
+        stop.set()
+        await asyncio.wait_for(working, 10)
+
+
+@pytest.mark.celery
+@pytest.mark.parametrize("transport", OPTIONS)
+async def test_options_of_the_workers_are_taken_over(
+    valkey: PrivateValkey,
+    project_app: AppFactory,
+    celery_worker: WorkerFactory,
+    transport: dict[str, object],
+) -> None:
+    project = project_app(valkey.url, valkey.url, herald_shared=shared(transport))
+    queue = cast(Any, project).conf.task_default_queue
+    ours, store = app_for(valkey.url, valkey.url), MemoryStore()
+    waiting = [submit(project, "add", 1, 2, queue="other", priority=p) for p in (0, 5)]
+    worker = await asyncio.to_thread(
+        celery_worker, project, pool="threads", concurrency=1
+    )
+    async with running(ours, store) as monitor:
+
+        async def heard() -> bool:
+            task_id = submit(project, "add", 2, 3, priority=5)
+            await asyncio.sleep(0.5)
+            task = await store.task(task_id)
+            return bool(monitor.image().connected) and task.state == "SUCCESS"
+
+        await settled(heard, 30, "events are heard with the options taken over")
+        order = Order(
+            task_id="started", name="add", args=(1, 2),
+            options=Options(queue=queue, priority=5),
+        )  # fmt: skip
+        sender = Sender(ours, store)
+        await sender.register([order], time.time())
+        await sender.send(order)
+
+        async def done() -> bool:
+            return (await store.task("started")).state == "SUCCESS"
+
+        await settled(done, 20, "what Herald starts is read by the worker")
+        looked = BrokerQueues(ours)
+        found = await looked.look(set(waiting), ["other"])
+        assert found.queued == set(waiting)
+        looked.close()
+        assert cast(Any, ours.conf).task_default_queue == queue
+        assert not monitor.image().trouble
+    worker.kill()
+
+
+@pytest.mark.celery
+async def test_nothing_is_concluded_of_queues_that_cannot_be_told_apart(
+    valkey: PrivateValkey, project_app: AppFactory, celery_worker: WorkerFactory
+) -> None:
+    workers = [
+        await asyncio.to_thread(
+            celery_worker,
+            project_app(
+                valkey.url,
+                herald_shared={"broker_transport_options": {"global_keyprefix": one}},
+            ),
+            pool="solo",
+        )
+        for one in ("a:", "b:")
+    ]
+    ours = app_for(valkey.url)
+    queues, depths = BrokerQueues(ours), QueueDepths(ours)
+    found = await queues.look({"x"}, ["celery"])
+    assert (found.known, found.queued) == (False, frozenset())
+    assert "--transport-option global_keyprefix=a:" in found.doubt
+    assert await depths.measure(["celery"]) == {"celery": UNKNOWN}
+    store = MemoryStore()
+    with pytest.raises(QueuesUnknown, match="nothing was sent: the project on this"):
+        await Sender(ours, store).register([Order(task_id="t", name="add")], 1.0)
+    assert (await store.task("t")).state == "UNKNOWN"
+    given = app_for(valkey.url, transport={"global_keyprefix": "b:"})
+    assert "control_exchange" not in project_options(given).check()
+    for one in workers:
+        one.kill()
+    queues.close()
+    depths.close()
