@@ -16,12 +16,17 @@ Following = Callable[[], Awaitable[dict[str, Any]]]
 
 
 class Wire:
-    """Requests and streams, with the extensions `able` declared."""
+    """Requests and streams, with the extensions `able` and `more` declared."""
 
-    def __init__(self, http: httpx2.AsyncClient, url: str, *able: str) -> None:
+    def __init__(
+        self, http: httpx2.AsyncClient, url: str, *able: str, **more: object
+    ) -> None:
         self._http = http
         self._url = url
-        self._able: dict[str, Any] = {"extensions": {one: {} for one in able}}
+        self._able: dict[str, Any] = {
+            "extensions": {one: {} for one in able},
+            **more,
+        }
         self.asked: list[str] = []
         """Every method that was asked for."""
 

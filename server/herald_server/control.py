@@ -17,7 +17,7 @@ from herald_server.audit import Audit
 from herald_server.auth import NotAllowed
 from herald_server.caller import current
 from herald_server.cancelling import Cancelled, Cancels, hidden
-from herald_server.catalog import Catalog, TaskType
+from herald_server.catalog import MAX_NAME, Catalog, TaskType, is_name
 from herald_server.consent import Consents, Unconfirmed
 from herald_server.decision import (
     MEMBER,
@@ -247,8 +247,14 @@ class Control:
     async def cancel(self, task_id: str) -> Cancelled:
         """Cancel a task and say what came of it, not what was asked.
 
-        Raises `BrokerUnreachable`, `StoreError`.
+        Raises `BadInput`, `BrokerUnreachable`, `StoreError`.
         """
+        if not is_name(task_id):
+            raise BadInput(
+                f"the id of a task to cancel must be a text of 1 to {MAX_NAME} "
+                "printable characters, for workers write it into their logs",
+                "task_id",
+            )
         who = current()
         if who is not None and who.only is not None:
             task = await self._store.task(task_id)

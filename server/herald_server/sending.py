@@ -13,6 +13,7 @@ from typing import Any, TypeVar, cast
 import msgspec
 from anyio import to_thread
 from celery import Celery
+from celery.exceptions import QueueNotFound
 from kombu.exceptions import OperationalError
 
 from herald_monitor.consumers import broker_name
@@ -170,6 +171,9 @@ class Sender:
             return await to_thread.run_sync(send)
         except (OperationalError, OSError) as error:
             raise BrokerUnreachable(self._unreachable(error)) from error
+        except QueueNotFound as error:
+            # The app does not make queues (task_create_missing_queues).
+            raise BadInput(f"the app knows no queue {error}", "queue") from None
         except TypeError as error:
             # A task that this process has loaded checks its arguments itself.
             raise BadInput(f"the task does not take these arguments: {error}") from None
