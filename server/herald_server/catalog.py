@@ -38,7 +38,10 @@ class Catalog:
     ) -> None:
         self.allow = tuple(allow)
         self.queues = tuple(queues)
-        self._declared = {kind.name: kind for kind in task_types}
+        self._declared: dict[str, TaskType] = {}
+        self._by_celery_name: dict[str, tuple[TaskType, ...]] = {}
+        for kind in task_types:
+            self._declare(kind)
         self._registered: dict[str, TaskType] = {}
         self.learns = not self._declared
         """Whether no types are declared, so that it holds what is registered."""
@@ -83,7 +86,7 @@ class Catalog:
         shipped = {kind.celery_name: kind for kind in SHIPPED}
         for kind in kinds:
             if found := shipped.get(kind.celery_name):
-                self._declared[found.name] = found
+                self._declare(found)
             elif len(self._registered) < MAX_REGISTERED:
                 self._registered.setdefault(kind.celery_name, kind)
 
@@ -109,9 +112,7 @@ class Catalog:
 
     def types_for(self, celery_name: str) -> tuple[TaskType, ...]:
         """Return the types under which tasks of a Celery name may start."""
-        found = tuple(
-            k for k in self._declared.values() if k.celery_name == celery_name
-        )
+        found = self._by_celery_name.get(celery_name, ())
         if found or not self._is_allowed(celery_name):
             return found
         if celery_name in self._registered:
@@ -120,9 +121,8 @@ class Catalog:
 
     def of_celery_name(self, celery_name: str) -> TaskType | None:
         """Return a task type that runs under a Celery name, if there is one."""
-        for kind in self._declared.values():
-            if kind.celery_name == celery_name:
-                return kind
+        if found := self._by_celery_name.get(celery_name):
+            return found[0]
         return self._read(celery_name) if celery_name in self._registered else None
 
     def check(
@@ -134,6 +134,13 @@ class Catalog:
         parameter or a failed check.
         """
         return self[task_type].check(params, today)
+
+    def _declare(self, kind: TaskType) -> None:
+        if kind.name in self._declared:
+            return
+        self._declared[kind.name] = kind
+        others = self._by_celery_name.get(kind.celery_name, ())
+        self._by_celery_name[kind.celery_name] = (*others, kind)
 
     def _read(self, celery_name: str) -> TaskType:
         """Return a registered type: what it takes is told, and not checked."""
