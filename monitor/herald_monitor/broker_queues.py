@@ -8,6 +8,7 @@ any queue that is not empty. Elsewhere nothing can be seen.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from typing import Any, cast
@@ -26,6 +27,7 @@ from herald_monitor.consumers import (
     let_go,
 )
 from herald_monitor.errors import HeraldError
+from herald_monitor.project_evidence import find_bound_queues
 from herald_monitor.project_options import project_options
 from herald_monitor.redis_consumer import reads_directly
 
@@ -36,6 +38,9 @@ STEP = 500
 WITHIN = 10.0
 MOST_QUEUES = 500
 USUAL_STEPS = range(10)
+
+BOUND_EVERY = 20.0
+"""Seconds between two searches for queues that were declared."""
 NOBODY: Mapping[str, int] = {}
 
 
@@ -82,6 +87,8 @@ class BrokerQueues:
     def __init__(self, app: Celery) -> None:
         self._app = app
         self._askers = Askers("herald-queues", 1)
+        self._bound_queues: set[str] = set()
+        self._bound_at = float("-inf")
 
     async def look(
         self,
@@ -116,6 +123,13 @@ class BrokerQueues:
         """Let the thread end."""
         self._askers.close()
 
+    def _bound(self, connection: Connection) -> set[str]:
+        """Return the queues that were ever declared, as they were a little ago."""
+        now = time.monotonic()
+        if now >= self._bound_at + BOUND_EVERY:
+            self._bound_at, self._bound_queues = now, find_bound_queues(connection)
+        return self._bound_queues
+
     def _own(self) -> list[str]:
         return [str(name) for name in cast(Any, self._app).amqp.queues]
 
@@ -127,6 +141,7 @@ class BrokerQueues:
         connection = broker_connection(self._app)
         try:
             if reads_directly(connection):
+                names = list(dict.fromkeys([*names, *self._bound(connection)]))
                 return _look_in_redis(connection, wanted, names)
             if is_amqp(connection):
                 return _look_at_amqp(connection, names, consumers)

@@ -46,6 +46,7 @@ PREFIXED = "results are prefixed"
 """Whether results have a key prefix, whose text Celery masks."""
 
 MOST_TABLES = 500
+_GLOB = str.maketrans({c: f"\\{c}" for c in "*?[]\\"})
 
 SETTINGS = frozenset(
     [
@@ -91,6 +92,26 @@ def find_tables(
         # Who may not read them knows no more than the URL tells.
         logger.debug("binding tables cannot be read: %s", error)
         return {}
+
+
+def find_bound_queues(connection: Connection) -> set[str]:
+    """Return the queues that anybody ever declared at a Redis broker.
+
+    A queue that no worker consumes any more, and no task names, is known only there.
+    Without the right to look it is none.
+    """
+    channel = cast(Any, connection).channel()
+    client: Any = redis.Redis(connection_pool=channel.client.connection_pool)
+    start = f"{channel.global_keyprefix}{BINDING}"
+    try:
+        keys = _search(client, f"{start.translate(_GLOB)}*")
+        tables = [key for key in keys if not key.endswith(CONTROL)][:MOST_TABLES]
+        members = [one for key in tables for one in _texts(client.smembers(key))]
+    except redis.ResponseError as error:
+        logger.debug("binding tables cannot be read: %s", error)
+        return set()
+    queues = {member.rpartition(channel.sep)[2] for member in members}
+    return {one for one in queues if one and not one.endswith(CONTROL)}
 
 
 def find_result_prefixes(app: Celery) -> set[str]:

@@ -133,3 +133,18 @@ async def test_nothing_is_concluded_of_queues_that_cannot_be_told_apart(
         one.kill()
     queues.close()
     depths.close()
+
+
+async def test_a_queue_that_nobody_names_is_looked_at_where_it_was_declared(
+    valkey: PrivateValkey, project_app: AppFactory
+) -> None:
+    """Its worker is gone, and no event told the queue of the task."""
+    for prefix in ("", "[a]*:"):
+        options = {"broker_transport_options": {"global_keyprefix": prefix}}
+        project = project_app(valkey.url, **options)
+        task_id = submit(project, "add", 1, 2, queue="orphan")
+        queues = BrokerQueues(
+            app_for(valkey.url, transport={"global_keyprefix": prefix})
+        )
+        assert (await queues.look({task_id}, [])).queued == {task_id}
+        queues.close()

@@ -55,6 +55,8 @@ def test_where_all_is_well_nothing_is_said() -> None:
         (of(conf={SENT: True}), "events_at_run_time", "note"),
         (msgspec.structs.replace(WELL, workers=()), "no_worker", "warning"),
         (msgspec.structs.replace(WELL, backend=None), "no_backend", "note"),
+        (msgspec.structs.replace(WELL, unseen=("no",)), "options_unknown", "error"),
+        (msgspec.structs.replace(WELL, taken=("sep",)), "options_taken_over", "note"),
         (msgspec.structs.replace(WELL, monitors=0), "no_monitor", "note"),
         (
             msgspec.structs.replace(WELL, ours={"result_extended": False}),

@@ -45,7 +45,9 @@ async def visit(settings: MonitorSettings, app: Celery, *, store: bool) -> Facts
             _store(settings) if store else _nothing(),
         )
         assert broker is not None
-        options = await _options(askers, app)
+        options = project_options(app)
+        if broker.reachable:
+            await _check(askers, options)
         workers = await _workers(askers, app) if broker.reachable else None
     finally:
         askers.close()
@@ -76,14 +78,12 @@ async def _place(
         return Place(url, problem=str(error) or type(error).__name__)
 
 
-async def _options(askers: Askers, app: Celery) -> ProjectOptions:
-    """Return the options of the project, as far as its broker and workers tell."""
-    options = project_options(app)
+async def _check(askers: Askers, options: ProjectOptions) -> None:
+    """See whether the options fit the project, as far as broker and workers tell."""
     try:
         await _ask(askers, lambda: options.check(ask_all=True), WITHIN)
     except Exception as error:  # whatever is wrong with the broker is told as such
         log.debug("the options could not be checked: %s", error)
-    return options
 
 
 async def _workers(askers: Askers, app: Celery) -> tuple[WorkerFacts, ...] | None:
