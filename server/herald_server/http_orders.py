@@ -18,7 +18,7 @@ from herald_monitor.model.codec import to_json
 from herald_monitor.model.shape import TaskImage
 from herald_server.consent import ASKED_FOR, PERSON, Unconfirmed
 from herald_server.control import Cancelled, Control, Started
-from herald_server.group_reader import GroupSummary
+from herald_server.group_reader import MOST_LISTED, GroupSummary
 from herald_server.group_sentences import cancel_sentence, group_sentence
 from herald_server.http_auth import allowed
 from herald_server.http_body import json_object
@@ -135,7 +135,9 @@ class Orders:
         found = await self._groups.summary(group_id)
         if found is None:
             raise Problem(404, f"nothing is known of a group {group_id[:80]!r}")
-        told = rolled_up(found, await self._groups.members(group_id))
+        most = listed_most(request)
+        tasks = await self._groups.members(group_id, most) if most else []
+        told = rolled_up(found, tasks)
         return show_marked(self._shared, told)
 
     @allowed("cancel")
@@ -156,6 +158,14 @@ class Orders:
             "message": cancel_sentence(outcomes, found),
         }
         return shown(told)
+
+
+def listed_most(request: Request) -> int:
+    """Return how many members are asked for by `tasks`. Raises `BadInput`."""
+    text = request.query_params.get("tasks", str(MOST_LISTED))
+    if not text.isascii() or not text.isdigit() or int(text[:9]) > MOST_LISTED:
+        raise BadInput(f"tasks must be a whole number from 0 to {MOST_LISTED}", "tasks")
+    return int(text)
 
 
 def rolled_up(found: GroupSummary, tasks: Sequence[TaskImage]) -> dict[str, Any]:

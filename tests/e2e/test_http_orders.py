@@ -94,6 +94,10 @@ def test_a_group_is_one_object(server: LiveServer) -> None:
         server.tell("received", f"t{number}", name="add", retries=0)
         server.tell("succeeded", f"t{number}")
     _, told = ask(server, "GET", "groups/g")
+    _, few = ask(server, "GET", "groups/g?tasks=1")
+    status, wrong = ask(server, "GET", "groups/g?tasks=many")
+    assert (few["total"], len(few["tasks"]), few["tasks_whole"]) == (2, 1, False)
+    assert (status, "from 0 to 2000" in wrong["detail"]) == (400, True)
     _, done = ask(server, "POST", "groups/g/cancel")
     assert (told["total"], told["finished"], told["done"]) == (2, 2, True)
     assert told["counts"] == {"SUCCESS": 2}

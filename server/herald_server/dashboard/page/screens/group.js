@@ -50,7 +50,7 @@ class Group {
   constructor(id, visit) {
     this.#id = id;
     this.#tasks = visit.follow({ id: "group", filter: { group: [id] }, limit: MOST }, () => (this.#asked?.again(AGAIN_S), soon(() => this.draw())));
-    this.#asked = visit.ask(`api/v1/groups/${encodeURIComponent(id)}`, (answer) => this.#take(answer), 5);
+    this.#asked = visit.ask(`api/v1/groups/${encodeURIComponent(id)}?tasks=0`, (answer) => this.#take(answer), 5);
     visit.tick(() => this.draw());
     this.#stop.addEventListener("click", () => this.#cancel());
     const tiles = h("section", { className: "tiles", "aria-label": "Numbers" }, [this.#done, this.#failed, this.#running, this.#waiting].map((tile) => tile.el));
