@@ -41,8 +41,11 @@ KINDS = {
 }
 OUTCOMES = frozenset(["succeeded", "failed", "revoked"])
 
-SILENT = frozenset(["PENDING", "RECEIVED", "REJECTED", "IGNORED"])
-"""States of Celery's that no worker stores."""
+SILENT = frozenset(["PENDING", "RECEIVED"])
+"""States that tell nothing: that of what is not stored, and one of events."""
+
+PROGRESS = "PROGRESS"
+"""The state under which progress is stored by custom, also by Herald's own."""
 
 WRAPPER = "UnpickleableExceptionWrapper"
 """What Celery stores for an exception that cannot be pickled: its module, its name,
@@ -128,24 +131,26 @@ def _event(
 
 def _progress(
     told: Mapping[str, object], state: str, task_id: str, heard: float, redact: Redact
-) -> Event | None:
-    meta = told.get("result")
-    if not isinstance(meta, dict):
-        return None
+) -> Event:
     return Event(
         kind="progress",
         task_id=task_id,
         at=heard,
         source="backend",
         host=_name(told.get("worker"), MAX_NAME) or "",
-        progress=_step(cast(Mapping[str, object], meta), state, redact),
+        progress=_step(told.get("result"), state, redact),
+        custom_state=None if state == PROGRESS else shorten(state, MAX_NAME),
         **_facts(told, task_id, redact),  # type: ignore[arg-type]
     )
 
 
-def _step(meta: Mapping[str, object], state: str, redact: Redact) -> Progress:
+def _step(told: object, state: str, redact: Redact) -> Progress:
+    """Return what `update_state` was given: a dict, a text, or the state alone."""
+    meta = cast(Mapping[str, object], told if isinstance(told, dict) else {})
     words = next((w for k in TELLS if isinstance(w := meta.get(k), str) and w), None)
-    if words is None and state != "PROGRESS":
+    if isinstance(told, str) and told:
+        words = told
+    if words is None and (state != PROGRESS or not meta):
         words = state
     percent = meta.get("percent", meta.get("progress"))
     return read_progress({**meta, "percent": percent, "message": words}, redact)
@@ -258,6 +263,8 @@ def is_news(event: Event, shown: TaskImage | None) -> bool:
         return shown.state != RETRY and (event.retries or 0) >= (shown.retries or 0)
     if event.kind == "started":
         return shown.state in (PENDING, RECEIVED, LOST)
+    if event.custom_state not in (None, shown.custom_state):
+        return True
     return _is_further(event.progress, shown.progress)
 
 

@@ -23,6 +23,7 @@ from herald_monitor.model.shape import TaskImage
 from herald_monitor.model.whereabouts import (
     Whereabouts,
     at_risk,
+    ended_by_itself,
     is_absent,
     is_suspect,
     was_dropped,
@@ -164,6 +165,8 @@ class Survey:
                     ending, at=where.at, heard=None, said=None
                 )
                 ended.append(now)
+            elif why and ended_by_itself(task, where):
+                ended.append(_ignored(task, where.at))
             elif why:
                 lost.append(_lost(task, where.at, why))
         found.repaired += await self._sources.keep(ended)
@@ -174,6 +177,21 @@ class Survey:
 
 def _urgent(task: TaskImage, workers: Mapping[str, WorkerImage]) -> bool:
     return task.state == shape.STARTED and at_risk(task, workers)
+
+
+def _ignored(task: TaskImage, at: float) -> Event:
+    """Return the word that `task` ended in a state of its own."""
+    return Event(
+        kind="ignored",
+        task_id=task.id,
+        at=at,
+        source="inferred",
+        host=task.worker or "",
+        exception=(
+            f"it gave itself the state {task.custom_state} and ended without a result"
+            f" (Ignore()): worker {task.worker} lives and has it no more"
+        ),
+    )
 
 
 def _lost(task: TaskImage, at: float, why: str) -> Event:

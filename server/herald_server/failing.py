@@ -31,7 +31,8 @@ class Failing(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
 
     `rate` is failures among those that `ended` (succeeded or failed) in the last
     five minutes, `normal` the same over the day before; absent if none had ended.
-    `unusual`: so many would be an accident in less than one of a hundred cases.
+    `unusual`: the rate is above the normal one, as both are shown, and so many would
+    be an accident in less than one of a hundred cases.
     """
 
     name: str
@@ -91,6 +92,7 @@ def _compared(
 ) -> tuple[float, Failing]:
     failed, ended = _ended(now)
     usually, of = _ended(usual)
+    above = not of or not ended or _shown(failed / ended) > _shown(usually / of)
     chance = at_least(failed, ended, (usually + KNOWN * USUAL) / (of + KNOWN))
     return chance, Failing(
         name=name,
@@ -100,8 +102,13 @@ def _compared(
         normal=round(usually / of, 4) if of else None,
         normal_failed=usually,
         normal_ended=of,
-        unusual=failed >= LEAST and chance < CHANCE,
+        unusual=above and failed >= LEAST and chance < CHANCE,
     )
+
+
+def _shown(share: float) -> float:
+    """Return a share in percent as exactly as people are shown it."""
+    return round(100 * share, 0 if share >= 0.1 else 1)
 
 
 def _ended(counts: Mapping[str, int]) -> tuple[int, int]:

@@ -121,6 +121,19 @@ def test_as_many_failures_as_usual_are_not_unusual() -> None:
     assert (found.rate, found.normal, found.unusual) == (0.01, 0.01, False)
 
 
+@pytest.mark.parametrize(
+    ("usually", "lately"),
+    [((1, 2), (5, 10)), ((6, 12), (50, 100)), ((3, 300), (1_001, 100_000))],
+)
+def test_a_share_that_equals_the_usual_one_is_not_unusual(
+    usually: tuple[int, int], lately: tuple[int, int]
+) -> None:
+    before = minute(20, failed=usually[0], succeeded=usually[1] - usually[0])
+    now = minute(failed=lately[0], succeeded=lately[1] - lately[0])
+    [found] = failing(day(before, now))
+    assert not found.unusual
+
+
 def test_many_more_failures_than_usual_come_first() -> None:
     calm = minute(1, "calm", failed=50, succeeded=50)
     usual = [minute(ago, "calm", failed=50, succeeded=50) for ago in range(10, 60)]

@@ -122,7 +122,7 @@ def test_started_names_the_process() -> None:
     assert (event.host, event.pid, event.result) == ("celery@h", 7, None)
 
 
-@pytest.mark.parametrize("status", ["PENDING", "RECEIVED", "IGNORED"])
+@pytest.mark.parametrize("status", ["PENDING", "RECEIVED"])
 def test_what_says_nothing(status: str) -> None:
     assert read_meta({"status": status, "result": None}, "t1", HEARD) is None
 
@@ -142,8 +142,36 @@ def test_progress(state: str, meta: dict[str, Any], progress: Progress) -> None:
     assert (event.kind, event.progress, event.at) == ("progress", progress, HEARD)
 
 
-def test_a_custom_state_without_a_dict_says_nothing() -> None:
-    assert read_meta({"status": "PROGRESS", "result": 50}, "t1", HEARD) is None
+@pytest.mark.parametrize(
+    ("status", "meta", "message", "custom"),
+    [
+        ("CUSTOM", None, "CUSTOM", "CUSTOM"),
+        ("UPLOADING", "half way", "half way", "UPLOADING"),
+        ("UPLOADING", {"file": 3}, "UPLOADING", "UPLOADING"),
+        ("UPLOADING", {"message": "file 3"}, "file 3", "UPLOADING"),
+        ("UPLOADING", [1, 2], "UPLOADING", "UPLOADING"),
+        ("IGNORED", None, "IGNORED", "IGNORED"),
+        ("PROGRESS", 50, "PROGRESS", None),
+        ("PROGRESS", {"percent": 50}, None, None),
+    ],
+)
+def test_a_state_of_ones_own_is_told_whatever_its_meta(
+    status: str, meta: object, message: str | None, custom: str | None
+) -> None:
+    event = told({"status": status, "result": meta})
+    assert event.kind == "progress"
+    assert event.progress is not None
+    assert (event.progress.message, event.custom_state) == (message, custom)
+
+
+def test_another_state_of_ones_own_is_news() -> None:
+    event = told({"status": "SKIPPED", "result": None})
+    shown = TaskImage("t1", state="STARTED", progress=Progress(percent=50.0))
+    assert is_news(event, shown)
+    assert not is_news(
+        event,
+        TaskImage("t1", state="STARTED", progress=Progress(), custom_state="SKIPPED"),
+    )
 
 
 @pytest.mark.parametrize(

@@ -94,7 +94,7 @@ def test_whatever_is_asked_for_is_an_endpoint_or_a_sentence(
 
 def test_without_words_the_states_of_the_filter_are_told_else_ends() -> None:
     assert asked(filter={"state": ["LOST", "RETRY"]}).on == ("LOST", "RETRY")
-    assert asked().states == {"SUCCESS", "FAILURE", "REVOKED", "REJECTED"}
+    assert asked().states == {*("SUCCESS", "FAILURE", "REVOKED", "REJECTED", "IGNORED")}
 
 
 def test_a_file_names_endpoints_and_where_their_secrets_are(tmp_path: Path) -> None:

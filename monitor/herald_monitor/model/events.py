@@ -97,6 +97,8 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """When it arrived; None: when it happened."""
     said: float | None = None
     """The teller's own time, where `at` had to be another."""
+    custom_state: str | None = None
+    """The state that the task gave itself, as the backend stores it."""
 
 
 def parse(

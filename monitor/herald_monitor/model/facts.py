@@ -12,6 +12,8 @@ Fact = tuple[int, str | int]
 """How much it is believed (a later attempt more, but of a call the first), and the
 value. Tags are one text, sorted and joined by TAG_SEPARATOR."""
 
+CUSTOM_STATE = "custom_state"
+
 TAG_SEPARATOR = "\x1f"
 
 _LATEST = 255
@@ -30,6 +32,9 @@ def facts_of_event(event: Event) -> dict[str, Fact]:
         return {}
     facts: dict[str, Fact] = {}
     add_facts(facts, event)
+    if event.custom_state is not None:
+        # Stored one after the other: the latest counts.
+        facts[CUSTOM_STATE] = (int(event.at * 1000), event.custom_state)
     return facts
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from herald_monitor.model import shape
 from herald_monitor.model.attempts import runs_of
 from herald_monitor.model.events import Progress
-from herald_monitor.model.facts import TAG_SEPARATOR
+from herald_monitor.model.facts import CUSTOM_STATE, TAG_SEPARATOR
 from herald_monitor.model.plain import facts_of, read_plain
 from herald_monitor.model.runs import OUTCOMES, Mark, Run
 from herald_monitor.model.selection import current, shown_attempt
@@ -23,6 +23,9 @@ from herald_monitor.model.states import (
     state_of_run,
 )
 from herald_monitor.model.tasks import Task
+
+CONCLUDED = ("lost", "ignored")
+"""What nobody said, but Herald concluded."""
 
 CUT = "..."
 """What Celery puts where it cuts the `repr` of a result (`resultrepr_maxsize`)."""
@@ -47,6 +50,7 @@ def read_through(task: Task, rev: str | None = None) -> TaskImage:
     final = state in shape.FINAL
     facts = facts_of(task)
     tags = str(facts.pop("tags", ""))
+    facts[CUSTOM_STATE] = _custom_state(task, run, state)
     heard = [m.at for m in (*task.marks, *task.reports)]
     if task.step:
         heard.append(task.step.at)
@@ -63,7 +67,7 @@ def read_through(task: Task, rev: str | None = None) -> TaskImage:
         updated_at=rfc3339(updated),
         source=by.source if by else "event",
         as_of=rfc3339(by.at if by else updated),
-        reason=by.text if by and by.kind == "lost" else None,
+        reason=by.text if by and by.kind in CONCLUDED else None,
         conflict=_conflict(task, run, runs),
         final=final,
         rev=rev,
@@ -112,6 +116,15 @@ def _progress(task: Task, run: Run | None, state: str) -> Progress | None:
     return step.progress
 
 
+def _custom_state(task: Task, run: Run | None, state: str) -> str | None:
+    """Return the state that the task gave itself in the run that is shown."""
+    at, told = task.facts.get(CUSTOM_STATE, (0, None))
+    if state not in (shape.STARTED, shape.IGNORED):
+        return None
+    here = run.here if run else None
+    return None if here and at < int(here.at * 1000) else str(told) if told else None
+
+
 def _report_fields(by: Mark | None) -> dict[str, Any]:
     """Return where a task runs of which no event was heard."""
     return {"worker": by.host or None, "pid": by.pid or None} if by else {}
@@ -157,6 +170,8 @@ def _outcome_fields(
         end = told[-1] if told else None
     if end is None or end.kind not in STATE_OF or end.kind == "started":
         return {}
+    if end.kind == "ignored":
+        return {"finished_at": rfc3339(end.at)}
     over = state in shape.FINAL
     detail = _richest(end, run)
     stored = _stored(task, end)

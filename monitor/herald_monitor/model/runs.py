@@ -78,6 +78,7 @@ ORDER = {
     "succeeded": 8,
     # Only reports say so.
     "lost": 9,
+    "ignored": 10,
 }
 """Order of marks with the same clock, and rank of the ends within one run."""
 

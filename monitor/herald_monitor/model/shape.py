@@ -18,6 +18,7 @@ SUCCESS = "SUCCESS"
 FAILURE = "FAILURE"
 REVOKED = "REVOKED"
 REJECTED = "REJECTED"
+IGNORED = "IGNORED"
 LOST = "LOST"
 UNKNOWN = "UNKNOWN"
 EXPIRED = "EXPIRED"
@@ -31,12 +32,13 @@ STATES = (
     FAILURE,
     REVOKED,
     REJECTED,
+    IGNORED,
     LOST,
 )
 """Every state that a stored task can be in. `UNKNOWN` and `EXPIRED` are answers
 about ids of which nothing is stored."""
 
-FINAL = frozenset([SUCCESS, FAILURE, REVOKED, REJECTED])
+FINAL = frozenset([SUCCESS, FAILURE, REVOKED, REJECTED, IGNORED])
 """States that a task leaves only by being run again. `LOST` is none: a word of
 the task ends it."""
 
@@ -46,7 +48,8 @@ class TaskImage(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
 
     Times are RFC 3339 in UTC with milliseconds, `runtime` is in seconds,
     `attempt` counts from 1, `rev` is the change that made it so. `reason` is why
-    Herald concluded the state, where nobody said it (`LOST`).
+    Herald concluded the state, where nobody said it (`LOST`, `IGNORED`).
+    `custom_state` is the state that the task gave itself by `update_state`.
     """
 
     id: str
@@ -83,6 +86,7 @@ class TaskImage(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     conflict: bool = False
     final: bool = False
     rev: str | None = None
+    custom_state: str | None = None
 
 
 class AttemptImage(

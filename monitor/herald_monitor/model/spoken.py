@@ -97,6 +97,7 @@ class Spoken(  # type: ignore[misc]
     progress: None = None
     heard: None = None
     said: None = None
+    custom_state: None = None
     terminated: None = None
     """Not of these kinds either."""
 

@@ -22,6 +22,7 @@ STATE_OF = {
     # Request.cancel), although only an unacknowledged message comes back.
     "cancelled": shape.RETRY,
     "started": shape.STARTED,
+    "ignored": shape.IGNORED,
 }
 
 CROSSING = 2.0
@@ -132,8 +133,8 @@ def _weaker(
 
     `heard` is when the task's last event arrived: any word of it ends `LOST`.
     """
-    if report.kind == "lost" and report.at > heard:
-        return shape.LOST, report
+    if report.kind in ("lost", "ignored") and report.at > heard:
+        return (shape.LOST if report.kind == "lost" else shape.IGNORED), report
     if report.kind == "received" and state in (shape.PENDING, shape.LOST):
         return shape.RECEIVED, report
     if report.kind == "started" and (

@@ -85,6 +85,22 @@ def was_dropped(task: TaskImage, where: Whereabouts) -> bool:
     return task.state == STARTED and task.worker in where.answered
 
 
+def ended_by_itself(task: TaskImage, where: Whereabouts) -> bool:
+    """Say whether `task` gave itself a state and then ended without a result.
+
+    `update_state(state="SKIPPED"); raise Ignore()` is told by no event. Its worker,
+    the one that ran it, lives and has it no more, and its message does not come back.
+    """
+    told = where.confirmed.get(task.worker or "", {})
+    return (
+        task.custom_state is not None
+        and was_dropped(task, where)
+        and not _was_started_anew(task, where)
+        and task.id not in where.unacked
+        and told.get(task.id) is not False
+    )
+
+
 def why_lost(
     task: TaskImage, where: Whereabouts, absence: Absence, lost_after: float
 ) -> str:
@@ -152,13 +168,19 @@ def _comes_again(task: TaskImage, where: Whereabouts) -> str:
 
 def _why_dropped(task: TaskImage, where: Whereabouts) -> str:
     one = where.workers.get(task.worker or "")
-    if one and one.started_at and task.started_at and one.started_at > task.started_at:
+    if one and _was_started_anew(task, where):
         return f"worker {task.worker} was started anew at {one.started_at} without it"
     return (
         f"worker {task.worker} lives but has it no more, and there is no result: it"
         " ended without a word (Ignore(), or its events were lost and it keeps no"
         " result)"
     )
+
+
+def _was_started_anew(task: TaskImage, where: Whereabouts) -> bool:
+    one = where.workers.get(task.worker or "")
+    begun = one.started_at if one else None
+    return bool(begun and task.started_at and begun > task.started_at)
 
 
 def _may_run(task: TaskImage, where: Whereabouts) -> bool:

@@ -19,6 +19,7 @@ COLOURS = {
     shape.FAILURE: "red",
     shape.REVOKED: "magenta",
     shape.REJECTED: "magenta",
+    shape.IGNORED: "magenta",
     shape.LOST: "red",
 }
 
@@ -109,9 +110,9 @@ def bar(done: float, width: int = 24) -> str:
 
 
 def how_far(task: TaskImage) -> str:
-    """Return the progress of a task in words."""
+    """Return the progress of a task in words; what it called its end by itself."""
     if task.final or task.progress is None:
-        return ""
+        return plain(task.custom_state)
     done = percent(task.progress)
     parts = [f"{done:.0f} %" if done is not None else "", plain(task.progress.message)]
     return " ".join(part for part in parts if part)

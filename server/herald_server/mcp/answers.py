@@ -15,8 +15,8 @@ Status = Annotated[
     str,
     Field(
         description="Celery's state in lower case: pending, received, started, retry, "
-        "success, failure, revoked, rejected; lost (no worker knows of it any more), "
-        "expired (its record ran out), unknown (never heard of)"
+        "success, failure, revoked, rejected, ignored; lost (no worker knows of it "
+        "any more), expired (its record ran out), unknown (never heard of)"
     ),
 ]
 Progress = Annotated[

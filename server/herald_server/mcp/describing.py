@@ -24,6 +24,8 @@ _MEANS = {
     shape.FAILURE: "It failed; see error. Start it again if that is worth a try.",
     shape.REVOKED: "It was cancelled and will not run.",
     shape.REJECTED: "Its worker rejected it; it will not run again by itself.",
+    shape.IGNORED: "It gave itself a state of its own, see custom_state, and ended "
+    "without a result (Ignore()).",
     shape.LOST: "No worker knows of it any more, so its worker probably died. Start it "
     "again if it is still needed.",
     shape.EXPIRED: "It ended a while ago, and what was known of it has run out.",

@@ -31,6 +31,10 @@ NAMES: dict[str, tuple[str, frozenset[str] | None]] = {
     "task.failed": ("A task failed", frozenset([shape.FAILURE])),
     "task.revoked": ("A task was cancelled", frozenset([shape.REVOKED])),
     "task.rejected": ("A worker rejected a task", frozenset([shape.REJECTED])),
+    "task.ignored": (
+        "A task ended in a state of its own, without a result",
+        frozenset([shape.IGNORED]),
+    ),
     "task.lost": ("No worker knows of a task any more", frozenset([shape.LOST])),
     "task.ended": ("A task ended in any way, or got lost", FINAL | {shape.LOST}),
 }

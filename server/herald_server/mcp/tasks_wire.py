@@ -22,6 +22,7 @@ STATUS = {
     # that could not be served at all.
     shape.FAILURE: "completed",
     shape.REJECTED: "completed",
+    shape.IGNORED: "completed",
     shape.REVOKED: "cancelled",
 }
 INTERNAL_ERROR = -32603

@@ -33,6 +33,7 @@ TYPES = {
     shape.FAILURE: "task.failed",
     shape.REVOKED: "task.revoked",
     shape.REJECTED: "task.rejected",
+    shape.IGNORED: "task.ignored",
     shape.LOST: "task.lost",
 }
 """The type of a change by the state that it leads to."""

@@ -12,6 +12,7 @@ export const STATES = {
   FAILURE: look("Failure", "cross", "bad", "ended with an exception"),
   REVOKED: look("Revoked", "slash", "quiet", "canceled"),
   REJECTED: look("Rejected", "back", "quiet", "a worker refused it"),
+  IGNORED: look("Ignored", "slash", "quiet", "ended in a state of its own, without a result"),
   LOST: look("Lost", "query", "lost", "nobody knows what became of it"),
 };
 

@@ -6,7 +6,7 @@ import { ago, clock, span, stamp, value } from "../format.js";
 import { stateLook } from "../states.js";
 
 const TIMES = ["eta", "expires", "submitted_at", "received_at", "started_at", "finished_at", "updated_at", "as_of"];
-const PLAIN = ["worker", "pid", "queue", "routing_key", "priority", "retries", "source"];
+const PLAIN = ["custom_state", "worker", "pid", "queue", "routing_key", "priority", "retries", "source"];
 const RELATED = { root_id: "root", parent_id: "parent", group_id: "group" };
 const VALUES = ["args", "kwargs", "result", "traceback"];
 const FINAL = ["SUCCESS", "FAILURE", "REVOKED", "REJECTED", "RETRY"];
@@ -24,11 +24,12 @@ const NOTHING = {
 /** What a reader must know before trusting the rest. */
 export function notices(task) {
   const lost = task.state === "LOST" ? [notice("query", "lost", `${sentence(task.reason) || "No worker and no backend knows this task any more."} It leaves this state if a word of it arrives.`)] : [];
+  const ignored = task.state === "IGNORED" && task.reason ? [notice("slash", "quiet", sentence(task.reason))] : [];
   const none = NOTHING[task.state] ? [notice("query", "quiet", NOTHING[task.state])] : [];
   const torn = task.conflict ? [notice("warn", "warn", "The sources disagree about this task; both accounts are in its attempts.")] : [];
   const word = task.progress?.message ? [notice("play", "busy", task.progress.message)] : [];
   const thrown = task.exception ? [notice("cross", task.final ? "bad" : "warn", task.exception, "id")] : [];
-  return [...none, ...torn, ...lost, ...thrown, ...(task.final ? [] : word)];
+  return [...none, ...torn, ...lost, ...ignored, ...thrown, ...(task.final ? [] : word)];
 }
 
 /** Everything with a name and a short value. */
