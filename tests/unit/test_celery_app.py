@@ -8,6 +8,7 @@ from typing import Any, cast
 import pytest
 
 from herald_monitor.celery_app import AppError, app_for, load_app
+from herald_monitor.project_modules import import_problems
 
 
 @pytest.fixture(autouse=True)
@@ -75,6 +76,33 @@ def test_attribute_that_is_no_app_is_said(tmp_path: Path) -> None:
     _write(tmp_path, "shop8.py", "app = 1\n")
     with pytest.raises(AppError, match="leads to a int, not to a Celery app"):
         load_app("shop8:app", tmp_path)
+
+
+def test_modules_that_cannot_be_imported_are_named_and_hold_up_no_other(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    _write(
+        tmp_path,
+        "shop10.py",
+        "from celery import Celery\n"
+        "app = Celery('shop', include=['shop10_bad', 'shop10_good'])\n"
+        "app.autodiscover_tasks(['shop10_a', 'shop10_b', 'shop10_none'])\n",
+    )
+    good = "from celery import shared_task\n@shared_task\ndef {}(): pass\n"
+    _write(tmp_path, "shop10_good.py", good.format("pack"))
+    _write(tmp_path, "shop10_bad.py", "raise SystemExit('no licence')\n")
+    for name, text in (("a", "import no_such_thing\n"), ("b", good.format("ship"))):
+        (tmp_path / f"shop10_{name}").mkdir()
+        _write(tmp_path, f"shop10_{name}/__init__.py", "")
+        _write(tmp_path, f"shop10_{name}/tasks.py", text)
+    app = load_app("shop10", tmp_path)
+    names = set(cast(Any, app).tasks)
+    assert {"shop10_good.pack", "shop10_b.tasks.ship"} <= names
+    problems = " ".join(import_problems(app))
+    assert "shop10_a.tasks cannot be imported (ModuleNotFoundError: No" in problems
+    assert "shop10_bad cannot be imported (SystemExit: no licence)" in problems
+    assert "shop10_none.tasks cannot be imported" in problems
+    assert [record.exc_info for record in caplog.records] == [None] * 3
 
 
 @pytest.mark.parametrize("name", ["", "::", "shop..x", "shop9:a:b", "-"])

@@ -81,5 +81,7 @@ class Facts(msgspec.Struct, frozen=True, omit_defaults=True):
     shortcomings: str = ""
     versions: Mapping[str, str] = {}
     monitors: int | None = None
+    problems: tuple[str, ...] = ()
+    """Sentences about modules of the project that cannot be imported."""
     unseen: tuple[str, ...] = ()
     taken: tuple[str, ...] = ()

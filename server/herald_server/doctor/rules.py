@@ -205,6 +205,8 @@ def _off(facts: Facts, setting: str, message: str) -> Iterator[Finding]:
 
 
 def _herald(facts: Facts) -> Iterator[Finding]:
+    for problem in facts.problems:
+        yield Finding(WARNING, "module_not_imported", problem)
     if facts.monitors == 0:
         yield Finding(
             NOTE,

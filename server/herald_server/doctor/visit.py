@@ -15,6 +15,7 @@ from herald_monitor.askers import Askers
 from herald_monitor.config import MonitorSettings
 from herald_monitor.consumers import broker_name
 from herald_monitor.errors import StoreError
+from herald_monitor.project_modules import import_problems
 from herald_monitor.project_options import ProjectOptions, project_options
 from herald_monitor.stores import store_of
 from herald_monitor.transports import shortcomings
@@ -62,6 +63,7 @@ async def visit(settings: MonitorSettings, app: Celery, *, store: bool) -> Facts
         shortcomings=shortcomings(app),
         versions=versions(),
         monitors=monitors,
+        problems=import_problems(app),
         unseen=tuple(filter(None, (options.problem, options.results_problem))),
         taken=tuple(sorted(options.taken)),
     )
