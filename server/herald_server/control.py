@@ -122,7 +122,7 @@ class Control:
     async def _decide(self, wishes: Sequence[Wish]) -> list[Decision]:
         """Return what may be sent; all of it, or nothing is. See `decide`."""
         if any(wish.task_type not in self.catalog for wish in wishes):
-            await self.registered.look()
+            await self.registered.look(anybody=True)
         asked = [q for wish in wishes for q in (wish.options.queue, wish.former_queue)]
         known = {*self.catalog.queue_names, *await self.queues.known(asked)}
         today = datetime.now(UTC).date()

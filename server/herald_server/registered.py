@@ -50,22 +50,26 @@ class Registered:
             await self.look()
             await asyncio.sleep(EVERY)
 
-    async def look(self) -> None:
-        """Ask the living workers that were not asked, if the catalog learns."""
+    async def look(self, *, anybody: bool = False) -> None:
+        """Ask the living workers that were not asked, if the catalog learns.
+
+        `anybody`: where none is known to live, ask whoever hears it.
+        """
         if not self._catalog.learns:
             return
         async with self._one:
             try:
-                await self._ask_new()
+                await self._ask_new(anybody)
             except StoreError as error:
                 log.debug("the workers are asked for their tasks later: %s", error)
 
-    async def _ask_new(self) -> None:
+    async def _ask_new(self, anybody: bool) -> None:
         workers = await self._reader.workers(now=time.time())
         living = {boot(one) for one in workers if one.state == ONLINE}
         self._told &= living
         hosts = sorted({host for host, *_ in living - self._told})[:MOST_ASKED]
-        if not hosts or time.monotonic() < self._asked + ASK_EVERY:
+        nobody = not hosts and not (anybody and not living)
+        if nobody or time.monotonic() < self._asked + ASK_EVERY:
             return
         self._asked = time.monotonic()
         answers = await self._ask(hosts)
@@ -85,9 +89,10 @@ class Registered:
 
 
 def ask(app: Celery, hosts: Sequence[str]) -> dict[str, Sequence[object]]:
-    """Return the names that each of `hosts` registers, of those that answer."""
+    """Return the names that each of `hosts` (none: all) registers, if it answers."""
     control = cast(Any, app).control
-    told = control.inspect(destination=list(hosts), timeout=WITHIN).registered()
+    asked = control.inspect(destination=list(hosts) or None, timeout=WITHIN)
+    told = asked.registered()
     return {
         host: cast("Sequence[object]", names)
         for host, names in replies(told or {})

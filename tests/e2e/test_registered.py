@@ -82,8 +82,12 @@ async def test_what_is_registered_and_allowed_is_started(
 
 
 @pytest.mark.celery
+@pytest.mark.parametrize("heard", [True, False])
 async def test_names_are_learnt_from_workers_that_join(
-    valkey: PrivateValkey, project_app: AppFactory, celery_worker: WorkerFactory
+    valkey: PrivateValkey,
+    project_app: AppFactory,
+    celery_worker: WorkerFactory,
+    heard: bool,
 ) -> None:
     project = project_app(valkey.url, valkey.url)
     names = str(project.conf.herald_names)
@@ -95,7 +99,8 @@ async def test_names_are_learnt_from_workers_that_join(
     async with house(bare, catalog=catalog) as made, Client(made.door) as client:
         assert list(catalog) == []
         worker = celery_worker(project)
-        await _heard_of(made, worker.hostname)
+        if heard:
+            await _heard_of(made, worker.hostname)
         # The first order looks.
         started = await call(
             client, "start_background_task", task_type="metrics_snapshot"
