@@ -45,7 +45,15 @@ def shown_attempt(run: Run, runs: Sequence[Run]) -> int:
     """
     if not run.has_begun:
         return run.number
-    begun = [r.number for r in runs if r.retries >= run.retries and is_try(r)]
+    latest = [r for r in runs if r.retries == runs[-1].retries]
+    since = min(r.announced for r in latest)
+    # Copies of an earlier attempt are not shown once a later one was heard of.
+    begun = [
+        r.number
+        for r in runs
+        if is_try(r) and (r.retries == latest[0].retries or r.place < since)
+        if r.retries >= run.retries
+    ]
     return max([run.number, *begun])
 
 
@@ -86,7 +94,7 @@ def _goes_on(run: Run, over: Run) -> bool:
 
 def _unless_handed_on(success: Run, top: Run, latest: Sequence[Run]) -> Run:
     """Return `success`, unless a later attempt was shown to wait before it came."""
-    if top.is_going or top.over or top.number < success.number:
+    if top.is_going or top.over:
         return success
     waits = _handed_on(top, latest)
     return (
