@@ -66,6 +66,10 @@ class HeraldProcess:
         """Return what a GET below its URL answers."""
         return get(self.url + path)
 
+    def post(self, path: str, body: object) -> Any:
+        """Return what a POST below its URL answers."""
+        return post(self.url + path, body)
+
     def tasks(self, **query: str) -> dict[str, dict[str, Any]]:
         """Return all tasks it knows, by id, through every page."""
         found: dict[str, dict[str, Any]] = {}
@@ -83,4 +87,15 @@ def get(url: str) -> Any:
     """Return the JSON at `url`, asked for with the tests' token."""
     request = urllib.request.Request(url, headers={"Authorization": f"Bearer {TOKEN}"})
     with urllib.request.urlopen(request, timeout=10) as answer:
+        return json.load(answer)
+
+
+def post(url: str, body: object) -> Any:
+    """Return the JSON that a POST of `body` to `url` answers."""
+    headers = {
+        "Authorization": f"Bearer {TOKEN}",
+        "Content-Type": "application/json",
+    }
+    request = urllib.request.Request(url, json.dumps(body).encode(), headers)
+    with urllib.request.urlopen(request, timeout=30) as answer:
         return json.load(answer)

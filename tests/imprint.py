@@ -43,7 +43,7 @@ def held_by(server: PrivateValkey) -> set[str]:
 
 
 OBJECTS = {
-    "list_queues": ("name", "durable", "auto_delete", "arguments", "messages"),
+    "list_queues": ("name", "durable", "auto_delete", "arguments"),
     "list_exchanges": ("name", "type", "durable", "auto_delete", "arguments"),
     "list_bindings": ("source_name", "destination_name", "routing_key"),
 }

@@ -25,8 +25,13 @@ sentinel monitor mymaster 127.0.0.1 {primary} 1
 
 
 @contextlib.contextmanager
-def redis_by_tls(place: Path) -> Generator[tuple[int, Path]]:
-    """Run a Redis that speaks TLS only; give its port and who vouches for it."""
+def redis_by_tls(
+    place: Path, *, of_clients: bool = False
+) -> Generator[tuple[int, Path]]:
+    """Run a Redis that speaks TLS only; give its port and who vouches for it.
+
+    With `of_clients` it wants certificates: `cert.pem` and `key.pem` beside it.
+    """
     program = shutil.which("redis-server")
     if program is None:
         missing("redis-server, with TLS,")
@@ -43,16 +48,31 @@ def redis_by_tls(place: Path) -> Generator[tuple[int, Path]]:
         "tls-cert-file": str(place / "cert.pem"),
         "tls-key-file": str(place / "key.pem"),
         "tls-ca-cert-file": str(place / "ca.pem"),
-        "tls-auth-clients": "no",
+        "tls-auth-clients": "yes" if of_clients else "no",
         "save": "",
         "dir": str(place),
     }
     words = [word for key, value in options.items() for word in (f"--{key}", value)]
     client = redis.Redis(
-        "127.0.0.1", port, ssl=True, ssl_ca_certs=str(place / "ca.pem")
+        *("127.0.0.1", port),
+        ssl=True,
+        ssl_ca_certs=str(place / "ca.pem"),
+        ssl_certfile=str(place / "cert.pem"),
+        ssl_keyfile=str(place / "key.pem"),
     )
     with running([str(program), *words], place / "redis.log", client):
         yield port, place / "ca.pem"
+
+
+@contextlib.contextmanager
+def redis_by_socket(place: Path) -> Generator[Path]:
+    """Run a Redis that listens on no port, but on a Unix socket; give its path."""
+    path = place / "redis.sock"
+    words = ["--port", "0", "--unixsocket", str(path), "--save", "", "--dir"]
+    client = redis.Redis(unix_socket_path=str(path))
+    command = [str(get_binary_path()), *words, str(place)]
+    with running(command, place / "redis.log", client):
+        yield path
 
 
 @contextlib.contextmanager

@@ -29,6 +29,7 @@ from herald_monitor.meta import Redact, read_meta
 from herald_monitor.model.events import Event
 from herald_monitor.project_options import project_options
 from herald_monitor.redis_results import RedisResults, glob
+from herald_monitor.refusals import refusal_of
 
 logger = logging.getLogger(__name__)
 
@@ -111,8 +112,11 @@ class BackendChannel:
         while True:
             try:
                 await self._hear_once()
-            except (HeraldError, RedisError, OSError, TimeoutError) as error:
-                self._note(str(error) or type(error).__name__)
+            except HeraldError as error:
+                self._note(str(error))
+            except (RedisError, OSError, TimeoutError) as error:
+                cause = refusal_of(error, "HERALD_RESULT_BACKEND")
+                self._note(f"{cause.why}; {cause.advice}")
             except Exception as error:  # any library's error, and any stay away
                 logger.exception("The result backend's channel broke")
                 self._note(type(error).__name__)

@@ -9,13 +9,14 @@ from typing import Any, cast
 import msgspec
 import redis.asyncio as aio
 from celery import Celery
-from kombu.utils.url import maybe_sanitize_url
 from redis import SSLConnection, UnixDomainSocketConnection
 from redis.asyncio.connection import AbstractConnection, ConnectionPool
 from redis.asyncio.sentinel import Sentinel
 
+from herald_monitor.celery_urls import without_passwords
 from herald_monitor.errors import BadEvent, HeraldError
 from herald_monitor.meta import Unread
+from herald_monitor.refusals import refusal_of
 
 logger = logging.getLogger(__name__)
 
@@ -47,7 +48,7 @@ def backend_of(app: Celery) -> Any:
     try:
         return cast(Any, app).backend
     except Exception as error:
-        name = maybe_sanitize_url(str(cast(Any, app).conf.result_backend))
+        name = without_passwords(str(cast(Any, app).conf.result_backend))
         raise BackendUnreachable(
             f"the result backend {name} cannot be used ({error}); install what it"
             " needs where Herald runs, or mend its URL"
@@ -59,12 +60,11 @@ def backend_name(backend: Any) -> str:
     return str(backend.as_uri()) if backend.url else type(backend).__name__
 
 
-def refusal(backend: Any, error: object) -> BackendUnreachable:
+def refusal(backend: Any, error: BaseException) -> BackendUnreachable:
     """Return `error` as a sentence about `backend`."""
-    why = str(error).strip().split("\n", 1)[0] or "no answer in time"
+    cause = refusal_of(error, "HERALD_RESULT_BACKEND", "no answer in time")
     return BackendUnreachable(
-        f"the result backend at {backend_name(backend)} does not answer ({why});"
-        " see that it runs and that HERALD_RESULT_BACKEND is right"
+        cause.sentence(f"the result backend at {backend_name(backend)}")
     )
 
 
@@ -95,7 +95,6 @@ async def connection_options(
         "protocol": 2,
         "socket_timeout": patience,
         "socket_connect_timeout": patience,
-        "client_name": "herald",
     }
     kind = _kind(given.get("connection_class"))
     if "hosts" in given:

@@ -20,6 +20,7 @@ from kombu import Connection
 from kombu import connection as kombu_connection
 from kombu.transport import redis as kombu_redis
 from kombu.transport.virtual import Transport as VirtualTransport
+from kombu.utils.collections import HashedSeq
 
 logger = logging.getLogger(__name__)
 
@@ -37,8 +38,12 @@ class BrokerConnection(Connection):
         return restricted(cast(Any, super()).get_transport_cls())
 
     def __eqhash__(self) -> Any:
-        """Keep kombu's pools, which all apps of a process share, apart."""
-        return ("herald", cast(Any, super()).__eqhash__())
+        """Keep kombu's pools, which all apps of a process share, apart.
+
+        kombu itself looks at the first of several brokers only.
+        """
+        others = tuple(cast(Any, self).alt)
+        return HashedSeq("herald", others, cast(Any, super()).__eqhash__())
 
     def Pool(self, limit: int | None = None, **options: Any) -> Any:
         """Return a pool of connections like this one."""
@@ -127,6 +132,7 @@ class _Restricted:
     do_restore = False
 
     def __init__(self, *args: Any, **options: Any) -> None:
+        self._asked: set[str] = set()
         super().__init__(*args, **options)
         _bindings.remove_lost(cast(Any, self))
 
@@ -139,6 +145,7 @@ class _Restricted:
             # It travels by pub/sub: a binding in Redis would only lie there.
             own._fanout_queues[queue] = (exchange, routing_key.replace("#", "*"))
         elif _takes_replies(exchange):
+            self._asked.add(queue)
             binding = Binding(queue, exchange, routing_key, pattern)
             _bindings.note(binding, own.connection.client)
             member = own.sep.join([routing_key or "", pattern or "", queue or ""])
@@ -152,7 +159,14 @@ class _Restricted:
 
     def _delete(self, queue: str, exchange: str, *args: Any, **options: Any) -> None:
         cast(Any, super())._delete(queue, exchange, *args, **options)
+        self._asked.discard(queue)
         _bindings.forget(queue, exchange)
+
+    def close(self) -> None:
+        """Close; a question that was cut off is cleared away by the next channel."""
+        for queue in self._asked:
+            _bindings.lose(queue)
+        cast(Any, super()).close()
 
     def after_reply_message_received(self, queue: str) -> None:
         """Take the reply queue and its binding away; kombu would leave them."""

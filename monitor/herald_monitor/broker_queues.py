@@ -22,7 +22,7 @@ from herald_monitor.amqp_queues import count_delayed, count_queues, find_doubt
 from herald_monitor.askers import Askers
 from herald_monitor.consumers import (
     broker_connection,
-    broker_name,
+    broker_refusal,
     is_amqp,
     let_go,
 )
@@ -112,11 +112,9 @@ class BrokerQueues:
                 lambda _: self._look(wanted, names, consumers), [None], within
             )
         except Exception as error:  # any library's error
-            why = str(error) or f"no answer within {within:.0f} s"
-            raise QueuesUnreachable(
-                f"the queues at {broker_name(self._app)} cannot be seen ({why});"
-                " see that the broker runs"
-            ) from error
+            silence = f"no answer within {within:.0f} s"
+            why = broker_refusal(self._app, error, silence)
+            raise QueuesUnreachable(f"the queues cannot be seen: {why}") from error
         return found
 
     def close(self) -> None:

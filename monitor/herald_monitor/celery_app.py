@@ -14,9 +14,9 @@ from celery import Celery
 from celery.app.backends import by_url
 from celery.app.utils import find_app
 from kombu.transport import get_transport_cls
-from kombu.utils.url import maybe_sanitize_url
 
 from herald_monitor.broker_link import BrokerConnection
+from herald_monitor.celery_urls import without_passwords
 from herald_monitor.errors import HeraldError
 from herald_monitor.project_modules import allow_database, import_tasks
 from herald_monitor.read_only_backends import make_backend
@@ -39,6 +39,24 @@ READ_ONLY: Mapping[str, object] = {
 
 NONE: Mapping[str, object] = {}
 _given: WeakKeyDictionary[Celery, frozenset[str]] = WeakKeyDictionary()
+
+BY_SOCKET = "redis+socket:///PATH (?virtual_host=N for a database)"
+BY_SENTINEL = (
+    'sentinel://HOST:26379;sentinel://HOST:26379, and "master_name" in'
+    " broker_transport_options or result_backend_transport_options of the project (-A)"
+)
+INSTEAD: Mapping[str, str] = {
+    "unix": BY_SOCKET,
+    "socket": BY_SOCKET,
+    "redis+unix": BY_SOCKET,
+    "redis+sentinel": BY_SENTINEL,
+    "redis-sentinel": BY_SENTINEL,
+    "valkey": "redis://",
+    "valkeys": "rediss://",
+    "redis+tls": "rediss://",
+    "redis+ssl": "rediss://",
+}
+"""Schemes of other libraries → what Celery calls the same."""
 
 
 class AppError(HeraldError):
@@ -130,10 +148,19 @@ class _NoReplies(threading.local):
 
 
 def check_broker(url: str) -> None:
-    """Raise `AppError` if Celery has no transport for the URL `url`."""
+    """Raise `AppError` if Celery has no transport for `url`, or one of several.
+
+    Those of several brokers, of which one is tried after another, are parted by `;`.
+    """
+    for one in url.split(";"):
+        _check_broker(one)
+
+
+def _check_broker(url: str) -> None:
     scheme = _scheme(url, "broker", "amqp:// or redis://")
     try:
-        cast(Any, get_transport_cls)(scheme)
+        # As in redis+socket:// and sqla+postgresql://.
+        cast(Any, get_transport_cls)(scheme.partition("+")[0])
     except Exception as error:
         raise AppError(
             f"The broker URL {_shown(url)} has the scheme {scheme}://, which Celery"
@@ -202,11 +229,16 @@ def _scheme(url: str, what: str, examples: str) -> str:
             f"The {what} URL {_shown(url)!r} has no scheme;"
             f" it must begin with {examples}."
         )
+    if scheme in INSTEAD:
+        raise AppError(
+            f"The {what} URL {_shown(url)} has the scheme {scheme}://, which Celery"
+            f" does not know; write {INSTEAD[scheme]}."
+        )
     return scheme
 
 
 def _shown(url: str) -> str:
-    return str(maybe_sanitize_url(url))
+    return without_passwords(url)
 
 
 def _first_line(error: BaseException) -> str:

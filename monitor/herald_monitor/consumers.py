@@ -6,10 +6,11 @@ from typing import Any, Protocol, cast
 from celery import Celery
 from kombu import Connection
 from kombu.serialization import prepare_accept_content
-from kombu.utils.url import maybe_sanitize_url
 
 from herald_monitor.broker_link import harmless
+from herald_monitor.celery_urls import without_passwords
 from herald_monitor.errors import HeraldError
+from herald_monitor.refusals import refusal_of
 from herald_monitor.tickets import Ticket
 from herald_monitor.unread import Said
 
@@ -118,7 +119,13 @@ def broker_name(app: Celery) -> str:
     url = cast(Any, app.conf).broker_read_url
     if not url:  # Celery's own default
         return str(cast(Any, app).connection_for_read().as_uri())
-    return str(maybe_sanitize_url(url if isinstance(url, str) else ";".join(url)))
+    return without_passwords(url if isinstance(url, str) else ";".join(url))
+
+
+def broker_refusal(app: Celery, error: BaseException, silence: str = "") -> str:
+    """Return why the broker did not do what it was asked, as a sentence."""
+    cause = refusal_of(error, "HERALD_BROKER_URL", silence)
+    return cause.sentence(f"the broker at {broker_name(app)}", "cannot be reached")
 
 
 def accepted(app: Celery) -> set[str]:

@@ -10,7 +10,7 @@ from typing import TypeVar
 from celery import Celery
 
 from herald_monitor.askers import Askers
-from herald_monitor.consumers import broker_connection, broker_name, let_go
+from herald_monitor.consumers import broker_connection, broker_refusal, let_go
 from herald_monitor.errors import HeraldError
 from herald_monitor.inspected import (
     ACTIVE,
@@ -164,11 +164,9 @@ class Inspection:
         try:
             [found] = await self._askers.ask(connected, [None], deadline)
         except Exception as error:  # any library's error
-            why = str(error) or f"no answer within {deadline:.0f} s"
-            raise WorkersUnreachable(
-                f"the workers cannot be asked through {broker_name(self._app)}"
-                f" ({why}); see that the broker runs"
-            ) from error
+            silence = f"no answer within {deadline:.0f} s"
+            why = broker_refusal(self._app, error, silence)
+            raise WorkersUnreachable(f"the workers cannot be asked: {why}") from error
         return found
 
 

@@ -232,7 +232,9 @@ class Monitor:
             writers=self._recorder.helpers,
             reconciling=self._reconciler.at_work,
             reconciled_at=rfc3339(tally.last) if tally.last else None,
-            trouble=self._reconciler.problem or self._gauging.problem,
+            trouble=self._receiver.problem
+            or self._reconciler.problem
+            or self._gauging.problem,
             durable=self._receiver.keeps,
             samples=tuple(self._recorder.interpreter.samples),
             counters={

@@ -28,7 +28,7 @@ from herald_monitor.broker_queues import (
 )
 from herald_monitor.consumers import (
     broker_connection,
-    broker_name,
+    broker_refusal,
     is_amqp,
     let_go,
 )
@@ -95,11 +95,9 @@ class QueueDepths:
                 lambda _: self._look(asked), [None], within
             )
         except Exception as error:  # any library's error
-            why = str(error) or f"no answer within {within:g} s"
-            raise QueuesUnreachable(
-                f"the queues at {broker_name(self._app)} cannot be measured ({why});"
-                " see that the broker runs"
-            ) from error
+            silence = f"no answer within {within:g} s"
+            why = broker_refusal(self._app, error, silence)
+            raise QueuesUnreachable(f"the queues cannot be measured: {why}") from error
         return found
 
     def close(self) -> None:

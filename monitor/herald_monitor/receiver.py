@@ -6,7 +6,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable
-from typing import TypeAlias, cast
+from typing import TypeAlias
 
 from celery import Celery
 
@@ -23,6 +23,7 @@ from herald_monitor.kombu_consumer import KombuConsumer
 from herald_monitor.opening import Opening
 from herald_monitor.project_options import project_options
 from herald_monitor.redis_consumer import RedisConsumer, reads_directly
+from herald_monitor.refusals import brief_refusal
 from herald_monitor.tickets import Ticket
 from herald_monitor.unread import Quick, Said, briefly_read
 from herald_monitor.wire import Poison, RawEvent, Tap, quickly_read
@@ -121,6 +122,13 @@ class Receiver:
             self.connected = False
             self._broadcaster.stop()
 
+    @property
+    def problem(self) -> str:
+        """Why events are not heard, as a sentence; empty while they are."""
+        if self.connected or not self._trouble:
+            return ""
+        return f"events are not heard from {broker_name(self._app)}: {self._trouble}"
+
     def stop(self) -> None:
         """Make `run` return; callable from any thread, before `run` as well."""
         self._stopping.set()
@@ -164,7 +172,8 @@ class Receiver:
         now = time.time()
         if self._good_at is not None:
             self.reconnects += 1
-            self._call("lost_touch", self._lost_touch, self._good_at, now, self._why())
+            why = self._trouble or "the stream was cut"
+            self._call("lost_touch", self._lost_touch, self._good_at, now, why)
         if consumer.missed and self._kept:
             since = now - self._kept.ttl
             self._call("lost_touch", self._lost_touch, since, now, consumer.missed)
@@ -243,7 +252,7 @@ class Receiver:
     def _note(self, error: Exception) -> None:
         if self._trouble:
             return
-        self._trouble = _reason(error)
+        self._trouble = brief_refusal(error, "HERALD_BROKER_URL")
         fresh = self._trouble != self._said
         self._said = self._trouble
         logger.log(
@@ -272,9 +281,6 @@ class Receiver:
                 broker_name(self._app),
             )
 
-    def _why(self) -> str:
-        return self._trouble or "the stream was cut"
-
     def _pause(self) -> float:
         longest = min(FIRST_PAUSE * 2.0**self._tries, LONGEST_PAUSE)
         self._tries = min(self._tries + 1, 10)
@@ -296,8 +302,3 @@ class Receiver:
 
 def _is_probe(event: Said) -> bool:
     return isinstance(event, dict) and event["type"] == PROBE
-
-
-def _reason(error: Exception) -> str:
-    text = str(cast(object, error)).strip().split("\n", 1)[0]
-    return text or type(error).__name__

@@ -17,6 +17,7 @@ from kombu import Connection
 
 from herald_monitor.consumers import PATIENCE, accepted, let_go
 from herald_monitor.errors import HeraldError
+from herald_monitor.refusals import refusal_of
 from herald_monitor.tickets import Ticket
 from herald_monitor.unread import Quick, Said
 from herald_monitor.wire import (
@@ -154,8 +155,9 @@ class RedisConsumer:
             events += self._read(channel, published) if quickly is None else quickly
         elif isinstance(reply, hiredis.ReplyError):
             raise RedisRefusal(
-                f"Redis refused the subscription to events ({reply}); allow the user"
-                " PSUBSCRIBE on the channels of the event exchange."
+                "Redis refused the subscription to events"
+                f" ({refusal_of(reply, '').why}); allow the user PSUBSCRIBE on the"
+                " channels of the event exchange."
             )
 
     def _read(self, channel: bytes, published: bytes) -> list[RawEvent]:

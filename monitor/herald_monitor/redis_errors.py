@@ -5,6 +5,9 @@ from __future__ import annotations
 from redis import exceptions
 
 from herald_monitor.errors import StoreError, StoreUnfit, StoreUnreachable
+from herald_monitor.refusals import refusal_of
+
+SETTING = "HERALD_STORE_URL"
 
 
 class UnknownScript(StoreError):
@@ -15,9 +18,11 @@ def told(error: exceptions.RedisError, name: str) -> StoreError:
     """Return `error` as a sentence about the store called `name`."""
     text = str(error).partition(" script: ")[0]
     if isinstance(error, exceptions.AuthenticationError | exceptions.NoPermissionError):
+        cause = refusal_of(error, SETTING)
         return StoreUnfit(
-            f"the store at {name} does not let Herald in ({text}); give a user and "
-            "a password in its URL, and allow it all commands on keys of {herald}:*"
+            f"the store at {name} does not let Herald in ({cause.why}: {text}); give a "
+            "user and a password in its URL, and allow it all commands on keys of "
+            "{herald}:*"
         )
     if isinstance(error, exceptions.ReadOnlyError) or "READONLY" in text:
         return StoreError(
@@ -36,8 +41,5 @@ def told(error: exceptions.RedisError, name: str) -> StoreError:
 
 def unreachable(error: Exception, name: str) -> StoreUnreachable:
     """Return that the store called `name` does not answer, and why."""
-    why = str(error).replace("\n", " ") or "no answer in time"
-    return StoreUnreachable(
-        f"the store at {name} does not answer ({why}); "
-        "see that it runs and that HERALD_STORE_URL is right"
-    )
+    cause = refusal_of(error, SETTING, "no answer in time")
+    return StoreUnreachable(cause.sentence(f"the store at {name}"))

@@ -9,10 +9,12 @@ from contextlib import asynccontextmanager
 from typing import Any, TypeAlias, cast
 
 from redis import RedisError
+from redis.exceptions import NoPermissionError
 
 from herald_monitor.backend_link import LARGE, Payloads, redis_client, refusal
 from herald_monitor.errors import BadEvent
 from herald_monitor.heeding import heeded
+from herald_monitor.refusals import refusal_of
 
 logger = logging.getLogger(__name__)
 
@@ -41,6 +43,7 @@ class RedisResults:
         self._block = FIRST_BLOCK
         self._client: Any = None
         self._lock = asyncio.Lock()
+        self._said = False
 
     async def metas(self, ids: Sequence[str]) -> list[tuple[str, Meta]]:
         """Return the metas of those of `ids` that there are."""
@@ -95,20 +98,35 @@ class RedisResults:
         return {task_id for task_id, there in zip(ids, held, strict=True) if there}
 
     async def find(self, limit: int) -> list[str]:
-        """Return up to `limit` ids, in no order, at the pace of a scan with pauses."""
+        """Return up to `limit` ids, in no order, at the pace of a scan with pauses.
+
+        None where the user may not scan, which the log says once.
+        """
         prefix = cast(bytes, self._backend.task_keyprefix)
         words = ("MATCH", glob(prefix), "COUNT", SCAN_COUNT)
         found: dict[str, None] = {}
         cursor: Any = b"0"
         while len(found) < limit:
             async with self._connected() as client:
-                cursor, keys = await client.execute_command("SCAN", cursor, *words)
+                try:
+                    cursor, keys = await client.execute_command("SCAN", cursor, *words)
+                except NoPermissionError as error:
+                    self._cannot_search(error)
+                    break
             for key in keys:
                 found[key[len(prefix) :].decode("utf-8", "replace")] = None
             if cursor == b"0":
                 break
             await asyncio.sleep(SCAN_PAUSE)
         return list(found)[:limit]
+
+    def _cannot_search(self, error: NoPermissionError) -> None:
+        if not self._said:
+            self._said = True
+            logger.warning(
+                "Results of tasks that were never heard of are not searched for: %s.",
+                refusal_of(error, "HERALD_RESULT_BACKEND").why,
+            )
 
     async def close(self) -> None:
         """Let go of all connections."""

@@ -15,6 +15,7 @@ from herald_monitor.inspected_queues import read_consumed
 from herald_monitor.model.shape import EXPIRED, UNKNOWN, TaskImage
 from herald_monitor.model.workers import ONLINE
 from herald_monitor.project_options import project_options
+from herald_monitor.refusals import refusal_of
 from herald_monitor.store import Store
 from herald_server import caller
 from herald_server.control import Control
@@ -91,8 +92,8 @@ class Explaining:
                     lambda: ask(app, task, hosts), abandon_on_cancel=True
                 )
         except Exception as error:  # any broker, any driver
-            said = str(error).partition("\n")[0] or f"no answer in {DEADLINE:.0f} s"
-            return Asked(trouble=said)
+            silence = f"no answer in {DEADLINE:.0f} s"
+            return Asked(trouble=refusal_of(error, "HERALD_BROKER_URL", silence).why)
 
 
 def ask(app: Celery, task: TaskImage, hosts: Sequence[str]) -> Asked:

@@ -35,7 +35,8 @@ class Health:
         if not monitors:
             return "no monitor has spoken for 10 s; start one with `herald monitor`"
         if not any(m.connected for m in monitors):
-            return "no monitor is connected to the broker"
+            why = next((f": {m.trouble}" for m in monitors if m.trouble), "")
+            return f"no monitor is connected to the broker{why}"
         return "the change log stands still" if feed.stale else ""
 
     async def report(self) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from celery import Celery
 from celery.exceptions import QueueNotFound
 from kombu.exceptions import OperationalError
 
-from herald_monitor.consumers import broker_name
+from herald_monitor.consumers import broker_refusal
 from herald_monitor.errors import BadInput, HeraldError
 from herald_monitor.model.events import MAX_TEXT, Event, shorten
 from herald_monitor.model.shape import PENDING, TaskImage
@@ -179,11 +179,7 @@ class Sender:
             raise BadInput(f"the task does not take these arguments: {error}") from None
 
     def _unreachable(self, error: BaseException) -> str:
-        why = error or type(error).__name__
-        return (
-            f"the broker at {broker_name(self.app)} cannot be reached ({why}); "
-            "check HERALD_BROKER_URL and that it runs"
-        )
+        return broker_refusal(self.app, error)
 
 
 def as_sent(order: Order) -> TaskImage:

@@ -8,6 +8,7 @@ from typing import Any
 import click
 import msgspec
 
+from herald_monitor.refusals import LOGIN, RIGHTS, TLS
 from herald_server.commands.lines import plain
 from herald_server.commands.options import SOURCE, STORE, options, settings_of
 from herald_server.doctor.facts import (
@@ -22,6 +23,12 @@ from herald_server.doctor.rules import findings, healthy
 
 COLOURS = {ERROR: "red", WARNING: "yellow"}
 WIDE = 1_000
+BAD = {
+    LOGIN: "does not let Herald in",
+    RIGHTS: "does not allow what Herald asks",
+    TLS: "TLS does not match",
+}
+"""What is said of a server that is there, and refuses."""
 
 
 @click.command()
@@ -70,7 +77,8 @@ def _facts(facts: Facts) -> list[str]:
 
 def _place(place: Place) -> str:
     good = f"{place.software}, reachable" if place.software else "reachable"
-    return plain(f"{place.url}  {good if place.reachable else 'not reachable'}", WIDE)
+    bad = BAD.get(place.kind, "not reachable")
+    return plain(f"{place.url}  {good if place.reachable else bad}", WIDE)
 
 
 def _worker(one: WorkerFacts) -> str:

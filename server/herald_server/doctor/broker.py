@@ -8,9 +8,11 @@ from uuid import uuid4
 
 from celery import Celery
 from celery.backends.base import DisabledBackend
-from kombu.utils.url import maybe_sanitize_url
+from redis.exceptions import NoPermissionError
 
+from herald_monitor.celery_urls import without_passwords
 from herald_monitor.consumers import broker_connection, broker_name, is_amqp, let_go
+from herald_monitor.refusals import missing_right
 from herald_server.doctor.facts import Place
 
 NEVER = "noeviction"
@@ -28,7 +30,7 @@ def ask_broker(app: Celery) -> Place:
         if client is None or not hasattr(client, "info"):
             kind = cast(Any, connection).transport.driver_type
             return Place(broker_name(app), str(kind))
-        return _redis(broker_name(app), client.info())
+        return _redis(broker_name(app), client)
     finally:
         let_go(connection)
 
@@ -44,7 +46,9 @@ def ask_backend(app: Celery) -> Place | None:
     url = backend_name(app)
     client = getattr(backend, "client", None)
     if client is not None and hasattr(client, "info"):
-        return _redis(url, client.info())
+        # What Herald does all the time: it must be allowed.
+        client.mget([backend.get_key_for_task(f"herald-doctor-{uuid4()}")])
+        return _redis(url, client)
     if type(backend).__name__ != "RPCBackend":  # whose results only callers can read
         backend.get_task_meta(f"herald-doctor-{uuid4()}")
     return Place(url, type(backend).__name__)
@@ -52,10 +56,15 @@ def ask_backend(app: Celery) -> Place | None:
 
 def backend_name(app: Celery) -> str:
     """Return the URL of the result backend without its password."""
-    return str(maybe_sanitize_url(cast(Any, app.conf).result_backend or ""))
+    return without_passwords(str(cast(Any, app.conf).result_backend or ""))
 
 
-def _redis(url: str, told: Mapping[str, object]) -> Place:
+def _redis(url: str, client: Any) -> Place:
+    try:
+        told = cast("Mapping[str, object]", client.info())
+    except NoPermissionError as error:
+        unseen = f"{missing_right(error)} is not allowed for this user, so its version"
+        return Place(url, "Redis", unseen=f"{unseen} and maxmemory-policy are not seen")
     valkey = told.get("valkey_version")
     kind = f"Valkey {valkey}" if valkey else f"Redis {told.get('redis_version', '')}"
     policy = str(told.get("maxmemory_policy", NEVER))

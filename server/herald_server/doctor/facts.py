@@ -30,13 +30,18 @@ class Finding(msgspec.Struct, frozen=True, omit_defaults=True):
 class Place(msgspec.Struct, frozen=True, omit_defaults=True):
     """A server that was asked: what it is, or why it could not be asked.
 
-    `evicts` is its `maxmemory-policy` if that throws things away.
+    `evicts` is its `maxmemory-policy` if that throws things away. `kind` is that of
+    the `problem` (a kind of `refusals`), and `fix` what mends it. `unseen` says what
+    could not be looked at for want of a right.
     """
 
     url: str
     software: str = ""
     problem: str = ""
     evicts: str = ""
+    kind: str = ""
+    fix: str = ""
+    unseen: str = ""
 
     @property
     def reachable(self) -> bool:
@@ -67,7 +72,9 @@ class Facts(msgspec.Struct, frozen=True, omit_defaults=True):
 
     `ours` are settings of the app that was given with -A; None if there was none.
     `unseen` says why queues or results cannot be seen, and `taken` names the options
-    that were taken over from the workers. `shortcomings` is what the kind of broker
+    that were taken over from the workers.
+    `unasked` is why the workers could not be asked, and what mends it, if anything
+    but the broker's absence is the cause. `shortcomings` is what the kind of broker
     cannot give. `monitors` is how many monitors hear the broker, None if the store
     could not be asked.
     """
@@ -77,6 +84,7 @@ class Facts(msgspec.Struct, frozen=True, omit_defaults=True):
     store: Place | None = None
     workers: tuple[WorkerFacts, ...] = ()
     asked: bool = True
+    unasked: tuple[str, str] | None = None
     ours: Mapping[str, object] | None = None
     shortcomings: str = ""
     versions: Mapping[str, str] = {}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
+from herald_monitor.refusals import LOGIN, RIGHTS, TLS
 from herald_server.doctor.facts import (
     ERROR,
     NOTE,
@@ -50,7 +51,11 @@ def healthy(said: Sequence[Finding]) -> bool:
 
 
 def _places(facts: Facts) -> Iterator[Finding]:
-    yield from _place(facts.broker, "broker", "start it, or mend --broker")
+    yield from _place(facts.broker, "broker")
+    if facts.unasked:
+        why, fix = facts.unasked
+        message = f"The workers cannot be asked through {facts.broker.url}: {why}"
+        yield Finding(ERROR, "workers_unasked", message, fix)
     if facts.shortcomings:
         yield Finding(WARNING, "broker_kind", facts.shortcomings)
     yield from _options(facts)
@@ -63,9 +68,9 @@ def _places(facts: Facts) -> Iterator[Finding]:
             'app.conf.result_backend = "redis://HOST/1"',
         )
     else:
-        yield from _place(facts.backend, "result backend", "start it, or mend its URL")
+        yield from _place(facts.backend, "result backend")
     if facts.store is not None:
-        yield from _place(facts.store, "store", "mend --store (HERALD_STORE_URL)")
+        yield from _place(facts.store, "store")
 
 
 def _options(facts: Facts) -> Iterator[Finding]:
@@ -83,11 +88,19 @@ def _options(facts: Facts) -> Iterator[Finding]:
         )
 
 
-def _place(place: Place, what: str, fix: str) -> Iterator[Finding]:
+REFUSED = {LOGIN: "login", RIGHTS: "rights", TLS: "tls"}
+"""Kinds of causes that have a code of their own; others are `…_unreachable`."""
+
+
+def _place(place: Place, what: str) -> Iterator[Finding]:
     code = what.replace(" ", "_")
     if place.problem:
         message = f"The {what} {place.url}: {place.problem}"
-        yield Finding(ERROR, f"{code}_unreachable", message, fix)
+        kind = REFUSED.get(place.kind, "unreachable")
+        yield Finding(ERROR, f"{code}_{kind}", message, place.fix)
+    if place.unseen:
+        message = f"The {what} {place.url}: {place.unseen}."
+        yield Finding(NOTE, f"{code}_unseen", message, "ACL SETUSER USER +info")
     if place.evicts:
         yield Finding(
             WARNING,

@@ -17,6 +17,7 @@ from herald_monitor.consumers import broker_name
 from herald_monitor.errors import StoreError
 from herald_monitor.project_modules import import_problems
 from herald_monitor.project_options import ProjectOptions, project_options
+from herald_monitor.refusals import refusal_of
 from herald_monitor.stores import store_of
 from herald_monitor.transports import shortcomings
 from herald_server.doctor.broker import ask_backend, ask_broker, backend_name
@@ -41,15 +42,17 @@ async def visit(settings: MonitorSettings, app: Celery, *, store: bool) -> Facts
     askers = Askers("herald-doctor", 3)
     try:
         broker, backend, kept = await asyncio.gather(
-            _place(askers, lambda: ask_broker(app), broker_name(app)),
-            _place(askers, lambda: ask_backend(app), backend_name(app)),
+            _place(askers, lambda: ask_broker(app), broker_name(app), "--broker"),
+            _place(askers, lambda: ask_backend(app), backend_name(app), "--backend"),
             _store(settings) if store else _nothing(),
         )
         assert broker is not None
         options = project_options(app)
         if broker.reachable:
             await _check(askers, options)
-        workers = await _workers(askers, app) if broker.reachable else None
+        workers, unasked = (
+            await _workers(askers, app) if broker.reachable else (None, None)
+        )
     finally:
         askers.close()
     place, monitors = kept
@@ -59,6 +62,7 @@ async def visit(settings: MonitorSettings, app: Celery, *, store: bool) -> Facts
         place,
         workers or (),
         asked=workers is not None,
+        unasked=unasked,
         ours=settings_of(cast(Any, app.conf)) if settings.app else None,
         shortcomings=shortcomings(app),
         versions=versions(),
@@ -70,14 +74,12 @@ async def visit(settings: MonitorSettings, app: Celery, *, store: bool) -> Facts
 
 
 async def _place(
-    askers: Askers, question: Callable[[], Place | None], url: str
+    askers: Askers, question: Callable[[], Place | None], url: str, setting: str
 ) -> Place | None:
     try:
         return await _ask(askers, question, WITHIN)
-    except TimeoutError:
-        return Place(url, problem=f"no answer within {WITHIN:.0f} s")
     except Exception as error:  # any library's error
-        return Place(url, problem=str(error) or type(error).__name__)
+        return _refused(url, error, setting)
 
 
 async def _check(askers: Askers, options: ProjectOptions) -> None:
@@ -88,11 +90,19 @@ async def _check(askers: Askers, options: ProjectOptions) -> None:
         log.debug("the options could not be checked: %s", error)
 
 
-async def _workers(askers: Askers, app: Celery) -> tuple[WorkerFacts, ...] | None:
+def _refused(url: str, error: Exception, setting: str) -> Place:
+    cause = refusal_of(error, setting, f"no answer within {WITHIN:.0f} s")
+    return Place(url, problem=cause.why, kind=cause.kind, fix=cause.advice)
+
+
+async def _workers(
+    askers: Askers, app: Celery
+) -> tuple[tuple[WorkerFacts, ...] | None, tuple[str, str] | None]:
     try:
-        return await _ask(askers, lambda: ask_workers(app), WORKERS_WITHIN)
-    except Exception:  # the broker was reachable a moment ago
-        return None
+        return await _ask(askers, lambda: ask_workers(app), WORKERS_WITHIN), None
+    except Exception as error:  # the broker was reachable a moment ago
+        cause = refusal_of(error, "--broker", f"no answer within {WORKERS_WITHIN:g} s")
+        return None, (cause.why, cause.advice)
 
 
 async def _ask(askers: Askers, question: Callable[[], T], within: float) -> T:
@@ -106,12 +116,12 @@ async def _store(settings: MonitorSettings) -> tuple[Place | None, int | None]:
     try:
         await store.open()
     except StoreError as error:
-        return Place(url, problem=str(error)), None
+        return _refused(url, error, "--store (HERALD_STORE_URL)"), None
     try:
         told = await store.memory()
         monitors = await store.monitors()
     except StoreError as error:
-        return Place(url, problem=str(error)), None
+        return _refused(url, error, "--store (HERALD_STORE_URL)"), None
     finally:
         await store.close()
     evicts = [one.policy for one in told if one.policy not in ("", "noeviction")]

@@ -1,0 +1,245 @@
+"""Why a server refuses is told apart, by what real servers say to real clients."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, cast
+from urllib.parse import urlsplit, urlunsplit
+
+import pytest
+import redis
+from tests.herald import HeraldProcess
+from tests.proxy import Proxy
+from tests.reached import redis_by_tls
+from tests.servers import PrivateValkey, missing, rabbitmq, wait_until
+
+from herald_monitor.celery_app import app_for
+from herald_monitor.config import MonitorSettings
+from herald_monitor.redis_results import RedisResults
+from herald_monitor.refusals import (
+    ABSENT,
+    LOGIN,
+    OTHER,
+    RIGHTS,
+    SILENT,
+    TLS,
+    UNKNOWN_NAME,
+    refusal_of,
+)
+from herald_server.doctor.facts import Facts
+from herald_server.doctor.rules import findings
+from herald_server.doctor.visit import visit
+
+pytestmark = pytest.mark.timeout(120)
+
+
+def visited(url: str, backend: str | None = None, store: str | None = None) -> Facts:
+    """Return what `herald doctor` finds."""
+    app = app_for(url, backend)
+    given: dict[str, Any] = {"store_url": store} if store else {}
+    return asyncio.run(visit(MonitorSettings(**given), app, store=bool(store)))
+
+
+def codes(facts: Facts) -> set[str]:
+    return {one.code for one in findings(facts) if one.level == "error"}
+
+
+def user(server: PrivateValkey, name: str, *rights: str) -> str:
+    """Make a user, and return the server's URL for it."""
+    with server.client() as plain:
+        words = ("ACL", "SETUSER", name, "reset", "on", ">pw", *rights)
+        cast(Any, plain).execute_command(*words)
+    return server.url.replace("//", f"//{name}:pw@")
+
+
+ALL = ("~*", "&*", "+@all")
+
+
+def test_a_wrong_password_and_a_missing_one(valkey: PrivateValkey) -> None:
+    user(valkey, "app", *ALL)
+    user(valkey, "default", "~*", "&*", "+@all")
+    for login in ("app:wrong@", "nobody:pw@", ""):
+        url = valkey.url.replace("//", f"//{login}")
+        facts = visited(url, url, url)
+        assert facts.broker.kind == LOGIN, facts
+        told = {f"{what}_login" for what in ("broker", "result_backend", "store")}
+        assert codes(facts) == told
+        assert "USER:PASSWORD" in facts.broker.fix
+
+
+@pytest.mark.parametrize(
+    ("taken", "left"),
+    [
+        (("-info",), {"store_rights"}),
+        (("-@dangerous", "-@admin"), {"store_rights"}),
+        (("-client",), set[str]()),
+        (("-config", "-keys", "-scan"), set[str]()),
+        (("-publish",), {"workers_unasked"}),
+        (("-psubscribe",), {"workers_unasked"}),
+        (("-mget",), {"result_backend_rights"}),
+        (("-ping",), {"broker_rights"}),
+    ],
+)
+def test_a_right_that_is_missing_is_named(
+    valkey: PrivateValkey, taken: tuple[str, ...], left: set[str]
+) -> None:
+    url = user(valkey, "app", *ALL, *taken)
+    facts = visited(url, url, url)
+    said = findings(facts)
+    assert not any("start it" in one.fix for one in said), said
+    errors = [one for one in said if one.level == "error"]
+    if taken == ("-psubscribe",) and not facts.workers:
+        return  # Heartbeats are listened to where a worker answers.
+    assert {one.code for one in errors} == left
+    word = "INFO" if "store_rights" in left else taken[0].strip("-").upper()
+    assert all(f"{word} is not allowed for this user" in one.message for one in errors)
+
+
+def test_without_info_it_is_said_what_is_not_seen(valkey: PrivateValkey) -> None:
+    url = user(valkey, "app", *ALL, "-info")
+    facts = visited(url, url)
+    assert facts.broker.reachable
+    [note] = [one for one in findings(facts) if one.code == "broker_unseen"]
+    assert "INFO is not allowed for this user" in note.message
+    assert "maxmemory-policy" in note.message
+
+
+def test_keys_that_are_not_allowed(valkey: PrivateValkey) -> None:
+    url = user(valkey, "app", "~others*", "&*", "+@all")
+    facts = visited(url, url)
+    assert facts.backend is not None
+    assert facts.backend.kind == RIGHTS
+    assert "a key" in facts.backend.problem
+
+
+def test_nobody_listens_and_no_such_name(tmp_path: Path) -> None:
+    for url in ("redis://127.0.0.1:1/0", "amqp://guest:guest@127.0.0.1:1//"):
+        facts = visited(url)
+        assert (facts.broker.kind, facts.broker.fix[:8]) == (ABSENT, "start it")
+    where = f"redis+socket://{tmp_path}/none.sock"
+    facts = visited(where, where)
+    assert facts.backend
+    assert (facts.broker.kind, facts.backend.kind) == (ABSENT, ABSENT)
+    assert "no such socket" in facts.broker.problem
+    assert visited("redis://no-such-host.invalid/0").broker.kind == UNKNOWN_NAME
+
+
+def test_no_answer_in_time(
+    valkey: PrivateValkey, proxy: Callable[[str], Proxy]
+) -> None:
+    line = proxy(valkey.url)
+    line.black_hole()
+    facts = visited(line.url)
+    assert facts.broker.kind == SILENT
+    assert "firewall" in facts.broker.fix
+
+
+@pytest.fixture(scope="module")
+def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[int, Path]]:
+    """A Redis by TLS that wants certificates of its clients."""
+    with redis_by_tls(tmp_path_factory.mktemp("tls"), of_clients=True) as found:
+        yield found
+
+
+def test_tls_that_does_not_match(
+    secured: tuple[int, Path], valkey: PrivateValkey
+) -> None:
+    port, authority = secured
+    by_tls = valkey.url.replace("redis://", "rediss://")
+    mismatch = visited(f"{by_tls}?ssl_cert_reqs=none", None, by_tls)
+    assert mismatch.broker.kind == TLS, mismatch.broker
+    assert mismatch.store
+    assert mismatch.store.kind in (TLS, SILENT), "it waits for the end of a command"
+    assert "TLS" in mismatch.store.fix
+    plain = visited(f"redis://127.0.0.1:{port}/0")
+    assert plain.broker.kind == OTHER
+    assert "rediss://" in plain.broker.fix
+    unknown = f"rediss://127.0.0.1:{port}/0?ssl_cert_reqs=required"
+    assert "not trusted" in visited(unknown).broker.problem
+    without = f"{unknown}&ssl_ca_certs={authority}"
+    place = visited(without).broker
+    assert "certificate of the client" in place.problem, place
+    assert "ssl_certfile" in place.fix
+
+
+# -- RabbitMQ ------------------------------------------------------------------------
+
+
+def rabbitmqctl(*words: str) -> None:
+    """Do what an administrator does."""
+    done = subprocess.run(
+        ["rabbitmqctl", "-q", *words], capture_output=True, timeout=30, check=False
+    )
+    if done.returncode:
+        missing(f"rabbitmqctl ({done.stderr.decode()})")
+
+
+@pytest.fixture
+def somebody() -> Iterator[tuple[str, str]]:
+    """A user with few rights, and the URL of a virtual host for it."""
+    with rabbitmq() as url:
+        parts = urlsplit(url)
+        vhost, name = parts.path[1:], f"u-{parts.path[-8:]}"
+        rabbitmqctl("add_user", name, "pw")
+        try:
+            host = parts.netloc.rpartition("@")[2]
+            yield vhost, urlunsplit(parts._replace(netloc=f"{name}:pw@{host}"))
+        finally:
+            rabbitmqctl("delete_user", name)
+
+
+@pytest.mark.rabbitmq
+def test_what_rabbitmq_refuses(somebody: tuple[str, str]) -> None:
+    vhost, url = somebody
+    name = urlsplit(url).username or ""
+    assert visited(url.replace(":pw@", ":wrong@")).broker.kind == LOGIN
+    no_vhost = visited(url).broker
+    assert no_vhost.kind == LOGIN
+    assert "set_permissions" in no_vhost.fix
+    rabbitmqctl("set_permissions", "-p", vhost, name, "^$", "^$", ".*")
+    facts = visited(url)
+    assert facts.broker.reachable
+    assert facts.unasked
+    assert "access to" in facts.unasked[0]
+    assert codes(facts) == {"workers_unasked"}
+
+
+async def searched(backend: Any) -> Any:
+    results = RedisResults(backend, lambda _: None)
+    try:
+        return await results.find(10)
+    finally:
+        await results.close()
+
+
+def test_where_nothing_may_be_scanned_nothing_is_found(
+    valkey: PrivateValkey, caplog: pytest.LogCaptureFixture
+) -> None:
+    url = user(valkey, "app", *ALL, "-scan")
+    backend = cast(Any, app_for(url, url)).backend
+    assert asyncio.run(searched(backend)) == []
+    assert "SCAN is not allowed for this user" in caplog.text
+
+
+def test_health_says_why_events_are_not_heard(
+    valkey: PrivateValkey, tmp_path: Path
+) -> None:
+    url = user(valkey, "app", *ALL, "-psubscribe")
+    herald = HeraldProcess(tmp_path / "herald.log", "up", "--broker", url)
+    herald.start()
+
+    def says() -> bool:
+        problem = herald.get("api/v1/health").get("problem") or ""
+        return "PSUBSCRIBE is not allowed for this user" in problem
+
+    wait_until(says, 30, "health says why")
+    assert herald.stop()
+
+
+def test_what_is_unknown_is_told_as_it_was_said() -> None:
+    told = refusal_of(redis.RedisError("LOADING the dataset"), "--store")
+    assert told.sentence("the store").startswith("the store does not answer (LOADING")
+    assert refusal_of(RuntimeError(), "--store").why == "RuntimeError"
