@@ -49,7 +49,7 @@ class Group {
 
   constructor(id, visit) {
     this.#id = id;
-    this.#tasks = visit.follow({ id: "group", filter: { group: [id] }, limit: MOST }, () => (this.#asked?.again(AGAIN_S), soon(() => this.draw())));
+    this.#tasks = visit.follow({ id: "group", filter: { group: [id] }, limit: MOST }, (_, change) => this.#hear(change));
     this.#asked = visit.ask(`api/v1/groups/${encodeURIComponent(id)}?tasks=0`, (answer) => this.#take(answer), 5);
     visit.tick(() => this.draw());
     this.#stop.addEventListener("click", () => this.#cancel());
@@ -58,6 +58,12 @@ class Group {
     const head = h("section", { className: "card task-head", "aria-label": "Group" }, h("h2", {}, "Group"), h("p", { className: "id" }, id), this.#means, h("div", { className: "actions" }, all, this.#stop, this.#answer));
     this.parts = [head, tiles, this.#list.el];
     this.draw();
+  }
+
+  // Hundreds of rows are drawn once a second, by the tick; a snapshot at once.
+  #hear({ reset }) {
+    this.#asked?.again(AGAIN_S);
+    if (reset) soon(() => this.draw());
   }
 
   // Numbers are those that every door tells: the list holds only the newest members.
