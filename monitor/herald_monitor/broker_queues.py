@@ -48,6 +48,7 @@ class Waiting(msgspec.Struct, frozen=True):
     """What a look at the queues found. `known`: what was not found does not wait.
 
     `doubt` is why that is not known.
+    `consumers` is how many take from each queue, where the broker tells.
     """
 
     queued: frozenset[str] = frozenset()
@@ -55,6 +56,7 @@ class Waiting(msgspec.Struct, frozen=True):
     known: bool = False
     looked_at: int = 0
     doubt: str = ""
+    consumers: Mapping[str, int] = {}
 
 
 class QueuesUnreachable(HeraldError):
@@ -276,4 +278,5 @@ def _look_at_amqp(
     if len(names) > MOST_QUEUES:
         doubt = doubt or f"of {len(names)} queues only {MOST_QUEUES} were looked at"
     seen = sum(one.messages or 0 for one in counted.values())
-    return Waiting(known=not doubt, looked_at=seen, doubt=doubt)
+    consumers = {name: one.consumers or 0 for name, one in counted.items()}
+    return Waiting(known=not doubt, looked_at=seen, doubt=doubt, consumers=consumers)

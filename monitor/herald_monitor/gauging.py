@@ -20,7 +20,9 @@ from herald_monitor.inspection import Inspection
 from herald_monitor.model import workers as w
 from herald_monitor.model.queues import NAMED, QueueImage, drain_seconds
 from herald_monitor.model.rollups import Rollup, summed
-from herald_monitor.model.shape import TaskImage, rfc3339
+from herald_monitor.model.shape import TaskImage, rfc3339, unix
+from herald_monitor.model.worker_words import with_answer
+from herald_monitor.model.workers import WorkerImage
 from herald_monitor.queue_depths import Depth, Oldest, QueueDepths
 from herald_monitor.store import Store
 from herald_monitor.worker_answers import Consumers, Describing
@@ -38,6 +40,9 @@ _names = msgspec.json.Decoder(list[str])
 
 GONE = Depth(depth=0, consumer_count=0)
 """A queue that does not exist any more."""
+
+BEATEN = 5.0
+"""Seconds since a heartbeat, within which an answer tells nothing more."""
 
 RATED = 5
 """Whole minutes that rates are taken from."""
@@ -94,7 +99,7 @@ class Gauging:
         now = time.time()
         workers = await self._store.workers(now=now)
         living = [one for one in workers if one.state == w.ONLINE]
-        await self._consumers.look([one.hostname for one in living])
+        await self._note_answers(workers, await self._consumers.look(workers), now)
         await self._describing.look(living, self._consumers.processes)
         waiting = [one.name for one in await self._store.queues() if one.depth]
         names = await self._names(waiting, now)
@@ -113,6 +118,19 @@ class Gauging:
         found = [q for q in found if q.name in names or q.depth or q.unacked]
         await self._store.gauge(found, now=now)
         return found
+
+    async def _note_answers(
+        self, workers: Sequence[WorkerImage], answered: frozenset[str], now: float
+    ) -> None:
+        """Store that those live who answer, and of whom no heartbeat is heard."""
+        beats = {
+            one.hostname
+            for one in workers
+            if one.last_heartbeat_at and now - unix(one.last_heartbeat_at) < BEATEN
+        }
+        anew = [with_answer(host, now) for host in sorted(answered - beats)]
+        if anew:
+            await self._store.store((), anew, now=now)
 
     async def _names(self, waiting: Sequence[str], now: float) -> list[str]:
         """Return the queues to look at, those first that matter most.
@@ -167,6 +185,7 @@ class Gauging:
             oldest_at=age[0] if age else None,
             at_least=age[1] if age else False,
             consumers=consumers,
+            silent_consumers=self._consumers.silent(name),
             consumer_count=depth.consumer_count,
             answered=self._consumers.answered if partly else None,
             unanswered=self._consumers.unanswered if partly else None,

@@ -53,6 +53,8 @@ class Inspected(msgspec.Struct, frozen=True):
     confirmed: Mapping[str, Mapping[str, bool]] = {}
     """By worker, which of what it runs has a message that the broker may forget."""
     partly: Mapping[str, int] = {}
+    consumes: Mapping[str, frozenset[str]] = {}
+    """By worker, the queues that it takes from."""
     receivers: int | None = None
 
     @property

@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 from celery import Celery
 
+from herald_monitor.attention import Attention
 from herald_monitor.backend_channel import BackendChannel
 from herald_monitor.backends import BackendUnreachable, kind_of
 from herald_monitor.consumers import broker_name
@@ -77,7 +78,15 @@ class Monitor:
             self._intake, store, redact, self.node, self._gap_stored, pool
         )
         sources = Sources(app, store, redact)
-        survey = Survey(store, sources, lost_after, shutdown_grace, self._behind)
+        self._attention = Attention(lambda: self._receiver.connected_since)
+        survey = Survey(
+            store,
+            sources,
+            lost_after,
+            shutdown_grace,
+            self._behind,
+            self._attention.since,
+        )
         self._reconciler = Reconciler(
             store, survey, sources, self.node, reconcile_every
         )
@@ -199,6 +208,7 @@ class Monitor:
 
     async def _beat(self) -> None:
         while True:
+            self._attention.tick()
             try:
                 await self._store.beat(self.image(), now=time.time())
             except StoreError as error:

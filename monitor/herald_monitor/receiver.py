@@ -89,6 +89,7 @@ class Receiver:
         self.reconnects = 0
         self.last_event_at: float | None = None
         self.connected = False
+        self.connected_since = 0.0  # since when events are heard, in unix seconds
         self.keeps = False
         self._app = app
         self._deliver = deliver
@@ -184,7 +185,7 @@ class Receiver:
         self._good_at, self._heard_at = now, time.monotonic()
         self._open_since = self._heard_at
         self._workers.clear()
-        self.connected = True
+        self.connected, self.connected_since = True, now
         self._broadcaster.begin()
 
     def _follow(self, consumer: EventConsumer) -> None:

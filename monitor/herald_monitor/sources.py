@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import time
 from collections import Counter
@@ -15,17 +14,17 @@ from celery import Celery
 from herald_monitor.backends import ResultBackend
 from herald_monitor.broker_queues import BrokerQueues, Waiting
 from herald_monitor.errors import HeraldError, StoreError
-from herald_monitor.inspected import Inspected
 from herald_monitor.inspected_queues import ConsumedQueue, names_in
 from herald_monitor.inspection import Inspection
 from herald_monitor.meta import OUTCOMES, is_news
 from herald_monitor.model import shape
-from herald_monitor.model import workers as w
 from herald_monitor.model.events import Event
 from herald_monitor.model.shape import TaskImage
 from herald_monitor.model.whereabouts import Whereabouts
+from herald_monitor.model.worker_words import with_answer
 from herald_monitor.model.workers import WorkerImage
 from herald_monitor.store import Store
+from herald_monitor.worker_source import WorkerSource
 
 log = logging.getLogger(__name__)
 
@@ -33,17 +32,6 @@ T = TypeVar("T")
 
 PART = 500
 """Tasks that are asked about, and stored, at once."""
-
-LIVING_WITHIN = 2.0
-OTHERS_WITHIN = 1.0
-"""Seconds for an answer of workers that live, and of those that seem not to."""
-
-LIVING_DEAF_FOR = 4.0
-OTHERS_DEAF_FOR = 10.0
-"""Seconds for which a worker that did not answer is left alone."""
-
-MOST_OTHERS = 50
-"""Silent workers that are asked in one look, since each may cost the whole wait."""
 
 MOST_STRANGERS = 20_000
 """Results of tasks never heard of that are looked for after a gap."""
@@ -81,12 +69,11 @@ class Sources:
         self, app: Celery, store: Store, redact: Callable[[str], str] = str
     ) -> None:
         self.inspection = Inspection(app, redact)
+        self._workers = WorkerSource(app, self.inspection)
         self._backend = ResultBackend(app, redact)
         self._queues = BrokerQueues(app)
         self._store = store
         self._consumed: tuple[ConsumedQueue, ...] = ()
-        self._deaf: dict[str, float] = {}
-        self._confirmed: dict[str, Mapping[str, bool]] = {}
 
     async def ask_backend(
         self, tasks: Sequence[TaskImage], found: Findings
@@ -139,49 +126,21 @@ class Sources:
 
         A `patient` question gives processes that share a name a chance to answer too.
         """
-        online = {h for h, one in workers.items() if one.state == w.ONLINE}
         needed = {t.worker for t in tasks if t.worker and t.state != shape.LOST}
-        living = self._not_deaf(online, LIVING_DEAF_FOR)
-        others = self._not_deaf(needed - online, OTHERS_DEAF_FOR)[:MOST_OTHERS]
-        sharing = {h: n for h, one in workers.items() if (n := one.processes or 1) > 1}
-
-        async def ask(hostnames: Sequence[str], within: float) -> Inspected:
-            try:
-                return await self.inspection.ask(
-                    hostnames, within, sharing, patient=patient
-                )
-            except HeraldError as error:
-                found.failed(error)
-                return Inspected()
-
-        asked = await asyncio.gather(
-            ask(living, LIVING_WITHIN), ask(others, OTHERS_WITHIN)
+        told = await self._workers.ask(
+            needed, workers, now, found.failed, patient=patient
         )
-        for hostname in {*living, *others} - asked[0].answered - asked[1].answered:
-            self._deaf[hostname] = time.monotonic()
-        events = [event for one in asked for event in one.events]
-        await self._keep_inspected(events, found)
-        self._consumed = tuple(
-            queue for one in asked for told in one.consumed.values() for queue in told
-        )
-        # What those told who answer no more is the last that is known of them.
-        told = {h: c for one in asked for h, c in one.confirmed.items()}
-        known = {**self._confirmed, **told}
-        self._confirmed = {h: c for h, c in known.items() if h in workers}
-        return Whereabouts(
-            at=now,
-            workers=workers,
-            answered=frozenset(name for one in asked for name in one.answered),
-            held=frozenset(event.task_id for event in events),
-            confirmed=self._confirmed,
-        )
+        await self._keep_inspected(told.events, found)
+        self._consumed = told.consumed
+        if told.answered_anew:
+            at = time.time()
+            alive = [with_answer(host, at) for host in sorted(told.answered_anew)]
+            await self._store.store((), alive, now=at)
+        return told.where
 
-    def _not_deaf(self, hostnames: Iterable[str], pause: float) -> list[str]:
-        """Return whom to ask: those who did not answer lately make us wait."""
-        now = time.monotonic()
-        oldest = now - OTHERS_DEAF_FOR
-        self._deaf = {host: at for host, at in self._deaf.items() if at > oldest}
-        return [h for h in sorted(hostnames) if self._deaf.get(h, 0.0) <= now - pause]
+    def taken(self, waiting: Waiting, where: Whereabouts) -> frozenset[str]:
+        """Return the queues that somebody takes from of whom nothing is heard."""
+        return self._workers.taken(waiting.consumers, where)
 
     async def _keep_inspected(self, events: Sequence[Event], found: Findings) -> None:
         """Store what workers have that is not known, or known otherwise."""
@@ -239,6 +198,7 @@ class Sources:
     async def close(self) -> None:
         """Let go of all connections."""
         self.inspection.close()
+        self._workers.close()
         self._queues.close()
         await self._backend.close()
 

@@ -23,6 +23,7 @@ from herald_monitor.model.shape import TaskImage
 from herald_monitor.model.whereabouts import (
     Whereabouts,
     at_risk,
+    comes_again,
     ended_by_itself,
     is_absent,
     is_suspect,
@@ -47,7 +48,8 @@ class Survey:
     """Looks around for the unfinished tasks that `reader` knows.
 
     `lost_after` and the workers' `shutdown_grace` are in seconds; `behind` says
-    whether events wait to be stored, so that nothing must be called lost.
+    whether events wait to be stored, so that nothing must be called lost;
+    `listening_since` is since when (unix seconds) there was no break in hearing.
     """
 
     def __init__(
@@ -57,12 +59,14 @@ class Survey:
         lost_after: float,
         shutdown_grace: float,
         behind: Callable[[], bool],
+        listening_since: Callable[[], float] = lambda: 0.0,
     ) -> None:
         self._reader = reader
         self._sources = sources
         self._lost_after = lost_after
         self._shutdown_grace = shutdown_grace
         self._behind = behind
+        self._listening_since = listening_since
         self._checks = Checks(min(5.0, lost_after / 2))
 
     async def look(self, *, at_all: bool) -> Findings:
@@ -76,7 +80,11 @@ class Survey:
         open_ = await self._sources.ask_backend(due, found)
         if open_ or at_all:
             told = await self._sources.ask_workers(open_, workers, began, found)
-            where = msgspec.structs.replace(told, grace=self._shutdown_grace)
+            where = msgspec.structs.replace(
+                told,
+                grace=self._shutdown_grace,
+                listening_since=self._listening_since(),
+            )
             await self._settle(open_, where, found)
         return found
 
@@ -124,6 +132,7 @@ class Survey:
             queued=waiting.queued,
             unacked=waiting.unacked,
             queues_known=waiting.known,
+            taken=self._sources.taken(waiting, where),
         )
         absent = [task for task in suspects if is_absent(task, where)]
         absent = await self._without_heirs(absent, where)
@@ -131,7 +140,13 @@ class Survey:
             again = await self._sources.ask_workers(
                 absent, where.workers, where.at, found, patient=True
             )
-            absent = [t for t in absent if t.id not in again.held]
+            where = msgspec.structs.replace(
+                where,
+                held=where.held | again.held,
+                reachable=where.reachable | again.reachable,
+                unheard=where.unheard or again.unheard,
+            )
+            absent = [task for task in absent if is_absent(task, where)]
             absent = await self._sources.ask_backend(absent, found)
         missed = {task.id for task in absent}
         for task in suspects:
@@ -168,11 +183,14 @@ class Survey:
             elif why and ended_by_itself(task, where):
                 ended.append(_ignored(task, where.at))
             elif why:
-                lost.append(_lost(task, where.at, why))
+                again = comes_again(task, where)
+                lost.append(_lost(task, where.at, why, again=again))
         found.repaired += await self._sources.keep(ended)
-        if lost:
-            log.warning("%d tasks are lost; one: %s", len(lost), lost[0].exception)
-        found.lost += await self._sources.keep(lost)
+        gone = [event for event in lost if not event.flag]
+        if gone:
+            log.warning("%d tasks are lost; one: %s", len(gone), gone[0].exception)
+        found.lost += await self._sources.keep(gone)
+        found.repaired += await self._sources.keep([e for e in lost if e.flag])
 
 
 def _urgent(task: TaskImage, workers: Mapping[str, WorkerImage]) -> bool:
@@ -194,10 +212,11 @@ def _ignored(task: TaskImage, at: float) -> Event:
     )
 
 
-def _lost(task: TaskImage, at: float, why: str) -> Event:
+def _lost(task: TaskImage, at: float, why: str, *, again: bool) -> Event:
     """Return the word that `task` is lost, as of the beginning of the look.
 
-    A word of it that came since ends that at once.
+    If it comes `again`, only its run is. A word of it that came since ends that at
+    once.
     """
     return Event(
         kind="lost",
@@ -206,4 +225,5 @@ def _lost(task: TaskImage, at: float, why: str) -> Event:
         source="inferred",
         host=task.worker or "",
         exception=why,
+        flag=again,
     )

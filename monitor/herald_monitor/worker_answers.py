@@ -6,11 +6,11 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Mapping, Sequence
 
-from herald_monitor.inspected import Described
+from herald_monitor.inspected import Consumed, Described
 from herald_monitor.inspected_queues import ConsumedQueue, names_in
 from herald_monitor.inspection import Inspection
 from herald_monitor.model.worker_words import with_answer
-from herald_monitor.model.workers import Worker, WorkerImage
+from herald_monitor.model.workers import ONLINE, SILENT, Worker, WorkerImage
 from herald_monitor.store import Store
 
 WITHIN = 1.0
@@ -22,27 +22,54 @@ answered."""
 
 
 class Consumers:
-    """Who consumes what, as the workers said it last."""
+    """Who consumes what, as the workers said it last.
+
+    `processes` is how many of each name answered last.
+    """
 
     def __init__(self, inspection: Inspection) -> None:
         self._inspection = inspection
         self._told: dict[str, tuple[ConsumedQueue, ...]] = {}
         self._asked = float("-inf")
         self._living: frozenset[str] = frozenset()
+        self._mute: frozenset[str] = frozenset()
+        self._silent: frozenset[str] = frozenset()
+        self._stranger = False
         self.processes: Mapping[str, int] = {}
 
-    async def look(self, living: Iterable[str]) -> None:
-        """Ask, if it is time or somebody of `living` was not heard of."""
-        before, self._living = self._living, frozenset(living)
+    async def look(self, workers: Iterable[WorkerImage]) -> frozenset[str]:
+        """Ask, if it is time, or somebody was not heard; return who answered."""
+        known = {one.hostname: one for one in workers}
+        before = self._living
+        self._living = _named(known.values(), ONLINE)
+        silent = _named(known.values(), SILENT)
         complete = before == self._living and before <= self._told.keys()
         now = time.monotonic()
-        if complete and now < self._asked + ASK_AGAIN:
-            return
+        if complete and not silent and now < self._asked + ASK_AGAIN:
+            return frozenset()
         told = await self._inspection.consumed(WITHIN)
         # Who is too busy to answer consumes what it consumed.
-        kept = {h: q for h, q in self._told.items() if h in self._living}
+        kept = {h: q for h, q in self._told.items() if h in self._living | silent}
         self._told, self._asked = {**kept, **told.queues}, now
         self.processes = told.processes
+        self._mute = self._living - told.queues.keys()
+        self._note_silent(silent - told.queues.keys(), told, known)
+        return frozenset(told.queues)
+
+    def _note_silent(
+        self,
+        silent: frozenset[str],
+        told: Consumed,
+        known: Mapping[str, WorkerImage],
+    ) -> None:
+        """Note which of those that say nothing may live, and so may consume."""
+        can_answer = {h for h, one in known.items() if one.slots is not None}
+        if told.unheard is None:
+            self._silent, self._stranger = silent, False
+            return
+        spare = told.unheard - len(self._mute & can_answer)
+        self._silent = silent if spare > 0 else silent - can_answer
+        self._stranger = spare > 0
 
     @property
     def queues(self) -> list[str]:
@@ -57,18 +84,32 @@ class Consumers:
     @property
     def answered(self) -> int:
         """How many workers said what they consume."""
-        return len(self._told)
+        return len(self._living & self._told.keys())
 
     def of(self, queue: str) -> tuple[str, ...] | None:
-        """Return who consumes `queue`; None if that may be somebody unknown."""
-        known = tuple(
+        """Return who consumes `queue`; None if it may be somebody who is not heard."""
+        known = self._taking(self._living, queue)
+        if known:
+            return known
+        doubt = self.unanswered or self._silent or self._stranger
+        return None if doubt else ()
+
+    def silent(self, queue: str) -> tuple[str, ...]:
+        """Return who consumed `queue` when it was heard, and may do so in silence."""
+        return self._taking(self._silent, queue)
+
+    def _taking(self, names: frozenset[str], queue: str) -> tuple[str, ...]:
+        return tuple(
             sorted(
                 host
-                for host, queues in self._told.items()
-                if any(one.name == queue for one in queues)
+                for host in names
+                if any(one.name == queue for one in self._told.get(host, ()))
             )
         )
-        return known if known or not self.unanswered else None
+
+
+def _named(workers: Iterable[WorkerImage], state: str) -> frozenset[str]:
+    return frozenset(one.hostname for one in workers if one.state == state)
 
 
 class Describing:

@@ -165,6 +165,8 @@ def _waiting(facts: Facts) -> Why | None:
             "Start Herald with these options, or with -A.",
         )
     living = [one for one in facts.workers if one.state in (ONLINE, DRAINING)]
+    if (silent := _taken_in_silence(facts)) is not None:
+        return silent
     if not living and not facts.asked.answered:
         return Why(
             "no_worker",
@@ -194,6 +196,29 @@ def _waiting(facts: Facts) -> Why | None:
     if asked.trouble and not living:
         return Why("not_asked", f"Workers could not be asked: {asked.trouble}.")
     return None
+
+
+def _taken_in_silence(facts: Facts) -> Why | None:
+    """Return that only workers which say nothing may take from the task's queue.
+
+    A worker of the solo pool tells even of a task that it took only when that ends.
+    """
+    seen = _measured(facts)
+    answered = any(_queue(facts) in queues for queues in facts.asked.queues.values())
+    if answered or seen is None or seen.consumers is not None:
+        return None
+    names = seen.silent_consumers
+    silent = [one for one in facts.workers if one.hostname in names]
+    if not silent:
+        return None
+    since = max(one.last_heartbeat_at or "" for one in silent)
+    who = "a worker" if facts.narrow else _listed(names)
+    return Why(
+        "worker_silent",
+        f"The queue {_queue(facts)!r} is consumed by {who}, which does not answer: "
+        f"nothing was heard since {since}. It may be busy, and may have this task.",
+        "Wait, or see whether that worker lives.",
+    )
 
 
 def _behind(facts: Facts) -> Why | None:

@@ -27,6 +27,7 @@ class QueueImage(
     from it: empty means nobody does, absent that it is not known of everybody.
     While some living workers do not say what they consume, `answered` and `unanswered`
     are how many did and did not: others than `consumers` may take from it too.
+    `silent_consumers` took from it when they were heard, and may do so in silence.
     `consumer_count` is the broker's own number. Rates are tasks a minute;
     `drain_seconds` is how long until it is empty if they stay as they are.
     """
@@ -38,6 +39,7 @@ class QueueImage(
     oldest_at: str | None = None
     at_least: bool = False
     consumers: tuple[str, ...] | None = None
+    silent_consumers: tuple[str, ...] = ()
     consumer_count: int | None = None
     answered: int | None = None
     unanswered: int | None = None
@@ -56,7 +58,8 @@ class QueueImage(
     def may_be_stranded(self) -> bool:
         """Whether messages wait there that nobody takes who said what they consume."""
         unknown = self.consumers is None and not self.consumer_count
-        return bool(self.depth and unknown and self.unanswered)
+        doubt = self.unanswered or self.silent_consumers
+        return bool(self.depth and unknown and doubt)
 
 
 def is_news(was: QueueImage, now: QueueImage) -> bool:
@@ -71,6 +74,7 @@ def told(queue: QueueImage) -> tuple[object, ...]:
         queue.unacked,
         queue.oldest_at,
         queue.consumers,
+        queue.silent_consumers,
         queue.consumer_count,
         queue.answered,
         queue.unanswered,

@@ -131,10 +131,14 @@ def _weaker(
 ) -> tuple[str, Mark | None]:
     """Return the state after a `report` that is no final word of the backend.
 
-    `heard` is when the task's last event arrived: any word of it ends `LOST`.
+    `heard` is when the task's last event arrived: any word of it ends `LOST`, as it
+    ends the wait of what ran on a worker that died and is not confirmed.
     """
-    if report.kind in ("lost", "ignored") and report.at > heard:
-        return (shape.LOST if report.kind == "lost" else shape.IGNORED), report
+    if report.kind == "lost" and report.at > heard:
+        # With the flag only the run is over: its message will be delivered again.
+        return (shape.PENDING if report.flag else shape.LOST), report
+    if report.kind == "ignored" and report.at > heard:
+        return shape.IGNORED, report
     if report.kind == "received" and state in (shape.PENDING, shape.LOST):
         return shape.RECEIVED, report
     if report.kind == "started" and (

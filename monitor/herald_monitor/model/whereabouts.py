@@ -1,14 +1,16 @@
 """Where an unfinished task can be, and whether it must be given up for lost.
 
 A task is lost when everybody who could have it was asked and nobody has it: no
-living worker, no queue of the broker, and no ending in the result backend. One
-who does not answer may have it; so a task is only lost on answers, or after the
-long silence of the one that had it.
+living worker, no queue of the broker, and no ending in the result backend. Silence
+alone proves nothing: a worker that is busy, stopped or set so says nothing either.
+Its death is proven by the broker, which has no connection of it any more, by its own
+goodbye, or by the process that took its name.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cached_property
 
 import msgspec
 
@@ -23,7 +25,7 @@ MUTE_FACTOR = 2.0
 """How much longer to wait where a living worker does not answer: it may have it."""
 
 
-class Whereabouts(msgspec.Struct, frozen=True, kw_only=True):
+class Whereabouts(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     """What one look around found. `at` (unix seconds) is when it began."""
 
     at: float
@@ -41,8 +43,16 @@ class Whereabouts(msgspec.Struct, frozen=True, kw_only=True):
     """Seconds that a worker may take to finish after its goodbye."""
     confirmed: Mapping[str, Mapping[str, bool]] = {}
     """By worker, whether the message of what it ran was confirmed, as last told."""
+    reachable: frozenset[str] = frozenset()
+    """Silent workers of which the broker may still have a connection: they live."""
+    unheard: bool = False
+    """Whether a process is connected that neither answered nor is heard."""
+    taken: frozenset[str] = frozenset()
+    """Queues with more consumers than the workers that are heard account for."""
+    listening_since: float = 0.0
+    """Since when (unix seconds) workers would have been heard without a break."""
 
-    @property
+    @cached_property
     def mute(self) -> bool:
         """Whether a worker lives and did not answer."""
         return any(
@@ -77,12 +87,26 @@ def is_absent(task: TaskImage, where: Whereabouts) -> bool:
         return was_dropped(task, where) or not _may_run(task, where)
     if task.worker not in where.answered and _may_run(task, where):
         return False
+    if where.unheard or (task.queue or "") in where.taken:
+        return False  # whoever says nothing may have taken it
     return task.id not in where.unacked and where.queues_known
 
 
 def was_dropped(task: TaskImage, where: Whereabouts) -> bool:
     """Say whether `task` ran on a worker that lives, and has it no more."""
-    return task.state == STARTED and task.worker in where.answered
+    if task.state != STARTED or task.worker not in where.answered:
+        return False
+    one = where.workers.get(task.worker or "")
+    # Of processes that share a name, the one that says nothing may have it.
+    return not (where.unheard and one is not None and one.shared)
+
+
+def comes_again(task: TaskImage, where: Whereabouts) -> bool:
+    """Say whether the broker will deliver what ran once more: it is not confirmed."""
+    if task.state != STARTED:
+        return False
+    told = where.confirmed.get(task.worker or "", {})
+    return task.id in where.unacked or told.get(task.id) is False
 
 
 def ended_by_itself(task: TaskImage, where: Whereabouts) -> bool:
@@ -152,12 +176,11 @@ def _why_not_run(
 
 def _comes_again(task: TaskImage, where: Whereabouts) -> str:
     """Return what is known of another delivery of what ran and is lost."""
-    told = where.confirmed.get(task.worker or "", {})
-    confirmed = told.get(task.id)
-    if task.id in where.unacked or confirmed is False:
+    if comes_again(task, where):
         return (
             "; its message is not confirmed, so that the broker will deliver it again"
         )
+    confirmed = where.confirmed.get(task.worker or "", {}).get(task.id)
     if confirmed or where.queues_known:
         return ""
     return (
@@ -185,7 +208,16 @@ def _was_started_anew(task: TaskImage, where: Whereabouts) -> bool:
 
 def _may_run(task: TaskImage, where: Whereabouts) -> bool:
     one = where.workers.get(task.worker or "")
-    return one is not None and one.state in (w.ONLINE, w.DRAINING)
+    if one is None:
+        return False
+    if one.state == w.SILENT:
+        return one.hostname in where.reachable or _has_taken(task, one, where)
+    return one.state in (w.ONLINE, w.DRAINING)
+
+
+def _has_taken(task: TaskImage, one: WorkerImage, where: Whereabouts) -> bool:
+    """Say whether a worker that never answers may be a consumer of the task's queue."""
+    return one.slots is None and (task.queue or "") in where.taken
 
 
 def _silent_for(task: TaskImage, where: Whereabouts) -> float:
@@ -198,7 +230,8 @@ def _silent_for(task: TaskImage, where: Whereabouts) -> float:
         heard = unix(one.last_heartbeat_at)
         # Whoever says goodbye has some time to finish what runs.
         last = max(last, heard + (where.grace if one.state == w.OFFLINE else 0.0))
-    return where.at - last
+    # What was said while nobody listened was not heard: that is no silence.
+    return where.at - max(last, where.listening_since)
 
 
 def _last_word(task: TaskImage) -> float:

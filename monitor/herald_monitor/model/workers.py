@@ -181,8 +181,12 @@ def state_of(worker: Worker, now: float) -> str:
         if not _living(worker, now):
             return DRAINING if now - heard <= DRAIN_FOR else OFFLINE
         return ONLINE
-    lives = now - heard <= _patience(worker) or now - worker.answered <= ANSWER_FOR
-    return ONLINE if lives else SILENT
+    patience = _patience(worker)
+    if now - heard <= patience:
+        return ONLINE
+    # An answer counts where heartbeats were missing already: those tell more quickly.
+    answers = worker.answered > heard + patience
+    return ONLINE if answers and now - worker.answered <= ANSWER_FOR else SILENT
 
 
 def _patience(worker: Worker) -> float:

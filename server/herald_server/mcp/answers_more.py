@@ -154,8 +154,8 @@ class WorkerState(BaseModel):
 
     hostname: str = Field(description="Its name")
     state: str = Field(
-        description="online, draining (shuts down once its tasks end), silent (no "
-        "heartbeat), offline"
+        description="online, draining (shuts down once its tasks end), silent "
+        "(neither heartbeats nor answers; it may be busy), offline"
     )
     active: int | None = Field(default=None, description="Tasks that it runs now")
     slots: int | None = Field(default=None, description="Tasks that it can run at once")
@@ -166,6 +166,13 @@ class WorkerState(BaseModel):
     last_heartbeat_at: Time = None
     clock_skew_ms: int | None = Field(
         default=None, description="Milliseconds by which its clock runs ahead"
+    )
+    pool: str | None = Field(default=None, description="How it runs tasks")
+    processes: int | None = Field(
+        default=None, description="Processes that share the name, if more than one do"
+    )
+    note: str | None = Field(
+        default=None, description="What its silence or its name means"
     )
 
 
@@ -218,6 +225,9 @@ class QueueState(BaseModel):
     may_be_stranded: bool = Field(
         default=False,
         description="Whether messages wait, and only who did not answer may take them",
+    )
+    silent_consumers: list[str] = Field(
+        default=[], description="Workers that took from it and do not answer now"
     )
     as_of: str = Field(description="RFC 3339, UTC")
 

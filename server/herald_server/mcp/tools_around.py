@@ -86,6 +86,9 @@ def _worker(one: WorkerImage) -> WorkerState:
         started_at=one.started_at,
         last_heartbeat_at=one.last_heartbeat_at,
         clock_skew_ms=one.clock_skew_ms,
+        pool=one.pool,
+        processes=one.processes,
+        note=one.note,
     )
 
 
