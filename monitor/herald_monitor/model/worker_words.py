@@ -20,7 +20,7 @@ from herald_monitor.model.workers import Field, Process, Stamp, Worker
 KINDS = ("worker-online", "worker-heartbeat", "worker-offline")
 
 MAX_FREQ = 3_600.0
-MAX_COUNT = float(1 << 53)
+MAX_COUNT = 1e12
 MAX_SKEW = 1e9
 
 
