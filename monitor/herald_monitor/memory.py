@@ -38,6 +38,7 @@ from herald_monitor.wishes import (
     aging,
     forgetting,
     gauging,
+    is_only_submitted,
     recording,
     wishes_of_events,
     wishes_of_workers,
@@ -90,6 +91,13 @@ class MemoryStore(MemoryReader, MemoryMinutes, MemoryNotes):
     ) -> Receipt:
         wishes = wishes_of_workers(workers, now) | wishes_of_events(events, now)
         return self._grant(wishes, now)
+
+    async def withdraw(self, ids: Sequence[str]) -> int:
+        names = [(TASK, id_) for id_ in ids]
+        known = ((name, self._known.get(name)) for name in names)
+        left = [name for name, one in known if one and is_only_submitted(one)]
+        self._forget(left)
+        return len(left)
 
     async def open_gap(self, gap: Gap) -> Receipt:
         return self._grant({(GAP, gap.id): recording(gap)}, unix(gap.since))

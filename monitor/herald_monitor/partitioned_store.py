@@ -73,6 +73,15 @@ class PartitionedStore(PartitionedReader, PartitionedLog):
         )
         return await self._receipt(dict(zip(split, stored, strict=True)))
 
+    async def withdraw(self, ids: Sequence[str]) -> int:
+        split: dict[int, list[str]] = {}
+        for id_ in ids:
+            split.setdefault(part_of(id_, len(self._stores)), []).append(id_)
+        done = await asyncio.gather(
+            *(self._stores[part].withdraw(some) for part, some in split.items())
+        )
+        return sum(done)
+
     async def open_gap(self, gap: Gap) -> Receipt:
         return await self._receipt({FIRST: await self._head.open_gap(gap)})
 

@@ -33,7 +33,7 @@ from herald_monitor.redis_script import (
 )
 from herald_monitor.redis_texts import ALLOW_OOM, source_of
 from herald_monitor.store import MOST_GAPS, MOST_GROUPS, QUEUES_FOR
-from herald_monitor.wishes import forgetting
+from herald_monitor.wishes import forgetting, is_only_submitted
 
 BATCH = 250
 """Changes in one step: more would keep Redis from others for too long."""
@@ -102,6 +102,17 @@ class RedisSweeper:
                 if not forgotten:
                     break  # others are about it, or changed it
         return swept
+
+    async def withdraw(self, ids: Sequence[str]) -> int:
+        names = [(TASK, id_) for id_ in dict.fromkeys(ids)]
+        done = 0
+        async with self._alone:
+            for from_ in range(0, len(names), BATCH):
+                found = await self._fetch(names[from_ : from_ + BATCH])
+                wishes = {n: forgetting(n, is_only_submitted) for n in found}
+                drafts = [d for n, k in found.items() if (d := wishes[n](k))]
+                done += await self._forget(drafts)
+        return done
 
     async def _due(self, now: float) -> tuple[int, list[Due]]:
         """Return how many segments were looked through, and tasks that are over."""

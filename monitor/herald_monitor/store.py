@@ -132,6 +132,14 @@ class EventWriter(Protocol):
         """
         ...
 
+    async def withdraw(self, ids: Sequence[str]) -> int:
+        """Forget those of `ids` of which only their sending by Herald is known.
+
+        Each is announced as gone and answers as `UNKNOWN`. Returns how many were
+        forgotten.
+        """
+        ...
+
     async def open_gap(self, gap: Gap) -> Receipt:
         """Store and announce `gap`, or its new state (same `id`)."""
         ...

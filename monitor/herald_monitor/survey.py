@@ -19,12 +19,13 @@ from herald_monitor.model import shape
 from herald_monitor.model.checks import Checks
 from herald_monitor.model.events import Event
 from herald_monitor.model.filters import Filter
-from herald_monitor.model.shape import TaskImage
+from herald_monitor.model.shape import TaskImage, unix
 from herald_monitor.model.whereabouts import (
     Whereabouts,
     at_risk,
     comes_again,
     ended_by_itself,
+    ended_unheard,
     is_absent,
     is_suspect,
     was_dropped,
@@ -170,7 +171,11 @@ class Survey:
     ) -> None:
         lost: list[Event] = []
         ended: list[Event] = []
+        gaps = await self._gaps() if absent else []
         for task in absent:
+            if ended_unheard(task, where, gaps):
+                self._checks.looked(task, where.at)
+                continue
             absence = self._checks.missed(task, where.at)
             why = why_lost(task, where, absence, self._lost_after)
             if why and task.id in found.outlived:
@@ -191,6 +196,13 @@ class Survey:
             log.warning("%d tasks are lost; one: %s", len(gone), gone[0].exception)
         found.lost += await self._sources.keep(gone)
         found.repaired += await self._sources.keep([e for e in lost if e.flag])
+
+    async def _gaps(self) -> list[tuple[float, float]]:
+        """Return when events may have been missed, if no result backend tells more."""
+        if self._sources.keeps_results:
+            return []
+        gaps = await self._reader.gaps()
+        return [(unix(gap.since), unix(gap.until)) for gap in gaps]
 
 
 def _urgent(task: TaskImage, workers: Mapping[str, WorkerImage]) -> bool:

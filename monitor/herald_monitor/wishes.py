@@ -214,6 +214,17 @@ def gauging(queue: QueueImage) -> Wish:
     return wish
 
 
+def is_only_submitted(known: Known) -> bool:
+    """Return True if nobody but Herald, which registered it, told of a task."""
+    task = known.record
+    return (
+        isinstance(task, Task)
+        and task.step is None
+        and not task.reports
+        and all(mark.source == "submitted" for mark in task.marks)
+    )
+
+
 def forgetting(name: Name, due: Callable[[Known], bool]) -> Wish:
     """Return the wish that a record be forgotten if it still is `due`."""
 

@@ -10,13 +10,15 @@ from datetime import UTC, datetime
 from celery import Celery
 
 from herald_monitor.errors import BadInput
-from herald_monitor.model.shape import rfc3339
+from herald_monitor.model import shape
+from herald_monitor.model.shape import TaskImage, rfc3339
 from herald_monitor.notes import MemoryNotes
 from herald_monitor.store import Store
 from herald_server.audit import Audit
 from herald_server.auth import NotAllowed
 from herald_server.caller import current
-from herald_server.cancelling import Cancelled, Cancels, hidden
+from herald_server.cancel_outcomes import unknown
+from herald_server.cancelling import Cancelled, Cancels
 from herald_server.catalog import MAX_NAME, Catalog, TaskType, is_name
 from herald_server.consent import Consents, Unconfirmed
 from herald_server.decision import (
@@ -27,6 +29,7 @@ from herald_server.decision import (
     fingerprint,
 )
 from herald_server.durations import Durations
+from herald_server.finding import Finding
 from herald_server.group_cancel import cancel_members
 from herald_server.grouping import (
     Item,
@@ -51,6 +54,7 @@ from herald_server.sending import (
     Started,
     StartedGroup,
 )
+from herald_server.worker_mailbox import WorkerMailbox
 
 __all__ = ["BrokerUnreachable", "Cancelled", "Control", "Started", "StartedGroup"]
 
@@ -82,7 +86,9 @@ class Control:
         self.queues = QueueCheck(self._sender, whole(store))
         self._permits = permits or Permits()
         self._audit = audit or Audit(MemoryNotes())
-        self.cancels = Cancels(self._sender, whole(store), hub)
+        self.mailbox = WorkerMailbox(app)
+        self.finding = Finding(app, whole(store), self.mailbox, redact)
+        self.cancels = Cancels(self.mailbox, whole(store), hub, self.finding)
         self.durations = Durations(store)
 
     # -- one task ------------------------------------------------------------------
@@ -152,7 +158,6 @@ class Control:
             raise Unconfirmed(decision.question, await self.consents.issue(order))
 
     async def _send(self, order: Order) -> None:
-        await self._sender.register([order], time.time())
         await self._sender.send(order)
 
     async def _started(
@@ -209,7 +214,6 @@ class Control:
         found = await self._decide(group_wishes(group_id, bounded(items), options))
         orders = [one.order for one in found]
         self._permits.check([order.name for order in orders])
-        await self._sender.register(orders, time.time())
         await send_group(self._sender, group_id, orders)
         await self._audit.record("start_group", group_id, count=len(orders))
         return await self._all(group_id, found)
@@ -232,7 +236,6 @@ class Control:
         )
         orders = [one.order for one in found]
         self._permits.check([order.name for order in orders])
-        await self._sender.register(orders, time.time())
         await send_chain(self._sender, orders, pass_results=pass_results)
         await self._audit.record("start_chain", group_id, count=len(orders))
         return await self._all(group_id, found)
@@ -259,7 +262,7 @@ class Control:
         if who is not None and who.only is not None:
             task = await self._store.task(task_id)
             if not who.sees(task):
-                return hidden(task_id)
+                return unknown(TaskImage(id=task_id, state=shape.UNKNOWN))
         done = (await self.cancels.cancel([task_id]))[0]
         await self._audit.record("cancel", task_id, outcome=done.outcome)
         return done

@@ -8,11 +8,11 @@ other: each has the one before as its parent.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias, cast
 
 import msgspec
-from celery import chain, group
+from celery import chain
 
 from herald_monitor.errors import BadInput
 from herald_monitor.model import shape
@@ -81,35 +81,46 @@ def chain_wishes(
 
 
 async def send_group(sender: Sender, group_id: str, orders: Sequence[Order]) -> None:
-    """Send a group. Raises `BrokerUnreachable`; some may have been sent then."""
+    """Register and send a group, one by one. Raises as `Sender.deliver`."""
     links = [sender.signature(order, immutable=True) for order in orders]
 
-    def send() -> None:
-        made = cast(Any, group)(*links, app=sender.app)
-        made.apply_async(task_id=group_id, retry=False, add_to_parent=False)
+    def send(note: Callable[[str], None]) -> None:
+        # As `group.apply_async` does, which does not tell how far it came.
+        with cast(Any, sender.app).producer_or_acquire() as producer:
+            for number, (link, order) in enumerate(zip(links, orders, strict=True)):
+                link.apply_async(
+                    producer=producer,
+                    retry=False,
+                    add_to_parent=False,
+                    group_id=group_id,
+                    group_index=number,
+                )
+                note(order.task_id)
 
-    await sender.do(send)
+    await sender.deliver(orders, send)
 
 
 async def send_chain(
     sender: Sender, orders: Sequence[Order], *, pass_results: bool
 ) -> None:
-    """Send a chain: its first task carries the others along.
+    """Register and send a chain: its first task carries the others along.
 
-    Raises `BrokerUnreachable`.
+    Raises as `Sender.deliver`.
     """
     links = [
         sender.signature(order, immutable=not (pass_results and number))
         for number, order in enumerate(orders)
     ]
 
-    def send() -> None:
+    def send(note: Callable[[str], None]) -> None:
         if len(links) == 1:
             links[0].apply_async(retry=False)
         else:
             cast(Any, chain)(*links, app=sender.app).apply_async(retry=False)
+        for order in orders:
+            note(order.task_id)
 
-    await sender.do(send)
+    await sender.deliver(orders, send)
 
 
 def in_order(tasks: Sequence[TaskImage]) -> list[TaskImage]:

@@ -14,6 +14,7 @@ from starlette.routing import Route
 from herald_monitor.errors import BadInput, StoreError
 from herald_monitor.model import shape
 from herald_monitor.model.filters import Filter, parse_filter
+from herald_server.cancel_outcomes import UNKNOWN
 from herald_server.health import Health
 from herald_server.http_about import About
 from herald_server.http_auth import allowed
@@ -172,8 +173,11 @@ class Api:
 
     @allowed("cancel")
     async def cancel(self, request: Request) -> Response:
-        """Cancel a task; the answer says what came of it."""
-        return shown(cancelled(await self._more.control().cancel(task_id(request))))
+        """Cancel a task; the answer says what came of it, with 404 of an unknown id."""
+        done = await self._more.control().cancel(task_id(request))
+        if done.outcome == UNKNOWN:
+            return shown(cancelled(done) | {"detail": done.message}, 404)
+        return shown(cancelled(done))
 
     # -- probes ------------------------------------------------------------------
 

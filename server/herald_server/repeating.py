@@ -103,7 +103,10 @@ class Repeating:
             self._joined.forget()
             return
         try:
-            if await self._cancels.any_kept():
+            kept = await self._cancels.kept()
+            if not all(one.sent for one in kept):
+                self._joined.forget()
+            if kept:
                 workers = await self._store.workers(now=time.time())
                 asked = self._joined.open(workers)
                 hosts = await self._cancels.repeat(asked)

@@ -25,7 +25,7 @@ from herald_server.backend_lookup import BackendLookup
 OPEN = frozenset(
     [
         *("open", "close", "end", "identity"),
-        *("store", "open_gap", "beat", "sweep", "lease"),
+        *("store", "withdraw", "open_gap", "beat", "sweep", "lease"),
         *("put_note", "note", "notes", "noted", "drop_note", "add_line", "lines"),
     ]
 )

@@ -1,15 +1,17 @@
 """Sending to Celery: registered in the store first, then handed to the broker.
 
-What Herald sent is never unknown, whatever gets lost. Celery's calls block, so
-they run in threads.
+What Herald sent is never unknown, whatever gets lost; what it could not send is
+withdrawn from the store. Celery's calls block, so they run in threads.
 """
 
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar, cast
 
+import anyio
 import msgspec
 from anyio import to_thread
 from celery import Celery
@@ -17,7 +19,7 @@ from celery.exceptions import QueueNotFound
 from kombu.exceptions import OperationalError
 
 from herald_monitor.consumers import broker_refusal
-from herald_monitor.errors import BadInput, HeraldError
+from herald_monitor.errors import BadInput, HeraldError, StoreError
 from herald_monitor.model.events import MAX_TEXT, Event, shorten
 from herald_monitor.model.shape import PENDING, TaskImage
 from herald_monitor.project_options import project_options
@@ -28,12 +30,15 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
+SEND_WITHIN = 10.0
+"""Seconds that sending may take: one task, or a group of them."""
+
 TOLD = 1024
 """Characters of arguments that travel in events, as Celery's own."""
 
 
 class BrokerUnreachable(HeraldError):
-    """The broker does not answer, so nothing was sent."""
+    """The broker does not answer, or did not take what was sent."""
 
 
 class QueuesUnknown(BrokerUnreachable):
@@ -128,10 +133,10 @@ class Sender:
         return self._redact(shorten(repr(value), most))
 
     async def send(self, order: Order) -> None:
-        """Send one task. Raises `BrokerUnreachable`, `BadInput`."""
-        await self.do(lambda: self._send(order))
+        """Register and send one task. Raises as `deliver`."""
+        await self.deliver([order], lambda note: self._send(order, note))
 
-    def _send(self, order: Order) -> None:
+    def _send(self, order: Order, note: Callable[[str], None]) -> None:
         cast(Any, self.app).send_task(
             order.name,
             args=order.args,
@@ -143,6 +148,95 @@ class Sender:
             **self._texts(order),
             **order.options.for_celery(),
         )
+        note(order.task_id)
+
+    async def deliver(
+        self, orders: Sequence[Order], send: Callable[[Callable[[str], None]], None]
+    ) -> None:
+        """Register `orders` and call `send` on a thread; withdraw what is not sent.
+
+        `send` gets a function that notes the id of each task which the broker took.
+        Raises `BrokerUnreachable` after `SEND_WITHIN` seconds at the latest,
+        `BadInput`, `StoreError`.
+        """
+        await self.register(orders, time.time())
+        sent: set[str] = set()
+        try:
+            await self._do(lambda: send(sent.add))
+        except BaseException as error:
+            left = [one.task_id for one in orders if one.task_id not in sent]
+            with anyio.CancelScope(shield=True):
+                await self._withdraw(left)
+            if not isinstance(error, Exception | TimeoutError):
+                raise
+            raise self._failure(error, orders, len(sent)) from error
+
+    async def do(self, ask: Callable[[], T]) -> T:
+        """Call `ask` on a thread. Raises `BrokerUnreachable`."""
+        try:
+            with anyio.fail_after(SEND_WITHIN):
+                return await to_thread.run_sync(ask, abandon_on_cancel=True)
+        except (OperationalError, OSError) as error:
+            raise BrokerUnreachable(broker_trouble(self.app, error)) from error
+
+    async def _do(self, send: Callable[[], None]) -> None:
+        # A client that leaves must not leave behind what may have been sent.
+        with anyio.fail_after(SEND_WITHIN, shield=True):
+            await to_thread.run_sync(
+                lambda: self._connected(send), abandon_on_cancel=True
+            )
+
+    def _connected(self, send: Callable[[], None]) -> None:
+        """Call `send` with a line to the broker; one try for each of its hosts.
+
+        kombu would go on trying to connect, and send once the broker is back: long
+        after the sender was told that it failed.
+        """
+        app = cast(Any, self.app)
+        # Celery would subscribe this process to each result (backends/redis.py:
+        # `on_task_call`), or declare a queue for them.
+        app.backend.on_task_call = _listen_to_nothing
+        with app.producer_or_acquire() as producer:
+            connection = producer.connection
+            tries = max(len(getattr(connection, "alt", ())) - 1, 0)
+            connection.ensure_connection(
+                max_retries=tries,
+                interval_start=0,
+                interval_step=0,
+                timeout=SEND_WITHIN,
+            )
+        send()
+
+    async def _withdraw(self, ids: Sequence[str]) -> None:
+        try:
+            await self._store.withdraw(ids)
+        except StoreError as error:
+            log.warning("%d tasks that were not sent stay pending: %s", len(ids), error)
+
+    def _failure(
+        self, error: Exception, orders: Sequence[Order], sent: int
+    ) -> HeraldError:
+        """Return what to tell the sender of `orders`, of which some were `sent`."""
+        if isinstance(error, HeraldError):
+            return error
+        if isinstance(error, QueueNotFound) and not sent:
+            # The app does not make queues (task_create_missing_queues).
+            return BadInput(f"the app knows no queue {error}", "queue")
+        if isinstance(error, TypeError) and not sent:
+            # A task that this process has loaded checks its arguments itself.
+            return BadInput(f"the task does not take these arguments: {error}")
+        said = broker_trouble(self.app, error)
+        if isinstance(error, TimeoutError):
+            said += (
+                "; it may still take what was sent, which shows up as"
+                f" {orders[0].task_id} then"
+            )
+        elif not sent:
+            said += "; nothing was sent"
+        if sent:
+            group = orders[0].group_id
+            said += f"; {sent} of {len(orders)} tasks of the group {group} were sent"
+        return BrokerUnreachable(said)
 
     def _texts(self, order: Order) -> dict[str, str]:
         return {
@@ -165,21 +259,14 @@ class Sender:
         options = order.options.for_celery()
         return made.set(task_id=order.task_id, **texts, **options)
 
-    async def do(self, send: Callable[[], T]) -> T:
-        """Call `send` on a thread. Raises `BrokerUnreachable`, `BadInput`."""
-        try:
-            return await to_thread.run_sync(send)
-        except (OperationalError, OSError) as error:
-            raise BrokerUnreachable(self._unreachable(error)) from error
-        except QueueNotFound as error:
-            # The app does not make queues (task_create_missing_queues).
-            raise BadInput(f"the app knows no queue {error}", "queue") from None
-        except TypeError as error:
-            # A task that this process has loaded checks its arguments itself.
-            raise BadInput(f"the task does not take these arguments: {error}") from None
 
-    def _unreachable(self, error: BaseException) -> str:
-        return broker_refusal(self.app, error)
+def _listen_to_nothing(producer: object, task_id: str) -> None:
+    """Listen to no result: the monitor does."""
+
+
+def broker_trouble(app: Celery, error: BaseException) -> str:
+    """Return a sentence about a broker that cannot be reached, or refuses."""
+    return broker_refusal(app, error, "it does not answer")
 
 
 def as_sent(order: Order) -> TaskImage:

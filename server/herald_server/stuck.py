@@ -1,79 +1,78 @@
-"""Why a task does not get on: a decision about what is known. Pure."""
+"""Why a task does not get on: a decision about what is known. Pure.
+
+Each sentence names what it rests on: an event, an answer of workers, a count of the
+broker, a look into a queue. Where that fact is missing, the sentence is not said.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
-import msgspec
-
 from herald_monitor.model import shape
-from herald_monitor.model.queues import QueueImage
 from herald_monitor.model.shape import unix
-from herald_monitor.model.workers import DRAINING, ONLINE, WorkerImage
+from herald_monitor.model.workers import LIVING
 from herald_server import queue_consumers, queues
 from herald_server.durations import spoken
-from herald_server.stuck_facts import Facts
+from herald_server.stuck_ends import (
+    explain_loss,
+    explain_missing,
+    explain_outcome,
+    say_redelivery,
+    silent_worker,
+    worker_of,
+)
+from herald_server.stuck_facts import GIVEN_OUT, NOWHERE, Facts, Why
 
-
-class Why(msgspec.Struct, frozen=True):
-    """A finding: a code, a sentence, and what to do (empty: nothing)."""
-
-    reason: str
-    message: str
-    advice: str = ""
+__all__ = ["Why", "why"]
 
 
 def why(facts: Facts) -> Why:
     """Return why the task is where it is; the first finding that explains it."""
-    for look in (_missing, _over, _cancelled, _retrying, _running, _received, _waiting):
+    looks = (
+        explain_missing,
+        explain_loss,
+        explain_outcome,
+        _running,
+        _cancelled,
+        _expired,
+        _retrying,
+        _received,
+        _waiting,
+    )
+    for look in looks:
         found = look(facts)
         if found is not None:
             return found
-    return Why(
-        "in_queue",
-        f"It waits in the queue {_queue(facts)!r}{queues.behind(_measured(facts))}; "
-        f"{queue_consumers.say_taken(facts)}.",
-        "Wait, or add workers if the queue does not get shorter.",
-    )
+    return _in_queue(facts)
 
 
-def _missing(facts: Facts) -> Why | None:
+def _running(facts: Facts) -> Why | None:
     task = facts.task
-    if task.state == shape.UNKNOWN:
-        if facts.asked.held:
-            host, how = next(iter(facts.asked.held.items()))
-            return Why(
-                "held_unheard",
-                f"Herald heard no event of it, but worker {host} has it ({how}).",
-                "Start the workers with -E, so that they tell of their tasks.",
-            )
-        return Why(
-            "unknown",
-            "Herald has never heard of this task id.",
-            "Check that the id is complete and exact.",
-        )
-    if task.state == shape.EXPIRED:
-        return Why(
-            "record_ran_out", "What was known of it has run out; it is long over."
-        )
-    if task.state == shape.LOST:
-        because = f" ({task.reason})" if task.reason else ""
-        return Why(
-            "lost",
-            f"No worker knows of it any more{because}; its worker probably died.",
-            "Start it again with retry_task if it is still needed.",
-        )
-    return None
-
-
-def _over(facts: Facts) -> Why | None:
-    task = facts.task
-    if not task.final:
+    if task.state != shape.STARTED:
         return None
+    silent = silent_worker(facts)
+    if silent:
+        return silent
+    if _has_it_no_more(facts):
+        return Why(
+            "not_held",
+            f"Worker {task.worker}, which started it at {task.started_at}, answers "
+            "that it does not have it any more; no end of it was heard.",
+            "See the worker's log: it may have ended without a result, or while Herald "
+            "heard nothing. Start it again only if that does no harm.",
+        )
+    spent = facts.now - unix(task.started_at) if task.started_at else None
+    since = f" for {spoken(spent)}" if spent is not None else ""
+    place = f" on {task.worker}" if task.worker else ""
+    if facts.measured is None:
+        return Why("runs", f"It has run{since}{place}.")
+    said = f"It has run{since}{place}; such tasks take {facts.measured.said}."
+    if spent is None or spent <= facts.measured.p99:
+        return Why("runs", said)
     return Why(
-        "over",
-        f"It is not stuck: it ended as {task.state.lower()} at {task.finished_at}.",
-        "" if task.state == shape.SUCCESS else "retry_task starts it again.",
+        "runs_long",
+        said,
+        "It takes longer than 99 % of its kind: see what its worker does.",
     )
 
 
@@ -87,94 +86,115 @@ def _cancelled(facts: Facts) -> Why | None:
     if facts.cancel_at and not facts.task.started_at:
         return Why(
             "cancel_pending",
-            f"A cancel was asked for at {facts.cancel_at}; no worker has confirmed it "
-            "yet. It is repeated to workers that join.",
+            f"A cancel was asked for at {facts.cancel_at}; no worker has said yet that "
+            "it discarded the task. It is repeated to workers that join.",
         )
     return None
+
+
+def _expired(facts: Facts) -> Why | None:
+    task = facts.task
+    if not task.expires or _ahead(task.expires, facts.now):
+        return None
+    held = task.state == shape.RECEIVED and task.worker
+    who = f"worker {task.worker}, which has received it," if held else "a worker"
+    return Why(
+        "expired",
+        f"It had to start before {task.expires}; {who} will discard it when its turn "
+        "comes.",
+        "Start it again if it is still needed.",
+    )
 
 
 def _retrying(facts: Facts) -> Why | None:
     task = facts.task
     if task.state != shape.RETRY:
         return None
-    eta = _ahead(task.eta, facts.now)
-    until = f" until {task.eta}" if eta else ""
-    error = f" after {task.exception}" if task.exception else ""
+    until = f" until {task.eta}" if _ahead(task.eta, facts.now) else ""
+    # What waits is numbered as the attempt that it will be, once it was sent again.
+    number = (task.attempt or 1) - (0 if task.started_at or task.attempt == 1 else 1)
+    told = task.exception if task.exception not in (None, "", "None") else None
+    how = f"failed with {told}" if told else "asked to be run again"
+    silent = silent_worker(facts)
     return Why(
         "waits_for_retry",
-        f"Attempt {task.attempt or 1} failed{error}; it waits{until} for the next.",
-        _silent_advice(facts),
-    )
-
-
-def _running(facts: Facts) -> Why | None:
-    task = facts.task
-    if task.state != shape.STARTED:
-        return None
-    silent = _silent(facts)
-    if silent:
-        return silent
-    spent = facts.now - unix(task.started_at) if task.started_at else 0.0
-    usual = ""
-    slow = facts.measured is not None and spent > facts.measured.p99
-    if facts.measured:
-        usual = f"; such tasks take {facts.measured.said}"
-    return Why(
-        "runs_long" if slow else "runs",
-        f"It has run for {spoken(spent)} on {task.worker}{usual}.",
-        "It takes longer than 99 % of its kind: see what its worker does."
-        if slow
-        else "",
+        f"Attempt {number} {how}; it waits{until} for the next.",
+        f"{silent.message} {silent.advice}" if silent else "",
     )
 
 
 def _received(facts: Facts) -> Why | None:
-    task = facts.task
+    task, asked = facts.task, facts.asked
     if task.state != shape.RECEIVED:
         return None
     if _ahead(task.eta, facts.now):
         return Why("eta_ahead", f"It is not to start before {task.eta}.")
-    silent = _silent(facts)
+    silent = silent_worker(facts)
     if silent:
         return silent
-    rate = facts.asked.known.get(task.worker or "", {}).get(task.name or "")
+    if asked.held.get(task.worker or "") == "active":
+        return Why("runs", f"Worker {task.worker} answers that it runs it.")
+    if _has_it_no_more(facts):
+        return Why(
+            "not_held",
+            f"Worker {task.worker}, which received it at {task.received_at}, answers "
+            f"that it does not have it any more.{say_redelivery(facts)}",
+            "See the worker's log. Herald says LOST once nobody knows the task.",
+        )
+    rate = asked.known.get(task.worker or "", {}).get(task.name or "")
     if rate:
         return Why(
             "rate_limited",
-            f"Worker {task.worker} runs at most {rate} of {task.name}, and has "
-            "received it.",
+            f"Worker {task.worker} says that it runs at most {rate} of {task.name}; "
+            "it has received this one.",
             "Raise the rate limit, or add workers.",
         )
+    return _prefetched(facts)
+
+
+def _has_it_no_more(facts: Facts) -> bool:
+    """Return True if the worker that had the task answered, and nobody has it."""
+    worker = worker_of(facts)
+    alone = worker is None or not (worker.shared or (worker.processes or 1) > 1)
+    return alone and facts.task.worker in facts.asked.searched and not facts.asked.held
+
+
+def _prefetched(facts: Facts) -> Why:
+    task = facts.task
+    worker = worker_of(facts)
+    active = worker.active if worker is not None else None
+    runs = f"; it runs {active} now" if active else ""
     return Why(
         "prefetched",
-        f"Worker {task.worker} has received it and is busy with other tasks; no other "
+        f"Worker {task.worker} has received it and has not started it{runs}; no other "
         "worker can take it.",
         "Wait, or lower worker_prefetch_multiplier so that busy workers take less.",
     )
 
 
 def _waiting(facts: Facts) -> Why | None:
-    task = facts.task
-    for found in (_behind(facts), _times(facts)):
-        if found:
-            return found
+    task, asked = facts.task, facts.asked
+    before = _behind(facts)
+    if before:
+        return before
+    if _ahead(task.eta, facts.now):
+        return Why("eta_ahead", f"It is not to start before {task.eta}.")
     if facts.unseen:
         return Why(
             "queues_unseen",
             f"Nothing can be said of its queue: {facts.unseen}.",
             "Start Herald with these options, or with -A.",
         )
-    living = [one for one in facts.workers if one.state in (ONLINE, DRAINING)]
+    living = [one for one in facts.workers if one.state in LIVING]
     if (silent := _taken_in_silence(facts)) is not None:
         return silent
-    if not living and not facts.asked.answered:
+    decided = queue_consumers.decide_consumers(facts)
+    if not living and not asked.answered and decided != queue_consumers.TAKEN:
         return Why(
             "no_worker",
-            "No worker is running" + _last_seen(facts.workers) + ".",
+            "No worker is running" + _last_seen(facts) + ".",
             f"Start a worker for the queue {_queue(facts)!r}.",
         )
-    asked = facts.asked
-    decided = queue_consumers.decide_consumers(facts)
     if decided == queue_consumers.NOBODY:
         return Why(
             "no_worker_on_queue",
@@ -187,6 +207,8 @@ def _waiting(facts: Facts) -> Why | None:
             queue_consumers.say_nobody(facts, decided),
             f"If none of those does, start a worker with -Q {_queue(facts)}.",
         )
+    if facts.message == NOWHERE:
+        return _nowhere(facts)
     if asked.known and not any(task.name in names for names in asked.known.values()):
         return Why(
             "not_registered",
@@ -203,7 +225,7 @@ def _taken_in_silence(facts: Facts) -> Why | None:
 
     A worker of the solo pool tells even of a task that it took only when that ends.
     """
-    seen = _measured(facts)
+    seen = queue_consumers.measured(facts)
     answered = any(_queue(facts) in queues for queues in facts.asked.queues.values())
     if answered or seen is None or seen.consumers is not None:
         return None
@@ -218,6 +240,34 @@ def _taken_in_silence(facts: Facts) -> Why | None:
         f"The queue {_queue(facts)!r} is consumed by {who}, which does not answer: "
         f"nothing was heard since {since}. It may be busy, and may have this task.",
         "Wait, or see whether that worker lives.",
+    )
+
+
+def _nowhere(facts: Facts) -> Why:
+    return Why(
+        "nowhere",
+        f"Its message lies in no queue that Herald can see, {_queue(facts)!r} "
+        "included, and no worker that answered has it.",
+        "See the workers' logs: a worker throws a message away that it cannot read "
+        "(accept_content), or that is not addressed to it. Herald says LOST once it "
+        "has stayed away.",
+    )
+
+
+def _in_queue(facts: Facts) -> Why:
+    if facts.message == GIVEN_OUT:
+        return Why(
+            "given_out",
+            "The broker gave its message to a worker that has not confirmed it, and no "
+            f"event of that was heard.{say_redelivery(facts)}",
+            f"Wait, and see the logs of the workers that consume {_queue(facts)!r}.",
+        )
+    return Why(
+        "in_queue",
+        f"It waits in the queue {_queue(facts)!r}"
+        f"{queues.behind(queue_consumers.measured(facts))}; "
+        f"{queue_consumers.say_taken(facts)}.",
+        "Wait, or add workers if the queue does not get shorter.",
     )
 
 
@@ -240,47 +290,6 @@ def _behind(facts: Facts) -> Why | None:
     return None
 
 
-def _times(facts: Facts) -> Why | None:
-    task = facts.task
-    if task.expires and not _ahead(task.expires, facts.now):
-        return Why(
-            "expired",
-            f"It had to start before {task.expires}; a worker will discard it when it "
-            "meets it.",
-            "Start it again if it is still needed.",
-        )
-    if _ahead(task.eta, facts.now):
-        return Why("eta_ahead", f"It is not to start before {task.eta}.")
-    return None
-
-
-def _silent(facts: Facts) -> Why | None:
-    """Return that the task's worker says nothing any more, if so."""
-    worker = _worker_of(facts)
-    if worker is None or worker.state in (ONLINE, DRAINING):
-        return None
-    return Why(
-        "worker_silent",
-        f"Its worker {worker.hostname} is {worker.state}: nothing was heard of it "
-        f"since {worker.last_heartbeat_at}.",
-        "See whether that worker lives. Herald says LOST once nobody knows the task.",
-    )
-
-
-def _silent_advice(facts: Facts) -> str:
-    found = _silent(facts)
-    return f"{found.message} {found.advice}" if found else ""
-
-
-def _worker_of(facts: Facts) -> WorkerImage | None:
-    named = facts.task.worker
-    return next((one for one in facts.workers if one.hostname == named), None)
-
-
-def _measured(facts: Facts) -> QueueImage | None:
-    return queue_consumers.measured(facts)
-
-
 def _queue(facts: Facts) -> str:
     return queue_consumers.queue_name(facts)
 
@@ -289,8 +298,8 @@ def _ahead(at: str | None, now: float) -> bool:
     return at is not None and unix(at) > now
 
 
-def _last_seen(workers: Iterable[WorkerImage]) -> str:
-    seen = max((w.last_heartbeat_at or "" for w in workers), default="")
+def _last_seen(facts: Facts) -> str:
+    seen = max((w.last_heartbeat_at or "" for w in facts.workers), default="")
     return f"; the last was heard of at {seen}" if seen else ", nor was any heard of"
 
 

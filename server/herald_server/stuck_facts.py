@@ -13,6 +13,20 @@ from herald_server.durations import Measured
 
 DEFAULT_QUEUE = "celery"
 
+QUEUED = "queued"
+GIVEN_OUT = "given_out"
+NOWHERE = "nowhere"
+"""Where a look into the broker's queues found a task's message: in a queue, with a
+worker that has not confirmed it, or in none of the queues, all of which were seen."""
+
+
+class Why(msgspec.Struct, frozen=True):
+    """A finding: a code, a sentence, and what to do (empty: nothing)."""
+
+    reason: str
+    message: str
+    advice: str = ""
+
 
 class Asked(msgspec.Struct, frozen=True):
     """What workers said when they were asked; empty if nobody could be.
@@ -30,6 +44,8 @@ class Asked(msgspec.Struct, frozen=True):
     held: Mapping[str, str] = {}
     takers: frozenset[str] = frozenset()
     """Those that consume a queue to which the task's routing key leads."""
+    searched: frozenset[str] = frozenset()
+    """Those that said whether they hold the task."""
     trouble: str = ""
 
 
@@ -37,6 +53,7 @@ class Facts(msgspec.Struct, frozen=True):
     """All that the decision looks at. `default_queue` is where unrouted tasks go.
     `unseen` says why the project's queues cannot be seen, if so.
 
+    `message` is where the task's message is, empty if that cannot be seen.
     `narrow`: it is told to somebody who may know of no other task's surroundings.
     """
 
@@ -51,4 +68,5 @@ class Facts(msgspec.Struct, frozen=True):
     default_queue: str = DEFAULT_QUEUE
     queues: tuple[QueueImage, ...] = ()
     unseen: str = ""
+    message: str = ""
     narrow: bool = False

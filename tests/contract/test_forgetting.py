@@ -53,6 +53,19 @@ async def test_forgetting_is_announced_with_the_last_image(lab: Lab) -> None:
         assert last.before.state == "SUCCESS"
 
 
+async def test_what_was_only_submitted_can_be_withdrawn(lab: Lab) -> None:
+    async with lab.open(retention=60) as store:
+        sent = [event("sent", id_, 1, source="submitted") for id_ in ("a", "b")]
+        await store.store([*sent, *life("c")], now=NOW)
+        await store.store([event("received", "b", 2)], now=NOW)
+        assert await store.withdraw(["a", "b", "c", "d"]) == 1
+        assert (await store.task("a")).state == "UNKNOWN"
+        assert (await store.task("b")).state == "RECEIVED"
+        assert (await store.task("c")).state == "SUCCESS"
+        gone = [one.id async for one in all_changes(store) if one.gone]
+        assert gone == ["a"]
+
+
 async def test_a_sweep_forgets_no_more_than_asked_for(lab: Lab) -> None:
     async with lab.open(retention=60) as store:
         await store.store([e for n in range(700) for e in life(f"t{n}")], now=NOW)

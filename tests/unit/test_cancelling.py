@@ -1,11 +1,12 @@
-"""What a cancel came to, in words, by what was known before and after."""
+"""What a cancel came to, in words, by the task before and after and by the answers."""
 
 from typing import Any
 
 import pytest
 
 from herald_monitor.model.shape import TaskImage
-from herald_server.cancelling import outcome_of
+from herald_server.cancel_outcomes import Told, outcome_of, read_told
+from herald_server.cancelling import is_done
 
 
 def task(state: str, **fields: Any) -> TaskImage:
@@ -13,28 +14,67 @@ def task(state: str, **fields: Any) -> TaskImage:
 
 
 WAITS = task("PENDING")
-RUNS = task("STARTED", started_at="2026-01-31T12:00:00.000Z")
+HELD = task("RECEIVED", worker="w1@h")
+RUNS = task("STARTED", worker="w1@h", started_at="2026-01-31T12:00:00.000Z")
 REVOKED = task("REVOKED", final=True, finished_at="2026-01-31T12:00:01.000Z")
 DONE = task("SUCCESS", final=True)
 
+NOBODY = Told()
+ONE = Told(answered=frozenset({"w1@h"}))
+OTHER = Told(answered=frozenset({"w2@h"}))
+TWO = Told(answered=frozenset({"w1@h", "w2@h"}))
+STOPS = Told(frozenset({"w1@h"}), confirmed={"t": "w1@h"})
+CANNOT = Told(frozenset({"w1@h"}), errors={"w1@h": "NotImplementedError()"})
+AWAY = Told(unsent="the broker at redis://h cannot be reached (refused)")
+
 
 @pytest.mark.parametrize(
-    ("before", "after", "answered", "outcome", "part"),
+    ("before", "after", "told", "outcome", "part"),
     [
-        (DONE, None, 0, "too_late", "success already, nothing was cancelled"),
-        (WAITS, REVOKED, 1, "revoked", "revoked before it started"),
-        (RUNS, REVOKED, 1, "terminated", "terminated while it ran"),
-        (RUNS, DONE, 1, "too_late", "ended as success meanwhile"),
-        (WAITS, WAITS, 1, "taken", "1 worker took note, but the task is still"),
-        (WAITS, WAITS, 2, "taken", "2 workers took note"),
-        (WAITS, WAITS, 0, "unanswered", "applied as soon as a worker answers"),
-        (task("UNKNOWN"), None, 0, "unknown", "in case it exists"),
+        (DONE, None, NOBODY, "too_late", "success already, nothing was cancelled"),
+        (WAITS, REVOKED, ONE, "revoked", "revoked before it started"),
+        (RUNS, REVOKED, ONE, "terminated", "terminated while it ran"),
+        (RUNS, DONE, ONE, "too_late", "ended as success meanwhile"),
+        (RUNS, DONE, STOPS, "too_late", "ended as success meanwhile"),
+        (WAITS, WAITS, ONE, "taken", "1 worker took note, but the task is still"),
+        (WAITS, WAITS, TWO, "taken", "2 workers took note"),
+        (WAITS, WAITS, NOBODY, "unanswered", "applied as soon as a worker answers"),
+        (RUNS, RUNS, STOPS, "taken", "worker w1@h confirmed that it stops the task"),
+        (RUNS, RUNS, CANNOT, "taken", "w1@h cannot stop what it runs (NotImpl"),
+        (RUNS, RUNS, OTHER, "unanswered", "w1@h, which has the task, has not"),
+        (HELD, HELD, OTHER, "unanswered", "w1@h, which has the task, has not"),
+        (HELD, HELD, ONE, "taken", "1 worker took note"),
+        (RUNS, RUNS, AWAY, "unanswered", "cannot be reached (refused). It is kept"),
+        (task("UNKNOWN"), None, NOBODY, "unknown", "nothing was cancelled"),
+        (task("UNKNOWN"), REVOKED, ONE, "unknown", "nothing was cancelled"),
+        (task("EXPIRED"), None, NOBODY, "unknown", "has run out"),
     ],
 )
 def test_outcomes(
-    before: TaskImage, after: TaskImage | None, answered: int, outcome: str, part: str
+    before: TaskImage, after: TaskImage | None, told: Told, outcome: str, part: str
 ) -> None:
-    said = outcome_of(before, after, answered)
+    said = outcome_of(before, after, told)
     assert (said.outcome, said.task_id) == (outcome, "t")
     assert part in said.message
     assert (said.canceled_at is not None) == (outcome in ("revoked", "terminated"))
+
+
+def test_answers_name_what_workers_had_and_what_they_cannot_do() -> None:
+    answers: dict[str, object] = {
+        "a": {"ok": "terminate: t, u"},
+        "b": {"ok": "terminate: tasks unknown"},
+        "c": {"error": "NotImplementedError('no')\nmore"},
+        "d": "nonsense",
+    }
+    told = read_told(answers, ["t", "v"])
+    assert told.answered == {"a", "b", "c", "d"}
+    assert told.confirmed == {"t": "a"}
+    assert told.errors == {"c": "NotImplementedError('no')"}
+
+
+def test_a_cancel_is_kept_until_a_worker_says_that_the_task_ended() -> None:
+    assert is_done(task("REVOKED", final=True, source="event"))
+    assert is_done(task("SUCCESS", final=True, source="backend"))
+    # Another worker may still take its message.
+    assert not is_done(task("REVOKED", final=True, source="backend"))
+    assert not is_done(task("STARTED", source="event"))

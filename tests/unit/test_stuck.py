@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from herald_monitor.model.queues import QueueImage
@@ -11,7 +12,7 @@ from herald_server.durations import Measured
 from herald_server.explaining import held_as, rates
 from herald_server.queue_consumers import decide_consumers
 from herald_server.stuck import why
-from herald_server.stuck_facts import Asked, Facts
+from herald_server.stuck_facts import GIVEN_OUT, NOWHERE, QUEUED, Asked, Facts
 
 NOW = 1_800_000_000.0
 
@@ -35,7 +36,12 @@ def asked(*queues: str, rate: str = "", knows: str = "shop.pay") -> Asked:
         answered=frozenset({"w1@h"}),
         queues={"w1@h": frozenset(queues)},
         known={"w1@h": {knows: rate}},
+        searched=frozenset({"w1@h"}),
     )
+
+
+def holds(how: str, rate: str = "") -> Asked:
+    return msgspec.structs.replace(asked("pay", rate=rate), held={"w1@h": how})
 
 
 def queue(depth: int, **fields: Any) -> QueueImage:
@@ -68,7 +74,7 @@ CASES: dict[str, tuple[Facts, str]] = {
     "cancel_pending": (Facts(task(), NOW, cancel_at=at(-9)), "A cancel was asked for"),
     "waits_for_retry": (
         Facts(task("RETRY", attempt=2, eta=at(30), exception="OSError()"), NOW),
-        f"Attempt 2 failed after OSError(); it waits until {at(30)}",
+        f"Attempt 1 failed with OSError(); it waits until {at(30)}",
     ),
     "worker_silent": (
         Facts(task("STARTED", worker="w1@h", started_at=at(-90)), NOW, SILENT),
@@ -88,11 +94,11 @@ CASES: dict[str, tuple[Facts, str]] = {
         "median of 9 runs",
     ),
     "prefetched": (
-        Facts(task("RECEIVED", worker="w1@h"), NOW, ALIVE),
-        "Worker w1@h has received it and is busy",
+        Facts(task("RECEIVED", worker="w1@h"), NOW, ALIVE, holds("reserved")),
+        "Worker w1@h has received it and has not started it; no other",
     ),
     "rate_limited": (
-        Facts(task("RECEIVED", worker="w1@h"), NOW, ALIVE, asked("pay", rate="10/m")),
+        Facts(task("RECEIVED", worker="w1@h"), NOW, ALIVE, holds("reserved", "10/m")),
         "at most 10/m of shop.pay",
     ),
     "predecessor_ended": (
@@ -124,9 +130,85 @@ CASES: dict[str, tuple[Facts, str]] = {
     ),
     "in_queue": (
         Facts(task(), NOW, ALIVE, asked("pay")),
-        "in which Herald cannot count the tasks; workers consume that queue",
+        "cannot count the tasks; workers consume that queue",
+    ),
+    "not_held": (
+        Facts(task("STARTED", worker="w1@h", started_at=at(-9)), NOW, ALIVE, asked()),
+        "w1@h, which started it at",
+    ),
+    "nowhere": (
+        Facts(task(), NOW, ALIVE, asked("pay"), message=NOWHERE),
+        "lies in no queue that Herald can see, 'pay' included",
+    ),
+    "given_out": (
+        Facts(task(), NOW, ALIVE, asked("pay"), message=GIVEN_OUT),
+        "gave its message to a worker that has not confirmed it",
+    ),
+    "queued_unheard": (
+        Facts(TaskImage(id="t", state="UNKNOWN"), NOW, message=QUEUED),
+        "its message lies in a queue",
     ),
 }
+REDELIVERED = "its message is not confirmed, so that the broker will deliver it again"
+RUNS = task("STARTED", worker="w1@h", started_at=at(-9))
+RECEIVED = task("RECEIVED", worker="w1@h")
+SHARED = (msgspec.structs.replace(worker(), shared=True),)
+MUTE = (worker(), worker("w2@h"))
+
+OTHERWISE: list[tuple[str, Facts, str]] = [
+    # What was said before, where the fact that it rests on is missing.
+    ("lost", Facts(task("LOST", worker="w1@h"), NOW, ALIVE), "probably died"),
+    ("lost", Facts(task("LOST"), NOW), "probably died"),
+    ("lost", Facts(task("LOST", reason=REDELIVERED), NOW), "retry_task"),
+    ("lost", Facts(task("LOST"), NOW, message=GIVEN_OUT), "retry_task"),
+    ("lost", Facts(task("LOST"), NOW, message=QUEUED), "retry_task"),
+    ("waits_for_retry", Facts(task("RETRY", exception="None"), NOW), "None"),
+    ("waits_for_retry", Facts(task("RETRY", attempt=1), NOW), "failed"),
+    ("in_queue", Facts(task(), NOW, ALIVE, asked("pay")), "behind other tasks"),
+    (
+        "in_queue",
+        Facts(task(), NOW, ALIVE, asked("pay"), queues=(queue(0),)),
+        "behind other tasks",
+    ),
+    ("in_queue", Facts(task(), NOW, ALIVE), "workers consume"),
+    ("expired", Facts(task("RECEIVED", expires=at(-1)), NOW, ALIVE), "busy"),
+    ("prefetched", Facts(RECEIVED, NOW, ALIVE, holds("reserved")), "is busy"),
+    ("runs", Facts(RECEIVED, NOW, ALIVE, holds("active")), "no other worker"),
+    ("runs", Facts(task("STARTED"), NOW, ALIVE), "None"),
+    ("runs", Facts(RUNS, NOW, ALIVE, Asked(revoked=frozenset({"w1@h"}))), "discard"),
+    ("runs", Facts(RUNS, NOW, SHARED, asked()), "any more"),
+    ("runs", Facts(RUNS, NOW, ALIVE, holds("active")), "any more"),
+    ("worker_silent", Facts(RECEIVED, NOW, SILENT), "delivers"),
+    ("no_known_worker_on_queue", Facts(task(), NOW, MUTE, asked("x")), "No worker c"),
+    (
+        "in_queue",
+        Facts(task(), NOW, MUTE, asked("x"), queues=(queue(1, consumer_count=1),)),
+        "no worker",
+    ),
+    ("record_ran_out", Facts(TaskImage(id="t", state="EXPIRED"), NOW), "over"),
+    (
+        "over",
+        Facts(task("FAILURE", final=True, exception="NotRegistered('x')"), NOW),
+        "starts it again",
+    ),
+]
+
+
+@pytest.mark.parametrize(("reason", "facts", "part"), OTHERWISE)
+def test_no_sentence_without_the_fact_that_it_rests_on(
+    reason: str, facts: Facts, part: str
+) -> None:
+    found = why(facts)
+    assert found.reason == reason
+    assert part not in f"{found.message} {found.advice}"
+
+
+def test_what_is_not_confirmed_is_said_to_come_again() -> None:
+    for state in (SILENT, ()):
+        lost = why(Facts(task("LOST", reason=REDELIVERED), NOW, state))
+        assert "Wait for that" in lost.advice
+    silent = why(Facts(RECEIVED, NOW, SILENT, message=GIVEN_OUT))
+    assert "delivers a message again that nobody confirmed" in silent.message
 
 
 @pytest.mark.parametrize("reason", CASES)

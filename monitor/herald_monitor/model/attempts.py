@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from itertools import groupby, pairwise
 
+from herald_monitor.model.events import STOPPED
 from herald_monitor.model.numbering import allot, number
 from herald_monitor.model.past import Past
 from herald_monitor.model.runs import ENDS, ORDER, OUTCOMES, Mark, Place, Run
@@ -34,7 +35,7 @@ def runs_of(marks: Sequence[Mark], past: Past | None = None) -> list[Run]:
     boots: list[list[Run]] = []
     for _, said in groupby(marks, key=lambda m: (m.host, m.pid)):
         own = [mark for mark in said if mark.kind != "sent"]
-        boots += [_runs_of_boot(boot) for boot in _boots(own)]
+        boots += [r for boot in _boots(own) if (r := _runs_of_boot(boot))]
     if len(boots) > 1:
         boots.sort(key=_opening)
     number(boots, sent.keys(), past.sendings if past else 0)
@@ -88,7 +89,7 @@ def _runs_of_boot(marks: Sequence[Mark]) -> list[Run]:
         elif mark.kind == "started":
             run = _to_start(runs)
             run.started = mark
-        else:
+        elif mark.kind != STOPPED:
             _to_end(runs, mark).ends.append(mark)
     return runs
 

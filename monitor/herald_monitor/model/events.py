@@ -36,6 +36,12 @@ KINDS = {
 """Celery's event types about tasks. `task-cancelled` is emitted since 5.6 but
 not documented (celery/worker/request.py); `task-progress` is ours by custom."""
 
+STOPPED = "stopped"
+"""What a success without result and runtime is. Celery tells one of a greenlet that
+was killed (celery/concurrency/gevent.py: `_make_killable_target`); whether it was
+revoked or comes again, the next event tells. A task that succeeded has both fields.
+"""
+
 MAX_ID = 255
 MAX_NAME = 512
 MAX_TEXT = 8_192
@@ -147,6 +153,8 @@ def parse(
         told["routing_key"] = real = real_routing_key(told["routing_key"])
         # Celery leaves the queue out; it binds one by its name unless told otherwise.
         told.setdefault("queue", real)
+    if kind == "succeeded" and "runtime" not in told and "result" not in told:
+        kind = STOPPED
     told["said"] = None if at == stamp else stamp or 0.0
     return Event(kind=kind, task_id=task_id, at=at, heard=heard, **told)
 

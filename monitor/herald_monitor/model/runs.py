@@ -6,6 +6,8 @@ from typing import TypeAlias
 
 import msgspec
 
+from herald_monitor.model.events import STOPPED
+
 
 class Mark(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """What one event left on a task. `retries` is -1 where the event names none."""
@@ -79,6 +81,7 @@ ORDER = {
     # Only reports say so.
     "lost": 9,
     "ignored": 10,
+    STOPPED: 11,
 }
 """Order of marks with the same clock, and rank of the ends within one run."""
 

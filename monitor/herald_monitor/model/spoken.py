@@ -23,6 +23,7 @@ from herald_monitor.model.events import (
     MAX_SMALL,
     MAX_TEXT,
     MAX_TRACEBACK,
+    STOPPED,
     Event,
     shorten,
 )
@@ -104,7 +105,10 @@ class Spoken(  # type: ignore[misc]
 
 def settle(event: Spoken, heard: float, redact: Callable[[str], str]) -> Event:
     """Return `event`, heard at a time (unix seconds), as `parse` would: once only."""
-    event.kind = KINDS[event.kind]  # type: ignore[assignment]
+    kind = KINDS[event.kind]
+    if event.runtime is None and event.result is None and kind == "succeeded":
+        kind = STOPPED
+    event.kind = kind  # type: ignore[assignment]
     event.heard = heard  # type: ignore[assignment]
     if event.at > heard:
         event.said, event.at = event.at, heard  # type: ignore[assignment]

@@ -51,6 +51,9 @@ def state_of(
         if report.kind in OUTCOMES and report.source == "backend":
             if not is_of_earlier_run(report, run, runs):
                 state, by = _agreed(report, run) or (STATE_OF[report.kind], report)
+        elif report.kind == "revoked" and report.source == "inspect":
+            if state not in shape.FINAL and is_pledged(report, run):
+                state, by = shape.REVOKED, report
         elif (
             state not in shape.FINAL
             and (by is None or report.at > by.heard)
@@ -87,6 +90,24 @@ def _is_end_of(run: Run, report: Mark) -> bool:
     if end is None or end.kind != report.kind:
         return False
     return -STORED_BEFORE <= report.spoken - end.spoken <= AT_ONCE
+
+
+def is_pledged(report: Mark, run: Run | None) -> bool:
+    """Say whether the worker that has `run` confirmed that it will not let it end.
+
+    A worker that names a task in its answer to `revoke` has the task, and stops it at
+    its start (celery/worker/request.py: `Request.terminate`). In a pool of threads it
+    tells a start and no end then. A later delivery to another boot is another run.
+    """
+    if run is None or run.here is None:
+        return run is None or run.retries <= 0
+    here = run.here
+    return (
+        run.end is None
+        and here.host == report.host
+        and report.pid in (0, here.pid)
+        and here.arrived <= report.arrived + CROSSING * 1000
+    )
 
 
 def _agreed(report: Mark, run: Run | None) -> tuple[str, Mark] | None:

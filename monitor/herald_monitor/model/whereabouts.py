@@ -9,7 +9,7 @@ goodbye, or by the process that took its name.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 
 import msgspec
@@ -23,6 +23,13 @@ LOOKS = 2
 
 MUTE_FACTOR = 2.0
 """How much longer to wait where a living worker does not answer: it may have it."""
+
+COMES_AGAIN = "its message is not confirmed, so that the broker will deliver it again"
+MAY_COME_AGAIN = (
+    "if its message was not confirmed (acks_late), it waits to be delivered again"
+    " in a queue, where this broker does not show it"
+)
+"""What is known of another delivery of a task that is lost."""
 
 
 class Whereabouts(msgspec.Struct, frozen=True, kw_only=True, dict=True):
@@ -141,6 +148,23 @@ def why_lost(
     )
 
 
+def ended_unheard(
+    task: TaskImage, where: Whereabouts, gaps: Sequence[tuple[float, float]]
+) -> bool:
+    """Return True if `task` may have ended well while nobody listened.
+
+    Its worker is the same that started it, and has it no more; events were missed in
+    one of `gaps` (unix seconds) since. Without a result backend nothing tells more.
+    """
+    one = where.workers.get(task.worker or "")
+    if not was_dropped(task, where) or one is None or not task.started_at:
+        return False
+    begun = unix(task.started_at)
+    if one.started_at and unix(one.started_at) > begun:
+        return False
+    return any(until >= begun for _, until in gaps)
+
+
 def at_risk(task: TaskImage, workers: Mapping[str, WorkerImage]) -> bool:
     """Say whether the worker that has `task` is not known to live."""
     if task.worker is None:
@@ -177,16 +201,11 @@ def _why_not_run(
 def _comes_again(task: TaskImage, where: Whereabouts) -> str:
     """Return what is known of another delivery of what ran and is lost."""
     if comes_again(task, where):
-        return (
-            "; its message is not confirmed, so that the broker will deliver it again"
-        )
+        return f"; {COMES_AGAIN}"
     confirmed = where.confirmed.get(task.worker or "", {}).get(task.id)
     if confirmed or where.queues_known:
         return ""
-    return (
-        "; if its message was not confirmed (acks_late), it waits to be delivered again"
-        " in a queue, where this broker does not show it"
-    )
+    return f"; {MAY_COME_AGAIN}"
 
 
 def _why_dropped(task: TaskImage, where: Whereabouts) -> str:

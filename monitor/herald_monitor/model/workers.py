@@ -18,6 +18,8 @@ DRAINING = "draining"
 SILENT = "silent"
 OFFLINE = "offline"
 
+LIVING = (ONLINE, DRAINING)
+
 DEFAULT_FREQ = 2.0
 """Celery's heartbeat interval in seconds (celery/worker/heartbeat.py)."""
 

@@ -62,6 +62,7 @@ class Cancelled(msgspec.Struct, frozen=True, omit_defaults=True):
     status: str
     message: str
     canceled_at: str | None = None
+    outcome: str = ""
 
 
 class TaskPage(msgspec.Struct):

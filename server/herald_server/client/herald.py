@@ -243,8 +243,12 @@ class Herald:
         return await self._rest.post(_path("tasks"), said, Started)
 
     async def cancel(self, task_id: str) -> Cancelled:
-        """Cancel a task; the answer says what came of it."""
-        return await self._rest.post(_path("tasks", task_id, "cancel"), {}, Cancelled)
+        """Cancel a task; the answer says what came of it.
+
+        The outcome of a task of which nobody knows is `unknown`.
+        """
+        path = _path("tasks", task_id, "cancel")
+        return await self._rest.post(path, {}, Cancelled, also=404)
 
 
 def _filter(given: FilterKeys) -> Filter:

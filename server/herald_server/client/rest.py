@@ -56,10 +56,15 @@ class Rest:
             raise problem(self._address, status, body)
         return self._read(body, type_, status)
 
-    async def post(self, path: str, said: Mapping[str, object], type_: type[T]) -> T:
-        """Send `said` to `path` and return the answer, read as `type_`."""
+    async def post(
+        self, path: str, said: Mapping[str, object], type_: type[T], also: int = 200
+    ) -> T:
+        """Send `said` to `path` and return the answer, read as `type_`.
+
+        `also` is a status like 200.
+        """
         status, body = await self._ask("POST", path, msgspec.json.encode(said))
-        if status not in (200, 201, 202):
+        if status not in (200, 201, 202, also):
             raise problem(self._address, status, body)
         return self._read(body, type_, status)
 

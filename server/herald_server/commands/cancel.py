@@ -19,8 +19,8 @@ TOO_LATE = {state.lower() for state in FINAL - {REVOKED}}
 async def cancel(herald: Herald, task_id: str, as_json: bool) -> int:
     """Cancel the task ID, and say what came of it.
 
-    The exit code is 1 if it had ended already.
+    The exit code is 1 if it had ended already, or if nobody knows it.
     """
     done = await herald.cancel(task_id)
     click.echo(msgspec.json.encode(done) if as_json else done.message)
-    return 1 if done.status in TOO_LATE else 0
+    return 1 if done.status in TOO_LATE or done.outcome == "unknown" else 0

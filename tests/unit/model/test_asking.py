@@ -221,3 +221,37 @@ def test_a_task_that_herald_sent_is_pending_by_its_own_word() -> None:
     image = shown(told)
     assert (image.state, image.source, image.worker) == ("PENDING", "submitted", None)
     assert image.tags == ("a", "b")
+
+
+# ---- a worker that confirmed a cancel ------------------------------------------
+
+
+def test_a_worker_that_confirmed_a_cancel_lets_nothing_end() -> None:
+    """Threads tell a start of what they then never run."""
+    waits = worker("received", "a", 0)
+    confirmed = found("revoked", 2, source="inspect", host="a")
+    starts = say("started", 9, host="a", at=T0 + 9)
+    assert shown([*waits, confirmed]).state == "REVOKED"
+    image = shown([*waits, starts, confirmed])
+    assert (image.state, image.final) == ("REVOKED", True)
+
+
+def test_what_another_worker_confirmed_says_nothing_of_a_run() -> None:
+    told = [
+        *worker("received started", "a", 0),
+        found("revoked", 9, source="inspect", host="b"),
+    ]
+    assert shown(told).state == "STARTED"
+
+
+def test_a_run_that_came_to_the_worker_later_is_another() -> None:
+    confirmed = found("revoked", 2, source="inspect", host="a")
+    assert shown([confirmed, *worker("received started", "a", 60)]).state == "STARTED"
+
+
+def test_an_outcome_outweighs_a_confirmed_cancel() -> None:
+    told = [
+        *worker("received started succeeded", "a", 0),
+        found("revoked", 1, source="inspect", host="a"),
+    ]
+    assert shown(told).state == "SUCCESS"

@@ -284,3 +284,22 @@ def test_everything_that_real_workers_say_is_read(recording: str) -> None:
 
 def test_a_text_that_fits_is_left_alone() -> None:
     assert shorten("abc", 3) == "abc"
+
+
+@pytest.mark.parametrize(
+    ("fields", "kind"),
+    [
+        ({"result": None, "runtime": None}, "stopped"),
+        ({"result": "None", "runtime": 0.1}, "succeeded"),
+        ({"result": "None", "runtime": None}, "succeeded"),
+        ({"result": None, "runtime": 0.1}, "succeeded"),
+    ],
+)
+def test_a_killed_greenlet_has_not_succeeded(
+    fields: dict[str, object], kind: str
+) -> None:
+    """Celery says so of one that it kills, before it says what became of it."""
+    raw = {"type": "task-succeeded", "uuid": "t", "timestamp": 1.0, **fields}
+    event = parse(raw, 2.0)
+    assert event is not None
+    assert event.kind == kind

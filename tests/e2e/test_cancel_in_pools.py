@@ -1,0 +1,107 @@
+"""Cancels, answered by what workers of each pool can do."""
+
+import asyncio
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+from tests.conftest import AppFactory
+from tests.servers import PrivateValkey, Worker
+from tests.watched import control_of, in_state, online, settled, watched
+
+from herald_server.control import Cancelled
+
+pytestmark = [
+    pytest.mark.anyio,
+    pytest.mark.celery,
+    pytest.mark.xdist_group("cancel_in_pools"),
+]
+
+
+@pytest.mark.parametrize("backend", [True, False])
+@pytest.mark.parametrize("pool", ["prefork", "gevent", "eventlet"])
+async def test_pools_that_stop_what_runs_terminate_it(
+    module_valkey: PrivateValkey,
+    project_app: AppFactory,
+    tmp_path: Path,
+    pool: str,
+    backend: bool,
+) -> None:
+    app = project_app(module_valkey.url, module_valkey.url if backend else None)
+    worker = Worker(app, tmp_path / "worker.log", pool=pool, concurrency=4)
+    async with watched(app) as made:
+        await asyncio.to_thread(worker.start)
+        try:
+            await online(made, worker.hostname)
+            outcomes: list[Cancelled] = []
+            for _ in range(3):
+                sent = app.send_task("sleepy", kwargs={"seconds": 60})
+                await in_state(made, sent.id, "STARTED")
+                outcomes.append(await control_of(made).cancel(sent.id))
+        finally:
+            worker.kill()
+        tasks = [await made.store.task(one.task_id) for one in outcomes]
+    assert [one.outcome for one in outcomes] == ["terminated"] * 3
+    assert [(one.state, one.conflict) for one in tasks] == [("REVOKED", False)] * 3
+
+
+async def test_threads_stop_nothing_that_runs_and_never_run_what_waited(
+    module_valkey: PrivateValkey, project_app: AppFactory, tmp_path: Path
+) -> None:
+    app = project_app(module_valkey.url, module_valkey.url)
+    words = ("--prefetch-multiplier", "4")
+    log = tmp_path / "worker.log"
+    worker = Worker(app, log, pool="threads", concurrency=1, extra=words)
+    async with watched(app) as made:
+        await asyncio.to_thread(worker.start)
+        try:
+            await online(made, worker.hostname)
+            runs = app.send_task("sleepy", kwargs={"seconds": 8})
+            waits = app.send_task("sleepy", kwargs={"seconds": 60})
+            await in_state(made, runs.id, "STARTED")
+            await in_state(made, waits.id, "RECEIVED")
+            running = await control_of(made).cancel(runs.id)
+            waiting = await control_of(made).cancel(waits.id)
+            ended = await in_state(made, runs.id, "SUCCESS")
+
+            async def started() -> bool:
+                return (await made.store.task(waits.id)).started_at is not None
+
+            for _ in range(500):
+                if await started():
+                    break
+                await asyncio.sleep(0.02)
+            waited = await made.store.task(waits.id)
+        finally:
+            worker.kill()
+    assert running.outcome == "taken"
+    assert "cannot stop what it runs (NotImplementedError" in running.message
+    assert ended.state == "SUCCESS"
+    assert waiting.outcome == "revoked"
+    assert waited.started_at is not None
+    assert waited.state == "REVOKED"
+
+
+async def test_a_solo_worker_that_works_has_not_answered(
+    module_valkey: PrivateValkey, project_app: AppFactory, tmp_path: Path
+) -> None:
+    app = project_app(module_valkey.url, module_valkey.url)
+    worker = Worker(app, tmp_path / "worker.log", pool="solo", concurrency=1)
+    async with watched(app) as made:
+        await asyncio.to_thread(worker.start)
+        try:
+            await online(made, worker.hostname)
+            sent = app.send_task("sleepy", kwargs={"seconds": 10})
+            await in_state(made, sent.id, "PENDING", "STARTED")
+            ping = cast(Any, app).control.ping
+
+            async def is_deaf() -> bool:
+                return not await asyncio.to_thread(ping, timeout=0.5)
+
+            await settled(is_deaf)
+            told = await control_of(made).cancel(sent.id)
+            ended = await in_state(made, sent.id, "SUCCESS", "REVOKED")
+        finally:
+            worker.kill()
+    assert told.outcome == "unanswered"
+    assert ended.state == "SUCCESS"
