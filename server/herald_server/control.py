@@ -7,6 +7,7 @@ import uuid
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 
+import msgspec
 from celery import Celery
 
 from herald_monitor.errors import BadInput
@@ -40,7 +41,7 @@ from herald_server.grouping import (
     send_group,
 )
 from herald_server.hub import Hub
-from herald_server.once import id_for, once
+from herald_server.once import fingerprint_of, id_for, once
 from herald_server.options import Options
 from herald_server.permits import Permits
 from herald_server.queue_check import QueueCheck
@@ -118,7 +119,10 @@ class Control:
         order, kind = decision.order, decision.kind
         await self._agree(decision, key, ticket)
         self._permits.check([order.name])
-        if key and not await once(self._store, task_id, lambda: self._send(order)):
+        what = fingerprint_of(params)
+        if key and not await once(
+            self._store, task_id, lambda: self._send(order), what
+        ):
             return await self._before(order, kind)
         if not key:
             await self._send(order)
@@ -170,12 +174,16 @@ class Control:
             at,
             await self.durations.said(order.name, kind.duration),
             repeated,
+            eta=rfc3339(order.options.eta) if order.options.eta else None,
         )
 
     async def _before(self, order: Order, kind: TaskType) -> Started:
         task = await self._store.task(order.task_id)
         at = task.submitted_at or task.received_at or rfc3339(time.time())
-        return await self._started(order, kind, at, repeated=True)
+        started = await self._started(order, kind, at, repeated=True)
+        if not task.final:
+            return started
+        return msgspec.structs.replace(started, status=task.state.lower())
 
     # -- again -----------------------------------------------------------------------
 

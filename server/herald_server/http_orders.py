@@ -193,7 +193,8 @@ def cancelled(done: Cancelled) -> dict[str, Any]:
 
 def queued(started: Started) -> dict[str, Any]:
     """Return a task that was sent."""
-    return {**msgspec.to_builtins(started), "status": "queued"}
+    fields: dict[str, Any] = msgspec.to_builtins(started)
+    return fields if started.eta else {k: v for k, v in fields.items() if k != "eta"}
 
 
 def options_of(body: Mapping[str, object]) -> Options:

@@ -59,9 +59,10 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Started(msgspec.Struct, frozen=True):
-    """A task that was sent. `queued_at` is RFC 3339.
+    """A task that was sent. `queued_at` and `eta` are RFC 3339.
 
-    `repeated`: it had been started before with the same idempotency key.
+    `repeated`: it had been started before with the same idempotency key. `status` is
+    its final one then, if it has ended.
     """
 
     task_id: str
@@ -70,6 +71,8 @@ class Started(msgspec.Struct, frozen=True):
     queued_at: str
     estimated_duration: str
     repeated: bool = False
+    status: str = "queued"
+    eta: str | None = None
 
 
 class StartedGroup(msgspec.Struct, frozen=True):

@@ -271,7 +271,7 @@ async def test_a_task_that_is_lost_ends_the_waiting(mode: str) -> None:
         await made.store.store([lost], now=time.time())
         told = await asyncio.wait_for(waiting, 2)
     assert (told["done"], told["status"]) == (True, "lost")
-    assert "Start it again" in told["message"]
+    assert "explain_task" in told["message"]
 
 
 async def test_waiting_ends_when_the_server_is_about_to_stop(mode: str) -> None:

@@ -80,6 +80,9 @@ class TaskStatus(BaseModel):
         None, description="How long tasks of this type usually take"
     )
     worker: str | None = Field(None, description="The worker that has it")
+    eta: str | None = Field(
+        None, description="When it is to start at the earliest; RFC 3339, UTC"
+    )
     attempt: int | None = Field(None, description="Which run this is, from 1")
     source: str | None = Field(
         None,
@@ -127,6 +130,9 @@ class ActiveTask(BaseModel):
     queued_at: Time = None
     progress: Progress = None
     worker: str | None = Field(None, description="The worker that has it")
+    eta: str | None = Field(
+        None, description="When it is to start at the earliest; RFC 3339, UTC"
+    )
 
 
 class ActiveTasks(BaseModel):

@@ -6,7 +6,7 @@ import time
 from typing import Any
 
 from herald_monitor.model import shape
-from herald_monitor.model.shape import TaskImage
+from herald_monitor.model.shape import TaskImage, unix
 from herald_server.catalog import Catalog
 from herald_server.durations import Measured, estimated
 from herald_server.mcp.answers import ActiveTask, StartedTask, TaskStatus
@@ -26,9 +26,9 @@ _MEANS = {
     shape.REJECTED: "Its worker rejected it; it will not run again by itself.",
     shape.IGNORED: "It gave itself a state of its own, see custom_state, and ended "
     "without a result (Ignore()).",
-    shape.LOST: "No worker knows of it any more, so its worker probably died. Start it "
-    "again if it is still needed.",
-    shape.EXPIRED: "It ended a while ago, and what was known of it has run out.",
+    shape.LOST: "It is lost: nobody has it any more. explain_task says what was found, "
+    "and whether it is delivered again: ask it before you start it once more.",
+    shape.EXPIRED: "What was known of it has run out: nothing was heard of it since.",
     shape.UNKNOWN: "Herald has never heard of this task id; check that it is complete "
     "and exact (list_active_tasks shows the tasks that run).",
 }
@@ -51,12 +51,35 @@ def over(task: TaskImage) -> bool:
     return task.final or task.state in (shape.LOST, shape.EXPIRED)
 
 
-def sentence(task: TaskImage) -> str:
+def is_scheduled(task: TaskImage, now: float) -> bool:
+    """Return True if the task waits for a time that is ahead of `now`."""
+    waits = task.state in (shape.PENDING, shape.RECEIVED, shape.RETRY)
+    return waits and task.eta is not None and unix(task.eta) > now
+
+
+def sentence(task: TaskImage, now: float | None = None) -> str:
     """Say what the task's state means, and that its outcome is disputed if it is."""
     means = _MEANS.get(task.state, "")
+    if task.state == shape.LOST and task.reason:
+        means = (
+            f"It is lost: {task.reason}. See explain_task before you start it again."
+        )
+    if is_scheduled(task, time.time() if now is None else now):
+        means = f"It is scheduled for {task.eta}, and does not start before."
     if task.conflict:
         means += " Two different outcomes were told of this run; this one counts."
     return means
+
+
+def say_waited(task: TaskImage, now: float) -> str:
+    """Return what to do about a task that a wait has not seen end."""
+    again = "call wait_for_task again with the same task_id, nothing is lost."
+    if task.state in (shape.PENDING, shape.RECEIVED) and not is_scheduled(task, now):
+        return (
+            " It has not started yet: call explain_task to learn what it waits for, a "
+            f"worker that nobody started for one; to go on waiting, {again}"
+        )
+    return f" It has not ended yet: {again}"
 
 
 def type_of(task: TaskImage, catalog: Catalog) -> str | None:
@@ -95,6 +118,7 @@ def told(
         "attempt": task.attempt,
         "source": task.source,
         "as_of": task.as_of,
+        "eta": task.eta,
         "message": sentence(task),
     }
 
@@ -120,6 +144,7 @@ def active(task: TaskImage, catalog: Catalog) -> ActiveTask:
         queued_at=task.submitted_at,
         progress=progress_of(task),
         worker=task.worker,
+        eta=task.eta,
     )
 
 

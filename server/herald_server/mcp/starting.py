@@ -74,14 +74,30 @@ def orders(control: Control | None) -> Control:
 
 def queued(started: Started) -> StartedTask:
     """Return a task that was sent as the tools answer it."""
-    begin = "It was started before with this key" if started.repeated else "Task queued"
     return StartedTask(
         task_id=started.task_id,
         task_type=started.task_type,
-        status="queued",
+        status=started.status,
         estimated_duration=started.estimated_duration,
         queued_at=started.queued_at,
-        message=f"{begin}; it usually takes {started.estimated_duration}. "
-        "Call wait_for_task with this task_id: it answers once the task ends.",
+        message=_say_started(started),
         repeated=started.repeated,
+    )
+
+
+def _say_started(started: Started) -> str:
+    """Return what was started, how long it takes and what to do, as sentences."""
+    if started.status != "queued":
+        return (
+            f"It was started before with this key, and ended as {started.status}; "
+            "nothing was sent. get_task_status tells its result or error."
+        )
+    said = "It was started before with this key" if started.repeated else "Task queued"
+    if started.eta and not started.repeated:
+        said += f"; it is scheduled for {started.eta}"
+    if started.estimated_duration not in ("", "unknown"):
+        said += f"; it usually takes {started.estimated_duration}"
+    return (
+        f"{said}. Call wait_for_task with this task_id: it answers once the task ends. "
+        "If it does not start, explain_task says what it waits for."
     )

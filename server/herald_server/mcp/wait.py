@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import Annotated, Any
 
 from fastmcp import Context, FastMCP
@@ -82,10 +83,7 @@ class Waiting:
         fields = describing.told(task, self._catalog, outcome, measured)
         done = describing.over(task)
         if not done and task.state != shape.UNKNOWN:
-            fields["message"] += (
-                " It has not ended yet: call wait_for_task again with the same "
-                "task_id, nothing is lost."
-            )
+            fields["message"] += describing.say_waited(task, time.time())
         return AwaitedTask(**fields, done=done)
 
     async def _until_over(
