@@ -70,17 +70,32 @@ class Group:
 async def groups_of(link: Link, keys: Keys, filter_: Filter) -> list[Group]:
     """Return the keys of `filter_` as groups, the cheapest first.
 
-    Keys that stand for too many values are left out. Never empty: without any
-    other key there is the group of all tasks.
+    Keys that stand for too many values are left out, but for those of a filter that
+    narrows it: a walk must meet no task that its caller may not see, since where it
+    ends would tell of it. Never empty: without any other key there is the group of
+    all tasks.
     """
-    groups = [await _group(link, keys, key, filter_) for key in INDEXED]
-    usable = [g for g in groups if g is not None and len(g.values) <= MOST_VALUES]
-    if filter_.ids is not None:
-        fixed = await numbers_of(link, keys, filter_.ids)
-        usable.append(Group("ids", (), fixed))
+    usable = [
+        group
+        for group in await _groups(link, keys, filter_)
+        if len(group.values) <= MOST_VALUES
+    ]
+    narrower = filter_.also
+    while narrower is not None:
+        more = await _groups(link, keys, narrower)
+        usable += [group for group in more if group not in usable]
+        narrower = narrower.also
     if not usable:
         usable.append(Group("state", STATES))
     return sorted(usable, key=lambda group: len(group.values))
+
+
+async def _groups(link: Link, keys: Keys, filter_: Filter) -> list[Group]:
+    found = [await _group(link, keys, key, filter_) for key in INDEXED]
+    groups = [group for group in found if group is not None]
+    if filter_.ids is not None:
+        groups.append(Group("ids", (), await numbers_of(link, keys, filter_.ids)))
+    return groups
 
 
 async def _group(link: Link, keys: Keys, key: str, filter_: Filter) -> Group | None:

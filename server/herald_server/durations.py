@@ -10,8 +10,9 @@ import msgspec
 from herald_monitor.model import shape
 from herald_monitor.model.filters import Filter
 from herald_monitor.model.shape import TaskImage, unix
-from herald_monitor.store import Reader
-from herald_server.seen import whole
+from herald_monitor.store import Reader, Store
+from herald_server import caller
+from herald_server.seen import seen
 
 LEAST = 5
 """Runs below which nothing is said."""
@@ -45,12 +46,14 @@ class Measured(msgspec.Struct, frozen=True):
 
 
 class Durations:
-    """Measures by Celery name, remembered for a while."""
+    """Measures by Celery name, remembered for a while.
 
-    def __init__(self, reader: Reader) -> None:
-        # Measures are shared by all, and tell no single task.
-        self._reader: Reader = whole(reader)
-        self._known: dict[str, tuple[float, Measured | None]] = {}
+    Whoever may see some tasks only is told how long those took.
+    """
+
+    def __init__(self, reader: Store) -> None:
+        self._reader: Reader = seen(reader)
+        self._known: dict[tuple[str, Filter | None], tuple[float, Measured | None]] = {}
 
     async def of(self, name: str | None) -> Measured | None:
         """Return the measure of a Celery name; None below `LEAST` runs.
@@ -59,13 +62,14 @@ class Durations:
         """
         if not name:
             return None
-        at, known = self._known.get(name, (0.0, None))
+        key = name, caller.only()
+        at, known = self._known.get(key, (0.0, None))
         if time.monotonic() - at < FRESH and at:
             return known
         measured = measure(await self._runtimes(name))
         if len(self._known) >= MOST_NAMES:
             self._known.clear()
-        self._known[name] = time.monotonic(), measured
+        self._known[key] = time.monotonic(), measured
         return measured
 
     def forget(self) -> None:

@@ -21,6 +21,7 @@ from herald_monitor.store import Gap, MonitorImage, Page, Store
 from herald_server import caller
 from herald_server.auth import Narrow
 from herald_server.backend_lookup import BackendLookup
+from herald_server.page_seal import PageSeal
 
 OPEN = frozenset(
     [
@@ -41,12 +42,19 @@ PAGE = 500
 class Seen:
     """A `Store` whose reads are narrowed to what the caller may see.
 
-    `lookup` is asked for the end of a single task while the store is outdated.
+    `lookup` is asked for the end of a single task while the store is outdated,
+    `seal` encrypts the page tokens of narrow tokens.
     """
 
-    def __init__(self, whole: Store, lookup: BackendLookup | None = None) -> None:
+    def __init__(
+        self,
+        whole: Store,
+        lookup: BackendLookup | None = None,
+        seal: PageSeal | None = None,
+    ) -> None:
         self.whole = whole
         self._lookup = lookup
+        self._seal = seal
 
     def __getattr__(self, name: str) -> Any:
         if name not in OPEN and caller.only() is not None:
@@ -86,12 +94,18 @@ class Seen:
         before: float | None = None,
     ) -> Page:
         """Return tasks that match and are visible, newest first."""
-        narrowed = filter_.within(caller.only())
+        only = caller.only()
+        narrowed = filter_.within(only)
         if narrowed.nothing:
             return Page()
-        return await self.whole.page(
+        if only is not None and page is not None and self._seal is not None:
+            page = self._seal.open(page, only)
+        found = await self.whole.page(
             narrowed, limit=limit, page=page, after=after, before=before
         )
+        if only is None or found.next is None or self._seal is None:
+            return found
+        return Page(found.tasks, self._seal.close(found.next, only))
 
     async def count(self, filter_: Filter, most: int) -> int:
         """Return how many visible tasks match."""
@@ -217,9 +231,11 @@ def bare(gap: Gap) -> Gap:
     )
 
 
-def seen(store: Store, lookup: BackendLookup | None = None) -> Store:
+def seen(
+    store: Store, lookup: BackendLookup | None = None, seal: PageSeal | None = None
+) -> Store:
     """Return `store` as callers may see it."""
-    return store if isinstance(store, Seen) else cast(Store, Seen(store, lookup))
+    return store if isinstance(store, Seen) else cast(Store, Seen(store, lookup, seal))
 
 
 def whole(store: Any) -> Any:

@@ -25,6 +25,7 @@ from herald_server.feed import Feed
 from herald_server.hub import Hub
 from herald_server.limits import Tally
 from herald_server.naming import name_queues
+from herald_server.page_seal import PageSeal
 from herald_server.permits import Permits
 from herald_server.repeating import Repeating
 from herald_server.seen import seen
@@ -61,7 +62,7 @@ def share(settings: ServerSettings, store: Store, app: Celery | None) -> Shared:
     backend = ResultBackend(app, redact) if app else None
     lookup = BackendLookup(backend, lambda: status.staleness() is not None)
     return Shared(
-        *(seen(store, lookup), hub, feed, status, control, node),
+        *(seen(store, lookup, _seal(settings)), hub, feed, status, control, node),
         tally=tally,
         audit=audit,
         desk=_desk(settings, store, audit),
@@ -81,6 +82,11 @@ def catalog_of(settings: ServerSettings, app: Celery | None) -> Catalog:
     if app is not None and catalog.learns:
         catalog.learn(types_of(app))
     return catalog
+
+
+def _seal(settings: ServerSettings) -> PageSeal | None:
+    secret = settings.token_secret or settings.token
+    return PageSeal(secret) if secret else None
 
 
 def _desk(settings: ServerSettings, store: Store, audit: Audit) -> Desk:
