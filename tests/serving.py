@@ -112,6 +112,19 @@ async def serving(
         await store.close()
 
 
+async def watched(server: Server) -> None:
+    """Let the server know of a monitor, so that nothing is outdated for 3 s."""
+    status = server.app.state.shared.status
+
+    async def fresh() -> bool:
+        await server.beat()
+        return status.staleness() is None
+
+    async with asyncio.timeout(WITHIN):
+        while not await fresh():
+            await asyncio.sleep(0.05)
+
+
 class Quiet(uvicorn.Server):
     """Uvicorn without its own signals."""
 

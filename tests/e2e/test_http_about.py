@@ -12,7 +12,7 @@ from tests.conftest import AppFactory
 from tests.doors import minted
 from tests.e2e.test_backend import store_result
 from tests.servers import PrivateValkey
-from tests.serving import serving
+from tests.serving import serving, watched
 
 from herald_monitor.model.filters import Filter
 from herald_server import lineage
@@ -136,6 +136,7 @@ async def test_a_result_is_whole_from_the_backend_and_without_secrets(
 async def test_a_hidden_or_unknown_task_has_no_result(url: str, app: Celery) -> None:
     stored = store_result(app, 1)
     async with serving(url, celery=app) as server, asking(server) as ask:
+        await watched(server)
         refused(
             await ask.get(f"/api/v1/tasks/{stored}/result"), 404, "nothing is known"
         )

@@ -15,6 +15,7 @@ from tests.project import make_app
 from tests.servers import PrivateValkey
 from tests.serving import Server, serving
 
+from herald_server.http_auth import PROBES
 from herald_server.telling import Patience
 
 pytestmark = pytest.mark.anyio
@@ -89,6 +90,9 @@ async def test_an_intruder_is_refused_at_every_door(url: str, who: str) -> None:
         for one in tries(server.app, TASK):
             if one.open and status == UNNAMED:
                 continue
+            if status == 421 and one.path in PROBES:
+                # Machines reach these by whatever name their cluster has.
+                continue
             answered, text = await visitor.ask(http, one)
             assert answered == status, (one, text)
             assert not _marks(text)
@@ -156,6 +160,8 @@ def _timeless(text: str) -> str:
     # Times, ids that are drawn anew, signatures, and how old all is.
     text = re.sub(r"\d{4}-\d\d-\d\dT[\d:.]+Z", "AT", text)
     text = re.sub(r'"(id|token|name|cursor)":"[^"]*"', "", text)
+    # Before and after it is noticed that no monitor writes here.
+    text = re.sub(r',"stale":\{[^}]*\}', "", text)
     return re.sub(r"\d+", "N", text)
 
 

@@ -38,8 +38,13 @@ def mode(request: pytest.FixtureRequest) -> str:
 
 
 @asynccontextmanager
-async def opened(mode: str) -> AsyncGenerator[tuple[House, Client[Any]], None]:
-    async with house() as made, Client(made.door, mode=mode) as client:
+async def opened(
+    mode: str, *, monitored: bool = True
+) -> AsyncGenerator[tuple[House, Client[Any]], None]:
+    async with (
+        house(monitored=monitored) as made,
+        Client(made.door, mode=mode) as client,
+    ):
         yield made, client
 
 
@@ -113,7 +118,7 @@ async def test_a_worker_tells_what_it_runs(mode: str) -> None:
 
 
 async def test_health_says_what_is_wrong(mode: str) -> None:
-    async with opened(mode) as (_, client):
+    async with opened(mode, monitored=False) as (_, client):
         told = await read(client, "herald://health")
     assert told["status"] == "down"
     assert "no monitor" in told["problem"]
@@ -258,7 +263,7 @@ async def asked(client: Client[Any], name: str, **arguments: str) -> tuple[str, 
 
 
 async def test_a_diagnosis_begins_with_the_failures_by_kind(mode: str) -> None:
-    async with opened(mode) as (made, client):
+    async with opened(mode, monitored=False) as (made, client):
         for number in range(3):
             await made.started(f"t{number}")
             await made.tell("failed", f"t{number}", exception=f"KeyError('{number}')")
