@@ -7,6 +7,7 @@ import time
 from collections.abc import Coroutine, Generator
 from typing import Any, TypeVar
 
+import msgspec
 import uvicorn
 from celery import Celery
 
@@ -114,6 +115,13 @@ def worker_of(hostname: str, **fields: Any) -> Worker:
     worker = parse_worker(beat, time.time())
     assert worker is not None
     return worker
+
+
+def gone_worker(hostname: str) -> Worker:
+    """Return what is known of a worker that was last heard a minute ago."""
+    ago = time.time() - 60
+    worker = worker_of(hostname, timestamp=ago)
+    return msgspec.structs.replace(worker, heard=int(ago))
 
 
 @contextlib.contextmanager

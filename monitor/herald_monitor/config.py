@@ -18,7 +18,7 @@ from herald_monitor.kept_queue import (
 from herald_monitor.model.keys import DEFAULT_PREFIX
 from herald_monitor.model.redaction import DEFAULT_KEYS
 from herald_monitor.model.vector import MOST_PARTITIONS
-from herald_monitor.model.workers import DRAIN_FOR
+from herald_monitor.model.workers import DRAIN_FOR, FORGET_AFTER
 
 DAY = 86_400.0
 DEFAULT_STORE = "redis://127.0.0.1:6379/0"
@@ -100,6 +100,13 @@ class MonitorSettings(BaseSettings):
         ge=DRAIN_FOR,
         description="Seconds that a worker may take to finish what runs after its"
         " goodbye (a pod's terminationGracePeriodSeconds), before it counts as silent.",
+    )
+    forget_workers: float = Field(
+        default=FORGET_AFTER,
+        gt=0,
+        description="Seconds after its last sign of life for which a silent or offline"
+        " worker is shown, at least until it is decided what became of its tasks. A pod"
+        " that its Kubernetes Deployment replaced goes sooner.",
     )
     queues_every: float = Field(
         default=10.0,

@@ -59,6 +59,7 @@ def monitor_of(settings: MonitorSettings, app: Celery, store: Store) -> Monitor:
         listen_backend=settings.listen_backend,
         lost_after=settings.lost_after,
         shutdown_grace=settings.shutdown_grace,
+        forget_workers=settings.forget_workers,
         reconcile_every=settings.reconcile_every,
         queues_every=settings.queues_every,
         kept=settings.kept_queue,

@@ -25,7 +25,7 @@ from herald_monitor.model.shape import (
     TaskImage,
     unix,
 )
-from herald_monitor.model.workers import Worker
+from herald_monitor.model.workers import FORGET_AFTER, Worker
 from herald_monitor.notes import MemoryNotes
 from herald_monitor.store import (
     MOST_GAPS,
@@ -36,16 +36,18 @@ from herald_monitor.store import (
 )
 from herald_monitor.wishes import (
     aging,
+    dismissing,
     forgetting,
     gauging,
+    is_expired,
     is_only_submitted,
     recording,
     wishes_of_events,
     wishes_of_workers,
+    worker_state,
 )
 
 BATCH = 250
-WORKERS_FOR = 86_400.0
 GAPS_FOR = 7 * 86_400.0
 MONITORS_FOR = 15.0
 GONE_MOST = 100_000
@@ -55,7 +57,8 @@ class MemoryStore(MemoryReader, MemoryMinutes, MemoryNotes):
     """Writer, Reader, Log and Notes in one process. Not to be shared between threads.
 
     `retention` and `keep_unfinished` are the seconds that a task is kept after
-    its last change, `log_length` is the number of entries in the log.
+    its last change, `log_length` is the number of entries in the log. A worker that
+    is gone is kept for `forget_workers` seconds after its last sign of life.
     """
 
     def __init__(
@@ -64,10 +67,12 @@ class MemoryStore(MemoryReader, MemoryMinutes, MemoryNotes):
         retention: float = 86_400.0,
         keep_unfinished: float = 7 * 86_400.0,
         log_length: int = 10_000,
+        forget_workers: float = FORGET_AFTER,
     ) -> None:
         super().__init__()
         self._retention = retention
         self._unfinished = keep_unfinished
+        self._forget_workers = forget_workers
         self._due: dict[Name, float] = {}
         self._leases: dict[str, tuple[str, float]] = {}
         self._log: deque[Entry] = deque(maxlen=log_length)
@@ -105,6 +110,14 @@ class MemoryStore(MemoryReader, MemoryMinutes, MemoryNotes):
     async def gauge(self, queues: Sequence[QueueImage], *, now: float) -> Receipt:
         return self._grant({(QUEUE, one.id): gauging(one) for one in queues}, now)
 
+    async def dismiss(self, hostname: str, *, now: float) -> str | None:
+        known = self._known.get((WORKER, hostname))
+        if known is None:
+            return None
+        if dismissing(hostname, now)(known) is not None:
+            self._forget([(WORKER, hostname)])
+        return worker_state(known, now)
+
     async def beat(self, monitor: MonitorImage, *, now: float) -> Receipt:
         receipt = self._grant({n: aging(now) for n in self._named(WORKER)}, now)
         self._monitors[monitor.id] = (time.monotonic() + MONITORS_FOR, monitor)
@@ -114,7 +127,7 @@ class MemoryStore(MemoryReader, MemoryMinutes, MemoryNotes):
         return Receipt(self._end, receipt.changes)
 
     async def sweep(self, *, now: float, most: int = 500) -> int:
-        self._forget(self._over(WORKER, now))
+        self._forget([name for name in self._named(WORKER) if self._expired(name, now)])
         self._forget(self._over(GAP, now))
         self._forget(self._over(QUEUE, now))
         self._forget([(GAP, gap.id) for gap in (await self.gaps())[MOST_GAPS:]])
@@ -136,6 +149,11 @@ class MemoryStore(MemoryReader, MemoryMinutes, MemoryNotes):
 
     def _over(self, kind: str, now: float) -> list[Name]:
         return [n for n in self._named(kind) if self._due[n] <= now]
+
+    def _expired(self, name: Name, now: float) -> bool:
+        record = self._known[name].record
+        assert isinstance(record, Shown)
+        return is_expired(record.worker, now, self._forget_workers)
 
     def _forget(self, names: Sequence[Name]) -> None:
         for from_ in range(0, len(names), BATCH):
@@ -171,8 +189,6 @@ class MemoryStore(MemoryReader, MemoryMinutes, MemoryNotes):
     def _time_of(self, draft: Draft, now: float) -> float:
         if isinstance(draft.image, TaskImage):
             return now + (self._retention if draft.image.final else self._unfinished)
-        if isinstance(draft.record, Shown):
-            return draft.record.worker.last.at + WORKERS_FOR
         return now + (QUEUES_FOR if draft.name[0] == QUEUE else GAPS_FOR)
 
     def _append(self, drafts: Sequence[Draft]) -> None:

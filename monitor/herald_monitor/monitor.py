@@ -23,7 +23,7 @@ from herald_monitor.gauging import Gauging
 from herald_monitor.intake import Intake
 from herald_monitor.kept_queue import KeptQueue
 from herald_monitor.model.shape import rfc3339
-from herald_monitor.model.workers import DRAIN_FOR
+from herald_monitor.model.workers import DRAIN_FOR, FORGET_AFTER
 from herald_monitor.overflow import Pool
 from herald_monitor.receiver import Receiver
 from herald_monitor.reconciler import Reconciler, Tally
@@ -33,6 +33,7 @@ from herald_monitor.sources import Sources
 from herald_monitor.starting import connected, is_covered, last_stored
 from herald_monitor.store import MonitorImage, Store
 from herald_monitor.survey import Survey
+from herald_monitor.worker_cleanup import WorkerCleanup
 
 log = logging.getLogger(__name__)
 
@@ -48,10 +49,10 @@ LAG = 2.0
 class Monitor:
     """Hears the events of `app`'s broker and keeps what they mean in `store`.
 
-    `lost_after`, `shutdown_grace`, `reconcile_every`, `queues_every` (0: never) and
-    `probe_every` are in seconds. With a queue that is `kept`, RabbitMQ keeps the
-    events until they are stored, and while no monitor reads. `pool` makes help to
-    store in the same `store`.
+    `lost_after`, `shutdown_grace`, `forget_workers`, `reconcile_every`,
+    `queues_every` (0: never) and `probe_every` are in seconds. With a queue that is
+    `kept`, RabbitMQ keeps the events until they are stored, and while no monitor
+    reads. `pool` makes help to store in the same `store`.
     """
 
     def __init__(
@@ -64,6 +65,7 @@ class Monitor:
         listen_backend: bool = True,
         lost_after: float = 60.0,
         shutdown_grace: float = DRAIN_FOR,
+        forget_workers: float = FORGET_AFTER,
         reconcile_every: float = 10.0,
         queues_every: float = 10.0,
         probe_every: float = 5.0,
@@ -89,6 +91,9 @@ class Monitor:
         )
         self._reconciler = Reconciler(
             store, survey, sources, self.node, reconcile_every
+        )
+        self._cleanup = WorkerCleanup(
+            store, lost_after + shutdown_grace, forget_workers
         )
         self._gauging = Gauging(
             app, store, lambda: self._reconciler.at_work, queues_every
@@ -219,6 +224,8 @@ class Monitor:
         while True:
             try:
                 more = await self._store.sweep(now=time.time()) > 0
+                if self._reconciler.at_work and not self._behind():
+                    await self._cleanup.forget_gone(time.time())
             except StoreError:
                 more = False
             await asyncio.sleep(0.05 if more else SWEEP_EVERY)

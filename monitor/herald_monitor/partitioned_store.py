@@ -88,6 +88,9 @@ class PartitionedStore(PartitionedReader, PartitionedLog):
     async def gauge(self, queues: Sequence[QueueImage], *, now: float) -> Receipt:
         return await self._receipt({FIRST: await self._head.gauge(queues, now=now)})
 
+    async def dismiss(self, hostname: str, *, now: float) -> str | None:
+        return await self._head.dismiss(hostname, now=now)
+
     async def beat(self, monitor: MonitorImage, *, now: float) -> Receipt:
         # Every log moves, so that who resumes from a quiet one finds it fresh.
         beaten = await asyncio.gather(

@@ -41,8 +41,6 @@ look that it makes necessary."""
 CLOCKS_DIFFER = 5.0
 """Seconds by which a worker's clock may be behind ours, when a gap is searched."""
 
-NOT_LIVING = (w.SILENT, w.OFFLINE)
-
 
 class Tally(msgspec.Struct):
     """What this monitor's reconciler did so far. `last` is in unix seconds."""
@@ -167,7 +165,7 @@ class Reconciler:
             self._later(now)
         self._gaps = told
         workers = await self._store.workers(now=now)
-        quiet = {one.hostname for one in workers if one.state in NOT_LIVING}
+        quiet = {one.hostname for one in workers if one.state in w.GONE}
         if quiet - self._not_living:
             self._plan.append(now)
         self._not_living = quiet

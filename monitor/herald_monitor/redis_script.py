@@ -12,6 +12,7 @@ from herald_monitor.model.changes import TASK
 from herald_monitor.model.cursor import START, Cursor, parse_cursor
 from herald_monitor.model.keys import Keys
 from herald_monitor.model.rollups import MINUTES_FOR, MOST_PARTS, OTHER
+from herald_monitor.model.workers import FORGET_AFTER
 from herald_monitor.redis_drafts import Stored
 from herald_monitor.redis_link import Link, Word
 from herald_monitor.redis_minutes import MinuteWords
@@ -42,13 +43,14 @@ class Bounds:
     unfinished: float
     length: int
     size: int
+    workers: float = FORGET_AFTER
     slack: float = 86_400.0
     """Seconds that a record outlives its time, so that a sweep announces its end."""
 
     @property
     def longest(self) -> int:
         """Seconds that no record outlives."""
-        return int(max(self.retention, self.unfinished) + self.slack)
+        return int(max(self.retention, self.unfinished, self.workers) + self.slack)
 
 
 @dataclass

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from herald_monitor.errors import StoreUnfit
 from herald_monitor.model.keys import DEFAULT_PREFIX, Keys
+from herald_monitor.model.workers import FORGET_AFTER
 from herald_monitor.redis_link import PATIENCE, Link
 from herald_monitor.redis_log import RedisLog
 from herald_monitor.redis_minutes import RedisMinutes
@@ -26,7 +27,8 @@ class RedisStore(RedisWriter, RedisReader, RedisMinutes, RedisLog, RedisNotes):
     its last change, once it is final and as long as it is not. The log keeps
     `log_length` entries, and no more than `log_bytes` of them. `patience` is how
     long Redis may take to answer, in seconds; `step` is how many changes one script
-    stores. Stores of different `prefix` know nothing of each other. `part`: which
+    stores. A worker that is gone is kept for `forget_workers` seconds after its last
+    sign of life. Stores of different `prefix` know nothing of each other. `part`: which
     partition of several this is.
     """
 
@@ -43,9 +45,12 @@ class RedisStore(RedisWriter, RedisReader, RedisMinutes, RedisLog, RedisNotes):
         patience: float = PATIENCE,
         step: int = STEP,
         part: int | None = None,
+        forget_workers: float = FORGET_AFTER,
     ) -> None:
         link, keys = Link(url, patience=patience, prefix=prefix), Keys(prefix)
-        bounds = Bounds(retention, keep_unfinished, log_length, log_bytes)
+        bounds = Bounds(
+            retention, keep_unfinished, log_length, log_bytes, forget_workers
+        )
         RedisWriter.__init__(self, link, keys, bounds, cached=cached, step=step)
         RedisReader.__init__(self, link, keys)
         RedisMinutes.__init__(self, link, keys)

@@ -33,16 +33,20 @@ from herald_monitor.redis_script import (
 )
 from herald_monitor.redis_texts import ALLOW_OOM, source_of
 from herald_monitor.store import MOST_GAPS, MOST_GROUPS, QUEUES_FOR
-from herald_monitor.wishes import forgetting, is_only_submitted
+from herald_monitor.wishes import (
+    dismissing,
+    forgetting,
+    is_expired,
+    is_only_submitted,
+    worker_state,
+)
 
 BATCH = 250
 """Changes in one step: more would keep Redis from others for too long."""
 
-WORKERS_FOR = 86_400.0
 GAPS_FOR = 7 * 86_400.0
-"""Seconds that records of workers and gaps are kept."""
+"""Seconds that records of gaps are kept."""
 
-LIVES = {WORKER: WORKERS_FOR, GAP: GAPS_FOR, QUEUE: QUEUES_FOR}
 LISTED = {WORKER: WORKERS, GAP: GAPS, QUEUE: QUEUES}
 
 FEW = 25
@@ -87,7 +91,7 @@ class RedisSweeper:
         return [(place[0], id_.decode()) for id_ in ids]
 
     async def sweep(self, *, now: float, most: int = 500) -> int:
-        await self._sweep_workers(now - WORKERS_FOR)
+        await self._sweep_workers(now)
         await self._sweep_gaps(now - GAPS_FOR)
         await self._sweep_queues(now - QUEUES_FOR)
         await self._trim_values(now)
@@ -151,10 +155,23 @@ class RedisSweeper:
         out = await self._script.run(stored, now=0.0, allow_oom=True)
         return len(stored) - len(out.refused)
 
-    async def _sweep_workers(self, until: float) -> None:
+    async def dismiss(self, hostname: str, *, now: float) -> str | None:
+        name: Name = (WORKER, hostname)
+        wish = dismissing(hostname, now)
+        async with self._alone:
+            # Whoever changes the record meanwhile has it refused, and looked at again.
+            while (known := (await self._fetch([name]))[name]) is not None:
+                draft = wish(known)
+                if draft is None or await self._forget([draft]):
+                    return worker_state(known, now)
+        return None
+
+    async def _sweep_workers(self, now: float) -> None:
+        forget_after = self._bounds.workers
+
         def due(known: Known) -> bool:
             return isinstance(known.record, Shown) and (
-                known.record.worker.last.at <= until
+                is_expired(known.record.worker, now, forget_after)
             )
 
         await self._sweep_listed(await self._listed_as(WORKERS), due)

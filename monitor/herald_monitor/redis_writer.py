@@ -13,7 +13,7 @@ from itertools import islice
 
 from herald_monitor.batch import WORKERS, Known, Name, Wish, in_ms
 from herald_monitor.errors import StoreError
-from herald_monitor.model.changes import GAP, QUEUE
+from herald_monitor.model.changes import GAP, QUEUE, WORKER
 from herald_monitor.model.cursor import START, Cursor, parse_cursor
 from herald_monitor.model.events import Event
 from herald_monitor.model.keys import Keys
@@ -26,11 +26,10 @@ from herald_monitor.redis_link import Link, Word
 from herald_monitor.redis_script import ALWAYS, Bounds, Outcome
 from herald_monitor.redis_sweeper import (
     GAPS_FOR,
-    LIVES,
     RedisSweeper,
 )
 from herald_monitor.redis_texts import source_of
-from herald_monitor.store import Gap, MonitorImage, Receipt
+from herald_monitor.store import QUEUES_FOR, Gap, MonitorImage, Receipt
 from herald_monitor.wishes import (
     aging,
     begins,
@@ -231,6 +230,7 @@ class RedisWriter(RedisSweeper):
             self._life(bounds.retention, now),
             self._life(bounds.unfinished, now),
         )
+        lives = {WORKER: bounds.workers, QUEUE: QUEUES_FOR}
         stored: list[Stored] = []
         for name, wish in step:
             draft = wish(known[name])
@@ -239,7 +239,7 @@ class RedisWriter(RedisSweeper):
             if isinstance(draft.image, TaskImage):
                 stored.append(stored_as(draft, *(over if draft.image.final else going)))
             else:
-                life = LIVES.get(name[0], GAPS_FOR)
+                life = lives.get(name[0], GAPS_FOR)
                 stored.append(stored_as(draft, int(life + bounds.slack)))
         return stored
 

@@ -163,6 +163,14 @@ class Writer(EventWriter, Protocol):
         """
         ...
 
+    async def dismiss(self, hostname: str, *, now: float) -> str | None:
+        """Forget the worker `hostname` unless it lives, and announce it as gone.
+
+        Returns the state that it was in at `now`, or None if nothing is stored. One
+        that is online or draining stays. One that speaks later is stored anew.
+        """
+        ...
+
     async def beat(self, monitor: MonitorImage, *, now: float) -> Receipt:
         """Say that `monitor` lives; let the log move, and workers grow silent.
 
@@ -175,7 +183,8 @@ class Writer(EventWriter, Protocol):
     async def sweep(self, *, now: float, most: int = 500) -> int:
         """Forget up to `most` tasks whose time is over, and announce each as gone.
 
-        Returns how many. Their ids are remembered for a while as expired.
+        Returns how many. Their ids are remembered for a while as expired. Workers
+        that are gone, gaps and queues are forgotten besides, in their own time.
         """
         ...
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from herald_monitor.config import MonitorSettings
+from herald_monitor.model.workers import FORGET_AFTER
 from herald_monitor.partitioned_store import PartitionedStore
 from herald_monitor.partitions import prefixes
 from herald_monitor.redis_store import LOG_BYTES, RedisStore
@@ -41,4 +42,6 @@ def _part_of(
         log_bytes=log_bytes,
         step=step,
         part=part,
+        # Sooner, only those on which nothing runs are forgotten (WorkerCleanup).
+        forget_workers=max(settings.forget_workers, FORGET_AFTER),
     )

@@ -38,8 +38,10 @@ from herald_monitor.model.shape import TaskImage, unix
 from herald_monitor.model.tasks import Task
 from herald_monitor.model.together import merge_all
 from herald_monitor.model.workers import (
+    GONE,
     Worker,
     join_workers,
+    last_sign,
     state_of,
     worker_image,
 )
@@ -184,6 +186,24 @@ def _worker_draft(worker: Worker, known: Known | None, now: float) -> Draft | No
         return None
     image = worker_image(worker, now)
     return Draft((WORKER, worker.hostname), known, "0", shown, image, (WORKERS,))
+
+
+def dismissing(hostname: str, now: float) -> Wish:
+    """Return the wish that a worker be forgotten unless it lives at `now`."""
+    return forgetting(
+        (WORKER, hostname), lambda known: worker_state(known, now) in GONE
+    )
+
+
+def is_expired(worker: Worker, now: float, forget_after: float) -> bool:
+    """Say whether `worker` was last heard `forget_after` seconds ago, and is gone."""
+    return state_of(worker, now) in GONE and now - last_sign(worker) >= forget_after
+
+
+def worker_state(known: Known, now: float) -> str:
+    """Return the state at `now` of the worker that is `known`."""
+    assert isinstance(known.record, Shown)
+    return state_of(known.record.worker, now)
 
 
 def recording(gap: Gap) -> Wish:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Mapping
 from typing import Any, cast
 
@@ -33,6 +32,7 @@ from herald_server.http_orders import (
     shown,
     ticket_in,
 )
+from herald_server.http_workers import WorkerRoutes
 from herald_server.metrics import MEDIA_TYPE, exposition
 from herald_server.options import KEYS, parse_key
 from herald_server.polling import LongPolls, over
@@ -61,6 +61,7 @@ class Api:
         self._health = Health(shared)
         self._more = Orders(shared)
         self._about = About(shared, self._shown_task)
+        self._workers = WorkerRoutes(shared)
         self._figures = Figures(shared, self._health)
         self.polls = LongPolls(shared.hub, shared.store)
 
@@ -76,7 +77,7 @@ class Api:
             *self._more.routes(),
             *self._about.routes(),
             Route(f"{v1}/tasks/{{id:path}}", self.task, methods=["GET"]),
-            Route(f"{v1}/workers", self.workers, methods=["GET"]),
+            *self._workers.routes(),
             *self._figures.routes(),
             Route(f"{v1}/stats", self.stats, methods=["GET"]),
             Route(f"{v1}/health", self.health, methods=["GET"]),
@@ -127,11 +128,6 @@ class Api:
         task = await self.polls.wait(id_, most, _left(request))
         late = {} if over(task) else {"timed_out": True}
         return self._show({**shape.to_dict(task), **late}, _found(task))
-
-    @allowed("read")
-    async def workers(self, request: Request) -> Response:
-        """Return all workers that were heard of."""
-        return self._show({"workers": await self._store.workers(now=time.time())})
 
     @allowed("read")
     async def stats(self, request: Request) -> Response:

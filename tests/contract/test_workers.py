@@ -2,16 +2,20 @@
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from herald_monitor.model.cursor import START
 from herald_monitor.model.shape import rfc3339
 from herald_monitor.model.worker_words import parse_worker
 from herald_monitor.model.workers import Worker, WorkerImage
-from tests.contract.labs import NOW, Lab, all_changes
+from herald_monitor.worker_cleanup import WorkerCleanup
+from tests.contract.labs import NOW, Lab, all_changes, event
 from tests.contract.test_log import MONITOR
 
 pytestmark = pytest.mark.anyio
+
+OLD, NEW = "celery@web-7d9c6bdf54-x2x4k", "celery@web-7d9c6bdf54-kkz5b"
 
 
 def said(kind: str, at: float, host: str = "w1@h", **fields: Any) -> Worker:
@@ -95,3 +99,92 @@ async def test_a_worker_is_forgotten_a_day_after_its_last_word(lab: Lab) -> None
         *_, last = [change async for change in all_changes(store)]
         assert (last.kind, last.id, last.gone) == ("w", "w1@h", True)
         assert len(await store.read(START)) == 2
+
+
+async def test_workers_are_kept_for_as_long_as_was_wished(lab: Lab) -> None:
+    async with lab.open(forget_workers=100.0) as store:
+        await store.store([], [said("online", 0), said("offline", 0, "w2@h")], now=NOW)
+        await store.sweep(now=NOW + 99)
+        assert len(await store.workers(now=NOW)) == 2
+        await store.sweep(now=NOW + 101)
+        assert await store.workers(now=NOW) == []
+
+
+async def test_a_worker_that_lives_is_kept_whatever_its_clock_says(lab: Lab) -> None:
+    async with lab.open(forget_workers=100.0) as store:
+        raw = {"type": "worker-heartbeat", "hostname": "w1@h", "freq": 2.0, "pid": 7}
+        heard = parse_worker({**raw, "timestamp": NOW - 7200, "clock": 1}, NOW)
+        assert heard is not None
+        await store.store([], [heard], now=NOW)
+        await store.sweep(now=NOW + 1)
+        assert [w.id for w in await store.workers(now=NOW + 1)] == ["w1@h"]
+
+
+@pytest.mark.parametrize(
+    ("last", "state"), [("heartbeat", "silent"), ("offline", "offline")]
+)
+async def test_a_worker_that_is_gone_can_be_dismissed(
+    lab: Lab, last: str, state: str
+) -> None:
+    async with lab.open() as store, lab.open() as other:
+        await store.store([], [said("online", 0), said(last, 2)], now=NOW + 2)
+        await store.store([], [said("online", 0, "w2@h")], now=NOW + 2)
+        assert await other.dismiss("w1@h", now=NOW + 60) == state
+        assert await other.dismiss("w1@h", now=NOW + 60) is None
+        assert [w.id for w in await store.workers(now=NOW)] == ["w2@h"]
+        *_, last_told = [change async for change in all_changes(store)]
+        assert (last_told.kind, last_told.id, last_told.gone) == ("w", "w1@h", True)
+        await store.beat(MONITOR, now=NOW + 61)
+        assert [w.id for w in await store.workers(now=NOW)] == ["w2@h"]
+
+
+async def test_a_dismissed_worker_that_speaks_again_is_back(lab: Lab) -> None:
+    async with lab.open() as store, lab.open() as other:
+        await store.store([], [said("online", 0)], now=NOW)
+        await other.dismiss("w1@h", now=NOW + 60)
+        await store.store([], [said("heartbeat", 61)], now=NOW + 61)
+        assert await states(lab, 61) == [("w1@h", "online")]
+        *_, told = [change async for change in all_changes(store)]
+        assert (told.id, told.gone) == ("w1@h", False)
+
+
+async def test_a_worker_that_lives_is_not_dismissed(lab: Lab) -> None:
+    async with lab.open() as store:
+        await store.store([], [said("online", 0)], now=NOW)
+        leaving = [said("online", 0, "w2@h"), said("offline", 1, "w2@h")]
+        await store.store([], leaving, now=NOW + 1)
+        assert await store.dismiss("w1@h", now=NOW + 1) == "online"
+        assert await store.dismiss("w2@h", now=NOW + 1) == "draining"
+        assert await store.dismiss("w3@h", now=NOW + 1) is None
+        assert [w.id for w in await store.workers(now=NOW)] == ["w1@h", "w2@h"]
+
+
+async def test_a_replaced_worker_leaves_once_nothing_runs_on_it(lab: Lab) -> None:
+    async with lab.open() as store:
+        cleanup = WorkerCleanup(store, 90.0, 86_400.0)
+        running = [event("received", "t"), event("started", "t", 2)]
+        running = [msgspec.structs.replace(one, host=OLD) for one in running]
+        await store.store(running, [said("online", 0, OLD)], now=NOW)
+        await store.store([], [said("online", 60, NEW)], now=NOW + 60)
+        await store.store([], [said("heartbeat", 200, NEW)], now=NOW + 200)
+        assert await cleanup.forget_gone(NOW + 200) == []
+        lost = msgspec.structs.replace(running[1], kind="lost", at=NOW + 100, clock=0)
+        await store.store([msgspec.structs.replace(lost, source="inferred")], now=NOW)
+        assert await cleanup.forget_gone(NOW + 200) == [OLD]
+        assert await states(lab, 200) == [(NEW, "online")]
+
+
+async def test_a_worker_leaves_early_unless_it_may_be_busy(lab: Lab) -> None:
+    async with lab.open() as store:
+        cleanup = WorkerCleanup(store, 90.0, 300.0)
+        running = [event("received", "t"), event("started", "t", 2)]
+        heard = [
+            said("online", 0),
+            said("online", 0, "w2@h"),
+            said("online", 2, "w3@h"),
+        ]
+        await store.store(running, heard, now=NOW)
+        assert await cleanup.forget_gone(NOW + 299) == []
+        assert await cleanup.forget_gone(NOW + 301) == ["w2@h"]
+        assert await cleanup.forget_gone(NOW + 303) == ["w3@h"]
+        assert await states(lab, 303) == [("w1@h", "silent")]

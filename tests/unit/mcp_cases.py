@@ -188,6 +188,12 @@ WRONG: dict[str, list[Case]] = {
         ({"state": 5}, "state must be"),
         ({"worker": "w"}, "unknown argument 'worker'"),
     ],
+    "dismiss_worker": [
+        ({}, "worker is missing"),
+        ({"worker": "never@h"}, "no worker 'never@h' is known"),
+        ({"worker": 5}, "worker must be"),
+        ({"name": "w"}, "unknown argument 'name'"),
+    ],
     "list_queues": [
         ({"queue": 5}, "queue must be"),
         ({"queue": ""}, "queue takes a text"),

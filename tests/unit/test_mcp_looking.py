@@ -12,8 +12,8 @@ from fastmcp import Client
 from herald_monitor.model.events import Event
 from herald_monitor.model.queues import QueueImage
 from herald_monitor.model.shape import rfc3339
-from tests.live_server import worker_of
-from tests.mcp_house import SNAPSHOT, House, call, house
+from tests.live_server import gone_worker, worker_of
+from tests.mcp_house import SNAPSHOT, House, call, house, refused
 
 pytestmark = pytest.mark.anyio
 
@@ -244,6 +244,21 @@ async def test_workers_are_listed_by_state() -> None:
     assert told["workers"][0]["hostname"] == "w1@h"
     assert told["workers"][0]["active"] == 2
     assert "w1@h" in [one["hostname"] for one in online["workers"]]
+
+
+async def test_a_worker_that_is_gone_is_dismissed() -> None:
+    async with opened() as (made, client):
+        heard = [worker_of("w1@h"), gone_worker("w2@h")]
+        await made.store.store([], heard, now=time.time())
+        told = await call(client, "dismiss_worker", worker="w2@h")
+        lives = await refused(client, "dismiss_worker", worker="w1@h")
+        left = await call(client, "list_workers")
+        [order] = await made.shared.audit.newest(1)
+    assert (told["hostname"], told["state"]) == ("w2@h", "silent")
+    assert "worker w1@h is online: only one that is silent" in lives
+    assert [one["hostname"] for one in left["workers"]] == ["w1@h"]
+    assert (order.what, order.target) == ("dismiss_worker", "w2@h")
+    assert order.outcome == "silent"
 
 
 async def test_task_types_are_listed_with_measured_durations() -> None:

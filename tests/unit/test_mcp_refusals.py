@@ -34,6 +34,7 @@ NEEDS: dict[str, tuple[str, dict[str, Any]]] = {
     "explain_task": ("read", {"task_id": "t"}),
     "get_group_status": ("read", {"group_id": "g"}),
     "list_workers": ("read", {}),
+    "dismiss_worker": ("admin", {"worker": "w@h"}),
     "list_queues": ("read", {}),
     "list_task_types": ("read", {}),
     "register_webhook": ("admin", {"url": "http://8.8.8.8/"}),

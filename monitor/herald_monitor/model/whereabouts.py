@@ -170,7 +170,7 @@ def at_risk(task: TaskImage, workers: Mapping[str, WorkerImage]) -> bool:
     if task.worker is None:
         return False
     one = workers.get(task.worker)
-    return one is None or one.state in (w.SILENT, w.OFFLINE)
+    return one is None or one.state in w.GONE
 
 
 def _why_not_run(

@@ -19,6 +19,10 @@ SILENT = "silent"
 OFFLINE = "offline"
 
 LIVING = (ONLINE, DRAINING)
+GONE = (SILENT, OFFLINE)
+
+FORGET_AFTER = 86_400.0
+"""Seconds after its last sign of life for which a worker that is gone is kept."""
 
 DEFAULT_FREQ = 2.0
 """Celery's heartbeat interval in seconds (celery/worker/heartbeat.py)."""
@@ -29,7 +33,6 @@ SILENT_AFTER = 3.0
 DRAIN_FOR = 30.0
 """`worker-offline` opens a warm shutdown; nobody says when it ends. Seconds
 without a word after which such a worker counts as gone."""
-
 
 ANSWER_FOR = 30.0
 """Seconds for which an answer shows that a worker lives, with or without heartbeats."""

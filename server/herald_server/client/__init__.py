@@ -12,6 +12,7 @@ async for change in herald.watch(name="reports.*", state="FAILURE"):
 
 from herald_server.client.answers import (
     Cancelled,
+    Dismissed,
     FilterKeys,
     Started,
     Stats,
@@ -37,6 +38,7 @@ __all__ = [
     "ClientError",
     "ConfirmationNeeded",
     "CountImage",
+    "Dismissed",
     "FilterKeys",
     "Forgotten",
     "Gone",

@@ -78,6 +78,14 @@ class Workers(msgspec.Struct):
     workers: list[WorkerImage]
 
 
+class Dismissed(msgspec.Struct, frozen=True):
+    """A worker that was dismissed: the state that it was in, and a sentence."""
+
+    hostname: str
+    state: str
+    message: str
+
+
 class Queues(msgspec.Struct):
     """All queues."""
 

@@ -22,6 +22,7 @@ from herald_monitor.model.workers import WorkerImage
 from herald_server.client.address import find_address
 from herald_server.client.answers import (
     Cancelled,
+    Dismissed,
     FilterKeys,
     Queues,
     Started,
@@ -249,6 +250,10 @@ class Herald:
         """
         path = _path("tasks", task_id, "cancel")
         return await self._rest.post(path, {}, Cancelled, also=404)
+
+    async def dismiss_worker(self, hostname: str) -> Dismissed:
+        """Forget a worker that is silent or offline, before its time is over."""
+        return await self._rest.delete(_path("workers", hostname), Dismissed)
 
 
 def _filter(given: FilterKeys) -> Filter:

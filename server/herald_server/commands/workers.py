@@ -17,10 +17,19 @@ HEAD = ("WORKER", "STATE", "RUNS", "DONE", "LOAD", "LAST WORD", "CLOCK", "SOFTWA
 
 
 @click.command()
+@click.option(
+    "--dismiss",
+    metavar="NAME",
+    help="Forget this worker, which is silent or offline, instead of listing.",
+)
 @json_option
 @connected
-async def workers(herald: Herald, as_json: bool) -> None:
-    """List the workers that were heard of."""
+async def workers(herald: Herald, as_json: bool, dismiss: str | None) -> None:
+    """List the workers that were heard of, or dismiss one that is gone."""
+    if dismiss is not None:
+        done = await herald.dismiss_worker(dismiss)
+        click.echo(msgspec.json.encode(done) if as_json else plain(done.message))
+        return
     found = await herald.workers()
     if as_json:
         for worker in found:

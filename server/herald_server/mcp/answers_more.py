@@ -185,6 +185,14 @@ class Workers(BaseModel):
     message: str = Field(default="", description="What this means")
 
 
+class DismissedWorker(BaseModel):
+    """A worker that was dismissed."""
+
+    hostname: str = Field(description="Its name")
+    state: str = Field(description="The state that it was in: silent or offline")
+    message: str = Field(description="What came of it")
+
+
 class QueueState(BaseModel):
     """A queue of the broker. What could not be measured is null, never 0."""
 

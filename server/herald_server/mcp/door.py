@@ -87,7 +87,7 @@ class AgentDoor(FastMCP[Any]):
         History(store, catalog, shared.minutes).register(self)
         Groups(shared.groups, control, catalog).register(self)
         Mending(store, control, durations).register(self)
-        Around(store, catalog, durations).register(self)
+        Around(shared, catalog, durations).register(self)
         Queues(store).register(self)
         WebhookTools(shared.desk or Desk(store, Guard())).register(self)
         Resources(shared, catalog).register(self)

@@ -24,7 +24,10 @@ from herald_server.status import Status
 BEGIN = "<!-- tools -->"
 END = "<!-- /tools -->"
 
-SCOPES = {"start": "start", "retry": "start", "cancel": "cancel"}
+SCOPES = {
+    **{"start": "start", "retry": "start", "cancel": "cancel"},
+    "dismiss": "admin",
+}
 """The scope that a tool needs, by the first word of its name; all others read."""
 
 Schema = Mapping[str, Any]

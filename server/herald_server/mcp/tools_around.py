@@ -9,25 +9,35 @@ from fastmcp import FastMCP
 from pydantic import Field
 
 from herald_monitor.model.workers import ONLINE, WorkerImage
-from herald_monitor.store import Reader
+from herald_server.auth import Narrow
 from herald_server.catalog import Catalog, TaskType
+from herald_server.dismissing import dismiss_worker
 from herald_server.durations import Durations
 from herald_server.mcp.access import demand, refusing
-from herald_server.mcp.answers_more import ListedType, ListedTypes, Workers, WorkerState
-from herald_server.mcp.arguments import add_reading
+from herald_server.mcp.answers_more import (
+    DismissedWorker,
+    ListedType,
+    ListedTypes,
+    Workers,
+    WorkerState,
+)
+from herald_server.mcp.arguments import add_doing, add_reading
+from herald_server.state import Shared
 
 
 class Around:
-    """The tools `list_workers` and `list_task_types`."""
+    """The tools `list_workers`, `dismiss_worker` and `list_task_types`."""
 
-    def __init__(self, reader: Reader, catalog: Catalog, durations: Durations) -> None:
-        self._reader = reader
+    def __init__(self, shared: Shared, catalog: Catalog, durations: Durations) -> None:
+        self._store = shared.store
+        self._audit = shared.audit
         self._catalog = catalog
         self._durations = durations
 
     def register(self, mcp: FastMCP[Any]) -> None:
         """Add the tools to `mcp`."""
         add_reading(mcp, self.list_workers, "List workers")
+        add_doing(mcp, self.dismiss_worker, "Dismiss a worker", idempotent=True)
         add_reading(mcp, self.list_task_types, "List task types")
 
     async def list_workers(
@@ -40,7 +50,7 @@ class Around:
         """List the workers: which live, what they are doing, how loaded they are."""
         with refusing():
             demand("read", "list_workers")
-            heard = await self._reader.workers(now=time.time())
+            heard = await self._store.workers(now=time.time())
         shown = [one for one in heard if state in (None, one.state)]
         online = sum(one.state == ONLINE for one in shown)
         none = "" if heard else "No worker was heard of: start one with -E."
@@ -49,6 +59,25 @@ class Around:
             online=online,
             workers=[_worker(one) for one in shown],
             message=none,
+        )
+
+    async def dismiss_worker(
+        self,
+        worker: Annotated[
+            str, Field(description="A hostname as list_workers returned it")
+        ],
+    ) -> DismissedWorker:
+        """Forget a worker that is silent or offline, because it does not come back.
+
+        It stops nothing: a worker that is online or draining is refused, and one
+        that speaks again is listed again.
+        """
+        with refusing():
+            if demand("admin", "dismiss_worker").only is not None:
+                raise Narrow("dismiss_worker")
+            done = await dismiss_worker(self._store, self._audit, worker)
+        return DismissedWorker(
+            hostname=done.hostname, state=done.state, message=done.message
         )
 
     async def list_task_types(

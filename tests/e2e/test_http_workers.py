@@ -1,0 +1,68 @@
+"""Workers over HTTP: one that is gone is dismissed, one that lives is not."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from tests.asking import asking, refused
+from tests.live_server import gone_worker, worker_of
+from tests.servers import PrivateValkey
+from tests.serving import Server, connected, let_in, serving, until
+
+from herald_monitor.model.filters import Filter
+
+pytestmark = pytest.mark.anyio
+
+WORKERS = "/api/v1/workers"
+
+
+async def heard(server: Server) -> None:
+    """Store a worker that lives, and one that was last heard a minute ago."""
+    workers = [worker_of("celery@stays"), gone_worker("celery@left/1")]
+    await server.store.store([], workers, now=time.time())
+
+
+async def test_a_worker_that_is_gone_is_dismissed_and_watchers_are_told(
+    module_valkey: PrivateValkey,
+) -> None:
+    async with serving(module_valkey.url) as server, asking(server) as ask:
+        await heard(server)
+        async with connected(server) as client:
+            workers = await client.subscribe("w", topic="workers")
+            await until(lambda: "celery@left/1" in workers.items)
+            answer = await ask.delete(f"{WORKERS}/celery%40left%2F1")
+            await until(lambda: list(workers.items) == ["celery@stays"])
+        assert answer.status_code == 200
+        assert answer.json()["hostname"] == "celery@left/1"
+        assert answer.json()["state"] == "silent"
+        left = (await ask.get(WORKERS)).json()["workers"]
+        assert [one["id"] for one in left] == ["celery@stays"]
+        [order] = (await ask.get("/api/v1/audit")).json()["orders"]
+        assert (order["what"], order["target"]) == ("dismiss_worker", "celery@left/1")
+
+
+async def test_who_lives_or_is_not_known_is_not_dismissed(
+    module_valkey: PrivateValkey,
+) -> None:
+    async with serving(module_valkey.url) as server, asking(server) as ask:
+        await heard(server)
+        refused(await ask.delete(f"{WORKERS}/celery@stays"), 409, "is online: only one")
+        refused(await ask.delete(f"{WORKERS}/nobody"), 404, "no worker 'nobody'")
+        assert len((await ask.get(WORKERS)).json()["workers"]) == 2
+        assert (await ask.get("/api/v1/audit")).json()["orders"] == []
+
+
+async def test_only_admins_who_see_everything_dismiss(
+    module_valkey: PrivateValkey,
+) -> None:
+    async with serving(module_valkey.url) as server:
+        await heard(server)
+        let_in(server, "no-admin", scopes=frozenset(["read", "start", "cancel"]))
+        let_in(server, "narrow", only=Filter(name=("shop.*",)))
+        for token in ("no-admin", "narrow"):
+            headers = {"Authorization": f"Bearer {token}"}
+            async with asking(server, headers) as ask:
+                answer = await ask.delete(f"{WORKERS}/celery@left/1")
+                assert answer.status_code == 403, token
+        assert len(await server.store.workers(now=time.time())) == 2

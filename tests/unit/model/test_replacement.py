@@ -1,0 +1,110 @@
+"""Which worker took the place of one that is gone: names, times, and doubts."""
+
+from typing import Any
+
+import pytest
+
+from herald_monitor.model.replacement import pod_of, replaced
+from herald_monitor.model.shape import rfc3339
+from herald_monitor.model.workers import WorkerImage
+
+NOW = 1_800_000_000.0
+PATIENCE = 90.0
+OLD = "celery@web-7d9c6bdf54-x2x4k"
+SAME = "celery@web-7d9c6bdf54-kkz5b"
+NEXT = "celery@web-5f7b8c9d44-wq9rt"
+
+
+def one(
+    name: str, state: str, heard: float = 0.0, started: float | None = 9_000.0
+) -> WorkerImage:
+    """Return a worker that was heard and started so many seconds before now."""
+    more: dict[str, Any] = {}
+    if started is not None:
+        more["started_at"] = rfc3339(NOW - started)
+    at = rfc3339(NOW - heard)
+    return WorkerImage(
+        id=name, hostname=name, state=state, last_heartbeat_at=at, **more
+    )
+
+
+def names(*workers: WorkerImage) -> list[str]:
+    return [worker.hostname for worker in replaced(workers, NOW, PATIENCE)]
+
+
+@pytest.mark.parametrize(
+    ("name", "pod"),
+    [
+        (OLD, ("celery@web", "7d9c6bdf54")),
+        ("w1@shop-mail-68c5b44fcd-zd2xw", ("w1@shop-mail", "68c5b44fcd")),
+        ("celery@web-0", None),
+        ("celery@web-x2x4k", None),
+        ("celery@ip-10-1-2-3", None),
+        ("celery@ip-10-1-2-3.eu-west-1.compute.internal", None),
+        ("celery@worker-production-green", None),
+        ("celery@batch-7d9c6bdf54-x2x4k.svc", None),
+        ("celery@9f86d081884c", None),
+        ("celery@-7d9c6bdf54", None),
+    ],
+)
+def test_only_pods_of_a_deployment_are_told_by_their_names(
+    name: str, pod: tuple[str, str] | None
+) -> None:
+    assert pod_of(name) == pod
+
+
+@pytest.mark.parametrize("state", ["silent", "offline"])
+@pytest.mark.parametrize("name", [SAME, NEXT])
+def test_what_began_after_the_end_of_another_replaces_it(name: str, state: str) -> None:
+    assert names(one(OLD, state, 500), one(name, "online", started=450)) == [OLD]
+
+
+def test_a_new_template_replaces_what_began_before_it() -> None:
+    # A rolling update starts the new pod before it ends the old one.
+    assert names(one(OLD, "silent", 500), one(NEXT, "online", started=1_500)) == [OLD]
+
+
+def test_all_that_were_replaced_are_told() -> None:
+    olds = [one(OLD, "silent", 500), one(SAME, "offline", 400)]
+    assert names(*olds, one(NEXT, "online", started=300)) == [OLD, SAME]
+
+
+@pytest.mark.parametrize(
+    "workers",
+    [
+        [one(OLD, "silent", 500)],
+        [one(OLD, "silent", 80), one(NEXT, "online", started=60)],
+        [one(OLD, "online", 500), one(NEXT, "online", started=60)],
+        [one(OLD, "draining", 500), one(NEXT, "online", started=60)],
+        [one(OLD, "silent", 500), one(NEXT, "silent", 400, started=450)],
+        [one(OLD, "silent", 500), one(NEXT, "draining", started=450)],
+        [one(OLD, "silent", 500), one(NEXT, "online", started=None)],
+        [one(OLD, "silent", 500), one(NEXT, "online", started=9_500)],
+    ],
+    ids=[
+        *("alone", "lately heard", "lives", "leaves"),
+        *("both silent", "new one leaves", "since when unknown", "older"),
+    ],
+)
+def test_what_may_come_back_or_was_not_replaced_stays(
+    workers: list[WorkerImage],
+) -> None:
+    assert names(*workers) == []
+
+
+def test_a_twin_of_the_same_template_is_no_replacement() -> None:
+    assert names(one(OLD, "silent", 500), one(SAME, "online", started=8_000)) == []
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("celery@web-0", "celery@web-1"),
+        ("celery@ip-10-1-2-3", "celery@ip-10-1-2-4"),
+        ("celery@web-x2x4k", "celery@web-kkz5b"),
+        (OLD, "celery@mail-7d9c6bdf54-kkz5b"),
+        (OLD, "beat@web-7d9c6bdf54-kkz5b"),
+    ],
+)
+def test_other_names_are_not_guessed_from(old: str, new: str) -> None:
+    assert names(one(old, "silent", 500), one(new, "online", started=60)) == []
