@@ -4,10 +4,12 @@
 the environment that `environment(app)` describes.
 """
 
+import ctypes
 import json
 import os
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, cast
 from uuid import uuid4
 
@@ -132,6 +134,18 @@ def sleepy(seconds: float) -> float:
     return seconds
 
 
+def block(seconds: int) -> int:
+    """Take `seconds` in a C call that lets nothing else of its process run."""
+    ctypes.PyDLL(None).sleep(seconds)
+    return seconds
+
+
+def note(self: Any, path: str) -> None:
+    """Write its id into a log, and keep no result."""
+    with Path(path).open("a") as log:
+        log.write(f"{self.request.id}\n")
+
+
 def progress(self: Any, steps: int = 3) -> int:
     """Tell of each step by an event and in the result backend."""
     for step in range(1, steps + 1):
@@ -157,6 +171,8 @@ TASKS: dict[str, tuple[Callable[..., object], dict[str, object]]] = {
     "sleepy": (sleepy, {}),
     "late": (sleepy, {"acks_late": True}),
     "ignore_result": (add, {"ignore_result": True}),
+    "block": (block, {}),
+    "note": (note, {"bind": True, "ignore_result": True}),
     "progress": (progress, {"bind": True}),
     "tells": (tells, {}),
     "tells_nobody_else": (tells, {"ignore_result": True}),

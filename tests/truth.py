@@ -83,6 +83,7 @@ async def truth(
     listen_backend: bool = False,
     lost_after: float = LOST_AFTER,
     probe_every: float = 5.0,
+    queues_every: float = 10.0,
 ) -> AsyncGenerator[Truth]:
     """Run a monitor for the length of the block, from when it hears events."""
     kept = store or MemoryStore()
@@ -94,6 +95,7 @@ async def truth(
         listen_backend=listen_backend,
         lost_after=lost_after,
         reconcile_every=0.5,
+        queues_every=queues_every,
         probe_every=probe_every,
     )
     stop = asyncio.Event()

@@ -53,6 +53,8 @@ class Consumers:
         self._told, self._asked = {**kept, **told.queues}, now
         self.processes = told.processes
         self._mute = self._living - told.queues.keys()
+        # An answer is a sign of life, also of one that was silent until then.
+        self._living |= told.queues.keys()
         self._note_silent(silent - told.queues.keys(), told, known)
         return frozenset(told.queues)
 
