@@ -191,3 +191,21 @@ def test_the_feed_can_be_paused_and_filtered(
     feed.get_by_role("searchbox").fill("state:FAILURE")
     wanted = night_page.until_asked(asked + 1, "feed")
     assert wanted["filter"] == {"state": ["FAILURE"]}
+
+
+def test_a_worker_that_is_gone_is_dismissed(night_page: ScriptedServer) -> None:
+    tab = night_page.page
+    go(tab, "workers")
+    told = {"hostname": "old@w0", "state": "offline", "message": "It is forgotten."}
+    night_page.rest["api/v1/workers/old%40w0"] = told
+    row = tab.locator("tr[data-key='old@w0']")
+    # Only what is gone can be dismissed, and not by a single click.
+    expect(tab.get_by_role("button", name="Dismiss …")).to_have_count(2)
+    row.get_by_role("button", name="Dismiss …").click()
+    row.get_by_role("button", name="No").click()
+    row.get_by_role("button", name="Dismiss …").click()
+    assert violations(tab, []) == []
+    row.get_by_role("button", name="Yes, dismiss").click()
+    expect(tab.locator(".answer")).to_have_text("old@w0: It is forgotten.")
+    night_page.send(type="data", id="workers", **{"del": ["old@w0"]}, cursor="7-9")
+    expect(row).to_have_count(0)

@@ -130,6 +130,22 @@ async def test_a_task_that_ends_without_a_word_is_lost_with_the_reason(
         assert held.count("lost") == 1
 
 
+async def test_what_ran_on_a_dismissed_worker_is_lost(
+    valkey: PrivateValkey, project_app: AppFactory, celery_worker: WorkerFactory
+) -> None:
+    app = project_app(valkey.url, valkey.url)
+    worker = await asyncio.to_thread(celery_worker, app, pool="threads", concurrency=1)
+    async with truth(app, lost_after=8.0) as held:
+        running = submit(app, "sleepy", 60)
+        await held.are([running], "STARTED")
+        [before] = await held.store.workers(now=time.time())
+        await asyncio.to_thread(worker.kill)
+        while await held.store.dismiss(before.id, now=time.time()) != "silent":
+            await asyncio.sleep(0.1)
+        await held.are([running], "LOST", 30)
+        assert await held.store.workers(now=time.time()) == []
+
+
 async def test_a_second_run_that_nobody_ended_leaves_what_the_backend_keeps(
     module_app: Celery,
 ) -> None:

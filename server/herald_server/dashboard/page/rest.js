@@ -14,6 +14,7 @@ export class Refused extends Error {
 export const read = (path) => ask("GET", path);
 export const cancel = (id) => ask("POST", `api/v1/tasks/${encodeURIComponent(id)}/cancel`);
 export const retry = (id, given = {}) => ask("POST", `api/v1/tasks/${encodeURIComponent(id)}/retry`, given);
+export const dismiss = (hostname) => remove(`api/v1/workers/${encodeURIComponent(hostname)}`);
 export const post = (path, body) => ask("POST", path, body);
 export const remove = (path) => ask("DELETE", path);
 

@@ -1,15 +1,18 @@
-/** Workers: who is there, how busy, what each takes from, and since when silent. */
+/** Workers: who is there, how busy, what each takes from, since when silent; dismissing one. */
 
 import { link } from "../address.js";
-import { h, soon } from "../dom.js";
+import { button, h, say, soon } from "../dom.js";
 import { ago, busy, clock, count, lagging } from "../format.js";
 import { workerBadge } from "../parts/badge.js";
 import { empty } from "../parts/blank.js";
 import { Listing } from "../parts/listing.js";
 import { Table } from "../parts/table.js";
+import { dismiss } from "../rest.js";
 import { WORKERS } from "../states.js";
 
 const SKEWED_MS = 2_000; // beyond, times of this worker mislead whoever reads them
+
+const GONE = new Set(["silent", "offline"]); // those that may be dismissed
 
 const COLUMNS = [
   { word: "Worker", name: "n20" },
@@ -22,11 +25,14 @@ const COLUMNS = [
   { word: "Clock", num: true, name: "n7", title: "How far its clock is from ours", hide: true },
   { word: "Up since", num: true, name: "n9", hide: true },
   { word: "Heard", num: true, name: "n6", title: "Since its last heartbeat" },
+  { word: "Actions", name: "n16" },
 ];
 
 export function show(place, visit) {
   const { workers, queues } = visit.live;
-  const table = new Table("Workers", COLUMNS, { key: (worker) => worker.id, cells: (worker) => cells(worker, queues) });
+  const answer = h("p", { className: "answer", role: "status" });
+  let asking = null; // the worker that somebody is about to dismiss
+  const table = new Table("Workers", COLUMNS, { key: (worker) => worker.id, cells: (worker) => [...cells(worker, queues), acts(worker)] });
   const listing = new Listing("Workers", table, nobody, { className: "whole" });
   place.append(listing.el);
   const draw = () => {
@@ -34,6 +40,21 @@ export function show(place, visit) {
     const online = found.filter((worker) => worker.state === "online").length;
     listing.render(found, { known: workers.synced, error: workers.error, note: found.length ? `${count(online)} of ${count(found.length)} online` : "" });
   };
+  function ask(id) {
+    asking = id;
+    draw();
+  }
+  async function order(id) {
+    ask(null);
+    const said = await dismiss(id).then(({ message }) => `${id}: ${message}`, (error) => error.message);
+    say(answer, said);
+    if (!answer.isConnected) listing.el.before(answer);
+  }
+  function acts({ id, state }) {
+    if (!GONE.has(state)) return null;
+    if (asking !== id) return button("Dismiss …", () => ask(id), "small");
+    return h("span", { className: "pair" }, button("Yes, dismiss", () => order(id), "small danger"), button("No", () => ask(null), "small"));
+  }
   visit.onEnd(visit.live.observe(draw));
   visit.tick(draw);
   return { refresh: () => soon(draw) };
