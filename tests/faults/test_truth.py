@@ -13,6 +13,7 @@ from uuid import uuid4
 import pytest
 from celery import Celery
 from tests.conftest import AppFactory, WorkerFactory
+from tests.live_server import gone_worker, worker_of
 from tests.proxy import Proxy
 from tests.servers import PrivateValkey
 from tests.truth import submit, truth
@@ -144,6 +145,21 @@ async def test_what_ran_on_a_dismissed_worker_is_lost(
             await asyncio.sleep(0.1)
         await held.are([running], "LOST", 30)
         assert await held.store.workers(now=time.time()) == []
+
+
+async def test_a_pod_that_was_replaced_is_forgotten(
+    valkey: PrivateValkey, project_app: AppFactory
+) -> None:
+    old, new = "celery@web-7d9c6bdf54-x2x4k", "celery@web-5f7b8c9d44-wq9rt"
+    started = worker_of(new, type="worker-online", freq=600.0)
+    store = MemoryStore()
+    heard = [gone_worker(old), gone_worker("celery@ip-10-1-2-3"), started]
+    await store.store([], heard, now=time.time())
+    async with truth(project_app(valkey.url, valkey.url), store, lost_after=1.0):
+        async with asyncio.timeout(30):
+            while len(left := await store.workers(now=time.time())) > 2:
+                await asyncio.sleep(0.1)
+    assert [one.id for one in left] == ["celery@ip-10-1-2-3", new]
 
 
 async def test_a_second_run_that_nobody_ended_leaves_what_the_backend_keeps(
