@@ -14,6 +14,7 @@ from herald_monitor.model.workers import LIVING
 from herald_server import queue_consumers, queues
 from herald_server.durations import spoken
 from herald_server.stuck_ends import (
+    explain_chain,
     explain_loss,
     explain_missing,
     explain_outcome,
@@ -174,7 +175,7 @@ def _prefetched(facts: Facts) -> Why:
 
 def _waiting(facts: Facts) -> Why | None:
     task, asked = facts.task, facts.asked
-    before = _behind(facts)
+    before = explain_chain(facts)
     if before:
         return before
     if _ahead(task.eta, facts.now):
@@ -269,25 +270,6 @@ def _in_queue(facts: Facts) -> Why:
         f"{queue_consumers.say_taken(facts)}.",
         "Wait, or add workers if the queue does not get shorter.",
     )
-
-
-def _behind(facts: Facts) -> Why | None:
-    if facts.blocked_by is not None:
-        before = facts.blocked_by
-        return Why(
-            "predecessor_ended",
-            f"It is a later step of a chain, and {before.id} before it ended as "
-            f"{before.state.lower()}: it will never run.",
-            "Start the rest of the chain anew.",
-        )
-    if facts.waits_for is not None:
-        before = facts.waits_for
-        return Why(
-            "waits_for_predecessor",
-            f"It is a later step of a chain: {before.id} before it is "
-            f"{before.state.lower()}.",
-        )
-    return None
 
 
 def _queue(facts: Facts) -> str:

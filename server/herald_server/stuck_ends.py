@@ -96,6 +96,26 @@ def _advise_over(facts: Facts) -> str:
     return "retry_task starts it again."
 
 
+def explain_chain(facts: Facts) -> Why | None:
+    """Return what keeps a later step of a chain waiting, or from ever running."""
+    if facts.blocked_by is not None:
+        before = facts.blocked_by
+        return Why(
+            "predecessor_ended",
+            f"It is a later step of a chain, and {before.id} before it ended as "
+            f"{before.state.lower()}: it will never run.",
+            "Start the rest of the chain anew.",
+        )
+    if facts.waits_for is not None:
+        before = facts.waits_for
+        return Why(
+            "waits_for_predecessor",
+            f"It is a later step of a chain: {before.id} before it is "
+            f"{before.state.lower()}.",
+        )
+    return None
+
+
 def silent_worker(facts: Facts) -> Why | None:
     """Return that the task's worker says nothing any more, if so."""
     worker = worker_of(facts)

@@ -26,8 +26,8 @@ _MEANS = {
     shape.REJECTED: "Its worker rejected it; it will not run again by itself.",
     shape.IGNORED: "It gave itself a state of its own, see custom_state, and ended "
     "without a result (Ignore()).",
-    shape.LOST: "It is lost: nobody has it any more. explain_task says what was found, "
-    "and whether it is delivered again: ask it before you start it once more.",
+    shape.LOST: "No worker knows of it any more. explain_task says what was found, and "
+    "whether it is delivered again: ask it before you start it once more.",
     shape.EXPIRED: "What was known of it has run out: nothing was heard of it since.",
     shape.UNKNOWN: "Herald has never heard of this task id; check that it is complete "
     "and exact (list_active_tasks shows the tasks that run).",
