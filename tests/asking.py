@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from typing import Any
 
 import httpx2
 
@@ -21,6 +22,13 @@ async def asking(
         base_url=server.url, headers=given, trust_env=False
     ) as client:
         yield client
+
+
+def told(answer: httpx2.Response) -> dict[str, Any]:
+    """Return the body, without that no monitor writes to the test's store."""
+    body: dict[str, Any] = answer.json()
+    body.pop("stale", None)
+    return body
 
 
 def refused(answer: httpx2.Response, status: int, sentence: str) -> None:

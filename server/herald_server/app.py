@@ -27,6 +27,7 @@ from herald_server.problems import HANDLED, answer
 from herald_server.pump import Door
 from herald_server.reading import Library
 from herald_server.rooted import Rooted
+from herald_server.security_headers import SecurityHeaders
 from herald_server.seen import whole
 from herald_server.sharing import share, working
 from herald_server.sse import Streams
@@ -91,6 +92,7 @@ def create_app(
             Route("/mcp", Owned(mcp_app)),
         ],
         middleware=[
+            Middleware(SecurityHeaders),
             *allow_origins(settings.allowed_origins),
             *_rooted(settings),
             Middleware(

@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from tests.asking import asking, refused
+from tests.asking import asking, refused, told
 from tests.project import make_app
 from tests.servers import PrivateValkey
 from tests.serving import TOKEN, Server, connected, let_in, serving, until
@@ -81,6 +81,17 @@ async def test_foreign_hosts_and_pages_are_turned_away_everywhere(url: str) -> N
             for origin in ("https://evil.example", "null", "http://[::1"):
                 answer = await ask.get(path, headers={"Origin": origin})
                 refused(answer, 403, "HERALD_ALLOWED_ORIGINS")
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "/herald.js", "/api/v1/stats", "/api/v1/nowhere", "/metrics", "/mcp"]
+)
+async def test_no_answer_is_sniffed_or_kept(url: str, path: str) -> None:
+    async with serving(url) as server, asking(server) as ask:
+        headers = (await ask.get(path)).headers
+    assert headers["x-content-type-options"] == "nosniff"
+    assert headers["cache-control"].startswith("no-")
+    assert "strict-transport-security" not in headers
 
 
 @pytest.mark.parametrize("host", ["10.1.2.3:8787", "herald.monitoring.svc:8787"])
@@ -214,7 +225,7 @@ async def test_tasks_of_a_time(url: str) -> None:
 async def test_one_task_with_its_attempts(url: str) -> None:
     async with serving(url) as server, asking(server) as ask:
         await _two_tasks(server)
-        body = (await ask.get("/api/v1/tasks/hit")).json()
+        body = told(await ask.get("/api/v1/tasks/hit"))
         assert (body["state"], body["queue"], body["tags"]) == (
             "STARTED",
             "fast",
@@ -226,7 +237,7 @@ async def test_one_task_with_its_attempts(url: str) -> None:
         assert {k: v for k, v in body.items() if k != "attempts"} == shown
         missing = await ask.get("/api/v1/tasks/nobody%2Fknows")
         assert missing.status_code == 404
-        assert missing.json() == {
+        assert told(missing) == {
             "id": "nobody/knows",
             "state": "UNKNOWN",
             "attempts": [],
@@ -242,7 +253,7 @@ async def test_workers_stats_and_health(url: str) -> None:
         await server.store.store([], [worker], now=1.7e9)
         workers = (await ask.get("/api/v1/workers")).json()["workers"]
         assert [worker["id"] for worker in workers] == ["w1@h"]
-        stats = (await ask.get("/api/v1/stats")).json()
+        stats = told(await ask.get("/api/v1/stats"))
         assert stats == {"counts": {"STARTED": 1, "RECEIVED": 1}, "total": 2}
         health = (await ask.get("/api/v1/health")).json()
         assert health["status"] == "down"

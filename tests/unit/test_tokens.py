@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import hmac
 import json
+import math
 import time
 from pathlib import Path
 from typing import Any
@@ -162,6 +163,10 @@ def test_a_key_of_the_set_makes_tokens(key: Key, other_key: Key) -> None:
         ({"exp": NOW - 1}, "expired"),
         ({"exp": None}, "no claim exp"),
         ({"exp": "soon"}, "not valid"),
+        ({"exp": math.nan}, "not valid"),
+        ({"exp": math.inf}, "not valid"),
+        ({"exp": 10**400}, "not valid"),
+        ({"sub": "\ud800"}, "not valid"),
         ({"sub": None}, "no claim sub"),
         ({"iss": "https://evil.example"}, "another issuer"),
         ({"iss": None}, "no claim iss"),

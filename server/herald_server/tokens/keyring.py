@@ -65,7 +65,7 @@ class Keyring:
     def _signed(self, token: str, now: float) -> Identity:
         try:
             header = jwt.get_unverified_header(token)
-        except (jwt.InvalidTokenError, ValueError):
+        except (jwt.InvalidTokenError, ValueError, RecursionError):
             raise BadToken(NEEDED) from None
         if header.get("typ") == TYPE and self.mint is not None:
             return self.mint.read(token, now)

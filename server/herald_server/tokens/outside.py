@@ -7,6 +7,7 @@ public key never serves as a secret, and `none` never serves at all (RFC 8725 §
 
 from __future__ import annotations
 
+import math
 from typing import Any, cast
 from urllib.parse import quote
 
@@ -85,14 +86,18 @@ class Outside:
     def _identity(self, claims: dict[str, Any], now: float) -> Identity:
         try:
             expires = float(claims["exp"])
-        except (TypeError, ValueError):
+            # A slash stands between a token and those that are made from it.
+            name = f"jwt:{quote(claims['sub'], safe='@:+|~ ')}"
+        except (TypeError, ValueError, OverflowError):
             raise BadToken(WRONG) from None
+        if not math.isfinite(expires):
+            # RFC 7519 §2: a NumericDate is a JSON number, which these are not.
+            raise BadToken(WRONG)
         if expires <= now:
             raise BadToken(EXPIRED)
         id_ = claims.get("jti")
         return Identity(
-            # A slash stands between a token and those that are made from it.
-            f"jwt:{quote(claims['sub'], safe='@:+|~ ')}",
+            name,
             scopes_of(claims.get("scope")),
             only_of(claims.get(self._claim)),
             expires,
