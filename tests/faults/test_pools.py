@@ -21,17 +21,14 @@ import msgspec
 import pytest
 import redis
 from celery import Celery
-from tests.conftest import AppFactory, WorkerFactory
+from tests.conftest import AppFactory
 from tests.servers import PrivateValkey, Worker
 from tests.truth import Truth, submit, truth
 
-from herald_monitor.inspection import Inspection
 from herald_monitor.model.changes import QUEUE, TASK, Change
 from herald_monitor.model.cursor import START
 from herald_monitor.model.queues import QueueImage
-from herald_monitor.model.workers import SILENT, WorkerImage
 from herald_monitor.store import Store
-from herald_monitor.worker_answers import Consumers
 
 pytestmark = [
     pytest.mark.anyio,
@@ -169,6 +166,21 @@ def _send(app: Celery, number: int, blocks: int, log: Path) -> dict[str, str]:
     }
 
 
+async def _answers(held: Truth, hostname: str, within: float) -> None:
+    """Wait until a worker has told its rhythm, and has answered questions.
+
+    Until then Herald rightly says that it is not known what it consumes.
+    """
+    await held.beats(hostname, within)
+    given_up = time.monotonic() + within
+    while not any(
+        one.hostname == hostname and one.slots
+        for one in await held.store.workers(now=time.time())
+    ):
+        assert time.monotonic() < given_up, f"no answer of {hostname}"
+        await asyncio.sleep(0.05)
+
+
 async def _ends(held: Truth, sent: dict[str, str], within: float) -> list[str]:
     """Wait until all has ended as it must; return what has not."""
     right = {id_: ENDS.get(name, "SUCCESS") for id_, name in sent.items()}
@@ -180,7 +192,7 @@ async def _ends(held: Truth, sent: dict[str, str], within: float) -> list[str]:
                 for id_ in right
                 if states.get(id_) != right[id_]
             ]
-        await asyncio.sleep(0.05)
+        await asyncio.sleep(0.5)  # a thousand are read each time
     return []
 
 
@@ -220,7 +232,7 @@ async def _run(
         _working(worker),
         truth(app, lost_after=LOST_AFTER, queues_every=1.0) as held,
     ):
-        await held.beats(worker.hostname, 30)
+        await _answers(held, worker.hostname, 30)
         async with _watched(held, worker.hostname) as watch:
             sent = await asyncio.to_thread(_send, app, number, blocks, log)
             wrong = await _ends(held, sent, 30 + blocks * BLOCKED_FOR + number / 10)
@@ -255,24 +267,6 @@ async def _run_all(
         print(len(run.wrong), "wrong")
     wrong = [(run.pool, run.setting, what) for run in runs for what in run.wrong]
     assert not wrong, f"{len(wrong)} wrong: {wrong[:10]}"
-
-
-async def test_a_silent_worker_that_answers_consumes(
-    valkey: PrivateValkey, project_app: AppFactory, celery_worker: WorkerFactory
-) -> None:
-    """One that was blocked is asked as it goes on, before its heartbeat is heard."""
-    app = project_app(valkey.url)
-    worker = await asyncio.to_thread(celery_worker, app, pool="solo")
-    name, inspection = worker.hostname, Inspection(app)
-    consumers = Consumers(inspection)
-    image = WorkerImage(id=name, hostname=name, state=SILENT, slots=1)
-    try:
-        assert await consumers.look([image]) == {name}
-    finally:
-        inspection.close()
-    queue = str(cast(Any, app).conf.task_default_queue)
-    assert consumers.of(queue) == (name,)
-    assert (consumers.answered, consumers.silent(queue)) == (1, ())
 
 
 async def test_no_pool_is_told_wrongly(
