@@ -61,7 +61,7 @@ def queued(server: PrivateValkey, app: Celery) -> list[Any]:
 async def test_every_tool_and_field_is_described(mode: str) -> None:
     async with opened(mode) as (_, client):
         tools = {tool.name: tool for tool in await client.list_tools()}
-    assert len(tools) == 21
+    assert len(tools) == 22
     for tool in tools.values():
         assert tool.description
         assert tool.title
@@ -75,9 +75,9 @@ async def test_hints_tell_reading_from_doing(mode: str) -> None:
     async with opened(mode) as (_, client):
         hints = {tool.name: tool.annotations for tool in await client.list_tools()}
     doing = {n for n, hint in hints.items() if hint and not hint.read_only_hint}
-    verbs = {"start", "retry", "cancel", "register", "delete"}
+    verbs = {"start", "retry", "cancel", "register", "delete", "dismiss"}
     assert {name.partition("_")[0] for name in doing} == verbs
-    assert len(doing) == 8
+    assert len(doing) == 9
     cancel = hints["cancel_task"]
     assert cancel is not None
     assert cancel.destructive_hint
