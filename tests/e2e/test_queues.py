@@ -171,7 +171,7 @@ async def test_a_broker_that_is_away_is_told_and_leaves_what_was_known(
     project_app: AppFactory,
 ) -> None:
     depths = QueueDepths(project_app("redis://127.0.0.1:1/0"))
-    with pytest.raises(QueuesUnreachable, match="see that the broker runs"):
+    with pytest.raises(QueuesUnreachable, match="nothing listens there"):
         await depths.measure(["celery"])
     depths.close()
 
@@ -184,7 +184,7 @@ async def test_a_broker_that_says_nothing_holds_nobody_up(
     assert (await depths.measure(["celery"]))["celery"].depth == 0
     way.black_hole()
     began = time.monotonic()
-    with pytest.raises(QueuesUnreachable, match=r"no answer within 0\.3 s|imed out"):
+    with pytest.raises(QueuesUnreachable, match="no answer in time"):
         await depths.measure(["celery"], within=0.3)
     assert time.monotonic() - began < 2.0
     way.heal()

@@ -239,7 +239,7 @@ export class Client {
     const silent = now - this.#lastWord();
     const beat = 1_000 * this.#heartbeat;
     if (this.#ready && silent > Math.min(DEAD_MS, 2.5 * beat)) this.#drop("Nothing was heard from the server.", this.#lastWord());
-    else if (this.#ready && silent > Math.min(PING_MS, beat) && now - this.#pingedAt > PING_MS) this.#ping(); // a server without news is quiet
+    else if (this.#ready && silent > Math.min(PING_MS, beat) && now - this.#pingedAt > Math.min(PING_MS, beat)) this.#ping(); // a server without news is quiet
     else if (this.#socket && !this.#ready && now - this.#openedAt > OPEN_MS)
       this.#drop("The server does not answer.");
     this.#tell();
