@@ -18,7 +18,9 @@ AppFactory = Callable[..., Celery]
 
 
 # How fast examples are made says how busy the machine is, and nothing of the code.
-settings.register_profile("shared", suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile(
+    "shared", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
 settings.load_profile("shared")
 
 # A shell ignores Ctrl-C on behalf of what it runs behind itself, and all that is

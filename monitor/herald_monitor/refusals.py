@@ -186,6 +186,14 @@ def _tls(chain: list[BaseException], text: str, setting: str) -> Refusal | None:
             f"write ?ssl_certfile=FILE&ssl_keyfile=FILE in {setting}, or set "
             "broker_use_ssl in the project and give -A",
         )
+    if "eof occurred in violation" in low:
+        # TLS 1.3 tells of a missing certificate after the handshake, or hangs up.
+        return Refusal(
+            TLS,
+            "it hung up during TLS; it may want a certificate of the client",
+            f"see that the port speaks TLS, or write ?ssl_certfile=FILE&ssl_keyfile="
+            f"FILE in {setting}, or set broker_use_ssl in the project and give -A",
+        )
     if "handshake operation timed out" in low:
         # A plain Redis waits for the end of what it takes for a command.
         return Refusal(TLS, "no answer to TLS", MISMATCH.format(setting))
