@@ -50,7 +50,7 @@ async def test_what_could_not_be_sent_is_withdrawn(away: House, what: str) -> No
         await away.tell("failed", "old", exception="E()")
     with pytest.raises(BrokerUnreachable, match="cannot be reached"):
         await start(control, what)
-    assert time.monotonic() - began < 15
+    assert time.monotonic() - began < 25
     left = [task.id for task in (await away.store.page(Filter())).tasks]
     assert left == (["old"] if what == "retry" else [])
     assert not await away.store.notes("start")
@@ -69,7 +69,7 @@ async def test_a_backend_that_is_away_stops_no_start(
             for one in (started, *group.tasks)
         ]
     assert states == ["PENDING"] * 6
-    assert time.monotonic() - began < 15
+    assert time.monotonic() - began < 25
 
 
 async def test_a_message_that_is_refused_leaves_nothing(
