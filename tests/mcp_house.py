@@ -11,6 +11,7 @@ from celery import Celery
 from fastmcp import Client
 from fastmcp.client.client import CallToolResult
 
+from herald_monitor.backends import ResultBackend
 from herald_monitor.errors import StoreError
 from herald_monitor.memory import MemoryStore
 from herald_monitor.model.events import Event, Progress
@@ -51,7 +52,7 @@ class House:
         status = Status(self.store, self.feed)
         self.shared = Shared(seen(self.store), self.hub, self.feed, status, control)
         self.door: AgentDoor = build_mcp(
-            self.shared, BackendResults(app) if app else None
+            self.shared, BackendResults(ResultBackend(app)) if app else None
         )
 
     async def beat(self) -> None:

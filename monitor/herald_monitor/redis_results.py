@@ -11,10 +11,11 @@ from typing import Any, TypeAlias, cast
 from redis import RedisError
 from redis.exceptions import NoPermissionError
 
-from herald_monitor.backend_link import LARGE, Payloads, redis_client, refusal
+from herald_monitor.backend_link import Payloads, redis_client, refusal
 from herald_monitor.errors import BadEvent
 from herald_monitor.heeding import heeded
 from herald_monitor.refusals import refusal_of
+from herald_monitor.turns import Turns
 
 logger = logging.getLogger(__name__)
 
@@ -25,6 +26,9 @@ BLOCK = 1_000
 FIRST_BLOCK = 100
 MUCH = 4_000_000
 """Ids in one MGET. It grows while answers stay below so many bytes."""
+
+MAX_PAYLOAD = 16_000_000
+"""Bytes of one meta above which it is not fetched."""
 
 SCAN_COUNT = 1_000
 SCAN_PAUSE = 0.005
@@ -49,6 +53,7 @@ class RedisResults:
         """Return the metas of those of `ids` that there are."""
         payloads = Payloads(self._backend)
         metas: list[tuple[str, Meta]] = []
+        turns = Turns()
         done = 0
         while done < len(ids):
             part = ids[done : done + self._block]
@@ -56,24 +61,28 @@ class RedisResults:
             for task_id, payload in zip(part, found, strict=True):
                 if payload is not None:
                     self._note(task_id, payload, payloads, metas)
+                    await turns.take()
             self._adapt(sum(len(payload) for payload in found if payload))
             done += len(part)
         return metas
 
-    async def meta(self, task_id: str, most: int = LARGE) -> tuple[int, Meta | None]:
-        """Return the size of a meta in bytes, and the meta. Raises `BadEvent`.
+    async def payload(self, task_id: str) -> tuple[int, bytes]:
+        """Return the size of a meta in bytes, and the meta as it is stored.
 
-        In one of more than `most` bytes large values are `Unread`.
+        One of more than `MAX_PAYLOAD` bytes is empty; nothing stored is (0, b"").
         """
-        [payload] = await self._mget([task_id])
-        if payload is None:
-            return 0, None
-        return len(payload), Payloads(self._backend, most).read(payload)
+        [key] = self._keys([task_id])
+        async with self._connected() as client:
+            size = int(await client.execute_command("STRLEN", key))
+            if not 0 < size <= MAX_PAYLOAD:
+                return size, b""
+            [stored] = await client.execute_command("MGET", key)
+        return len(stored or b""), stored or b""
 
-    async def group(self, group_id: str, most: int) -> tuple[int | None, Meta | None]:
-        """Return the size of a chord that runs, and the stored `GroupResult`.
+    async def group(self, group_id: str, most: int) -> tuple[int | None, bytes | None]:
+        """Return the size of a chord that runs, and the `GroupResult` as it is stored.
 
-        One of more than `most` bytes is left out. Raises `BadEvent`.
+        One of more than `most` bytes is left out.
         """
         key = self._backend.get_key_for_group(group_id)
         chord = self._backend.get_key_for_group(group_id, ".s")
@@ -82,8 +91,7 @@ class RedisResults:
             length = await client.execute_command("STRLEN", key)
             fits = 0 < int(length) <= most
             stored = await client.execute_command("GET", key) if fits else None
-        meta = None if stored is None else Payloads(self._backend, most).read(stored)
-        return int(size) if size and bytes(size).isdigit() else None, meta
+        return int(size) if size and bytes(size).isdigit() else None, stored
 
     async def known(self, ids: Sequence[str]) -> set[str]:
         """Return which of `ids` there are."""

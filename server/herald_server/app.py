@@ -68,7 +68,8 @@ def create_app(
     from herald_server.mcp.owned import Owned
     from herald_server.mcp.results import BackendResults
 
-    results = BackendResults(app, Redactor(settings.redact)) if app else None
+    redact = Redactor(settings.redact)
+    results = BackendResults(shared.backend, redact) if shared.backend else None
     mcp_door = build_mcp(shared, results)
     mcp_app = mcp_door.http_app(path="/mcp", stateless_http=settings.workers > 1)
 

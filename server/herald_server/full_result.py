@@ -6,7 +6,7 @@ import msgspec
 
 from herald_monitor.backends import FullResult, ResultBackend
 from herald_monitor.errors import BadEvent, StoreError
-from herald_monitor.model.shape import TaskImage
+from herald_monitor.model.shape import STATES, TaskImage
 
 MOST = 4_000_000
 """Bytes that are told at most."""
@@ -81,16 +81,17 @@ def whole(task: TaskImage, found: FullResult, most: int) -> Result:
     """Return what the backend has of the outcome. Pure."""
     value = found.value
     missing = value is None and found.exception is None
-    cut = value is not None and len(value.encode()) > most
-    if value is not None and cut:
-        value = value.encode()[:most].decode(errors="ignore")
+    stored = b"" if value is None else value.encode()
+    cut = len(stored) > most
+    if cut:
+        value = stored[:most].decode(errors="ignore")
     message = ""
     if missing or cut:
         message = f"Truncated: the result is {found.size:,} bytes."
         value = value or task.result
     return Result(
         task_id=task.id,
-        state=found.status,
+        state=found.status if found.status in STATES else task.state,
         source="backend",
         whole=not (missing or cut),
         result=value,

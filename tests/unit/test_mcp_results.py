@@ -6,6 +6,7 @@ from uuid import uuid4
 import pytest
 from celery import Celery
 
+from herald_monitor.backends import ResultBackend
 from herald_monitor.model.redaction import Redactor
 from herald_monitor.model.shape import TaskImage
 from herald_server.mcp.results import (
@@ -81,19 +82,19 @@ def test_no_text_breaks_the_reading(text: str) -> None:
 async def test_only_a_task_that_succeeded_has_a_result(app: Celery) -> None:
     running = TaskImage(id="t1", state="STARTED", result="1")
     assert await ToldResults().of(running) == Outcome()
-    assert await BackendResults(app).of(running) == Outcome()
+    assert await BackendResults(ResultBackend(app)).of(running) == Outcome()
 
 
 async def test_the_backend_tells_the_whole_result(app: Celery) -> None:
     result = {"deep": {"deeper": {"deepest": [1, 2, {"and": "on"}]}}}
     task = succeeded("{'deep': {...}}", kept(app, result))
-    assert await BackendResults(app).of(task) == Outcome(result)
+    assert await BackendResults(ResultBackend(app)).of(task) == Outcome(result)
 
 
 async def test_secrets_are_cut_out_of_results(app: Celery) -> None:
     result = {"user": "me", "auth": {"api_key": "k-123"}, "log": ["token=abc"]}
     task = succeeded(None, kept(app, result))
-    outcome = await BackendResults(app, Redactor()).of(task)
+    outcome = await BackendResults(ResultBackend(app), Redactor()).of(task)
     shown = str(outcome.value)
     assert "k-123" not in shown
     assert "abc" not in shown
@@ -102,15 +103,33 @@ async def test_secrets_are_cut_out_of_results(app: Celery) -> None:
 
 async def test_a_result_that_is_too_long_is_cut(app: Celery) -> None:
     task = succeeded(None, kept(app, ["x" * 100] * 1000))
-    outcome = await BackendResults(app).of(task)
+    outcome = await BackendResults(ResultBackend(app)).of(task)
     assert not outcome.whole
     assert outcome.value.startswith('["xxx')
     assert len(outcome.value) < MAX_SHOWN + 100
 
 
+@pytest.mark.parametrize("depth", [100, 400, 900])
+async def test_a_nested_result_breaks_nothing(app: Celery, depth: int) -> None:
+    deep: list[Any] = []
+    for _ in range(depth):
+        deep = [deep]
+    outcome = await BackendResults(ResultBackend(app)).of(
+        succeeded("7", kept(app, deep))
+    )
+    assert outcome != Outcome()
+
+
+async def test_a_result_that_is_too_large_is_measured(app: Celery) -> None:
+    task = succeeded(None, kept(app, "x" * 1_100_000))
+    outcome = await BackendResults(ResultBackend(app)).of(task)
+    assert not outcome.whole
+    assert "bytes" in outcome.value
+
+
 async def test_what_the_backend_does_not_know_is_told_by_events(app: Celery) -> None:
     failed_before = kept(app, "of the run before", "FAILURE")
-    results = BackendResults(app)
+    results = BackendResults(ResultBackend(app))
     assert await results.of(succeeded("7", failed_before)) == Outcome(7)
     assert await results.of(succeeded("7", "never-stored")) == Outcome(7)
 
@@ -122,10 +141,10 @@ async def test_a_backend_that_is_gone_is_passed_over(project_app: AppFactory) ->
         }
     }
     gone = project_app("redis://127.0.0.1:1/0", "redis://127.0.0.1:1/0", **once)
-    assert await BackendResults(gone).of(succeeded("7")) == Outcome(7)
+    assert await BackendResults(ResultBackend(gone)).of(succeeded("7")) == Outcome(7)
 
 
 async def test_without_a_backend_events_tell(project_app: AppFactory) -> None:
     for backend in (None, "rpc://"):
         app = project_app("redis://127.0.0.1:1/0", backend)
-        assert await BackendResults(app).of(succeeded("7")) == Outcome(7)
+        assert await BackendResults(ResultBackend(app)).of(succeeded("7")) == Outcome(7)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from herald_monitor.model.searching import search
 from herald_monitor.model.values import ValueScanner
 
 DEFAULT_KEYS = ("password", "token", "secret", "authorization", "api_key", "cookie")
@@ -25,14 +26,16 @@ MAX_KEYS = 128
 """Keys of secrets that are looked at in one text. What comes behind them is cut out
 whole: nobody but an attacker writes such a text, and each key takes time."""
 
-_SPACE = r"(?:\s|\\{1,16}[nrt])*"
+_SPACE = r"(?:\s|\\{1,16}[nrt])*+"
 _SIGN = re.compile(rf"(?:\\{{0,16}}['\"])?\]?{_SPACE}(?:=>|:=|==|[:=]){_SPACE}")
 _ANNOTATED = re.compile(r"\s*=(?!=)\s*")
 _PAIR = re.compile(r"\\{0,16}['\"]\s*,\s*")
 _OPTION = re.compile(r"\s+(?!-)")
-_LINE_ENDS = re.compile(r"[\r\n]|\Z")
-_BEARER = re.compile(r"\b(bearer|basic)(\s+)([\w.~+/-]{6,}=*)", re.IGNORECASE)
-_LOGIN = re.compile(r"(://[^\s/:@'\"]{0,256}:)([^\s/@'\"]{1,1024})(?=@)")
+_BEARER_SCHEME = re.compile(r"\b(?:bearer|basic)\s", re.IGNORECASE)
+_BEARER = re.compile(r"(?:bearer|basic)\s++(?=[\w.~+/-]{6})", re.IGNORECASE)
+_BEARER_TOKEN = re.compile(r"[\w.~+/-]+=*")
+_LOGIN = re.compile(r"://[^\s/:@'\"]{0,256}+:")
+_LOGIN_PASSWORD = re.compile(r"[^\s/@'\"]{1,1024}(?=@)")
 
 
 class Redactor:
@@ -57,8 +60,7 @@ class Redactor:
         if not self._suspect(text):
             self._remember(text)
             return text
-        masked = _BEARER.sub(rf"\1\2{MASK}", self._masked(text))
-        return _LOGIN.sub(rf"\1{MASK}", masked)
+        return _mask_logins(_mask_bearers(self._masked(text)))
 
     def _remember(self, text: str) -> None:
         if len(text) <= REMEMBERED:
@@ -75,13 +77,13 @@ class Redactor:
                     break
             else:
                 return False
-        return self._quick.search(text) is not None
+        return search(self._quick, text) is not None
 
     def _masked(self, text: str) -> str:
         kept: list[str] = []
         done = 0
         scanner = ValueScanner(text)
-        found = self._key.search(text)
+        found = search(self._key, text)
         keys = 0
         while found:
             keys += 1
@@ -91,8 +93,36 @@ class Redactor:
             if end > begin:
                 kept += (text[done:begin], _mask(text, begin, end))
                 done = end
-            found = self._key.search(text, end)
+            found = search(self._key, text, end)
         return "".join((*kept, text[done:]))
+
+
+def _mask_bearers(text: str) -> str:
+    """Return `text` without what stands behind `Bearer` and `Basic`."""
+    kept: list[str] = []
+    done = at = 0
+    while scheme := search(_BEARER_SCHEME, text, at):
+        at = scheme.end()
+        found = _BEARER.match(text, scheme.start())
+        token = _BEARER_TOKEN.match(text, found.end()) if found else None
+        if token:
+            kept += (text[done : token.start()], MASK)
+            done = at = token.end()
+    return "".join((*kept, text[done:])) if kept else text
+
+
+def _mask_logins(text: str) -> str:
+    """Return `text` without the passwords in its URLs."""
+    kept: list[str] = []
+    done = at = 0
+    while (at := text.find("://", at)) >= 0:
+        login = _LOGIN.match(text, at)
+        password = _LOGIN_PASSWORD.match(text, login.end()) if login else None
+        at = password.end() if password else at + 3
+        if password:
+            kept += (text[done : password.start()], MASK)
+            done = at
+    return "".join((*kept, text[done:])) if kept else text
 
 
 def _within(keys: Sequence[str]) -> tuple[str, ...]:
@@ -115,8 +145,8 @@ def _value(text: str, key: int, at: int, scanner: ValueScanner) -> tuple[int, in
     if begin is None:
         return at, at
     if _header(text[key:at]) and text[begin : begin + 1] not in "'\"[{(\\":
-        ends = _LINE_ENDS.search(text, begin)
-        return begin, ends.start() if ends else len(text)
+        ends = [at for at in (text.find(e, begin) for e in "\r\n") if at >= 0]
+        return begin, min(ends, default=len(text))
     end = scanner.find_end(begin)
     # An annotated parameter: `token: str = "abc"`.
     more = _ANNOTATED.match(text, end)

@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from herald_monitor.model.searching import search
+
 MAX_MARKS = 2_000
 """Quotes, brackets and separators that are looked at in one text: 2 ms."""
 
@@ -29,7 +31,7 @@ def doublings(text: str) -> Sequence[int]:
     JSON within a `repr` has each of them twice, but its quotes bare: then a quote
     behind two backslashes is an escaped one, elsewhere it ends what was quoted.
     """
-    return (1, 2, 4) if _AMBIGUOUS.search(text) else (1,)
+    return (1, 2, 4) if search(_AMBIGUOUS, text) else (1,)
 
 
 class ValueScanner:
@@ -81,7 +83,7 @@ class ValueScanner:
         within: list[str] = []
         angles = 0
         at = begin
-        while (mark := _MARKS.search(text, at)) and self._take_mark():
+        while (mark := search(_MARKS, text, at)) and self._take_mark():
             sign = mark[0]
             at = mark.end()
             if mark[2]:

@@ -11,14 +11,14 @@ import logging
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol, cast
 
-import anyio
 import msgspec
-from anyio import to_thread
-from celery import Celery
 
+from herald_monitor.backends import ResultBackend
+from herald_monitor.meta import Unread
 from herald_monitor.model import shape
 from herald_monitor.model.codec import to_json
 from herald_monitor.model.shape import TaskImage
+from herald_monitor.wire import shown
 
 log = logging.getLogger(__name__)
 
@@ -26,7 +26,10 @@ WITHIN = 2.0
 """Seconds that the result backend has to answer."""
 
 MAX_SHOWN = 65_536
-"""Bytes of JSON beyond which a result is shown as the text that its event told."""
+"""Bytes of JSON beyond which a result is shown as a text that is cut off."""
+
+MAX_READ = 1_000_000
+"""Bytes that a backend stores beyond which a result is not read."""
 
 MASK = "[redacted]"
 
@@ -62,53 +65,56 @@ class ToldResults:
 
 
 class BackendResults:
-    """Results as `app`'s result backend has them, else as events told them."""
+    """Results as the result backend has them, else as events told them."""
 
-    def __init__(self, app: Celery, redact: Redact = str) -> None:
-        self._app = app
+    def __init__(self, backend: ResultBackend, redact: Redact = str) -> None:
+        self._backend = backend
         self._redact = redact
 
     async def of(self, task: TaskImage) -> Outcome:
         """Return what `task` returned. A backend that fails is passed over."""
         told = await ToldResults().of(task)
-        if task.state != shape.SUCCESS or not self._can_be_asked():
+        if task.state != shape.SUCCESS:
             return told
+
+        def look(meta: Mapping[str, object], _size: int | None) -> Outcome:
+            if meta.get("status") != shape.SUCCESS:
+                return told
+            return _fit(meta.get("result"), told, self._redact)
+
         try:
-            with anyio.fail_after(WITHIN):
-                meta = await to_thread.run_sync(
-                    self._ask, task.id, abandon_on_cancel=True
-                )
+            found = await self._backend.examine(task.id, look, MAX_READ, WITHIN)
         except Exception as error:  # any backend, any driver, any codec
             log.warning(
                 "the result backend does not tell a result: %s", type(error).__name__
             )
             return told
-        if meta.get("status") != shape.SUCCESS:
-            return told
-        return _fit(meta.get("result"), told, self._redact)
-
-    def _can_be_asked(self) -> bool:
-        # rpc:// holds the results of its own process' calls only.
-        url = cast(Any, self._app).conf.result_backend
-        return bool(url) and not str(url).startswith(("rpc", "disabled"))
-
-    def _ask(self, task_id: str) -> Mapping[str, Any]:
-        backend = cast(Any, self._app).backend
-        return cast("Mapping[str, Any]", backend.get_task_meta(task_id, cache=False))
+        return found or told
 
 
 def _fit(value: object, told: Outcome, redact: Redact) -> Outcome:
-    """Return `value` as JSON values without secrets, or `told` if it is too long."""
+    """Return `value` as JSON values without secrets; if it is long, as a text cut off.
+
+    It is `told` if there is no JSON of it, or it is too large to be read.
+    """
+    if isinstance(value, Unread):
+        if told.value is not None:
+            return told
+        return Outcome(f"({value.size} bytes, too many to be shown)", whole=False)
     try:
-        plain: object = msgspec.json.decode(to_json(value))
+        text = to_json(value)
+        if len(text) <= MAX_SHOWN:
+            return Outcome(without_secrets(msgspec.json.decode(text), redact))
     except (TypeError, ValueError, RecursionError, msgspec.MsgspecError):
-        return told if told.value is not None else Outcome(redact(repr(value)))
-    shown = without_secrets(plain, redact)
-    size = len(to_json(shown))
-    if size <= MAX_SHOWN:
-        return Outcome(shown)
-    text = to_json(shown)[:MAX_SHOWN].decode(errors="ignore")
-    return Outcome(f"{text}… ({size} bytes)", whole=False)
+        return told if told.value is not None else _as_text(value, redact)
+    cut = redact(text[:MAX_SHOWN].decode(errors="ignore"))
+    return Outcome(f"{cut}… ({len(text)} bytes)", whole=False)
+
+
+def _as_text(value: object, redact: Redact) -> Outcome:
+    text = shown(value)
+    cut = "" if len(text) <= MAX_SHOWN else f"… ({len(text)} characters)"
+    return Outcome(redact(text[:MAX_SHOWN]) + cut, whole=not cut)
 
 
 def without_secrets(value: object, redact: Redact) -> object:
@@ -127,7 +133,8 @@ def without_secrets(value: object, redact: Redact) -> object:
 
 
 def _secret(key: str, redact: Redact) -> bool:
-    return redact(f"{key}=x") != f"{key}=x"
+    said = f"{key}=x"
+    return redact(said) != said
 
 
 def read_off(text: str) -> Outcome:

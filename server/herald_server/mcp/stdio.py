@@ -29,7 +29,8 @@ async def speak(settings: ServerSettings, app: Celery | None) -> None:
     await store.open()
     try:
         shared = share(settings, store, app)
-        results = BackendResults(app, Redactor(settings.redact)) if app else None
+        redact = Redactor(settings.redact)
+        results = BackendResults(shared.backend, redact) if shared.backend else None
         async with working(shared):
             door = build_mcp(shared, results)
             await door.run_stdio_async(show_banner=False)
