@@ -80,9 +80,8 @@ def send_all(made: Stranger) -> tuple[str, str]:
     return done[0], waits
 
 
-def live(made: Stranger, herald: HeraldProcess, line: Proxy, ids: list[str]) -> None:
+def live(herald: HeraldProcess, line: Proxy, ids: list[str]) -> None:
     """Ask all there is to be asked, through an outage, and cancel; then stop."""
-    herald.start()
     wait_until(lambda: connected(herald), 30, "the monitor hears")
     ask(herald, *ids)
     for number in range(2):
@@ -137,7 +136,9 @@ def test_redis_is_as_it_was(
     before = redis_imprint(valkey)
     assert "0:unacked" in before
     line = proxy(valkey.url)
-    live(shop, up(shop, line, tmp_path), line, ids)
+    herald = up(shop, line, tmp_path)
+    herald.start()
+    live(herald, line, ids)
     after = redis_imprint(valkey)
     ordered(after, ids[-1])
     # The worker's own lock, while it looks for what it may put back.
@@ -165,11 +166,37 @@ def test_rabbitmq_is_as_it_was(
     settled(vhost)
     before = rabbitmq_imprint(vhost), redis_imprint(valkey)
     line = proxy(cast(Any, shop.app).conf.broker_url)
-    live(shop, up(shop, line, tmp_path), line, ids)
+    herald = up(shop, line, tmp_path)
+    herald.start()
+    wait_until(lambda: connected(herald), 30, "the monitor hears")
+    # What RabbitMQ's queues hold is not seen: of this one the sending is heard.
+    ids.append(waiting(shop))
+    wait_until(lambda: ids[-1] in herald.tasks(), 30, "it is known")
+    live(herald, line, ids)
+    assert taken(shop) == ids[-1]
     settled(vhost)
     after = rabbitmq_imprint(vhost), redis_imprint(valkey)
     ordered(after[1], ids[-1])
     assert after == before
+
+
+def waiting(made: Stranger) -> str:
+    """Send a task that nobody takes, and say so; return its id."""
+    app = cast(Any, made.app)
+    app.conf.task_send_sent_event = True
+    sent = app.send_task("shop.pay", (10,), queue="nobodys").id
+    app.close()
+    return str(sent)
+
+
+def taken(made: Stranger) -> str:
+    """Take all from the queue of nobody, put back the first; return the last's id."""
+    app = cast(Any, made.app)
+    with app.connection_for_read() as connection:
+        queue = app.amqp.queues["nobodys"].bind(connection.default_channel)
+        _first, last = queue.get(no_ack=False), queue.get(no_ack=True)
+    app.close()
+    return str(last.headers["id"])
 
 
 def settled(vhost: str) -> None:
@@ -200,7 +227,8 @@ def test_on_an_empty_rabbitmq_only_celerys_exchanges_are_declared(
         herald.start()
         wait_until(lambda: connected(herald), 30, "the monitor hears")
         ask(herald, "some-id")
-        herald.post("api/v1/tasks/some-id/cancel", {})
+        with pytest.raises(urllib.error.HTTPError, match="404"):
+            herald.post("api/v1/tasks/some-id/cancel", {})
         assert herald.stop()
         settled(vhost)
         new = set(rabbitmq_imprint(vhost)) - set(before)

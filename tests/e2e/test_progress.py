@@ -76,7 +76,7 @@ def test_a_task_that_is_called_like_a_function_tells_nobody() -> None:
         herald_monitor.progress(1, 2)
         return "done"
 
-    task = cast(Any, app).task(work, name="work")
+    task = cast(Any, app).task(work, name="work", shared=False)
     assert task() == "done"
     assert task.apply().get() == "done"
 
@@ -88,7 +88,7 @@ def test_a_broker_that_is_away_costs_a_task_little_and_breaks_nothing() -> None:
         herald_monitor.progress(1, 2)
         return "done"
 
-    task = cast(Any, app).task(work, name="work")
+    task = cast(Any, app).task(work, name="work", shared=False)
     task.push_request(id="t1", called_directly=False, is_eager=False)
     began = time.monotonic()
     try:

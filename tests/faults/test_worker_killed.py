@@ -82,7 +82,7 @@ async def test_what_is_delivered_again_is_not_lost_any_more(
     )
     async with truth(app) as held:
         await held.beats(worker.hostname)
-        gone, late = submit(app, "sleepy", 60), submit(app, "late", 2)
+        gone, late = submit(app, "sleepy", 60), submit(app, "late", 5)
         await held.are([gone, late], "STARTED")
         # What a worker was last seen to run tells whether it comes again.
         await held.looks(2)

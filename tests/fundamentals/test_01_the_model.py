@@ -77,7 +77,7 @@ def test_a_retry_makes_a_new_attempt() -> None:
         say("retried", 3, exception="Timeout()"),
         say("received", 4, retries=1),
         say("started", 5),
-        say("succeeded", 6),
+        say("succeeded", 6, result="42", runtime=0.5),
     )
     assert read(retried).attempt == 2
     assert [one.state for one in attempts(retried)] == ["RETRY", "SUCCESS"]
@@ -91,7 +91,7 @@ def test_a_worker_whose_clock_is_wrong_confuses_nothing() -> None:
         say("retried", 3),
         say("received", 1, "w2@host", retries=1, timestamp=NOON - 600),
         say("started", 2, "w2@host", timestamp=NOON - 599),
-        say("succeeded", 3, "w2@host", timestamp=NOON - 598),
+        say("succeeded", 3, "w2@host", timestamp=NOON - 598, result="42", runtime=0.5),
     )
     assert read(task).state == "SUCCESS"
     assert read(task).worker == "w2@host"
