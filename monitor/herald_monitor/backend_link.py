@@ -15,6 +15,7 @@ from redis.asyncio.sentinel import Sentinel
 
 from herald_monitor.celery_urls import without_passwords
 from herald_monitor.errors import BadEvent, HeraldError
+from herald_monitor.large_json import LargeJson
 from herald_monitor.meta import Unread
 from herald_monitor.refusals import refusal_of
 
@@ -128,11 +129,18 @@ async def _primary(
 
 
 class Payloads:
-    """Stored metas, as bytes, read as the app's backend reads them."""
+    """Stored metas, as bytes, read as the app's backend reads them.
 
-    def __init__(self, backend: Any, large: int = LARGE) -> None:
+    Large values in those of more than `large` bytes are `Unread`; in others they are
+    `LargeJson` if `in_pieces`.
+    """
+
+    def __init__(
+        self, backend: Any, large: int = LARGE, *, in_pieces: bool = False
+    ) -> None:
         self._backend = backend
         self._large = large
+        self._in_pieces = in_pieces
         self._json = backend.content_type == "application/json"
         self._plain = msgspec.json.Decoder().decode
         self._parts = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
@@ -159,7 +167,16 @@ class Payloads:
         if b'"__type__"' in payload:
             # kombu's JSON writes dates, UUIDs and the like so.
             return self._slowly(payload)
+        if self._in_pieces and len(payload) > SMALL:
+            parts = self._parts(payload)
+            return {key: self._piece(value) for key, value in parts.items()}
         return _mapping(self._plain(payload))
+
+    def _piece(self, raw: msgspec.Raw) -> object:
+        view = memoryview(raw)
+        if len(view) <= SMALL or view[0] == ord('"'):
+            return self._plain(raw)
+        return LargeJson(raw)
 
     def _part(self, raw: msgspec.Raw) -> object:
         size = len(memoryview(raw))

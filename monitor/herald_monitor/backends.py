@@ -14,7 +14,8 @@ from herald_monitor.backend_link import (
 from herald_monitor.backend_records import find_newest
 from herald_monitor.errors import BadEvent
 from herald_monitor.full_results import FullResult, make_full, too_large
-from herald_monitor.group_results import MOST_BYTES, child_size, saved_size
+from herald_monitor.group_results import MOST_BYTES, child_size, saved_size, size_in
+from herald_monitor.large_json import LargeJson
 from herald_monitor.meta import read_meta
 from herald_monitor.model.events import Event
 from herald_monitor.project_modules import close_connections
@@ -81,8 +82,8 @@ class ResultBackend(BackendAccess):
 
         `look` is called on a thread: whatever a task returned may take long to read,
         to redact and to write down. `size` is in bytes, None if the backend does not
-        tell. In a meta of more than `most` bytes large values are `Unread`. Raises
-        `BackendUnreachable` and `BadEvent`.
+        tell. In a meta of more than `most` bytes large values are `Unread`, in
+        others they may be `LargeJson`. Raises `BackendUnreachable` and `BadEvent`.
         """
         if not self.can_ask or not task_id:
             return None
@@ -91,7 +92,7 @@ class ResultBackend(BackendAccess):
         size, payload = await self._results().payload(task_id)
         if not size:
             return None
-        payloads = Payloads(backend_of(self._app), most)
+        payloads = Payloads(backend_of(self._app), most, in_pieces=True)
 
         def read(stored: bytes) -> Answer:
             return look(payloads.read(stored) if stored else too_large(size), size)
@@ -136,7 +137,10 @@ class ResultBackend(BackendAccess):
         self, parent: str, group_id: str, within: float
     ) -> int | None:
         def look(meta: Meta, _size: int | None) -> int | None:
-            return child_size(meta, group_id)
+            children = meta.get("children")
+            if isinstance(children, LargeJson):
+                children = children.value()
+            return size_in([children], group_id)
 
         return await self.examine(parent, look, MOST_BYTES, within)
 

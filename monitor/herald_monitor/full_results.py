@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import msgspec
 
 from herald_monitor.errors import BadEvent
+from herald_monitor.large_json import LargeJson
 from herald_monitor.meta import KINDS, Redact, Unread, exception_text
 from herald_monitor.model.events import MAX_NAME
 from herald_monitor.model.traces import trace_id
@@ -46,6 +47,8 @@ def make_full(
     if status == "PENDING":
         return None
     failed = KINDS.get(status) in ("failed", "revoked", "retried")
+    if failed and isinstance(result, LargeJson):
+        result = result.value()
     shown = None if failed or isinstance(result, Unread) else repr(result)
     if size is None:
         size = len(shown or "")

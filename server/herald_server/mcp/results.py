@@ -14,6 +14,7 @@ from typing import Any, Protocol, cast
 import msgspec
 
 from herald_monitor.backends import ResultBackend
+from herald_monitor.large_json import LargeJson
 from herald_monitor.meta import Unread
 from herald_monitor.model import shape
 from herald_monitor.model.codec import to_json
@@ -102,7 +103,7 @@ def _fit(value: object, told: Outcome, redact: Redact) -> Outcome:
             return told
         return Outcome(f"({value.size} bytes, too many to be shown)", whole=False)
     try:
-        text = to_json(value)
+        text = bytes(value.raw) if isinstance(value, LargeJson) else to_json(value)
         if len(text) <= MAX_SHOWN:
             return Outcome(without_secrets(msgspec.json.decode(text), redact))
     except (TypeError, ValueError, RecursionError, msgspec.MsgspecError):
