@@ -8,6 +8,7 @@ from typing import Any, cast
 import pytest
 from celery import Celery
 from tests.conftest import AppFactory, WorkerFactory
+from tests.listening import until
 from tests.monitors import MonitorProcess, heard_by, open_store
 from tests.servers import PrivateValkey
 from tests.truth import Truth, submit, truth
@@ -70,6 +71,32 @@ async def test_what_ran_on_a_worker_that_was_killed_is_lost_and_nothing_else(
 
 
 @pytest.mark.rabbitmq
+async def test_a_worker_that_connects_again_has_what_it_runs(
+    valkey: PrivateValkey, project_app: AppFactory, celery_worker: WorkerFactory
+) -> None:
+    app = project_app(valkey.url, f"{valkey.url.rpartition('/')[0]}/1")
+    worker = await asyncio.to_thread(celery_worker, app, concurrency=1)
+    async with truth(app) as held:
+        await held.are([submit(app, "add", 1, 2)], "SUCCESS")
+        runs = submit(app, "sleepy", 8)
+        await held.are([runs], "STARTED")
+        [before] = await held.store.workers(now=time.time())
+        with valkey.client() as client:
+            for kind in ("pubsub", "normal"):
+                cast(Any, client).client_kill_filter(_type=kind, skipme=True)
+        await until(
+            lambda: worker.log.read_text().count("Connected to redis") > 1,
+            message="the worker is connected again",
+        )
+        await held.beats(worker.hostname)
+        await held.looks(3)
+        [again] = await held.store.workers(now=time.time())
+        assert again.started_at == before.started_at
+        assert (await held.image(runs)).state == "STARTED"
+        await held.are([runs], "SUCCESS")
+        assert held.count("lost") == 0
+
+
 async def test_what_is_delivered_again_is_not_lost_any_more(
     amqp_url: str,
     valkey: PrivateValkey,

@@ -27,6 +27,9 @@ MAX_SKEW = 1e9
 def parse_worker(raw: RawEvent, heard: float) -> Worker | None:
     """Return what `raw` says of a worker, or None if it is of another kind.
 
+    A worker says `worker-online` each time it has connected. Only as a new process it
+    has accepted no task yet (`processed`; celery/worker/heartbeat.py: Heart._send).
+
     Raises `BadEvent`.
     """
     kind = raw.get("type")
@@ -51,7 +54,7 @@ def parse_worker(raw: RawEvent, heard: float) -> Worker | None:
         hostname=shorten(hostname, MAX_NAME),
         last=stamp,
         told={k: (stamp, v) for k, v in told},
-        online=stamp if kind == "worker-online" else None,
+        online=stamp if kind == "worker-online" and not processed else None,
         offline=stamp if kind == "worker-offline" else None,
         skew=_skew(number(raw.get("timestamp")), heard),
         heard=at,

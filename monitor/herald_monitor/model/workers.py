@@ -75,6 +75,7 @@ class Worker(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=F
     told: dict[str, tuple[Stamp, Field]] = {}
     """Field → when it was said, and its value. Wake-up heartbeats lack most."""
     online: Stamp | None = None
+    """When its newest process said that it is there for the first time."""
     offline: Stamp | None = None
     skew: float | None = None
     """Seconds by which its clock runs ahead of the monitor's (negative: behind),

@@ -89,6 +89,18 @@ def test_a_wake_up_heartbeat_alone_tells_that_it_lives() -> None:
     assert (image.state, image.processed, image.loadavg) == ("online", None, None)
 
 
+def test_a_worker_that_connects_again_is_the_same_process() -> None:
+    """It says `worker-online` again; only a new one has accepted no task yet."""
+    new = said("online", processed=0, active=0)
+    again = said("online", T0 + 9, clock=90)
+    image = worker_image(both(new, again), T0 + 9)
+    assert image.started_at == "2027-01-15T08:00:00.000Z"
+    assert image.processed == 12
+    restarted = said("online", T0 + 20, pid=8, clock=1, processed=0, active=0)
+    image = worker_image(both(new, again, restarted), T0 + 20)
+    assert image.started_at == "2027-01-15T08:00:20.000Z"
+
+
 def test_an_answer_shows_that_a_worker_lives_without_heartbeats() -> None:
     heard, asked = said(), with_answer("w1@h", T0 + 50, slots=4, pool="solo")
     image = worker_image(both(heard, asked), T0 + 60)
@@ -125,7 +137,7 @@ def test_the_goodbye_of_one_of_two_is_not_that_of_the_other() -> None:
 
 
 def test_another_boot_may_have_other_slots() -> None:
-    again = said("online", T0 + 9, pid=8, clock=1)
+    again = said("online", T0 + 9, pid=8, clock=1, processed=0)
     worker = both(with_answer("w1@h", T0 + 5, slots=4), again)
     assert worker_image(worker, T0 + 10).slots is None
     worker = both(worker, with_answer("w1@h", T0 + 11, slots=2))
