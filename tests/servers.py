@@ -49,7 +49,10 @@ def missing(what: str) -> None:
 
 
 class PrivateValkey(EmbeddedStore):
-    """A Valkey of the test's own: store, broker and backend."""
+    """A Valkey of the test's own: store, broker and backend; anybody may use it."""
+
+    def __init__(self, directory: Path | None = None, port: int = 0) -> None:
+        super().__init__(directory, port, password="")
 
     def restart(self) -> None:
         """Stop it if it runs, and start it, empty, on the same port."""

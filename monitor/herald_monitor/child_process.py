@@ -8,6 +8,9 @@ import sys
 import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import IO
+
+from herald_monitor.private_files import open_private
 
 # Linux tells a child when its parent dies, if the child asks for it. A
 # `preexec_fn` would run between fork and exec of a process with threads,
@@ -27,10 +30,12 @@ def spawn(
     *,
     env: Mapping[str, str] | None = None,
     keep: Sequence[int] = (),
+    umask: int = -1,
 ) -> "subprocess.Popen[bytes]":
     """Start `command` in a session of its own; what it says goes to `log`.
 
-    Without a `log` it goes to our standard error.
+    Without a `log` it goes to our standard error. Only this user may read the log;
+    `umask` is the permission bits that files of the child lack (-1: as ours do).
 
     On Linux it gets SIGTERM when this process dies, even by SIGKILL; on other
     systems that is up to the caller's `atexit`. Ctrl-C in the terminal does
@@ -43,7 +48,7 @@ def spawn(
     def own() -> None:
         # Linux takes the death of the starting thread for that of the
         # parent, so this thread stays as long as the child.
-        process = _started(_tied(command), log, env, keep)
+        process = _started(_tied(command), log, env, keep, umask)
         started.append(process)
         ready.set()
         if not isinstance(process, OSError):
@@ -81,9 +86,10 @@ def _started(
     log: Path | None,
     env: Mapping[str, str] | None,
     keep: Sequence[int],
+    umask: int,
 ) -> "subprocess.Popen[bytes] | OSError":
     try:
-        with log.open("ab") if log else contextlib.nullcontext(2) as out:
+        with _opened(log) if log else contextlib.nullcontext(2) as out:
             return subprocess.Popen(
                 command,
                 env=env,
@@ -92,9 +98,14 @@ def _started(
                 stdout=out,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
+                umask=umask,
             )
     except OSError as error:
         return error
+
+
+def _opened(log: Path) -> IO[bytes]:
+    return os.fdopen(open_private(log, os.O_WRONLY | os.O_APPEND), "ab")
 
 
 def _tied(command: Sequence[str]) -> list[str]:

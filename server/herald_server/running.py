@@ -17,8 +17,9 @@ from celery import Celery
 from herald_monitor.celery_app import restrict
 from herald_monitor.consumers import broker_name
 from herald_monitor.daemon import celery_of, monitor_of, stop_on_signals
-from herald_monitor.embedded import EmbeddedStore
+from herald_monitor.embedded import ADDRESS, OURS, EmbeddedStore
 from herald_monitor.errors import BadInput, StoreError
+from herald_monitor.private_files import make_private_directory, write_private
 from herald_monitor.redis_link import without_password
 from herald_monitor.store import Reader
 from herald_monitor.stores import store_of
@@ -29,9 +30,6 @@ from herald_server.serve import listen, serve
 from herald_server.supervisor import Child, Supervisor, keep_store
 
 log = logging.getLogger(__name__)
-
-ADDRESS = "address"
-"""File beside an embedded store's data that holds its URL while it runs."""
 
 HEARD_WITHIN = 5.0
 """Seconds for which `ready` waits for the monitor to hear the broker: what is
@@ -133,8 +131,8 @@ async def embedded(
     await asyncio.to_thread(store.start)
     # Where `herald mcp` and `herald server` look, wherever the data lies.
     address = place_for(app) / ADDRESS
-    address.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    address.write_text(store.url)
+    make_private_directory(address.parent, OURS)
+    write_private(address, store.url)
     keeping = asyncio.create_task(keep_store(store))
     try:
         yield settings.model_copy(update={"store_url": store.url})

@@ -47,7 +47,7 @@ def test_temporary_store_leaves_nothing(
     with EmbeddedStore() as store, redis.Redis.from_url(store.url) as client:
         client.set("key", "value", ex=60)
         written = {file.suffix for file in tmp_path.glob("*/*")}
-        assert written == {".log", ".lock"}
+        assert written == {".log", ".lock", ".conf"}
     assert not list(tmp_path.iterdir())
 
 
