@@ -31,7 +31,13 @@ class ServerSettings(MonitorSettings):
     token: str | None = Field(
         default=None,
         min_length=8,
-        description="A token with all scopes; made up if left out.",
+        description="A token with all scopes; made up if left out. On an address other"
+        " than loopback it needs 16 characters, 8 different ones among them.",
+    )
+    read_token: str | None = Field(
+        default=None,
+        min_length=8,
+        description="A token with the scope `read` alone, such as for Prometheus.",
     )
     token_secret: str | None = Field(
         default=None,
@@ -136,11 +142,18 @@ class ServerSettings(MonitorSettings):
         " standard error.",
     )
 
+    @property
+    def signing_secret(self) -> str | None:
+        """What keys for signatures are derived from."""
+        return self.token_secret or self.token
+
     @model_validator(mode="after")
-    def _issuer(self) -> ServerSettings:
+    def _consistent(self) -> ServerSettings:
         # Without it, a token that was issued for any other application would do.
         if self.jwt_jwks and not self.jwt_audience:
             raise ValueError("HERALD_JWT_JWKS needs HERALD_JWT_AUDIENCE beside it")
+        if self.read_token and self.read_token == self.token:
+            raise ValueError("HERALD_READ_TOKEN must be another than HERALD_TOKEN")
         place = urlsplit(self.jwt_jwks or "")
         if place.scheme == "http" and place.hostname not in LOOPBACK:
             raise ValueError("HERALD_JWT_JWKS must be https: its keys open doors")

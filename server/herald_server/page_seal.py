@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import hashlib
-import hmac
 import secrets
 
 from cryptography.exceptions import InvalidTag
@@ -19,8 +17,9 @@ from herald_monitor.errors import BadCursor
 from herald_monitor.model.codec import to_json
 from herald_monitor.model.filters import Filter
 from herald_server.tokens.claims import written
+from herald_server.tokens.secret import derived_key
 
-PURPOSE = b"herald: key of page tokens, 1"
+PURPOSE = b"herald: key of page tokens, 2"
 NONCE_BYTES = 12
 MAX_LENGTH = 256
 """Characters of the longest sealed token."""
@@ -33,8 +32,7 @@ class PageSeal:
     """
 
     def __init__(self, secret: str) -> None:
-        key = hmac.new(secret.encode(), PURPOSE, hashlib.sha256).digest()
-        self._cipher = ChaCha20Poly1305(key)
+        self._cipher = ChaCha20Poly1305(derived_key(secret, PURPOSE))
 
     def close(self, token: str, only: Filter) -> str:
         """Return `token` as a caller who may see `only` is given it."""

@@ -28,6 +28,7 @@ from herald_server.config import ServerSettings
 from herald_server.many import serve_with_children
 from herald_server.serve import listen, serve
 from herald_server.supervisor import Child, Supervisor, keep_store
+from herald_server.tokens.secret import check_secrets
 
 log = logging.getLogger(__name__)
 
@@ -49,7 +50,11 @@ def say_ready(url: str) -> None:
 
 
 def with_token(settings: ServerSettings) -> ServerSettings:
-    """Return `settings` with a token; a new one is told on standard error."""
+    """Return `settings` with a token; a new one is told on standard error.
+
+    Raises `BadInput` if one was chosen that is too weak for where it is to serve.
+    """
+    check_secrets(settings)
     if settings.token:
         return settings
     return settings.model_copy(update={"token": new_token()})

@@ -85,7 +85,7 @@ def catalog_of(settings: ServerSettings, app: Celery | None) -> Catalog:
 
 
 def _seal(settings: ServerSettings) -> PageSeal | None:
-    secret = settings.token_secret or settings.token
+    secret = settings.signing_secret
     return PageSeal(secret) if secret else None
 
 

@@ -104,6 +104,47 @@ def test_compose_itself_takes_the_file() -> None:
     assert done.returncode == 0, done.stderr
 
 
+def test_the_token_of_all_scopes_is_known_to_the_servers_only() -> None:
+    for name, service in SERVICES.items():
+        told = json.dumps(service).count("HERALD_TOKEN")
+        assert told == 0 or name == "server", name
+    assert "HERALD_TOKEN" not in json.dumps(COMPOSE["secrets"])
+
+
+def test_prometheus_and_grafana_have_secrets_of_their_own() -> None:
+    assert SERVICES["prometheus"]["secrets"] == ["herald_read_token"]
+    [password] = SERVICES["grafana"]["secrets"]
+    used = [
+        COMPOSE["secrets"][s]["environment"] for s in ("herald_read_token", password)
+    ]
+    assert len({"HERALD_TOKEN", *used}) == 3
+    environment = SERVICES["grafana"]["environment"]
+    given = environment["GF_SECURITY_ADMIN_PASSWORD__FILE"]
+    assert given == f"/run/secrets/{password}"
+    assert "GF_SECURITY_ADMIN_PASSWORD" not in environment
+    assert "HERALD_READ_TOKEN" in SERVICES["server"]["environment"]
+
+
+async def test_the_token_of_prometheus_reads_metrics_and_orders_nothing(
+    url: str,
+) -> None:
+    held = {"Authorization": "Bearer a-token-to-read-with"}
+    async with (
+        serving(url, read_token="a-token-to-read-with") as server,
+        httpx2.AsyncClient(base_url=server.url, trust_env=False, headers=held) as ask,
+    ):
+        assert "herald_" in (await ask.get("/metrics")).text
+        started = await ask.post("/api/v1/tasks", json={"name": "x"})
+        assert started.status_code == 403
+        assert (await ask.get("/api/v1/audit")).status_code == 403
+
+
+def test_images_are_named_by_their_exact_version() -> None:
+    for name, service in SERVICES.items():
+        image = service.get("image", "a:1.2.3")
+        assert re.search(r":v?\d+\.\d+\.\d+(-\w+)?(@sha256:\w{64})?$", image), name
+
+
 def test_there_are_two_of_what_must_not_fail() -> None:
     for name in ("monitor", "server"):
         assert SERVICES[name]["deploy"]["replicas"] == 2

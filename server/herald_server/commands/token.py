@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import getpass
-import os
 import sys
 import time
 from typing import Any
@@ -106,11 +105,12 @@ def wished(given: dict[str, Any]) -> dict[str, Any]:
 def _signed(wish: dict[str, Any]) -> Minted:
     """Return a token that is signed here: for where no server can be asked."""
     # Imported here: it takes as long as all other commands together.
+    from herald_server.commands.options import settings_of
     from herald_server.tokens.minting import Mint, made_of
     from herald_server.tokens.static import OWNER
     from herald_server.tokens.wish import parse_wish, shown
 
-    secret = os.environ.get("HERALD_TOKEN_SECRET") or os.environ.get("HERALD_TOKEN")
+    secret = settings_of().signing_secret
     if not secret:
         raise BadInput("set HERALD_TOKEN_SECRET or HERALD_TOKEN as the servers have it")
     asked, now = parse_wish(wish), time.time()
@@ -147,6 +147,7 @@ def _row(one: Minted) -> tuple[str, ...]:
 
 
 def _print_hash() -> None:
+    from herald_server.tokens.secret import weakness
     from herald_server.tokens.static import hash_of
 
     if sys.stdin.isatty():
@@ -154,6 +155,13 @@ def _print_hash() -> None:
     else:
         given = sys.stdin.readline()
     made = given.strip() or new_token()
+    why = weakness(made)
     if not given.strip():
         click.echo(f"the token is {made}", err=True)
+    elif why:
+        click.echo(
+            f"this token is easy to guess: {why}; `herald token --hash < /dev/null` "
+            "makes a better one",
+            err=True,
+        )
     click.echo(hash_of(made))

@@ -6,6 +6,7 @@ import asyncio
 import json
 import logging
 import time
+import urllib.error
 import urllib.request
 from pathlib import Path
 from typing import Any, cast
@@ -27,6 +28,28 @@ WITHIN = 5.0
 MOST_BYTES = 1 << 20
 LEAST_BITS = 2_048
 ADDRESS = ("https://", "http://")
+
+
+class _NoRedirect(urllib.request.HTTPRedirectHandler):
+    """Follows none: keys come from the address that was configured, or not at all.
+
+    A redirect could lead to plain http, where whoever is on the way puts in keys.
+    """
+
+    def redirect_request(
+        self, req: Any, fp: Any, code: int, msg: str, headers: Any, newurl: str
+    ) -> None:
+        raise urllib.error.HTTPError(
+            req.full_url,
+            code,
+            f"it redirects to {newurl[:200]}; name the address of the keys themselves "
+            "in HERALD_JWT_JWKS",
+            headers,
+            fp,
+        )
+
+
+_OPENER = urllib.request.build_opener(_NoRedirect)
 
 
 class UnknownKey(BadToken):
@@ -86,7 +109,7 @@ class KeySet:
 def _read(place: str) -> str:
     if not place.startswith(ADDRESS):
         return Path(place).read_text(encoding="utf-8")
-    with urllib.request.urlopen(place, timeout=WITHIN) as answer:
+    with _OPENER.open(place, timeout=WITHIN) as answer:
         return str(answer.read(MOST_BYTES).decode())
 
 

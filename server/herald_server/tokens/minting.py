@@ -2,13 +2,11 @@
 
 Every server process with the same secret takes them without looking anything up:
 all that they allow stands in them (JWT, RFC 7519; HS256). Their key is derived from
-HERALD_TOKEN_SECRET or HERALD_TOKEN, so it signs nothing else.
+HERALD_TOKEN_SECRET or HERALD_TOKEN (`secret.py`), so it signs nothing else.
 """
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import secrets
 from typing import Any
 
@@ -17,11 +15,12 @@ import jwt
 from herald_monitor.model.filters import Filter
 from herald_server.auth import Identity
 from herald_server.tokens.claims import BadToken, only_of, scopes_of, written
+from herald_server.tokens.secret import derived_key
 
 TYPE = "herald+jwt"
 """`typ` in the header of our own tokens."""
 
-PURPOSE = b"herald: key of minted tokens, 1"
+PURPOSE = b"herald: key of minted tokens, 2"
 
 EXPIRED = "the token has expired; get a new one"
 WRONG = "the token is not valid here"
@@ -31,7 +30,7 @@ class Mint:
     """Signs and reads tokens with a key derived from `secret`."""
 
     def __init__(self, secret: str) -> None:
-        self._key = hmac.new(secret.encode(), PURPOSE, hashlib.sha256).digest()
+        self._key = derived_key(secret, PURPOSE)
 
     def sign(self, who: Identity) -> str:
         """Return the token of `who`, who must expire."""

@@ -14,26 +14,24 @@ from herald_server.tokens.keyring import Keyring
 from herald_server.tokens.minting import Mint
 from herald_server.tokens.outside import Outside
 from herald_server.tokens.revoked import Revoked
-from herald_server.tokens.static import OWNER, read_tokens
+from herald_server.tokens.static import OWNER, READER, read_tokens
 
 
 def keyring_of(settings: ServerSettings, store: Store) -> Keyring:
     """Return all tokens that `settings` know. Raises `BadInput`."""
+    secret = settings.signing_secret
     assert settings.token, "a server without a token would be an open door"
+    assert secret
     hashes = read_tokens(settings.catalog) if settings.catalog else {}
+    chosen = {settings.token: Identity(OWNER)}
+    if settings.read_token:
+        chosen[settings.read_token] = Identity(READER, frozenset({"read"}))
     return Keyring(
-        Tokens({settings.token: Identity(OWNER)}, hashes),
-        mint_of(settings),
+        Tokens(chosen, hashes),
+        Mint(secret),
         _outside(settings),
         Revoked(store),
     )
-
-
-def mint_of(settings: ServerSettings) -> Mint:
-    """Return what signs tokens. `settings` have a token or a secret for it."""
-    secret = settings.token_secret or settings.token
-    assert secret, "without a secret nothing can be signed"
-    return Mint(secret)
 
 
 def _outside(settings: ServerSettings) -> Outside | None:

@@ -23,6 +23,8 @@ HASH = re.compile(r"sha256:([0-9a-f]{64})")
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 KEYS = ("hash", "scopes", "only")
 OWNER = "owner"
+READER = "herald:reader"
+"""Names of HERALD_TOKEN and HERALD_READ_TOKEN; no table can have the second."""
 
 
 def hash_of(token: str) -> str:
