@@ -6,15 +6,16 @@ import asyncio
 import logging
 import time
 from collections.abc import Sequence
-from typing import Any, Final, cast
+from typing import Final, cast
 
 import anyio
 from anyio import to_thread
 from celery import Celery
 
+from herald_monitor.consumers import broker_connection, let_go
 from herald_monitor.errors import StoreError
-from herald_monitor.inspected import replies
 from herald_monitor.model.workers import ONLINE
+from herald_monitor.questions import Questions
 from herald_monitor.store import Reader
 from herald_server.catalog import Catalog, TaskType, is_name
 from herald_server.repeating import Boot, boot
@@ -90,14 +91,20 @@ class Registered:
 
 def ask(app: Celery, hosts: Sequence[str]) -> dict[str, Sequence[object]]:
     """Return the names that each of `hosts` (none: all) registers, if it answers."""
-    control = cast(Any, app).control
-    asked = control.inspect(destination=list(hosts) or None, timeout=WITHIN)
-    told = asked.registered()
+    connection = broker_connection(app)
+    try:
+        answers = Questions(app, connection, WITHIN).ask("registered", hosts)
+    finally:
+        let_go(connection)
+    # Processes that share a name answer one by one.
     return {
-        host: cast("Sequence[object]", names)
-        for host, names in replies(told or {})
-        if isinstance(names, list)
+        host: [name for one in told for name in _listed(one)]
+        for host, told in answers.by_host.items()
     }
+
+
+def _listed(told: object) -> list[object]:
+    return cast("list[object]", told) if isinstance(told, list) else []
 
 
 def kinds(names: Sequence[object]) -> list[TaskType]:

@@ -18,6 +18,7 @@ from herald_monitor.errors import HeraldError
 from herald_monitor.memory import MemoryStore
 from herald_monitor.model.events import Event
 from herald_monitor.model.filters import Filter
+from herald_server import registered
 from herald_server.auth import Identity, NotAllowed
 from herald_server.caller import serving
 from herald_server.catalog import Catalog, Param, TaskType
@@ -26,6 +27,7 @@ from herald_server.control import Control
 from herald_server.decision import MAX_QUESTION, Wish, decide
 from herald_server.hub import Hub
 from herald_server.options import Options
+from herald_server.queue_check import QueueCheck
 from herald_server.sending import Order, as_sent
 
 TODAY = date(2026, 11, 22)
@@ -203,7 +205,10 @@ WAYS: dict[str, Callable[..., Any]] = {
 def app() -> Celery:
     """An app on kombu's own broker in memory, and no result backend."""
     made = Celery("decided", broker="memory://", set_as_current=False)
-    made.conf.update(task_default_queue=QUEUE, task_routes={"x": {"queue": "q"}})
+    made.conf.update(
+        task_default_queue=QUEUE,
+        task_routes={"x": {"queue": "q"}},
+    )
     return made
 
 
@@ -222,8 +227,11 @@ def _sent(app: Celery) -> list[dict[str, Any]]:
 
 @pytest.mark.parametrize("way", WAYS)
 def test_each_way_sends_what_the_decision_permits_and_no_more(
-    app: Celery, way: str
+    app: Celery, way: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(QueueCheck, "_ask", _nobody_answers)
+    monkeypatch.setattr(registered, "ask", _nobody_registers)
+
     @settings(max_examples=40, deadline=None)
     @given(
         who=identities,
@@ -255,6 +263,14 @@ def _as_ordered(message: Any, args: Any, kwargs: Any, options: Options) -> Order
     )
 
 
+async def _nobody_answers(_: QueueCheck) -> set[str]:
+    return set()
+
+
+def _nobody_registers(*_: object) -> dict[str, list[str]]:
+    return {}
+
+
 async def _try(
     app: Celery,
     way: str,
@@ -267,8 +283,6 @@ async def _try(
     store = MemoryStore()
     await store.open()
     control = Control(app, store, Hub(), catalog)
-    # No worker is there to be asked what it consumes.
-    control.queues.ask_within = 0.01
     with contextlib.suppress(HeraldError), serving(who):
         await WAYS[way](control, asked, params, options)
 
