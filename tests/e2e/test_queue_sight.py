@@ -4,6 +4,7 @@ import asyncio
 import time
 from typing import Any, cast
 
+import msgspec
 import pytest
 from tests.conftest import AppFactory, WorkerFactory
 from tests.live_server import worker_of
@@ -14,6 +15,8 @@ from tests.truth import submit
 from herald_monitor.broker_queues import BrokerQueues
 from herald_monitor.gauging import Gauging
 from herald_monitor.memory import MemoryStore
+from herald_monitor.model.queues import DOUBT_AFTER
+from herald_monitor.model.shape import rfc3339
 from herald_monitor.monitor import Monitor
 from herald_server.queues import said, shown
 
@@ -99,6 +102,9 @@ async def test_a_queue_is_only_without_a_consumer_if_everybody_answered(
     stray = {q.name: q for q in await gauging.measure()}["stray"]
     assert (stray.depth, stray.consumers, stray.stranded) == (1, None, False)
     assert (stray.answered, stray.unanswered) == (1, 2)
+    assert "may_be_stranded" not in shown(stray, time.time())
+    later = rfc3339(time.time() + DOUBT_AFTER)
+    stray = msgspec.structs.replace(stray, as_of=later)
     assert shown(stray, time.time())["may_be_stranded"]
     assert "none of the 1 that answered; 2 did not answer" in said([stray])
     worker.kill()

@@ -15,6 +15,10 @@ NAMED = "queues"
 AGAIN_AFTER = 60.0
 """Seconds after which a queue that is as it was is stored once more."""
 
+DOUBT_AFTER = 10.0
+"""Seconds for which a message must wait before it counts that workers which say
+nothing may not take it: a living worker answers, or takes it, within that."""
+
 
 class QueueImage(
     msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False
@@ -56,10 +60,18 @@ class QueueImage(
 
     @property
     def may_be_stranded(self) -> bool:
-        """Whether messages wait there that nobody takes who said what they consume."""
+        """Whether messages wait there that nobody takes who said what they consume.
+
+        A message that came just now, or of which no age is known, gives no doubt.
+        """
         unknown = self.consumers is None and not self.consumer_count
         doubt = self.unanswered or self.silent_consumers
-        return bool(self.depth and unknown and doubt)
+        return bool(self.depth and unknown and doubt) and self._waits_long
+
+    @property
+    def _waits_long(self) -> bool:
+        since = self.oldest_at
+        return since is not None and unix(self.as_of) - unix(since) >= DOUBT_AFTER
 
 
 def is_news(was: QueueImage, now: QueueImage) -> bool:
@@ -78,6 +90,7 @@ def told(queue: QueueImage) -> tuple[object, ...]:
         queue.consumer_count,
         queue.answered,
         queue.unanswered,
+        queue.may_be_stranded,
     )
 
 
