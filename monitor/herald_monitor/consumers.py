@@ -6,6 +6,8 @@ from typing import Any, Protocol, cast
 from celery import Celery
 from kombu import Connection
 from kombu.serialization import prepare_accept_content
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from herald_monitor.broker_link import harmless
 from herald_monitor.celery_urls import without_passwords
@@ -141,4 +143,9 @@ def _bounded(app: Celery, options: dict[str, object]) -> dict[str, object]:
         "socket_connect_timeout": PATIENCE,
     }
     theirs = cast(dict[str, object], cast(Any, app.conf).broker_transport_options)
+    if str(cast(Any, app.conf).broker_url).startswith("sentinel:"):
+        # redis-py would try a sentinel that is down for seconds before the next one.
+        given = cast(dict[str, object], theirs.get("sentinel_kwargs") or {})
+        once = {**bounds, "retry": Retry(NoBackoff(), 0), **given}
+        theirs = {**theirs, "sentinel_kwargs": once}
     return {**bounds, **theirs, **options}
