@@ -24,8 +24,9 @@ class Follower:
     changed: the next connection goes there.
     """
 
-    def __init__(self, url: str, *states: str) -> None:
+    def __init__(self, url: str, *states: str, mode: str = "changes") -> None:
         self.url = url
+        self.mode = mode
         self.states = states
         self.journal = Journal("all")
         self._statuses: list[dict[str, Any]] = []
@@ -71,7 +72,9 @@ class Follower:
             await asyncio.sleep(PAUSE)
 
     async def _once(self) -> None:
-        wish = {"filter": {"state": list(self.states)}} if self.states else {}
+        wish: dict[str, Any] = {"mode": self.mode}
+        if self.states:
+            wish["filter"] = {"state": list(self.states)}
         async with connected(self.url) as self._listener:
             listener = self._listener
             try:
