@@ -4,6 +4,7 @@
     ├── BadEvent             an event that cannot be read; set aside, never fatal
     ├── BadInput             somebody asked for something that makes no sense
     │   ├── BadFilter        … in a filter
+    │   │   └── TooManyValues  … in a filter that is longer than may be
     │   └── BadCursor        … as a cursor or a page token
     ├── NotRead              an event that was passed on unread cannot be read there
     └── StoreError           the store answered, but not as it must
@@ -36,6 +37,10 @@ class BadInput(HeraldError):
 
 class BadFilter(BadInput):
     """A filter that cannot be meant."""
+
+
+class TooManyValues(BadFilter):
+    """A filter with more values of one key than may be."""
 
 
 class BadCursor(BadInput):

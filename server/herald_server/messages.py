@@ -8,7 +8,7 @@ from typing import cast
 
 import msgspec
 
-from herald_monitor.errors import BadCursor, BadFilter, BadInput
+from herald_monitor.errors import BadCursor, BadFilter, BadInput, TooManyValues
 from herald_monitor.model.cursor import Cursor
 from herald_monitor.model.filters import Filter, parse_filter
 from herald_monitor.model.vector import parse_any_cursor
@@ -127,7 +127,8 @@ def parse_subscribe(said: Mapping[str, object]) -> Subscribe:
             limit=_limit(said),
         )
     except BadFilter as error:
-        raise BadMessage("bad_filter", str(error), sub) from error
+        code = "too_many" if isinstance(error, TooManyValues) else "bad_filter"
+        raise BadMessage(code, str(error), sub) from error
     except BadCursor as error:
         raise BadMessage("bad_cursor", str(error), sub) from error
     except BadInput as error:

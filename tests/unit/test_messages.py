@@ -79,6 +79,8 @@ def test_a_message_is_read(said: dict[str, Any], meant: Message) -> None:
         ({**SUB, "filter": {"stat": "X"}}, "bad_filter", "did you mean 'state'?"),
         ({**SUB, "filter": {"state": "DONE"}}, "bad_filter", "unknown state 'DONE'"),
         ({**SUB, "filter": {"ids": []}}, "bad_filter", "ids is an empty list"),
+        ({**SUB, "filter": {"ids": ["x"] * 1_001}}, "too_many", "at most 1000 values"),
+        ({**SUB, "filter": {"tag": ["x"] * 1_001}}, "too_many", "at most 1000 values"),
         ({**SUB, "since": 7}, "bad_cursor", "since must be a cursor that Herald sent"),
         ({**SUB, "since": "x"}, "bad_cursor", "'x' is no cursor; pass back one"),
         ({**SUB, "since": "-1-2"}, "bad_cursor", "is no cursor"),

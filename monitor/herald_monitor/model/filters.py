@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from herald_monitor.errors import BadFilter
+from herald_monitor.errors import BadFilter, TooManyValues
 from herald_monitor.model.patterns import PatternSet, is_glob
 from herald_monitor.model.shape import STATES, TaskImage
 
@@ -148,7 +148,7 @@ def _values(key: str, value: object) -> tuple[str, ...]:
     if not listed:
         raise BadFilter(f"{key} is an empty list and would match nothing", key)
     if len(listed) > MAX_VALUES:
-        raise BadFilter(f"{key} takes at most {MAX_VALUES} values", key)
+        raise TooManyValues(f"{key} takes at most {MAX_VALUES} values", key)
     values = tuple(dict.fromkeys(_value(key, one) for one in listed))
     if key in GLOBS and sum(map(len, filter(is_glob, values))) > MAX_GLOB_CHARS:
         raise BadFilter(
