@@ -3,23 +3,27 @@
 Each secret begins with `PLANTED-`, so that one search finds what got through.
 """
 
+import contextlib
 import json
 import os
 import sys
-import zlib
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
 
+import msgspec
 import redis
 from celery import Celery
 
 from herald_monitor.child_process import end, kill, spawn
+from herald_monitor.errors import StoreError
+from herald_monitor.records import unpack_body
 from tests.servers import PrivateValkey, wait_until
 
 MARK = "PLANTED-"
 PASSWORD = f"{MARK}broker-password"
+ANYTHING: msgspec.msgpack.Decoder[Any] = msgspec.msgpack.Decoder()
 
 VAULT = """
 import json, os
@@ -174,11 +178,10 @@ def _parts(client: Any, key: bytes) -> list[bytes]:
 
 
 def _text(value: bytes) -> str:
-    """Return a value as text; a compressed record follows its head and a `z`."""
+    """Return a value as text, and again unpacked if it is a record."""
     texts = [value.decode("utf-8", "replace")]
-    for at in (i for i in range(min(len(value), 120)) if value[i : i + 2] == b"zx"):
-        try:
-            texts.append(zlib.decompress(value[at + 1 :]).decode("utf-8", "replace"))
-        except zlib.error:
-            continue
+    # With a head before it, or without.
+    for body in (value, value.partition(b"\n")[2]):
+        with contextlib.suppress(StoreError, UnicodeError):
+            texts.append(repr(unpack_body(body, ANYTHING)))
     return " ".join(texts)

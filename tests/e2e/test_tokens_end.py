@@ -14,11 +14,14 @@ from tests.mcp_wire import Wire
 from tests.narrow import HIDDEN, MINE, ONLY, ended, hidden, marks, mine
 from tests.project import make_app
 from tests.servers import PrivateValkey
-from tests.serving import Server, connected, make_store, serving, until
+from tests.serving import TOKEN, Server, connected, make_store, serving, until
+from tests.vault import all_of
 
 from herald_monitor.model.filters import Filter
 from herald_server.auth import Identity
 from herald_server.mcp.tasks import ID as TASKS
+from herald_server.tokens.minting import PURPOSE
+from herald_server.tokens.secret import derived_key
 
 pytestmark = pytest.mark.anyio
 
@@ -27,6 +30,21 @@ pytestmark = pytest.mark.anyio
 def url(module_valkey: PrivateValkey) -> str:
     """Where the store is."""
     return module_valkey.url
+
+
+async def test_a_reader_of_the_store_finds_nothing_to_sign_tokens_with(
+    url: str,
+) -> None:
+    secret = "a-secret-that-signs-tokens"
+    async with serving(url, token_secret=secret) as server, asking(server) as ask:
+        made = await ask.post("/api/v1/tokens", json={"label": "page"})
+        token = made.json()["token"]
+        stored = all_of(url)
+        assert made.json()["id"] in stored
+        key = derived_key(secret, PURPOSE)
+        forms = (key.hex(), key.decode("utf-8", "replace"))
+        for found in (TOKEN, secret, token.rpartition(".")[2], *forms):
+            assert found not in stored
 
 
 # -- until they end ----------------------------------------------------------------

@@ -1,0 +1,28 @@
+"""Print the lowest version of each dependency that pyproject.toml allows.
+
+python .ci/lowest.py > lowest.txt && pip install -c lowest.txt -e '.[dev]'
+"""
+
+import re
+import sys
+import tomllib
+from pathlib import Path
+
+BOUND = re.compile(r"([A-Za-z0-9_.-]+)(?:\[[^\]]*\])?>=([0-9.]+)")
+
+
+def lowest(project: Path) -> dict[str, str]:
+    """Return package → lowest version. Raises `ValueError` where there is none."""
+    listed = tomllib.loads(project.read_text())["project"]["dependencies"]
+    found: dict[str, str] = {}
+    for one in listed:
+        bound = BOUND.match(one)
+        if not bound:
+            raise ValueError(f"{one!r} in {project} has no lower bound")
+        found[bound[1].lower()] = bound[2]
+    return found
+
+
+if __name__ == "__main__":
+    for name, version in lowest(Path(__file__).parents[1] / "pyproject.toml").items():
+        sys.stdout.write(f"{name}=={version}\n")
