@@ -217,6 +217,7 @@ async def test_nobody_mints_more_than_they_have(url: str) -> None:
         ({"scopes": []}, "scopes must be a list"),
         ({"only": {"nam": "x"}}, "did you mean 'name'"),
         ({"only": {}}, "only must be a filter"),
+        ({"only": {"ids": None}}, "must have a key with a value"),
         ({"ttl": 0}, "ttl must be"),
         ({"ttl": "1y"}, "ttl must be"),
         ({"ttl": 31 * 86_400}, "ttl must be"),

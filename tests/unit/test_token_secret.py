@@ -18,6 +18,7 @@ from herald_server.auth import Identity, new_token
 from herald_server.cli import cli
 from herald_server.config import ServerSettings
 from herald_server.page_seal import PURPOSE as PAGES
+from herald_server.tokens.claims import BadToken, only_of
 from herald_server.tokens.minting import PURPOSE, Mint, made_of
 from herald_server.tokens.opening import keyring_of
 from herald_server.tokens.secret import (
@@ -136,6 +137,17 @@ def test_a_weak_token_is_told_when_it_is_hashed() -> None:
     said = CliRunner().invoke(cli, ["token", "--hash"], input="sunshine\n")
     assert "easy to guess" in said.stderr
     assert said.stdout.startswith("sha256:")
+
+
+# -- filters that narrow nothing ----------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "claim", [{}, {"ids": None}, {"name": None, "tag": None}, [{"name": "a"}, {}]]
+)
+def test_a_filter_without_a_value_opens_nothing(claim: object) -> None:
+    with pytest.raises(BadToken, match="must have a key with a value"):
+        only_of(claim)
 
 
 # -- HERALD_READ_TOKEN -------------------------------------------------------------

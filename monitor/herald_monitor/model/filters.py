@@ -141,6 +141,18 @@ def parse_filter(given: Mapping[str, object]) -> Filter:
     return Filter(**parsed)
 
 
+def parse_narrowing(given: Mapping[str, object]) -> Filter:
+    """Return the filter that a token is narrowed by. Raises `BadFilter`.
+
+    One that matches every task is refused: `{"ids": null}` is what a program writes
+    that forgot the ids, and must not open everything.
+    """
+    found = parse_filter(given)
+    if found == Filter():
+        raise BadFilter("a filter of a token must have a key with a value")
+    return found
+
+
 def _values(key: str, value: object) -> tuple[str, ...]:
     listed: list[object] = (
         list(value) if isinstance(value, list | tuple) else [value]  # pyright: ignore[reportUnknownArgumentType]

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any, cast
 
 from herald_monitor.errors import BadInput, HeraldError
-from herald_monitor.model.filters import KEYS, Filter, parse_filter
+from herald_monitor.model.filters import KEYS, Filter, parse_narrowing
 from herald_server.auth import SCOPES
 
 OURS = "herald:"
@@ -50,7 +50,7 @@ def _filter(claim: object) -> Filter:
     if not isinstance(claim, dict):
         raise BadToken("the token's filter must be an object of filter keys")
     try:
-        return parse_filter(cast("dict[str, object]", claim))
+        return parse_narrowing(cast("dict[str, object]", claim))
     except BadInput as error:
         raise BadToken(f"the token's filter is wrong: {error}") from None
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from herald_monitor.errors import BadInput
-from herald_monitor.model.filters import Filter, parse_filter
+from herald_monitor.model.filters import Filter, parse_narrowing
 from herald_server.auth import SCOPES, Identity
 
 HASH = re.compile(r"sha256:([0-9a-f]{64})")
@@ -87,4 +87,4 @@ def _only(table: Mapping[str, Any]) -> Filter | None:
         return None
     if not isinstance(given, dict) or not given:
         raise BadInput('only must be a filter such as { name = "reports.*" }')
-    return parse_filter(cast("dict[str, object]", given))
+    return parse_narrowing(cast("dict[str, object]", given))

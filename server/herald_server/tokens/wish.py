@@ -9,7 +9,7 @@ from typing import Any, cast
 import msgspec
 
 from herald_monitor.errors import BadInput
-from herald_monitor.model.filters import Filter, parse_filter
+from herald_monitor.model.filters import Filter, parse_narrowing
 from herald_monitor.model.shape import rfc3339
 from herald_server.auth import SCOPES, Identity, NotAllowed
 from herald_server.tokens.claims import written
@@ -45,7 +45,7 @@ def parse_wish(given: Mapping[str, object]) -> Wish:
         raise BadInput('only must be a filter such as {"ids": ["…"]}', "only")
     return Wish(
         _scopes(given.get("scopes")),
-        None if only is None else parse_filter(cast("dict[str, object]", only)),
+        None if only is None else parse_narrowing(cast("dict[str, object]", only)),
         ttl_of(given.get("ttl")),
         _label(given.get("label")),
     )
