@@ -1,16 +1,15 @@
 """A server with many tasks: the list has an end and stays where one reads, the page
 is light, and gets through where WebSockets do not."""
 
-import json
 import os
 import re
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
 from tests.browser.conftest import faultless
 from tests.browser.crowd import Rush, fill, pulse
+from tests.browser.main_thread import TRACED, longest_tasks
 from tests.live_server import TOKEN, LiveServer, live_server
 
 pytestmark = pytest.mark.browser
@@ -25,8 +24,6 @@ PAINTED = "performance.getEntriesByName('first-contentful-paint')[0]?.startTime"
 FRAMES = (
     "() => new Promise((go) => requestAnimationFrame(() => requestAnimationFrame(go)))"
 )
-
-TRACED = ["toplevel", "devtools.timeline", "disabled-by-default-devtools.timeline"]
 
 
 @pytest.fixture(scope="module")
@@ -179,7 +176,7 @@ def test_100_000_tasks_and_500_changes_a_second(chromium: Browser) -> None:
         sizes = [_scrolled(page) for _ in range(40)]
         chromium.start_tracing(page=page, categories=TRACED)
         _scrolled(page)  # tracing takes memory of its own
-        wall, own = _longest(chromium.stop_tracing())
+        wall, own = longest_tasks(chromium.stop_tracing())
         rate = rush.rate
         rush.stop()
         monitor.stop()
@@ -200,24 +197,3 @@ def _scrolled(page: Page) -> float:
     page.request_gc()
     used = page.evaluate("performance.memory.usedJSHeapSize")
     return round(float(used) / 1e6, 1)
-
-
-def _longest(trace: bytes) -> tuple[list[int], list[int]]:
-    """Return the longest tasks of the page's main thread in ms: by the clock, which
-    others on the machine slow down, and by the processor time of the thread."""
-    events: list[dict[str, Any]] = json.loads(trace)["traceEvents"]
-    (main,) = {
-        (event["pid"], event["tid"])
-        for event in events
-        if event["name"] == "thread_name" and event["args"]["name"] == "CrRendererMain"
-        if any(
-            e["name"] == "UpdateLayoutTree" and e["pid"] == event["pid"] for e in events
-        )
-    }
-    tasks = [
-        (event["dur"] // 1_000, event.get("tdur", 0) // 1_000)
-        for event in events
-        if event["name"].endswith("RunTask") and event.get("ph") == "X"
-        if (event["pid"], event["tid"]) == main
-    ]
-    return tuple(sorted(some)[-3:] for some in zip(*tasks, strict=True))  # type: ignore[return-value]

@@ -125,6 +125,16 @@ def test_a_group_of_unknown_size_is_never_all(server: ScriptedServer) -> None:
     expect(rows.nth(1)).to_contain_text("≥ 3,302")
 
 
+def test_members_that_are_not_heard_of_may_run(server: ScriptedServer) -> None:
+    known = {**night.GROUP, "finished": 100, "counts": {"SUCCESS": 100}}
+    server.rest["api/v1/groups/g1"] = known
+    tab = opened(server, "group/g1")
+    tiles = tab.locator(".tile")
+    expect(tiles.nth(2)).to_contain_text("not known")
+    expect(tiles.nth(3)).to_contain_text("400")
+    expect(tiles.nth(3)).to_contain_text("some of them may run")
+
+
 def test_a_phone_shows_every_digit_of_a_count(server: ScriptedServer) -> None:
     counts = [{"id": state, "count": 812_861} for state in night.COUNTS]
     server.answers["counts"] = night.told(*counts)

@@ -89,6 +89,8 @@ class Group {
     const n = (...states) => states.reduce((sum, state) => sum + (counts[state] ?? 0), 0);
     const bad = n("FAILURE", "REJECTED", "LOST");
     const rest = whole ? total - finished - n("STARTED") : n("PENDING", "RECEIVED", "RETRY");
+    // Of members that are not heard of yet nobody knows whether they run.
+    const sure = whole && n(...Object.keys(counts)) >= total;
     this.#done.set({
       value: whole ? portion(finished, total) : count(finished),
       unit: whole ? `${count(finished)} of ${count(total)}` : `of ${atLeast(total, whole)}`,
@@ -96,9 +98,9 @@ class Group {
       tone: done && !bad ? "good" : "",
     });
     this.#failed.set({ value: count(bad), note: n("LOST") ? `${count(n("LOST"))} lost` : "", tone: bad ? "bad" : "" });
-    const known = (number) => (whole || number ? { value: atLeast(number, whole) } : { value: null, note: "not known" });
-    this.#running.set(known(n("STARTED")));
-    this.#waiting.set(known(Math.max(0, rest)));
+    const known = (number, exact) => (exact || number ? { value: atLeast(number, exact) } : { value: null, note: "not known" });
+    this.#running.set(known(n("STARTED"), sure));
+    this.#waiting.set({ ...known(Math.max(0, rest), whole), ...(whole && !sure ? { note: "some of them may run" } : {}) });
   }
 
   async #cancel() {
