@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 
 from herald_monitor.backend_access import Answer, BackendAccess, kind_of
 from herald_monitor.backend_link import (
@@ -29,6 +29,9 @@ WITHIN = 10.0
 
 MOST_SHOWN = 4_000_000
 """Bytes of a result that is shown whole."""
+
+MOST_FOUND = 20_000
+"""Tasks of a database or a folder of files that are looked at for those unheard of."""
 
 
 class ResultBackend(BackendAccess):
@@ -161,19 +164,19 @@ class ResultBackend(BackendAccess):
         finally:
             close_connections()
 
-    async def find(self, limit: int, since: float = 0.0) -> list[str]:
-        """Return ids of up to `limit` tasks that the backend knows, in no order.
+    async def find(self, since: float = 0.0) -> AsyncGenerator[list[str]]:
+        """Yield ids of tasks that the backend knows, in no order.
 
         Goes through all keys of a Redis server, with pauses. Of databases and files
-        those of tasks that ended since a time (unix seconds); nothing elsewhere.
-        Raises `BackendUnreachable`.
+        those of tasks that ended since a time (unix seconds), the newest `MOST_FOUND`
+        at most; nothing elsewhere. Raises `BackendUnreachable`.
         """
         if self.kind == "redis":
-            return await self._results().find(limit)
-        if self.kind != "other":
-            return []
-        [found] = await self._ask(self._find_newest, [(since, limit)], WITHIN)
-        return found
+            async for ids in self._results().find():
+                yield ids
+        elif self.kind == "other":
+            [ids] = await self._ask(self._find_newest, [(since, MOST_FOUND)], WITHIN)
+            yield ids
 
     def _find_newest(self, wanted: tuple[float, int]) -> list[str]:
         try:

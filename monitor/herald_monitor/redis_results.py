@@ -105,28 +105,25 @@ class RedisResults:
             held = await pipe.execute()
         return {task_id for task_id, there in zip(ids, held, strict=True) if there}
 
-    async def find(self, limit: int) -> list[str]:
-        """Return up to `limit` ids, in no order, at the pace of a scan with pauses.
+    async def find(self) -> AsyncGenerator[list[str]]:
+        """Yield the ids of all results, in no order, at the pace of a scan with pauses.
 
-        None where the user may not scan, which the log says once.
+        One may come twice. None where the user may not scan, which the log says once.
         """
         prefix = cast(bytes, self._backend.task_keyprefix)
         words = ("MATCH", glob(prefix), "COUNT", SCAN_COUNT)
-        found: dict[str, None] = {}
-        cursor: Any = b"0"
-        while len(found) < limit:
+        cursor: Any = None
+        while cursor != b"0":
             async with self._connected() as client:
                 try:
-                    cursor, keys = await client.execute_command("SCAN", cursor, *words)
+                    cursor, keys = await client.execute_command(
+                        "SCAN", cursor or b"0", *words
+                    )
                 except NoPermissionError as error:
                     self._cannot_search(error)
-                    break
-            for key in keys:
-                found[key[len(prefix) :].decode("utf-8", "replace")] = None
-            if cursor == b"0":
-                break
+                    return
+            yield [key[len(prefix) :].decode("utf-8", "replace") for key in keys]
             await asyncio.sleep(SCAN_PAUSE)
-        return list(found)[:limit]
 
     def _cannot_search(self, error: NoPermissionError) -> None:
         if not self._said:

@@ -6,6 +6,7 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import aclosing
 from typing import TypeVar
 
 import msgspec
@@ -33,8 +34,13 @@ T = TypeVar("T")
 PART = 500
 """Tasks that are asked about, and stored, at once."""
 
-MOST_STRANGERS = 20_000
-"""Results of tasks never heard of that are looked for after a gap."""
+SEARCH_FOR = 120.0
+"""Seconds for which a result backend is searched after a gap."""
+
+STOPPED = (
+    "The search for results of tasks that were never heard of stopped after %d results,"
+    " since it took %.0f s: some that ended while nobody listened may be missing."
+)
 
 
 class Findings(msgspec.Struct):
@@ -176,23 +182,31 @@ class Sources:
     async def strangers(self, since: float) -> int:
         """Store tasks never heard of that ended after `since`; return how many.
 
-        Only Redis, databases and files can be searched. Raises `StoreError`.
+        Only Redis, databases and files can be searched, for `SEARCH_FOR` seconds.
+        Raises `StoreError`.
         """
+        given_up, looked, kept = time.monotonic() + SEARCH_FOR, 0, 0
         try:
-            ids = await self._backend.find(MOST_STRANGERS, since)
-            new: list[Event] = []
-            for part in parts(ids, PART):
-                stored = await self._store.tasks(part)
-                unknown = [i for i, t in zip(part, stored, strict=True) if t is None]
-                told = await self._backend.read(unknown)
-                new += [e for e in told if e.kind in OUTCOMES and e.at >= since]
+            async with aclosing(self._backend.find(since)) as found:
+                async for ids in found:
+                    for part in parts(ids, PART):
+                        kept += await self.keep(await self._unheard(part, since))
+                    looked += len(ids)
+                    if time.monotonic() > given_up:
+                        log.warning(STOPPED, looked, SEARCH_FOR)
+                        break
         except StoreError:
             raise
         except HeraldError as error:
             log.debug("no search for results: %s", error)
-            return 0
-        await self.keep(new)
-        return len(new)
+        return kept
+
+    async def _unheard(self, ids: Sequence[str], since: float) -> list[Event]:
+        """Return the ends since then of those of `ids` that the store does not know."""
+        stored = await self._store.tasks(ids)
+        unknown = [i for i, task in zip(ids, stored, strict=True) if task is None]
+        told = await self._backend.read(unknown)
+        return [one for one in told if one.kind in OUTCOMES and one.at >= since]
 
     async def keep(self, events: Sequence[Event]) -> int:
         """Store `events`; return how many tasks they changed."""

@@ -205,7 +205,7 @@ async def test_a_key_prefix_is_heeded(
         await until(lambda: heard.events, 5, "our own")
         assert [event.task_id for event in heard.events] == [task_id]
     backend = ResultBackend(shop)
-    assert await backend.find(10) == [task_id]
+    assert await found(backend) == {task_id}
     await backend.close()
 
 
@@ -241,6 +241,11 @@ async def test_poison_is_set_aside_and_stops_nothing(
         assert all(reason.endswith(".") for _, reason in heard.poison)
 
 
+async def found(backend: ResultBackend, since: float = 0.0) -> set[str]:
+    """Return the ids of all that `backend` knows, and that ended since then."""
+    return {task_id async for ids in backend.find(since) for task_id in ids}
+
+
 # ---- asked ------------------------------------------------------------------
 
 
@@ -250,9 +255,20 @@ async def test_asking_a_redis_backend(app: Celery) -> None:
     events = await backend.read([*ids, "never-heard-of", ids[0]])
     assert [event.task_id for event in events] == ids
     assert [event.result for event in events] == [str(n) for n in range(250)]
-    assert sorted(await backend.find(1_000)) == sorted(ids)
-    assert len(await backend.find(10)) == 10
+    assert await found(backend) == set(ids)
     assert backend.describe()["kind"] == "redis"
+    await prompt(backend.close())
+
+
+async def test_all_results_are_found_however_many_there_are(
+    app: Celery, valkey: PrivateValkey
+) -> None:
+    ids = [f"t{number}" for number in range(25_000)]
+    with valkey.client() as client:
+        keys = {f"celery-task-meta-{id_}": b"{}" for id_ in ids}
+        cast(Any, client).mset(keys)
+    backend = ResultBackend(app)
+    assert await found(backend) == set(ids)
     await prompt(backend.close())
 
 
@@ -302,8 +318,8 @@ async def test_asking_a_backend_that_is_no_redis(
     assert full is not None
     assert full.value == "1"
     assert (backend.kind, backend.can_ask) == ("other", True)
-    assert set(await backend.find(10)) == {done, failed}
-    assert await backend.find(10, time.time() + 60) == []
+    assert await found(backend) == {done, failed}
+    assert await found(backend, time.time() + 60) == set()
     # Whoever only reads leaves nothing behind, not even for a moment.
     assert len(list(tmp_path.iterdir())) == 2
     await prompt(backend.close())
@@ -325,7 +341,7 @@ async def test_a_backend_that_cannot_be_asked_says_so(
     else:
         assert await backend.read(["x"]) == []
     assert await backend.full("x") is None
-    assert await backend.find(10) == []
+    assert await found(backend) == set()
     await backend.close()
 
 

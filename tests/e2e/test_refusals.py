@@ -210,7 +210,7 @@ def test_what_rabbitmq_refuses(somebody: tuple[str, str]) -> None:
 async def searched(backend: Any) -> Any:
     results = RedisResults(backend, lambda _: None)
     try:
-        return await results.find(10)
+        return [ids async for ids in results.find()]
     finally:
         await results.close()
 

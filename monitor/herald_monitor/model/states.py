@@ -64,23 +64,22 @@ def state_of(
 
 
 def is_of_earlier_run(report: Mark, run: Run | None, runs: Sequence[Run]) -> bool:
-    """Say whether the ending that the backend told is of a run before `run`.
+    """Return True if the ending that the backend told is of a run before `run`.
 
-    It is if it was known before `run` was heard of, if the worker that has `run`
-    stored it before, or if it is the ending of another run. A backend that is asked
-    late tells endings of long ago, and when that was by a clock that may be wrong.
+    It is if the worker that has `run` stored it before; of another worker's, whose
+    clock tells nothing, if it was known before `run` was heard of; or if it is the
+    ending of another run. A backend that is asked late tells endings of long ago.
     """
     if run is None:
         return False
-    begun = _begun(run)
-    if begun is not None and report.arrived < begun:
-        return True
     own = run.received or run.started
     if own is not None and report.host == own.host:
         # A worker receives a task before it stores its end, by one clock.
         slack = 0.0 if run.received else SAID_AFTER
         if report.spoken < own.spoken - slack:
             return True
+    elif (begun := _begun(run)) is not None and report.arrived < begun:
+        return True
     return any(_is_end_of(other, report) for other in runs if other is not run)
 
 
@@ -131,11 +130,14 @@ def _of_earlier_attempt(report: Mark, run: Run | None) -> bool:
 
 
 def _begun(run: Run) -> int | None:
-    """Return when it was heard for sure that `run` is there (unix milliseconds)."""
+    """Return when `run` had begun for sure (unix milliseconds, by hearing).
+
+    A result may be heard before the events of its run: they come by another
+    connection, and the parent process says `started` after its child may have ended.
+    """
     if run.started:
-        # The parent process says it, maybe after its child has stored the result.
-        begun = run.started.arrived - round(SAID_AFTER * 1000)
-        return max(begun, run.received.arrived) if run.received else begun
+        first = run.received or run.started
+        return first.arrived - round(SAID_AFTER * 1000)
     # Its start was lost; the worker stores an outcome after it received the task.
     return run.received.arrived if run.received and run.over else None
 

@@ -40,8 +40,21 @@ def test_a_result_stored_just_before_the_start_is_said_belongs_to_that_run() -> 
 
 
 def test_a_result_stored_before_a_run_was_received_is_of_another_run() -> None:
-    told = [*worker("received started", "a", 0), found("failed", -0.01)]
-    assert shown(told).state == "STARTED"
+    run = worker("received started", "a", 0)
+    assert shown([*run, found("failed", -0.01, host="a")]).state == "STARTED"
+    assert shown([*run, found("failed", -1.01)]).state == "STARTED"
+
+
+@pytest.mark.parametrize("host", ["", "a"])
+def test_an_end_is_kept_though_it_was_heard_before_its_run(host: str) -> None:
+    """Results and events come by two connections, of which each may be slow."""
+    stored = found("succeeded", 1.9, host=host, heard=T0 + 2)
+    run = [
+        say(one.kind, one.clock, at=one.at, host="a", heard=T0 + 2.5)
+        for one in worker("received started succeeded", "a", 0)
+    ]
+    for heard in range(len(run) + 1):
+        assert shown([stored, *run[:heard]]).state == "SUCCESS"
 
 
 def test_the_backend_tells_why_a_task_was_revoked() -> None:
