@@ -22,6 +22,8 @@ from kombu.transport import redis as kombu_redis
 from kombu.transport.virtual import Transport as VirtualTransport
 from kombu.utils.collections import HashedSeq
 
+from herald_monitor.bounded_messages import bound_messages
+
 logger = logging.getLogger(__name__)
 
 AT_EXIT = 1.0
@@ -36,6 +38,12 @@ class BrokerConnection(Connection):
     def get_transport_cls(self) -> Any:
         """Return the transport of the URL, restricted if it emulates AMQP."""
         return restricted(cast(Any, super()).get_transport_cls())
+
+    def channel(self) -> Any:
+        """Return a new channel, whose messages are unpacked within bounds."""
+        made = cast(Any, super()).channel()
+        bound_messages(made)
+        return made
 
     def __eqhash__(self) -> Any:
         """Keep kombu's pools, which all apps of a process share, apart.

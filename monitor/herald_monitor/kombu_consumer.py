@@ -144,6 +144,9 @@ class KombuConsumer:
         self.messages += 1
         self._last_tag = message.delivery_tag
         body, kind = message.body, message.content_type
+        if message.refusal:
+            self._poison(excerpt(body, kind), message.refusal)
+            return
         if not self._tap and kind == JSON and isinstance(body, bytes | str):
             quickly = self._reading()(body)
             if quickly is not None:
@@ -154,7 +157,7 @@ class KombuConsumer:
                 body,
                 kind,
                 message.content_encoding,
-                {},  # kombu has undone a compression already
+                {},  # a compression is undone already, see bounded_messages.py
                 self._accept,
             )
             events = sort_out(found, self._poison)
