@@ -67,6 +67,7 @@ def create_app(
     from herald_server.mcp.door import build_mcp
     from herald_server.mcp.owned import Owned
     from herald_server.mcp.results import BackendResults
+    from herald_server.mcp.session_quota import SessionQuota
 
     redact = Redactor(settings.redact)
     results = BackendResults(shared.backend, redact) if shared.backend else None
@@ -90,7 +91,7 @@ def create_app(
             Route("/events", streams, methods=["GET"]),
             WebSocketRoute("/ws", ws),
             # A route, not a mount: what leads nowhere is for us to answer.
-            Route("/mcp", Owned(mcp_app)),
+            Route("/mcp", Owned(mcp_app, SessionQuota(mcp_door.sessions))),
         ],
         middleware=[
             Middleware(SecurityHeaders),

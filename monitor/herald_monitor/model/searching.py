@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import re
 
-WINDOW = 32_768
+WINDOW = 8_192
 """Characters that one call looks at: about 1 ms."""
 
-OVERLAP = 512
+OVERLAP = 256
 """Characters by which windows overlap: the longest beginning that an expression needs
 to match at a place. What it takes further is read from the whole text."""
 

@@ -113,18 +113,18 @@ class AgentDoor(FastMCP[Any]):
         self.events.close()
         self.waiting.close()
         self.watching.close()
-        for session in self._sessions():
+        for session in self.sessions().values():
             await session.terminate()
 
-    def _sessions(self) -> list[StreamableHTTPServerTransport]:
-        """Return the sessions of clients of the older protocol."""
-        found: list[StreamableHTTPServerTransport] = []
+    def sessions(self) -> dict[str, StreamableHTTPServerTransport]:
+        """Return the open sessions of clients of the older protocol, by id."""
+        found: dict[str, StreamableHTTPServerTransport] = {}
         for route in (route for made in self._apps for route in made.routes):
             endpoint = getattr(route, "endpoint", None)
             if isinstance(endpoint, StreamableHTTPASGIApp) and endpoint.session_manager:
                 # FastMCP ends them like this as well, but after the streams.
                 sessions = endpoint.session_manager._server_instances  # pyright: ignore[reportPrivateUsage]
-                found += sessions.values()
+                found |= sessions
         return found
 
 

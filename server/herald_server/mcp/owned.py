@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
 from mcp.server.auth.provider import AccessToken
+from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from herald_monitor.model.codec import to_json
 from herald_server.auth import Identity
 from herald_server.mcp.accepting import accept_one
+from herald_server.mcp.session_quota import MAX_SESSIONS, SESSION_ID, SessionQuota
 from herald_server.problems import problem
 from herald_server.tokens.claims import written
 
@@ -16,16 +18,25 @@ MOST_BYTES = 1 << 20
 """Bytes of one message."""
 
 
+TOO_LARGE = f"a message is at most {MOST_BYTES} bytes"
+TOO_MANY = (
+    f"this token has {MAX_SESSIONS} sessions open; end some with DELETE, or use those"
+    " that there are (one that is idle ends after 30 minutes)"
+)
+
+
 class Owned:
     """ASGI around MCP's own app.
 
     It lets a session be used only with the credential that opened it: the same
     name and the same tasks, so a token of an issuer may be renewed meanwhile. A
-    message is passed on once it is whole: one that breaks off is none.
+    message is passed on once it is whole: one that breaks off is none. `quota`
+    bounds the sessions of one token.
     """
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, quota: SessionQuota) -> None:
         self._app = app
+        self._quota = quota
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection."""
@@ -33,15 +44,25 @@ class Owned:
         if said is None:
             return
         if len(said) > MOST_BYTES:
-            scope["app"].state.shared.tally.refuse("body")
-            refusal = problem(413, f"a message is at most {MOST_BYTES} bytes")
-            await refusal(scope, receive, send)
+            await _refuse(413, "body", TOO_LARGE, scope, receive, send)
             return
         who: Identity | None = scope.get("state", {}).get("identity")
         if who is not None:
             scope = {**scope, "user": _user(who)}
+            if said and SESSION_ID not in Headers(scope=scope):
+                if self._quota.is_used_up(who.root):
+                    await _refuse(429, "sessions", TOO_MANY, scope, receive, send)
+                    return
+                send = self._quota.watch(who.root, send)
         scope, send = accept_one(scope, send)
         await self._app(scope, _again(said, receive), send)
+
+
+async def _refuse(
+    status: int, why: str, detail: str, scope: Scope, receive: Receive, send: Send
+) -> None:
+    scope["app"].state.shared.tally.refuse(why)
+    await problem(status, detail)(scope, receive, send)
 
 
 async def _whole(receive: Receive) -> bytes | None:

@@ -1,0 +1,55 @@
+"""How many MCP sessions one token may have open."""
+
+import httpx2
+import pytest
+from tests.asking import asking, refused
+from tests.doors import minted
+from tests.servers import PrivateValkey
+from tests.serving import let_in, serving
+
+from herald_server.mcp import session_quota
+from herald_server.mcp.session_quota import SessionQuota
+
+pytestmark = pytest.mark.anyio
+
+HELLO = {
+    "jsonrpc": "2.0",
+    "id": 1,
+    "method": "initialize",
+    "params": {
+        "protocolVersion": "2025-06-18",
+        "capabilities": {},
+        "clientInfo": {"name": "x", "version": "1"},
+    },
+}
+
+
+async def opened(ask: httpx2.AsyncClient) -> httpx2.Response:
+    return await ask.post("/mcp", json=HELLO)
+
+
+async def test_a_token_and_those_made_from_it_have_so_many_sessions(
+    module_valkey: PrivateValkey, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    few = (lambda given: lambda ids: given(ids, 3))(SessionQuota)
+    monkeypatch.setattr(session_quota, "SessionQuota", few)
+    async with serving(module_valkey.url) as server:
+        let_in(server, "another-token")
+        made = {"Authorization": f"Bearer {minted(server)}"}
+        other = {"Authorization": "Bearer another-token"}
+        async with (
+            asking(server) as ask,
+            asking(server, made) as ask_made,
+            asking(server, other) as ask_other,
+        ):
+            first = await opened(ask)
+            answers = [first, await opened(ask), await opened(ask_made)]
+            assert [answer.status_code for answer in answers] == [200, 200, 200]
+            refused(await opened(ask), 429, "end some with DELETE")
+            refused(await opened(ask_made), 429, "sessions open")
+            assert (await opened(ask_other)).status_code == 200
+            session = {"mcp-session-id": first.headers["mcp-session-id"]}
+            assert (await ask.delete("/mcp", headers=session)).status_code == 200
+            assert (await opened(ask)).status_code == 200
+            refused(await opened(ask), 429, "sessions open")
+            assert server.app.state.shared.tally.refusals["sessions"] == 3
