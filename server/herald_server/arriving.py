@@ -8,13 +8,14 @@ it is answered 408 and hung up on. (Between two requests uvicorn waits for 5 s.)
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from typing import Any, cast
 
 import h11
 
 from herald_server.connection_guard import ConnectionGuard
 from herald_server.http_protocol import CuttableHttp
 from herald_server.limits import Tally
+from herald_server.parse_budget import ParseBudget, slices
 from herald_server.ws_protocol import CuttableProtocol
 
 LATE = (
@@ -37,6 +38,7 @@ class TimelyHttp(CuttableHttp):
         super().__init__(*args, **options)
         self._due: asyncio.TimerHandle | None = None
         self._handed_over = False
+        self._budget = ParseBudget()
 
     def connection_made(self, transport: Any) -> None:
         """Begin to wait for the first request."""
@@ -44,12 +46,27 @@ class TimelyHttp(CuttableHttp):
         self._wait()
 
     def data_received(self, data: bytes) -> None:
-        """Take in a part of a request."""
-        super().data_received(data)
+        """Take in a part of a request, a little at a time."""
+        for part in slices(data):
+            if self._handed_over:
+                cast(Any, self.transport.get_protocol()).data_received(part)
+            elif not self.transport.is_closing():
+                self._take(part)
         if self.conn.their_state in ARRIVING and not self._handed_over:
             self._wait()
         else:
             self._stop()
+
+    def _take(self, data: bytes) -> None:
+        before: Any = self.cycle
+        within = self._budget.spend(self._parse, data, self.loop.time())
+        # What begins a request is small; how many there are is for others to bound.
+        if not within and self.cycle is before and not self._handed_over:
+            self.tally.refuse("parsing")
+            self.transport.abort()
+
+    def _parse(self, data: bytes) -> None:
+        super().data_received(data)
 
     def handle_websocket_upgrade(self, event: h11.Request) -> None:
         """Hand the connection over; from here on it is no request any more."""

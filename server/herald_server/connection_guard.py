@@ -67,7 +67,7 @@ class ConnectionGuard:
         self._max_open = max_open
         self._max_unknown = max_unknown
         self._trusted = trusted
-        self._tally = tally or Tally()
+        self.tally = tally or Tally()
         self._states: dict[Connection, _State] = {}
         self._unknown: Counter[str] = Counter()
         self._timer: asyncio.TimerHandle | None = None
@@ -78,7 +78,7 @@ class ConnectionGuard:
     def add(self, connection: Connection, address: str, now: float) -> bool:
         """Watch `connection`; abort it and return False if it is one too many."""
         if len(self._states) >= self._max_open or self._is_crowded(address):
-            self._tally.refuse("connections")
+            self.tally.refuse("connections")
             connection.abort()
             return False
         self._states[connection] = _State(address, since=now)
@@ -122,7 +122,7 @@ class ConnectionGuard:
                 state.since = now
             state.unread, state.closing = unread, closing
             if unread and now - state.since >= (CLOSE_S if closing else STALL_S):
-                self._tally.refuse("unread")
+                self.tally.refuse("unread")
                 connection.abort()
                 self.drop(connection)
 

@@ -8,6 +8,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from herald_server.connection_guard import ConnectionGuard
 from herald_server.line import WIRE
+from herald_server.parse_budget import read_little
 
 
 class CuttableHttp(H11Protocol):
@@ -31,6 +32,7 @@ class CuttableHttp(H11Protocol):
     def connection_made(self, transport: Any) -> None:
         """Serve a connection, unless it is one too many."""
         super().connection_made(transport)
+        read_little(transport)
         address = self.client[0] if self.client else ""
         if self.guard.add(transport, address, self.loop.time()):
             self.guard.start(self.loop)

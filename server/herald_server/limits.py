@@ -26,6 +26,11 @@ AUTH_TIMEOUT = 4408
 RATE = 4429
 
 
+MESSAGES = 1_000
+MESSAGES_PER_S = 100
+"""Messages of one WebSocket at once, and then a second."""
+
+
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """What one connection may ask for. Shown in `hello`.
 
@@ -61,7 +66,7 @@ class Tally(msgspec.Struct):
 class Allowance:
     """So many at once, then so many a second."""
 
-    def __init__(self, most: int, per_second: float) -> None:
+    def __init__(self, most: float, per_second: float) -> None:
         self._most = most
         self._per_second = per_second
         self._left = float(most)
@@ -71,7 +76,7 @@ class Allowance:
         """Take one if there is one left by `now` (seconds)."""
         return self.wait(1, now) == 0.0
 
-    def wait(self, number: int, now: float) -> float:
+    def wait(self, number: float, now: float) -> float:
         """Take `number` and return 0, or take none and return for how long to wait."""
         refill = max(now - self._at, 0.0) * self._per_second
         self._left = min(self._left + refill, self._most)

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 
 import msgspec
 
+from herald_monitor.turns import Turns
 from herald_server import frames, limits
 from herald_server.auth import Identity
 from herald_server.caller import NOBODY, Caller, caller
@@ -204,7 +205,10 @@ class Pump:
         self._session.say("status", **self._door.status.shown(narrow))
 
     async def _hear(self) -> None:
+        turns = Turns()
         while True:
+            # What arrived at once is not waited for, so nobody else had a turn.
+            await turns.take()
             said = self._session.receive(await self._line.hear(), time.monotonic())
             if isinstance(said, Auth):
                 await self._renew(said.token)

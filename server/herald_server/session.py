@@ -24,7 +24,16 @@ from herald_monitor.model.cursor import START, Cursor
 from herald_monitor.model.filters import Filter
 from herald_server import frames
 from herald_server.hub import BOOKMARK_EVERY, COUNTS, Hub
-from herald_server.limits import BAD_MESSAGE, RATE, SLOW, Allowance, Limits, Tally
+from herald_server.limits import (
+    BAD_MESSAGE,
+    MESSAGES,
+    MESSAGES_PER_S,
+    RATE,
+    SLOW,
+    Allowance,
+    Limits,
+    Tally,
+)
 from herald_server.messages import (
     BadMessage,
     Message,
@@ -74,6 +83,7 @@ class Session:
         self._control: list[bytes] = []
         self._bad = 0
         self._allowance = Allowance(self._limits.subs, self._limits.subscribes_per_s)
+        self._messages = Allowance(MESSAGES, MESSAGES_PER_S)
         self._told: Cursor | None = None
         self._told_at = 0.0
         self.reads: deque[Read] = deque()
@@ -113,6 +123,8 @@ class Session:
             raise BadMessage(
                 "too_big", f"a message is over {self._limits.in_bytes} bytes"
             )
+        if not self._messages.take(now):
+            raise BadMessage("rate", "too many messages; wait a second", retry=True)
         message = parse_message(text)
         if isinstance(message, Subscribe):
             self.subscribe(message, now)

@@ -10,8 +10,10 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import (
 )
 from websockets.frames import CloseCode, Frame
 
+from herald_server import limits
 from herald_server.connection_guard import ConnectionGuard
 from herald_server.line import WIRE, Gone
+from herald_server.parse_budget import ParseBudget, slices
 
 LINGER = 5.0
 """Seconds in which a client may still read why it was cut off."""
@@ -42,8 +44,20 @@ class CuttableProtocol(WebSocketsSansIOProtocol):
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self.queue = cast(Any, Inbox(self.loop))
+        self._budget = ParseBudget()
 
     def data_received(self, data: bytes) -> None:
+        """Take in frames, a little at a time; cut off who takes too long to parse."""
+        for part in slices(data):
+            if self.transport.is_closing():
+                return
+            if not self._budget.spend(self._parse, part, self.loop.time()):
+                self.guard.tally.refuse("parsing")
+                self.cut(limits.RATE, "too much to parse; send less")
+                self.transport.pause_reading()
+                return
+
+    def _parse(self, data: bytes) -> None:
         """Take in frames; answer a handshake that the parser refuses."""
         super().data_received(data)
         # The parser has no answer of its own to a request with a body, with too

@@ -8,8 +8,10 @@ from urllib.parse import urlsplit
 
 import pytest
 from tests.asking import asking
+from tests.pauses import pauses
 from tests.servers import PrivateValkey
-from tests.serving import Server, connected, serving, until
+from tests.serving import TOKEN, Server, connected, serving, until
+from websockets.exceptions import ConnectionClosed
 
 from herald_server import connection_guard
 from herald_server.telling import Patience
@@ -157,3 +159,91 @@ async def test_a_crowd_without_tokens_leaves_room_for_who_has_one(url: str) -> N
         await until(lambda: not tally.connections, 20, "the crowd is gone")
         async with asking(server) as ask:
             assert (await ask.get("/api/v1/stats")).status_code == 200
+
+
+async def flooded(line: socket.socket, first: bytes, then: bytes, number: int) -> bytes:
+    """Send `first`, and `then` again and again until it is hung up; what was heard."""
+
+    def run() -> bytes:
+        heard = b""
+        with suppress(OSError):
+            line.sendall(first)
+            for _ in range(number):
+                line.sendall(then)
+        with suppress(OSError):
+            while some := line.recv(65_536):
+                heard += some
+        return heard
+
+    with line:
+        return await asyncio.to_thread(run)
+
+
+CHUNKS = (
+    b"POST /api/v1/tasks HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer %b\r\n"
+    b"Transfer-Encoding: chunked\r\n\r\n" % TOKEN.encode()
+)
+
+
+async def test_a_body_in_chunks_of_one_byte_is_given_up(url: str) -> None:
+    async with serving(url) as server, pauses() as watched:
+        await flooded(dial(server), CHUNKS, b"1\r\nx\r\n" * 1_000, 300)
+        assert server.app.state.shared.tally.refusals["parsing"] == 1
+    # All of it takes seconds to parse.
+    assert watched.longest < 0.5
+
+
+async def test_a_large_body_is_no_flood(url: str) -> None:
+    async with serving(url) as server, asking(server) as ask:
+        for _ in range(3):
+            answer = await ask.post("/mcp", content=b" " * 1_000_000)
+            assert answer.status_code == 400
+        assert "parsing" not in server.app.state.shared.tally.refusals
+
+
+async def test_a_head_is_refused_however_much_of_it_comes_at_once(url: str) -> None:
+    many = b"".join(b"a%d: b\r\n" % number for number in range(20_000))
+    async with serving(url) as server:
+        heard = await flooded(
+            dial(server), b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n", many, 1
+        )
+    assert b"200 OK" not in heard
+
+
+async def test_a_flood_of_pings_that_is_read_ends_all_the_same(url: str) -> None:
+    async with serving(url) as server:
+        async with connected(server) as client:
+            pings = frame(PING, b"x") * 1_000
+
+            async def flood() -> None:
+                for _ in range(200):
+                    client.socket.transport.write(pings)
+                    await asyncio.sleep(0)
+
+            with suppress(ConnectionClosed):
+                await flood()
+            code, _ = await client.closed()
+        assert server.app.state.shared.tally.refusals["parsing"] == 1
+    assert code == 4429
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        [{"type": "auth", "token": TOKEN}],
+        [{"type": "subscribe", "id": "s"}, {"type": "unsubscribe", "id": "s"}],
+        [{"type": "ping"}],
+    ],
+    ids=["renewals", "subscriptions", "pings"],
+)
+async def test_messages_without_end_end_the_connection(
+    url: str, said: list[dict[str, str]]
+) -> None:
+    async with serving(url) as server, connected(server) as client, pauses() as watched:
+        with suppress(ConnectionClosed):
+            for _ in range(3_000):
+                for one in said:
+                    await client.say(**one)
+        code, _ = await client.closed()
+    assert code == 4429
+    assert watched.longest < 0.5

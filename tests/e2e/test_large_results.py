@@ -3,14 +3,13 @@
 import asyncio
 import json
 import time
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
 import redis
 from tests.asking import asking
 from tests.conftest import AppFactory
+from tests.pauses import pauses
 from tests.servers import PrivateValkey
 from tests.serving import serving
 
@@ -42,31 +41,6 @@ RESULTS: dict[str, Any] = {
     "objects": [{"a": 1}] * (MEGABYTE // 10),
     "keys": {f"password{n}": n for n in range(MEGABYTE // 22)},
 }
-
-
-class Pauses:
-    """The longest times in which the loop did nothing else, in seconds."""
-
-    def __init__(self) -> None:
-        self.longest = 0.0
-
-    async def watch(self) -> None:
-        """Watch the loop until cancelled."""
-        last = time.perf_counter()
-        while True:
-            await asyncio.sleep(0.001)
-            now = time.perf_counter()
-            self.longest, last = max(self.longest, now - last), now
-
-
-@asynccontextmanager
-async def pauses() -> AsyncGenerator[Pauses]:
-    watched = Pauses()
-    watching = asyncio.create_task(watched.watch())
-    try:
-        yield watched
-    finally:
-        watching.cancel()
 
 
 def keep(valkey: PrivateValkey, task_id: str, result: Any) -> None:

@@ -122,10 +122,11 @@ async def test_a_client_that_only_asks_and_never_reads_is_heard_no_more(
                 await writer.drain()
 
         flooding = asyncio.create_task(flood())
-        await until(lambda: 4008 in tally.closes or flooding.done())
+        await until(lambda: tally.closes or flooding.done())
         flooding.cancel()
         await asyncio.gather(flooding, return_exceptions=True)
-        assert tally.closes.get(4008) == 1
+        # Too slow, or too many: whichever is noticed first.
+        assert tally.closes in ({4008: 1}, {4429: 1})
         writer.transport.abort()
 
 
