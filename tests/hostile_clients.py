@@ -144,7 +144,7 @@ def results(client: Client) -> None:
 
 
 def many_patterns(client: Client) -> None:
-    patterns = [f"*{number}*a" for number in range(600)]
+    patterns = [f"*{number}*a" for number in range(180)]
     line = client.socket()
     for number in range(3):
         wish = {"worker": patterns}

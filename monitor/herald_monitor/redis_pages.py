@@ -22,10 +22,11 @@ from herald_monitor.model.numbers import (
     mask_of_places,
     mask_of_segment,
 )
-from herald_monitor.model.patterns import glob, is_glob
+from herald_monitor.model.patterns import PatternSet, is_glob
 from herald_monitor.model.shape import STATES
 from herald_monitor.records import HEAD, read_head
 from herald_monitor.redis_link import Link, Reply
+from herald_monitor.turns import Turns
 
 MOST_VALUES = 512
 """Values of a key that are put together. A glob that stands for more is checked on
@@ -107,10 +108,20 @@ async def _group(link: Link, keys: Keys, key: str, filter_: Filter) -> Group | N
         return Group(key, asked, await numbers_of(link, keys, asked))
     if key in GLOBS and any(is_glob(one) for one in asked):
         stored = await link.call("ZRANGE", keys.values(key), 0, -1)
-        tests = [glob(one) for one in asked]
-        known = [value.decode() for value in stored]
-        return Group(key, tuple(v for v in known if any(test(v) for test in tests)))
+        return Group(key, await _matching(PatternSet(asked), stored))
     return Group(key, asked)
+
+
+async def _matching(patterns: PatternSet, stored: Sequence[bytes]) -> tuple[str, ...]:
+    """Return those of the values `stored` that one of `patterns` matches."""
+    found: list[str] = []
+    turns = Turns()
+    for value in stored:
+        text = value.decode()
+        if patterns.matches(text):
+            found.append(text)
+        await turns.take()
+    return tuple(found)
 
 
 async def numbers_of(link: Link, keys: Keys, ids: Sequence[str]) -> dict[int, int]:

@@ -49,12 +49,16 @@ from herald_monitor.redis_records import (
 )
 from herald_monitor.redis_writer import MONITOR
 from herald_monitor.store import Gap, MonitorImage, Page
+from herald_monitor.turns import Turns
 
 CHUNKS_AT_ONCE = 32
 """Chunks of which the states are read in one step."""
 
 READ = 250
 """Records that are read at once."""
+
+PAGE_BYTES = 2_000_000
+"""Bytes of stored records after which a page ends, however few tasks are on it."""
 
 LOOKED_AT = 1_000
 """Tasks that one page looks at, 25 µs each; then it is handed out as it is."""
@@ -89,9 +93,11 @@ class RedisReader:
 
     async def tasks(self, ids: Sequence[str]) -> list[TaskImage | None]:
         found: list[TaskImage | None] = []
+        turns = Turns()
         for from_ in range(0, len(ids), READ):
-            stored = await self._stored(TASK, ids[from_ : from_ + READ])
-            found += [image_of(one) if one else None for one in stored]
+            for one in await self._stored(TASK, ids[from_ : from_ + READ]):
+                found.append(image_of(one) if one else None)
+                await turns.take()
         return found
 
     async def page(
@@ -114,17 +120,17 @@ class RedisReader:
 
     async def _fill(self, filter_: Filter, walk: Walk, span: Span, limit: int) -> Page:
         tasks: list[TaskImage] = []
-        seen, last = 0, None
+        seen, size, last = 0, 0, None
         async for chunk, mask in walk.masks():
             places = list(places_in(mask))
             while places:
-                room = limit - len(tasks)
+                room = min(limit - len(tasks), READ)
                 part, places = places[:room], places[room:]
                 numbers = [chunk * CHUNK + place for place in part]
-                found = await self._numbered(numbers, span)
+                found, read = await self._numbered(numbers, span)
                 tasks += [task for task in found if filter_.matches(task)]
-                seen, last = seen + len(part), numbers[-1]
-                if len(tasks) == limit or seen >= LOOKED_AT:
+                seen, size, last = seen + len(part), size + read, numbers[-1]
+                if len(tasks) == limit or seen >= LOOKED_AT or size >= PAGE_BYTES:
                     return Page(tuple(tasks), write_token(last))
             last = chunk * CHUNK
             if walk.effort >= EFFORT:
@@ -143,20 +149,26 @@ class RedisReader:
         ]
         return [Spot(id_, h.number, float(h.first)) for id_, h in told]
 
-    async def _numbered(self, numbers: Sequence[int], span: Span) -> list[TaskImage]:
-        """Return the tasks of `numbers` that are stored and lie in `span`."""
+    async def _numbered(
+        self, numbers: Sequence[int], span: Span
+    ) -> tuple[list[TaskImage], int]:
+        """Return the tasks of `numbers` that are stored and lie in `span`.
+
+        The second is the size of what was read, in bytes.
+        """
         ids = await self._ids(numbers)
         found: list[TaskImage] = []
-        for from_ in range(0, len(ids), READ):
-            part = ids[from_ : from_ + READ]
-            stored = await self._stored(TASK, [id_ for _, id_ in part])
-            for (number, _), one in zip(part, stored, strict=True):
-                if one is not None:
-                    head, image = headed_image(one)
-                    # Another number: it was forgotten and heard of again.
-                    if head.number == number and span.holds(float(head.first)):
-                        found.append(image)
-        return found
+        size, turns = 0, Turns()
+        stored = await self._stored(TASK, [id_ for _, id_ in ids])
+        for (number, _), one in zip(ids, stored, strict=True):
+            if one is not None:
+                size += len(one)
+                head, image = headed_image(one)
+                # Another number: it was forgotten and heard of again.
+                if head.number == number and span.holds(float(head.first)):
+                    found.append(image)
+                await turns.take()
+        return found, size
 
     async def _ids(self, numbers: Sequence[int]) -> list[tuple[int, str]]:
         """Return those of `numbers` that are in use, each with its id."""

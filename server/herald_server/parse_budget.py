@@ -16,10 +16,10 @@ from herald_server.limits import Allowance
 SLICE = 2_048
 """Bytes that are parsed at once: a few milliseconds, whatever they are."""
 
-READ_AT_ONCE = 16_384
+READ_AT_ONCE = 4_096
 """Bytes that are read from one client before others have a turn."""
 
-BURST_S = 0.1
+BURST_S = 0.05
 REFILL = 0.02
 """Seconds of CPU time at once, and then a second. A megabyte of body takes 0.02."""
 

@@ -127,3 +127,25 @@ def test_the_results_are_slow_to_redact() -> None:
     begun = time.thread_time()
     Redactor()(RESULTS["addresses"])
     assert time.thread_time() - begun > 0.02
+
+
+async def test_a_page_of_large_tasks_ends_early_and_goes_on(
+    module_valkey: PrivateValkey,
+) -> None:
+    ids = [f"large-{number}" for number in range(600)]
+    async with serving(module_valkey.url) as server, asking(server) as ask:
+        await server.tell("received", *ids, name="large.task", args="x" * 8_000)
+        found: list[str] = []
+        sizes: list[int] = []
+        page = ""
+        while True:
+            path = f"/api/v1/tasks?name=large.*&limit=1000{page}"
+            answer = await ask.get(path)
+            sizes.append(len(answer.content))
+            found += [task["id"] for task in answer.json()["tasks"]]
+            if "next" not in answer.json():
+                break
+            page = f"&page={answer.json()['next']}"
+    assert sorted(found) == sorted(ids)
+    assert len(sizes) > 1
+    assert max(sizes) < 5_000_000

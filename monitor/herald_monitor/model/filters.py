@@ -18,7 +18,7 @@ from herald_monitor.model.shape import STATES, TaskImage
 
 MAX_VALUES = 1_000
 MAX_LENGTH = 512
-MAX_GLOB_CHARS = 4_096
+MAX_GLOB_CHARS = 1_024
 """Characters of all values of one key that hold a wildcard: each takes time to
 compile, and to try on a name that is new."""
 

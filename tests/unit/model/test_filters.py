@@ -112,7 +112,7 @@ def test_a_task_that_left_the_filter_was_matched_before() -> None:
         ({"ids": ["x"] * (MAX_VALUES + 1)}, "ids takes at most 1000 values", "ids"),
         (
             {"worker": [f"*{n:0100}" for n in range(50)]},
-            "the values of worker with wildcards are over 4096 characters",
+            "the values of worker with wildcards are over 1024 characters",
             "worker",
         ),
     ],
