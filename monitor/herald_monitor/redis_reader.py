@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from operator import attrgetter
 
 import msgspec
 
@@ -57,8 +58,13 @@ CHUNKS_AT_ONCE = 32
 READ = 250
 """Records that are read at once."""
 
-PAGE_BYTES = 2_000_000
-"""Bytes of stored records after which a page ends, however few tasks are on it."""
+PAGE_SIZE = 2_000_000
+"""Characters of tasks after which a page ends, however few are on it."""
+
+LEAST = 500
+"""Characters of a task without any texts."""
+
+texts_of = attrgetter("args", "kwargs", "result", "exception", "traceback")
 
 LOOKED_AT = 1_000
 """Tasks that one page looks at, 25 µs each; then it is handed out as it is."""
@@ -130,7 +136,7 @@ class RedisReader:
                 found, read = await self._numbered(numbers, span)
                 tasks += [task for task in found if filter_.matches(task)]
                 seen, size, last = seen + len(part), size + read, numbers[-1]
-                if len(tasks) == limit or seen >= LOOKED_AT or size >= PAGE_BYTES:
+                if len(tasks) == limit or seen >= LOOKED_AT or size >= PAGE_SIZE:
                     return Page(tuple(tasks), write_token(last))
             last = chunk * CHUNK
             if walk.effort >= EFFORT:
@@ -154,7 +160,7 @@ class RedisReader:
     ) -> tuple[list[TaskImage], int]:
         """Return the tasks of `numbers` that are stored and lie in `span`.
 
-        The second is the size of what was read, in bytes.
+        The second is the size of what was read, in characters.
         """
         ids = await self._ids(numbers)
         found: list[TaskImage] = []
@@ -162,8 +168,8 @@ class RedisReader:
         stored = await self._stored(TASK, [id_ for _, id_ in ids])
         for (number, _), one in zip(ids, stored, strict=True):
             if one is not None:
-                size += len(one)
                 head, image = headed_image(one)
+                size += LEAST + sum(map(len, filter(None, texts_of(image))))
                 # Another number: it was forgotten and heard of again.
                 if head.number == number and span.holds(float(head.first)):
                     found.append(image)

@@ -8,7 +8,7 @@ it is answered 408 and hung up on. (Between two requests uvicorn waits for 5 s.)
 from __future__ import annotations
 
 import asyncio
-from typing import Any, cast
+from typing import Any
 
 import h11
 
@@ -48,10 +48,10 @@ class TimelyHttp(CuttableHttp):
     def data_received(self, data: bytes) -> None:
         """Take in a part of a request, a little at a time."""
         for part in slices(data):
-            if self._handed_over:
-                cast(Any, self.transport.get_protocol()).data_received(part)
-            elif not self.transport.is_closing():
-                self._take(part)
+            # Nothing may be sent after an upgrade before it is answered.
+            if self._handed_over or self.transport.is_closing():
+                break
+            self._take(part)
         if self.conn.their_state in ARRIVING and not self._handed_over:
             self._wait()
         else:

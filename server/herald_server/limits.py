@@ -26,7 +26,7 @@ AUTH_TIMEOUT = 4408
 RATE = 4429
 
 
-MESSAGES = 1_000
+MESSAGES = 500
 MESSAGES_PER_S = 100
 """Messages of one WebSocket at once, and then a second."""
 

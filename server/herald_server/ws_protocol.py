@@ -68,6 +68,14 @@ class CuttableProtocol(WebSocketsSansIOProtocol):
             self.transport.write(REFUSAL % (len(text), text))
             self.transport.close()
 
+    def handle_parser_exception(self) -> None:
+        """Close a connection whose frames make no sense, or came too early."""
+        if self.conn.close_sent is None:
+            # Before the handshake was answered there is no word for it.
+            self.transport.abort()
+            return
+        super().handle_parser_exception()
+
     def handle_cont(self, event: Frame) -> None:
         """Take in a further frame of a message, of which there may be so many."""
         super().handle_cont(event)

@@ -210,6 +210,17 @@ async def test_a_head_is_refused_however_much_of_it_comes_at_once(url: str) -> N
     assert b"200 OK" not in heard
 
 
+async def test_frames_that_come_before_the_handshake_is_answered_are_no_traceback(
+    url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    early = frame(TEXT | FIN, b"{}") * 2_000 + b"\xff" * 3_000
+    async with serving(url) as server:
+        for size in (0, 500, 3_000, 9_000):
+            head = b"GET /ws HTTP/1.1\r\n%b\r\n" % UPGRADE
+            await flooded(dial(server), head + early[:size], early[size:], 1)
+    assert not [one for one in caplog.records if one.exc_info]
+
+
 async def test_a_flood_of_pings_that_is_read_ends_all_the_same(url: str) -> None:
     async with serving(url) as server:
         async with connected(server) as client:

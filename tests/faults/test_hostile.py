@@ -40,7 +40,7 @@ class Scale(NamedTuple):
     """Between two acts of one kind."""
 
 
-SHORT = Scale(40, 100, 3.0, 6.0, 0.2)
+SHORT = Scale(40, 100, 3.0, 6.0, 0.5)
 LONG = Scale(500, 500, 60.0, 600.0, 0.5)
 
 RESULTS = {
