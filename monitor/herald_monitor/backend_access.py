@@ -22,6 +22,7 @@ from herald_monitor.backend_link import (
 )
 from herald_monitor.backend_records import read_one
 from herald_monitor.errors import BadEvent
+from herald_monitor.gentle import gently
 from herald_monitor.meta import Redact
 from herald_monitor.project_modules import close_connections
 from herald_monitor.project_options import project_options
@@ -150,7 +151,9 @@ class BackendAccess:
     ) -> Answer:
         """Return what `look` makes of something large, on a thread."""
         try:
-            [answer] = await self._readers.ask(look, [thing], within)
+            [answer] = await self._readers.ask(
+                lambda one: gently(lambda: look(one)), [thing], within
+            )
         except TimeoutError as error:
             raise BackendUnreachable(
                 "other large results are being read; ask again in some seconds"

@@ -27,6 +27,9 @@ __all__ = ["BackendUnreachable", "FullResult", "ResultBackend", "kind_of"]
 WITHIN = 10.0
 """Seconds that one call may take."""
 
+SMALL_PAYLOAD = 8_192
+"""Bytes of a meta that are looked at on the loop: a few milliseconds, at most."""
+
 MOST_SHOWN = 4_000_000
 """Bytes of a result that is shown whole."""
 
@@ -83,10 +86,11 @@ class ResultBackend(BackendAccess):
     ) -> Answer | None:
         """Return what `look(meta, size)` makes of one task; None if nothing is kept.
 
-        `look` is called on a thread: whatever a task returned may take long to read,
-        to redact and to write down. `size` is in bytes, None if the backend does not
-        tell. In a meta of more than `most` bytes large values are `Unread`, in
-        others they may be `LargeJson`. Raises `BackendUnreachable` and `BadEvent`.
+        `look` is called on a thread unless little is kept: what a task returned may
+        take long to read, to redact and to write down. `size` is in bytes, None if
+        the backend does not tell. In a meta of more than `most` bytes large values
+        are `Unread`, in others they may be `LargeJson`. Raises `BackendUnreachable`
+        and `BadEvent`.
         """
         if not self.can_ask or not task_id:
             return None
@@ -100,6 +104,9 @@ class ResultBackend(BackendAccess):
         def read(stored: bytes) -> Answer:
             return look(payloads.read(stored) if stored else too_large(size), size)
 
+        if 0 < len(payload) <= SMALL_PAYLOAD:
+            # It need not wait for large ones.
+            return read(payload)
         return await self._look_at(read, payload, within)
 
     async def _examine_other(

@@ -12,7 +12,7 @@ MOST = 4_000_000
 """Bytes that are told at most."""
 
 USUAL = 1_000_000
-WITHIN = 5.0
+WITHIN = 15.0
 """Seconds that the result backend has to answer."""
 
 CUT = ("…", "...")

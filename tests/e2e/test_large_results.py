@@ -15,6 +15,7 @@ from tests.serving import serving
 
 from herald_monitor.backends import ResultBackend
 from herald_monitor.model.redaction import Redactor
+from herald_server import full_result
 
 pytestmark = [
     pytest.mark.anyio,
@@ -63,13 +64,16 @@ async def test_a_hostile_result_holds_up_nobody_else(
             async with pauses() as watched:
                 begun = time.perf_counter()
                 answers = await asyncio.gather(
-                    *[ask.get("/api/v1/tasks/t/result?most=2000000") for _ in "1234"]
+                    *[
+                        ask.get("/api/v1/tasks/t/result?most=2000000", timeout=60)
+                        for _ in "12"
+                    ]
                 )
                 took = time.perf_counter() - begun
     for answer in answers:
         assert answer.json()["source"] == "backend", answer.text[:500]
-    # Four of them take seconds on the loop: of what one takes it may be held a part.
-    assert watched.longest < max(took / 8, 0.1)
+    # On the loop, each of them would hold it for as long as it takes.
+    assert watched.longest < max(took / 6, 0.1)
 
 
 async def test_results_beyond_what_is_fetched_are_only_measured(
@@ -85,8 +89,11 @@ async def test_results_beyond_what_is_fetched_are_only_measured(
 
 
 async def test_a_result_that_cannot_be_looked_at_in_time_is_said_to_be(
-    module_valkey: PrivateValkey, project_app: AppFactory
+    module_valkey: PrivateValkey,
+    project_app: AppFactory,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(full_result, "WITHIN", 0.5)
     keep(module_valkey, "slow", "bearer a " * (MEGABYTE // 9))
     url = module_valkey.url
     async with serving(url, celery=project_app(url, url)) as server:
@@ -100,7 +107,7 @@ async def test_a_result_that_cannot_be_looked_at_in_time_is_said_to_be(
 
         holding = asyncio.create_task(backend.examine("slow", hold))
         async with asking(server) as ask:
-            answer = await ask.get("/api/v1/tasks/slow/result", timeout=20)
+            answer = await ask.get("/api/v1/tasks/slow/result", timeout=40)
         held.set()
         await holding
     told = answer.json()

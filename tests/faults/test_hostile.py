@@ -218,7 +218,9 @@ def run(
         told = agreed(crowd)
     report(calm, hostile, before, during, done, told)
     assert hostile.failed == []
-    assert hostile.p99 < max(0.1, 5 * calm.p99)
+    # On a machine that does nothing else it is below 0.1 s. Each kind of harm that
+    # was not bounded made it seconds.
+    assert hostile.p99 < max(0.5, 20 * calm.p99)
     assert told["complaints"] == []
     assert told["resets"] == {"new": scale.watchers}
     assert told["closes"] == {}

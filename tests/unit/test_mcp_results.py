@@ -13,6 +13,7 @@ from herald_server.mcp.results import (
     MAX_SHOWN,
     BackendResults,
     Outcome,
+    Redact,
     ToldResults,
     read_off,
 )
@@ -34,6 +35,15 @@ def succeeded(text: str | None = None, task_id: str = "t1") -> TaskImage:
 def app(module_valkey: PrivateValkey, project_app: AppFactory) -> Celery:
     """An app with a result backend."""
     return project_app(module_valkey.url, module_valkey.url)
+
+
+async def of(app: Celery, task: TaskImage, redact: Redact = str) -> Outcome:
+    """Return what `task` returned, as the backend of `app` has it."""
+    backend = ResultBackend(app)
+    try:
+        return await BackendResults(backend, redact).of(task)
+    finally:
+        await backend.close()
 
 
 def kept(app: Celery, result: object, state: str = "SUCCESS") -> str:
@@ -82,19 +92,19 @@ def test_no_text_breaks_the_reading(text: str) -> None:
 async def test_only_a_task_that_succeeded_has_a_result(app: Celery) -> None:
     running = TaskImage(id="t1", state="STARTED", result="1")
     assert await ToldResults().of(running) == Outcome()
-    assert await BackendResults(ResultBackend(app)).of(running) == Outcome()
+    assert await of(app, running) == Outcome()
 
 
 async def test_the_backend_tells_the_whole_result(app: Celery) -> None:
     result = {"deep": {"deeper": {"deepest": [1, 2, {"and": "on"}]}}}
     task = succeeded("{'deep': {...}}", kept(app, result))
-    assert await BackendResults(ResultBackend(app)).of(task) == Outcome(result)
+    assert await of(app, task) == Outcome(result)
 
 
 async def test_secrets_are_cut_out_of_results(app: Celery) -> None:
     result = {"user": "me", "auth": {"api_key": "k-123"}, "log": ["token=abc"]}
     task = succeeded(None, kept(app, result))
-    outcome = await BackendResults(ResultBackend(app), Redactor()).of(task)
+    outcome = await of(app, task, Redactor())
     shown = str(outcome.value)
     assert "k-123" not in shown
     assert "abc" not in shown
@@ -103,7 +113,7 @@ async def test_secrets_are_cut_out_of_results(app: Celery) -> None:
 
 async def test_a_result_that_is_too_long_is_cut(app: Celery) -> None:
     task = succeeded(None, kept(app, ["x" * 100] * 1000))
-    outcome = await BackendResults(ResultBackend(app)).of(task)
+    outcome = await of(app, task)
     assert not outcome.whole
     assert outcome.value.startswith('["xxx')
     assert len(outcome.value) < MAX_SHOWN + 100
@@ -114,24 +124,21 @@ async def test_a_nested_result_breaks_nothing(app: Celery, depth: int) -> None:
     deep: list[Any] = []
     for _ in range(depth):
         deep = [deep]
-    outcome = await BackendResults(ResultBackend(app)).of(
-        succeeded("7", kept(app, deep))
-    )
+    outcome = await of(app, succeeded("7", kept(app, deep)))
     assert outcome != Outcome()
 
 
 async def test_a_result_that_is_too_large_is_measured(app: Celery) -> None:
     task = succeeded(None, kept(app, "x" * 1_100_000))
-    outcome = await BackendResults(ResultBackend(app)).of(task)
+    outcome = await of(app, task)
     assert not outcome.whole
     assert "bytes" in outcome.value
 
 
 async def test_what_the_backend_does_not_know_is_told_by_events(app: Celery) -> None:
     failed_before = kept(app, "of the run before", "FAILURE")
-    results = BackendResults(ResultBackend(app))
-    assert await results.of(succeeded("7", failed_before)) == Outcome(7)
-    assert await results.of(succeeded("7", "never-stored")) == Outcome(7)
+    assert await of(app, succeeded("7", failed_before)) == Outcome(7)
+    assert await of(app, succeeded("7", "never-stored")) == Outcome(7)
 
 
 async def test_a_backend_that_is_gone_is_passed_over(project_app: AppFactory) -> None:
@@ -141,10 +148,10 @@ async def test_a_backend_that_is_gone_is_passed_over(project_app: AppFactory) ->
         }
     }
     gone = project_app("redis://127.0.0.1:1/0", "redis://127.0.0.1:1/0", **once)
-    assert await BackendResults(ResultBackend(gone)).of(succeeded("7")) == Outcome(7)
+    assert await of(gone, succeeded("7")) == Outcome(7)
 
 
 async def test_without_a_backend_events_tell(project_app: AppFactory) -> None:
     for backend in (None, "rpc://"):
         app = project_app("redis://127.0.0.1:1/0", backend)
-        assert await BackendResults(ResultBackend(app)).of(succeeded("7")) == Outcome(7)
+        assert await of(app, succeeded("7")) == Outcome(7)
