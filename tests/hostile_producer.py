@@ -42,7 +42,7 @@ class Producer:
     def __init__(self, client: redis.Redis, seed: int = 7) -> None:
         self._client = client
         self.random = random.Random(seed)
-        self._number = 0
+        self.number = 0
 
     def publish(self, body: bytes, **headers: object) -> None:
         """Publish a message whose body is `body`."""
@@ -57,14 +57,14 @@ class Producer:
 
     def event(self, kind: str = "task-received", **more: object) -> dict[str, Any]:
         """Return an event of a new task."""
-        self._number += 1
+        self.number += 1
         return {
             "type": kind,
-            "uuid": f"hostile-{self._number}",
+            "uuid": f"hostile-{self.number}",
             "name": "hostile.task",
             "hostname": "w@hostile",
             "pid": 7,
-            "clock": self._number,
+            "clock": self.number,
             "timestamp": time.time(),
             "utcoffset": 0,
             **more,
@@ -106,7 +106,7 @@ def huge(producer: Producer) -> None:
 
 def names(producer: Producer) -> None:
     told = [
-        producer.event(name=f"n{number}.{producer._number}", queue=f"q{number}")
+        producer.event(name=f"n{number}.{producer.number}", queue=f"q{number}")
         for number in range(20)
     ]
     producer.tell(*told)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from operator import attrgetter
 
 import msgspec
 
@@ -63,8 +62,6 @@ PAGE_SIZE = 2_000_000
 
 LEAST = 500
 """Characters of a task without any texts."""
-
-texts_of = attrgetter("args", "kwargs", "result", "exception", "traceback")
 
 LOOKED_AT = 1_000
 """Tasks that one page looks at, 25 µs each; then it is handed out as it is."""
@@ -169,7 +166,7 @@ class RedisReader:
         for (number, _), one in zip(ids, stored, strict=True):
             if one is not None:
                 head, image = headed_image(one)
-                size += LEAST + sum(map(len, filter(None, texts_of(image))))
+                size += _size(image)
                 # Another number: it was forgotten and heard of again.
                 if head.number == number and span.holds(float(head.first)):
                     found.append(image)
@@ -289,3 +286,9 @@ class RedisReader:
             "MGET", *(self._keys.record(kind, id_) for id_ in ids)
         )
         return found
+
+
+def _size(task: TaskImage) -> int:
+    """Return about how many characters `task` is."""
+    texts = (task.args, task.kwargs, task.result, task.exception, task.traceback)
+    return LEAST + sum([len(text) for text in texts if text])

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Iterator
+from typing import Any, cast
 
 from herald_server.limits import Allowance
 
@@ -55,4 +56,4 @@ def slices(data: bytes) -> Iterator[bytes]:
 def read_little(transport: asyncio.BaseTransport) -> None:
     """Have asyncio read `READ_AT_ONCE` bytes at a time, where it can be told so."""
     if hasattr(transport, "max_size"):
-        transport.max_size = READ_AT_ONCE
+        cast(Any, transport).max_size = READ_AT_ONCE

@@ -1,5 +1,7 @@
 """How many MCP sessions one token may have open."""
 
+from functools import partial
+
 import httpx2
 import pytest
 from tests.asking import asking, refused
@@ -31,8 +33,7 @@ async def opened(ask: httpx2.AsyncClient) -> httpx2.Response:
 async def test_a_token_and_those_made_from_it_have_so_many_sessions(
     module_valkey: PrivateValkey, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    few = (lambda given: lambda ids: given(ids, 3))(SessionQuota)
-    monkeypatch.setattr(session_quota, "SessionQuota", few)
+    monkeypatch.setattr(session_quota, "SessionQuota", partial(SessionQuota, most=3))
     async with serving(module_valkey.url) as server:
         let_in(server, "another-token")
         made = {"Authorization": f"Bearer {minted(server)}"}
