@@ -253,9 +253,10 @@ def _unix(moment: str) -> float:
 class Crowd:
     """All the clients of this process."""
 
-    def __init__(self, ws: str, store: RedisStore) -> None:
+    def __init__(self, ws: str, store: RedisStore, journals: int = JOURNALS) -> None:
         self._ws = ws
         self._store = store
+        self._journals = journals
         self.heard = Heard()
         self.all: list[Watcher] = []
         self._checked: list[Watcher] = []
@@ -276,7 +277,10 @@ class Crowd:
         place = urlsplit(self._ws)
         host, port = place.hostname or "", place.port or 0
         watcher = Watcher(self._ws, wish, self.heard, checked)
-        if checked and sum(w.journal is not None for w in self._checked) < JOURNALS:
+        if (
+            checked
+            and sum(w.journal is not None for w in self._checked) < self._journals
+        ):
             watcher.journal = Journal("s")
             watcher.journal.open()
         await loop.create_connection(lambda: watcher, host, port)
@@ -369,7 +373,7 @@ async def main(given: argparse.Namespace) -> None:
     """Do what the command line asks for."""
     store = RedisStore(given.store)
     await store.open()
-    crowd = Crowd(given.ws, store)
+    crowd = Crowd(given.ws, store, given.journals)
     await crowd.join(given.number, given.kind, given.checked)
     await crowd.deafen(given.deaf)
     gc.collect()
@@ -402,5 +406,6 @@ if __name__ == "__main__":
     parser.add_argument("--number", type=int, required=True)
     parser.add_argument("--kind", choices=list(KINDS), default="one percent")
     parser.add_argument("--checked", type=int, default=1)
+    parser.add_argument("--journals", type=int, default=JOURNALS)
     parser.add_argument("--deaf", type=int, default=0)
     asyncio.run(main(parser.parse_args()))

@@ -38,10 +38,12 @@ class Scale(NamedTuple):
     hostile: float
     pause: float
     """Between two acts of one kind."""
+    journals: int
+    """Watchers whose whole story is kept; in ten minutes it is gigabytes."""
 
 
-SHORT = Scale(40, 100, 3.0, 6.0, 0.5)
-LONG = Scale(500, 500, 60.0, 600.0, 0.5)
+SHORT = Scale(40, 100, 3.0, 6.0, 0.5, 20)
+LONG = Scale(500, 500, 60.0, 600.0, 0.5, 0)
 
 RESULTS = {
     "hostile-result-1": "password=" + "{<" * (MEGABYTE // 4),
@@ -122,12 +124,13 @@ def module(name: str, *words: str, **options: Any) -> subprocess.Popen[str]:
 
 @contextmanager
 def watchers(
-    herald: HeraldProcess, store: PrivateValkey, number: int
+    herald: HeraldProcess, store: PrivateValkey, scale: Scale
 ) -> Generator[subprocess.Popen[str]]:
     """Let honest watchers of one task in a hundred each watch."""
     words = (f"ws{herald.url.removeprefix('http')}ws", store.url)
-    checked = ("--number", str(number), "--checked", "4")
-    crowd = module("bench.watchers", *words, *checked)
+    number = ("--number", str(scale.watchers), "--checked", "4")
+    journals = ("--journals", str(scale.journals))
+    crowd = module("bench.watchers", *words, *number, *journals)
     try:
         assert crowd.stdout is not None
         assert crowd.stdout.readline() == "ready\n"
@@ -203,7 +206,7 @@ def run(
     warm(herald)
     rate = scale.events_a_second
     tasks = int((scale.calm + scale.hostile) * rate / EVENTS_A_TASK)
-    with watchers(herald, store, scale.watchers) as crowd:
+    with watchers(herald, store, scale) as crowd:
         spread = ("--tasks", str(tasks), "--spread", "--rate", str(rate))
         honest = module("bench.publishing", broker.url, *spread)
         calm, hostile = Caller(herald.url), Caller(herald.url)

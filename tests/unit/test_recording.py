@@ -147,6 +147,15 @@ def test_print_shows_the_tasks_and_nothing_else() -> None:
     assert "0 set aside" in result.stderr
 
 
+def test_what_could_not_be_read_does_not_control_the_terminal(tmp_path: Path) -> None:
+    line = {"heard": 1.0, "unread": "\x1b[2J\nforged line"}
+    (tmp_path / "odd").write_text(json.dumps(line) + "\n")
+    result = run("replay", str(tmp_path / "odd"), "--print")
+    assert "1 set aside" in result.stderr
+    assert "\x1b" not in result.stderr
+    assert not any(one.startswith("forged") for one in result.stderr.splitlines())
+
+
 def test_print_does_not_depend_on_the_order() -> None:
     plain, mixed = (
         sorted(run("replay", FILE, "--print", *more).stdout.splitlines())

@@ -98,7 +98,7 @@ def _findings(said: list[Finding]) -> list[str]:
         level = click.style(f"{one.level:<8}", fg=COLOURS.get(one.level))
         lines.append(f"{level} {plain(one.message, WIDE)}")
         if one.fix:
-            lines.append(f"{'':<8}   {one.fix}")
+            lines.append(f"{'':<8}   {plain(one.fix, WIDE)}")
     return lines
 
 

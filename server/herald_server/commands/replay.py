@@ -11,6 +11,7 @@ import click
 import msgspec
 
 from herald_monitor.errors import BadInput
+from herald_server.commands.lines import plain
 from herald_server.commands.options import LOGS, log_to_stderr, options, settings_of
 
 if TYPE_CHECKING:
@@ -107,6 +108,10 @@ async def _tell(
     return told
 
 
+SAMPLE = 400
+"""Characters that are shown of what could not be read."""
+
+
 def report(told: Replay) -> None:
     """Say on standard error what the recording held."""
     counters = told.counters
@@ -116,4 +121,4 @@ def report(told: Replay) -> None:
     )
     click.echo(f"told {heard}; {counters.poison} set aside", err=True)
     for sample in told.samples:
-        click.echo(f"  {sample}", err=True)
+        click.echo(f"  {plain(sample, SAMPLE)}", err=True)
