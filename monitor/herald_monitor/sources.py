@@ -81,11 +81,6 @@ class Sources:
         self._store = store
         self._consumed: tuple[ConsumedQueue, ...] = ()
 
-    @property
-    def keeps_results(self) -> bool:
-        """Whether the result backend can tell how a task ended."""
-        return self._backend.can_ask
-
     async def ask_backend(
         self, tasks: Sequence[TaskImage], found: Findings
     ) -> list[TaskImage]:

@@ -21,6 +21,7 @@ from herald_monitor.model.events import Event
 from herald_monitor.model.filters import Filter
 from herald_monitor.model.shape import TaskImage, unix
 from herald_monitor.model.whereabouts import (
+    LOOKS,
     Whereabouts,
     at_risk,
     comes_again,
@@ -28,6 +29,7 @@ from herald_monitor.model.whereabouts import (
     ended_unheard,
     is_absent,
     is_suspect,
+    say_ended,
     was_dropped,
     why_lost,
 )
@@ -171,10 +173,11 @@ class Survey:
     ) -> None:
         lost: list[Event] = []
         ended: list[Event] = []
+        unheard: list[Event] = []
         gaps = await self._gaps() if absent else []
         for task in absent:
             if ended_unheard(task, where, gaps):
-                self._checks.looked(task, where.at)
+                unheard += self._note_ended(task, where.at)
                 continue
             absence = self._checks.missed(task, where.at)
             why = why_lost(task, where, absence, self._lost_after)
@@ -190,17 +193,22 @@ class Survey:
             elif why:
                 again = comes_again(task, where)
                 lost.append(_lost(task, where.at, why, again=again))
-        found.repaired += await self._sources.keep(ended)
+        found.repaired += await self._sources.keep(ended + unheard)
         gone = [event for event in lost if not event.flag]
         if gone:
             log.warning("%d tasks are lost; one: %s", len(gone), gone[0].exception)
         found.lost += await self._sources.keep(gone)
         found.repaired += await self._sources.keep([e for e in lost if e.flag])
 
-    async def _gaps(self) -> list[tuple[float, float]]:
-        """Return when events may have been missed, if no result backend tells more."""
-        if self._sources.keeps_results:
+    def _note_ended(self, task: TaskImage, at: float) -> list[Event]:
+        """Note that `task` ended unheard; return the word of it once that is sure."""
+        if not task.reason and self._checks.missed(task, at).looks < LOOKS:
             return []
+        self._checks.looked(task, at)
+        return [] if task.reason else [_ended(task, at)]
+
+    async def _gaps(self) -> list[tuple[float, float]]:
+        """Return when events may have been missed."""
         gaps = await self._reader.gaps()
         return [(unix(gap.since), unix(gap.until)) for gap in gaps]
 
@@ -221,6 +229,18 @@ def _ignored(task: TaskImage, at: float) -> Event:
             f"it gave itself the state {task.custom_state} and ended without a result"
             f" (Ignore()): worker {task.worker} lives and has it no more"
         ),
+    )
+
+
+def _ended(task: TaskImage, at: float) -> Event:
+    """Return the word that `task` ended, and that nobody tells how."""
+    return Event(
+        kind="ended",
+        task_id=task.id,
+        at=at,
+        source="inferred",
+        host=task.worker or "",
+        exception=say_ended(task),
     )
 
 

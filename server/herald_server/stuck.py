@@ -18,6 +18,7 @@ from herald_server.stuck_ends import (
     explain_loss,
     explain_missing,
     explain_outcome,
+    explain_unheard_end,
     say_redelivery,
     silent_worker,
     worker_of,
@@ -51,6 +52,8 @@ def _running(facts: Facts) -> Why | None:
     task = facts.task
     if task.state != shape.STARTED:
         return None
+    if task.ended_unheard:
+        return explain_unheard_end(task)
     silent = silent_worker(facts)
     if silent:
         return silent

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from herald_monitor.model import shape
+from herald_monitor.model.shape import TaskImage
 from herald_monitor.model.whereabouts import COMES_AGAIN, MAY_COME_AGAIN
 from herald_monitor.model.workers import LIVING, OFFLINE, SILENT, WorkerImage
 from herald_server.stuck_facts import GIVEN_OUT, QUEUED, Facts, Why
@@ -84,6 +85,16 @@ def explain_outcome(facts: Facts) -> Why | None:
         "over",
         f"It is not stuck: it ended as {task.state.lower()} at {task.finished_at}.",
         _advise_over(facts),
+    )
+
+
+def explain_unheard_end(task: TaskImage) -> Why:
+    """Return that a task has ended of whose end nobody tells."""
+    return Why(
+        "ended_unheard",
+        f"It does not run any more: {task.reason}.",
+        "See its worker's log, or what the task was to do, for how it ended. Start it "
+        "again only if that does no harm. A result backend would tell its end.",
     )
 
 

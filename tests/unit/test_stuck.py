@@ -63,6 +63,10 @@ CASES: dict[str, tuple[Facts, str]] = {
     ),
     "record_ran_out": (Facts(TaskImage(id="t", state="EXPIRED"), NOW), "run out"),
     "lost": (Facts(task("LOST", reason="w1@h is silent"), NOW), "w1@h is silent"),
+    "ended_unheard": (
+        Facts(task("STARTED", worker="w1@h", reason="it has ended"), NOW, SILENT),
+        "It does not run any more: it has ended",
+    ),
     "over": (
         Facts(task("SUCCESS", final=True, finished_at=at(-5)), NOW),
         "ended as success",

@@ -24,7 +24,7 @@ from herald_monitor.model.states import (
 )
 from herald_monitor.model.tasks import Task
 
-CONCLUDED = ("lost", "ignored")
+CONCLUDED = ("lost", "ignored", "ended")
 """What nobody said, but Herald concluded."""
 
 CUT = "..."

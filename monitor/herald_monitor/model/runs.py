@@ -81,7 +81,8 @@ ORDER = {
     # Only reports say so.
     "lost": 9,
     "ignored": 10,
-    STOPPED: 11,
+    "ended": 11,
+    STOPPED: 12,
 }
 """Order of marks with the same clock, and rank of the ends within one run."""
 

@@ -48,7 +48,8 @@ class TaskImage(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
 
     Times are RFC 3339 in UTC with milliseconds, `runtime` is in seconds,
     `attempt` counts from 1, `rev` is the change that made it so. `reason` is why
-    Herald concluded the state, where nobody said it (`LOST`, `IGNORED`).
+    Herald concluded the state, where nobody said it (`LOST`, `IGNORED`); of what is
+    `STARTED`, that it has ended and nobody tells how.
     `custom_state` is the state that the task gave itself by `update_state`.
     """
 
@@ -87,6 +88,11 @@ class TaskImage(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     final: bool = False
     rev: str | None = None
     custom_state: str | None = None
+
+    @property
+    def ended_unheard(self) -> bool:
+        """Whether it ended while Herald heard nothing, and nobody tells how."""
+        return self.state == STARTED and self.reason is not None
 
 
 class AttemptImage(

@@ -154,15 +154,30 @@ def ended_unheard(
     """Return True if `task` may have ended well while nobody listened.
 
     Its worker is the same that started it, and has it no more; events were missed in
-    one of `gaps` (unix seconds) since. Without a result backend nothing tells more.
+    one of `gaps` (unix seconds) since. There is no result: no backend, or the task
+    ignores its result, so nothing tells more. What was concluded stays, whatever
+    becomes of the worker.
     """
+    if task.ended_unheard:
+        return True
     one = where.workers.get(task.worker or "")
-    if not was_dropped(task, where) or one is None or not task.started_at:
+    if not was_dropped(task, where) or comes_again(task, where):
+        return False
+    if one is None or not task.started_at:
         return False
     begun = unix(task.started_at)
     if one.started_at and unix(one.started_at) > begun:
         return False
     return any(until >= begun for _, until in gaps)
+
+
+def say_ended(task: TaskImage) -> str:
+    """Return why it is not known how `task` ended, which `ended_unheard` found."""
+    return (
+        "it has ended, but how is not known: events were missed meanwhile, worker"
+        f" {task.worker}, which ran it, lives and has it no more, and there is no"
+        " result"
+    )
 
 
 def at_risk(task: TaskImage, workers: Mapping[str, WorkerImage]) -> bool:

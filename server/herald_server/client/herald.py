@@ -140,7 +140,7 @@ class Herald:
         task_id: str,
         timeout: float | None = None,  # noqa: ASYNC109
     ) -> TaskImage:
-        """Return the task once it is final, or `LOST`.
+        """Return the task once it is final, `LOST`, or ended while nobody heard it.
 
         `timeout` is in seconds. Raises `TimedOut`, and `Forgotten` if its record
         runs out first; both hold the `task` as it was known last.
@@ -270,4 +270,4 @@ def _path(*parts: str) -> str:
 
 
 def _over(task: TaskImage) -> bool:
-    return task.final or task.state in (LOST, EXPIRED)
+    return task.final or task.state in (LOST, EXPIRED) or task.ended_unheard

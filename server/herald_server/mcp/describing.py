@@ -48,7 +48,8 @@ def progress_of(task: TaskImage) -> float | None:
 
 def over(task: TaskImage) -> bool:
     """Say whether there is nothing more to wait for."""
-    return task.final or task.state in (shape.LOST, shape.EXPIRED)
+    gone = task.state in (shape.LOST, shape.EXPIRED)
+    return task.final or gone or task.ended_unheard
 
 
 def is_scheduled(task: TaskImage, now: float) -> bool:
@@ -64,6 +65,8 @@ def sentence(task: TaskImage, now: float | None = None) -> str:
         means = (
             f"It is lost: {task.reason}. See explain_task before you start it again."
         )
+    elif task.ended_unheard:
+        means = f"It does not run any more: {task.reason}."
     if is_scheduled(task, time.time() if now is None else now):
         means = f"It is scheduled for {task.eta}, and does not start before."
     if task.conflict:

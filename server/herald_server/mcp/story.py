@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from herald_monitor.model import shape
 from herald_monitor.model.shape import AttemptImage, TaskImage
 from herald_server.catalog import Catalog
 from herald_server.mcp import describing
@@ -66,9 +67,14 @@ def timeline(task: TaskImage, runs: Iterable[AttemptImage]) -> list[Moment]:
     for run in runs:
         told += _moments(run)
     if task.reason and task.as_of:
-        told.append(Moment(at=task.as_of, what=f"lost: {task.reason}"))
+        told.append(Moment(at=task.as_of, what=_concluded(task)))
     # Two workers' clocks may differ: within a run the order is as it was told.
     return sorted(told, key=lambda one: (one.attempt or 0, one.at))
+
+
+def _concluded(task: TaskImage) -> str:
+    word = "lost: " if task.state == shape.LOST else ""
+    return f"{word}{task.reason}"
 
 
 def _moments(run: AttemptImage) -> list[Moment]:

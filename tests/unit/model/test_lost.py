@@ -51,6 +51,17 @@ def test_one_that_was_only_ever_found_can_be_lost_and_found() -> None:
     assert shown([there, lost(100), back]).state == "STARTED"
 
 
+def test_what_ended_unheard_is_as_it_was_heard_last_with_a_reason() -> None:
+    ended = found("ended", 100, "inferred", host="a", exception="nobody tells how")
+    image = shown([*RUNNING, ended])
+    assert (image.state, image.reason) == ("STARTED", "nobody tells how")
+    assert (image.source, image.final, image.ended_unheard) == ("inferred", False, True)
+    late = shown([*RUNNING, ended, *worker("succeeded", "a", 110, clock=9)])
+    assert (late.state, late.reason) == ("SUCCESS", None)
+    told = found("succeeded", 120, "backend", host="a")
+    assert shown([*RUNNING, ended, told]).state == "SUCCESS"
+
+
 def test_a_word_that_came_during_the_look_ends_it() -> None:
     """The word that it is lost is as old as the beginning of the look."""
     during = worker("received", "b", 101)

@@ -10,6 +10,7 @@ from herald_monitor.model.whereabouts import (
     Absence,
     Whereabouts,
     at_risk,
+    ended_unheard,
     is_absent,
     is_suspect,
     why_lost,
@@ -225,3 +226,31 @@ def test_what_is_over_is_forgotten() -> None:
         checks.is_due(TaskImage(id=str(number)), NOW)
     checks.keep(["1", "3"])
     assert len(checks) == 2
+
+
+GAP = [(NOW - 300, NOW - 200)]
+BEGUN = rfc3339(NOW - 400)
+
+
+UNHEARD: list[tuple[list[tuple[float, float]], float, dict[str, Any], bool]] = [
+    (GAP, 900.0, {}, True),
+    ([], 900.0, {}, False),
+    ([(NOW - 900, NOW - 800)], 900.0, {}, False),
+    (GAP, 350.0, {}, False),
+    (GAP, 900.0, {"unacked": HELD}, False),
+    (GAP, 900.0, {"answered": frozenset[str]()}, False),
+]
+
+
+@pytest.mark.parametrize(("gaps", "boot", "more", "unheard"), UNHEARD)
+def test_what_is_gone_from_its_worker_after_a_gap_may_have_ended_well(
+    gaps: list[tuple[float, float]], boot: float, more: dict[str, Any], unheard: bool
+) -> None:
+    host = worker("online", started_at=rfc3339(NOW - boot))
+    where = around(host, **{"answered": ANSWERED, **more})
+    assert ended_unheard(task(started_at=BEGUN), where, gaps) == unheard
+
+
+def test_what_ended_unheard_is_not_lost_when_its_worker_goes() -> None:
+    one = task(started_at=BEGUN, reason="nobody tells how")
+    assert ended_unheard(one, around(worker("offline", 400)), [])

@@ -24,12 +24,12 @@ const NOTHING = {
 /** What a reader must know before trusting the rest. */
 export function notices(task) {
   const lost = task.state === "LOST" ? [notice("query", "lost", `${sentence(task.reason) || "No worker and no backend knows this task any more."} It leaves this state if a word of it arrives.`)] : [];
-  const ignored = task.state === "IGNORED" && task.reason ? [notice("slash", "quiet", sentence(task.reason))] : [];
+  const concluded = task.state !== "LOST" && task.reason ? [notice(task.final ? "slash" : "query", "quiet", sentence(task.reason))] : [];
   const none = NOTHING[task.state] ? [notice("query", "quiet", NOTHING[task.state])] : [];
   const torn = task.conflict ? [notice("warn", "warn", "The sources disagree about this task; both accounts are in its attempts.")] : [];
   const word = task.progress?.message ? [notice("play", "busy", task.progress.message)] : [];
   const thrown = task.exception ? [notice("cross", task.final ? "bad" : "warn", task.exception, "id")] : [];
-  return [...none, ...torn, ...lost, ...ignored, ...thrown, ...(task.final ? [] : word)];
+  return [...none, ...torn, ...lost, ...concluded, ...thrown, ...(task.final ? [] : word)];
 }
 
 /** Everything with a name and a short value. */
