@@ -19,6 +19,7 @@ from herald_monitor.model.keys import DEFAULT_PREFIX
 from herald_monitor.model.redaction import DEFAULT_KEYS
 from herald_monitor.model.vector import MOST_PARTITIONS
 from herald_monitor.model.workers import DRAIN_FOR, FORGET_AFTER
+from herald_monitor.worker_limit import MAX_WORKERS
 
 DAY = 86_400.0
 DEFAULT_STORE = "redis://127.0.0.1:6379/0"
@@ -107,6 +108,13 @@ class MonitorSettings(BaseSettings):
         description="Seconds after its last sign of life for which a silent or offline"
         " worker is shown, at least until it is decided what became of its tasks. A pod"
         " that its Kubernetes Deployment replaced goes sooner.",
+    )
+    max_workers: int = Field(
+        default=MAX_WORKERS,
+        ge=1,
+        description="Workers that are shown. Beyond nine tenths of them those leave"
+        " early that are gone, run nothing, and were heard longest ago; what workers"
+        " under further names say of themselves is not taken.",
     )
     queues_every: float = Field(
         default=10.0,

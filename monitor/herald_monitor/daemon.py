@@ -60,6 +60,7 @@ def monitor_of(settings: MonitorSettings, app: Celery, store: Store) -> Monitor:
         lost_after=settings.lost_after,
         shutdown_grace=settings.shutdown_grace,
         forget_workers=settings.forget_workers,
+        max_workers=settings.max_workers,
         reconcile_every=settings.reconcile_every,
         queues_every=settings.queues_every,
         kept=settings.kept_queue,

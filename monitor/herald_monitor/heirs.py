@@ -28,8 +28,10 @@ async def with_heirs(reader: Reader, tasks: Sequence[TaskImage]) -> set[str]:
     Raises `StoreError`.
     """
     found: set[str] = set()
-    for root in {_root(task) for task in tasks}:
-        asked = {task.id for task in tasks if _root(task) == root}
+    by_root: dict[str, set[str]] = {}
+    for task in tasks:
+        by_root.setdefault(_root(task), set()).add(task.id)
+    for root, asked in by_root.items():
         under_way = await _under_way(reader, root)
         whole = len(under_way) < MOST
         found |= asked & await _forefathers(reader, under_way) if whole else asked

@@ -78,6 +78,8 @@ class Interpreter:
     def __init__(self, redact: Callable[[str], str]) -> None:
         self._redact = redact
         self.listener: Listener | None = None
+        self.admits: Callable[[str, float], bool] = _everybody
+        """Says whether what a hostname said of itself, when it was heard, is taken."""
         self.counters = Counters()
         self.samples: deque[str] = deque(maxlen=MAX_SAMPLES)
 
@@ -178,6 +180,8 @@ class Interpreter:
                     self.listener.hear(event)
             elif worker is not None:
                 counters.worker_events += 1
+                if not self.admits(worker.hostname, heard):
+                    return
                 workers.append(worker)
                 if self.listener is not None:
                     self.listener.hear_worker(worker, heard)
@@ -187,3 +191,7 @@ class Interpreter:
     def _unreadable(self, error: Exception) -> None:
         log.error("An event could not be read", exc_info=error)
         self.set_aside(b"", f"{type(error).__name__} while reading an event")
+
+
+def _everybody(_hostname: str, _heard: float) -> bool:
+    return True

@@ -33,7 +33,8 @@ from herald_monitor.sources import Sources
 from herald_monitor.starting import connected, is_covered, last_stored
 from herald_monitor.store import MonitorImage, Store
 from herald_monitor.survey import Survey
-from herald_monitor.worker_cleanup import WorkerCleanup
+from herald_monitor.worker_cleanup import AT_ONCE, WorkerCleanup
+from herald_monitor.worker_limit import MAX_WORKERS, WorkerLimit
 
 log = logging.getLogger(__name__)
 
@@ -49,6 +50,7 @@ LAG = 2.0
 class Monitor:
     """Hears the events of `app`'s broker and keeps what they mean in `store`.
 
+    At most `max_workers` are kept, so long as none of them can leave.
     `lost_after`, `shutdown_grace`, `forget_workers`, `reconcile_every`,
     `queues_every` (0: never) and `probe_every` are in seconds. With a queue that is
     `kept`, RabbitMQ keeps the events until they are stored, and while no monitor
@@ -66,6 +68,7 @@ class Monitor:
         lost_after: float = 60.0,
         shutdown_grace: float = DRAIN_FOR,
         forget_workers: float = FORGET_AFTER,
+        max_workers: int = MAX_WORKERS,
         reconcile_every: float = 10.0,
         queues_every: float = 10.0,
         probe_every: float = 5.0,
@@ -92,8 +95,10 @@ class Monitor:
         self._reconciler = Reconciler(
             store, survey, sources, self.node, reconcile_every
         )
+        self._worker_limit = WorkerLimit(max_workers)
+        self._recorder.interpreter.admits = self._worker_limit.admits
         self._cleanup = WorkerCleanup(
-            store, lost_after + shutdown_grace, forget_workers
+            store, lost_after + shutdown_grace, forget_workers, max_workers
         )
         self._gauging = Gauging(
             app, store, lambda: self._reconciler.at_work, queues_every
@@ -135,6 +140,7 @@ class Monitor:
             asyncio.create_task(self._recorder.run()),
             asyncio.create_task(self._beat()),
             asyncio.create_task(self._sweep()),
+            asyncio.create_task(self._count_workers()),
             asyncio.create_task(self._reconciler.run()),
             asyncio.create_task(self._shortfalls.run()),
             asyncio.create_task(self._gauging.run()),
@@ -224,11 +230,23 @@ class Monitor:
         while True:
             try:
                 more = await self._store.sweep(now=time.time()) > 0
-                if self._reconciler.at_work and not self._behind():
-                    await self._cleanup.forget_gone(time.time())
             except StoreError:
                 more = False
             await asyncio.sleep(0.05 if more else SWEEP_EVERY)
+
+    async def _count_workers(self) -> None:
+        """Note who is stored, and forget those that do not come back."""
+        while True:
+            forgotten: list[str] = []
+            now = time.time()
+            try:
+                workers = await self._store.workers(now=now)
+                self._worker_limit.update(one.hostname for one in workers)
+                if self._reconciler.at_work and not self._behind():
+                    forgotten = await self._cleanup.forget(workers, now)
+            except StoreError as error:
+                log.debug("workers are not counted: %s", error)
+            await asyncio.sleep(0.5 if len(forgotten) >= AT_ONCE else SWEEP_EVERY)
 
     def image(self) -> MonitorImage:
         """Return what this monitor says about itself."""
@@ -251,7 +269,8 @@ class Monitor:
             reconciled_at=rfc3339(tally.last) if tally.last else None,
             trouble=self._receiver.problem
             or self._reconciler.problem
-            or self._gauging.problem,
+            or self._gauging.problem
+            or self._worker_limit.problem(time.time()),
             durable=self._receiver.keeps,
             samples=tuple(self._recorder.interpreter.samples),
             counters={
@@ -259,6 +278,7 @@ class Monitor:
                 **_counts(tally),
                 "missing": self._shortfalls.missing,
                 "dropped": self._intake.dropped,
+                "workers_refused": self._worker_limit.refused,
                 "reconnects": self._receiver.reconnects,
                 "backend_reconnects": self._channel.reconnects,
             },

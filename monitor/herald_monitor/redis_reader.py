@@ -49,7 +49,7 @@ from herald_monitor.redis_records import (
 )
 from herald_monitor.redis_writer import MONITOR
 from herald_monitor.store import Gap, MonitorImage, Page
-from herald_monitor.turns import Turns
+from herald_monitor.turns import Turns, by_turns
 
 CHUNKS_AT_ONCE = 32
 """Chunks of which the states are read in one step."""
@@ -214,7 +214,7 @@ class RedisReader:
 
     async def workers(self, *, now: float) -> list[WorkerImage]:
         stored = await self._records(WORKER, self._keys.index(*WORKERS))
-        images = [worker_of(one, now) for one in stored]
+        images = [worker_of(one, now) async for one in by_turns(stored)]
         return sorted(images, key=lambda worker: worker.hostname)
 
     async def gaps(self) -> list[Gap]:

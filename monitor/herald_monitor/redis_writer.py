@@ -178,6 +178,8 @@ class RedisWriter(RedisSweeper):
                 elif stored:
                     writing = asyncio.create_task(self._write(stored, words))
                     await _let_it_begin()
+                else:
+                    await asyncio.sleep(0)
             if writing is not None:
                 outs.append(await writing)
             return outs

@@ -205,9 +205,10 @@ class Sources:
 
     async def keep(self, events: Sequence[Event]) -> int:
         """Store `events`; return how many tasks they changed."""
-        if not events:
-            return 0
-        return (await self._store.store(events, now=time.time())).changes
+        changes = 0
+        for part in parts(events, PART):
+            changes += (await self._store.store(part, now=time.time())).changes
+        return changes
 
     async def close(self) -> None:
         """Let go of all connections."""

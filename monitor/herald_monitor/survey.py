@@ -36,6 +36,7 @@ from herald_monitor.model.whereabouts import (
 from herald_monitor.model.workers import WorkerImage
 from herald_monitor.sources import Findings, Sources
 from herald_monitor.store import Reader
+from herald_monitor.turns import by_turns
 
 log = logging.getLogger(__name__)
 
@@ -117,7 +118,7 @@ class Survey:
         """Note for each task when to look again, and look closely at what is missed."""
         now = time.time()
         suspects: list[TaskImage] = []
-        for task in tasks:
+        async for task in by_turns(tasks):
             if is_suspect(task, where, self._lost_after):
                 suspects.append(task)
             else:
@@ -137,7 +138,7 @@ class Survey:
             queues_known=waiting.known,
             taken=self._sources.taken(waiting, where),
         )
-        absent = [task for task in suspects if is_absent(task, where)]
+        absent = [task async for task in by_turns(suspects) if is_absent(task, where)]
         absent = await self._without_heirs(absent, where)
         if absent:
             again = await self._sources.ask_workers(
@@ -149,10 +150,10 @@ class Survey:
                 reachable=where.reachable | again.reachable,
                 unheard=where.unheard or again.unheard,
             )
-            absent = [task for task in absent if is_absent(task, where)]
+            absent = [task async for task in by_turns(absent) if is_absent(task, where)]
             absent = await self._sources.ask_backend(absent, found)
         missed = {task.id for task in absent}
-        for task in suspects:
+        async for task in by_turns(suspects):
             if task.id not in missed:
                 self._checks.looked(task, where.at)
         if found.complete and not self._behind():
@@ -162,7 +163,7 @@ class Survey:
         self, absent: list[TaskImage], where: Whereabouts
     ) -> list[TaskImage]:
         """Leave out what may have been replaced, and comes back."""
-        dropped = [task for task in absent if was_dropped(task, where)]
+        dropped = [task async for task in by_turns(absent) if was_dropped(task, where)]
         if not dropped:
             return absent
         waits = await with_heirs(self._reader, dropped)
@@ -175,7 +176,7 @@ class Survey:
         ended: list[Event] = []
         unheard: list[Event] = []
         gaps = await self._gaps() if absent else []
-        for task in absent:
+        async for task in by_turns(absent):
             if ended_unheard(task, where, gaps):
                 unheard += self._note_ended(task, where.at)
                 continue

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import AsyncGenerator, Iterable
+from typing import TypeVar
+
+T = TypeVar("T")
 
 TURN_S = 0.003
 """Seconds of work after which others on the loop have a turn."""
@@ -20,3 +24,11 @@ class Turns:
         if time.perf_counter() - self._since >= TURN_S:
             await asyncio.sleep(0)
             self._since = time.perf_counter()
+
+
+async def by_turns(things: Iterable[T]) -> AsyncGenerator[T]:
+    """Yield `things`; others on the loop have their turns between them."""
+    turns = Turns()
+    for thing in things:
+        yield thing
+        await turns.take()

@@ -182,8 +182,12 @@ def aging(now: float) -> Wish:
 
 def _worker_draft(worker: Worker, known: Known | None, now: float) -> Draft | None:
     shown = Shown(state_of(worker, now), worker)
-    if known is not None and known.record == shown:
-        return None
+    if known is not None:
+        was = known.record
+        assert isinstance(was, Shown)
+        same = was.worker is worker or was.worker == worker
+        if same and was.state == shown.state:
+            return None
     image = worker_image(worker, now)
     return Draft((WORKER, worker.hostname), known, "0", shown, image, (WORKERS,))
 

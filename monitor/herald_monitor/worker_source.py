@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 
 import msgspec
@@ -107,11 +108,13 @@ class WorkerSource:
         `consumers` is the broker's own count.
         """
         heard = {h for h, one in where.workers.items() if one.state == w.ONLINE}
-        known = [self._consumers[h] for h in heard & self._consumers.keys()]
+        known: Counter[str] = Counter()
+        for hostname in heard & self._consumers.keys():
+            queues, processes = self._consumers[hostname]
+            for queue in queues:
+                known[queue] += processes
         return frozenset(
-            queue
-            for queue, count in consumers.items()
-            if count > sum(n for queues, n in known if queue in queues)
+            queue for queue, count in consumers.items() if count > known[queue]
         )
 
     def close(self) -> None:

@@ -41,6 +41,7 @@ COUNTERS = {
     "retries": "Batches that had to be stored again",
     "poison": "Events that could not be read",
     "dropped": "Events that did not fit into memory",
+    "workers_refused": "Events of workers beyond HERALD_MAX_WORKERS",
     "missing": "Starts of tasks that workers counted and nobody heard",
     "reconnects": "Connections to the broker after the first",
     "reconciler_repaired": "Tasks that were not as the events had told",

@@ -188,3 +188,19 @@ async def test_a_worker_leaves_early_unless_it_may_be_busy(lab: Lab) -> None:
         assert await cleanup.forget_gone(NOW + 301) == ["w2@h"]
         assert await cleanup.forget_gone(NOW + 303) == ["w3@h"]
         assert await states(lab, 303) == [("w1@h", "silent")]
+
+
+async def test_of_too_many_workers_the_idle_ones_that_are_gone_leave(lab: Lab) -> None:
+    async with lab.open() as store:
+        cleanup = WorkerCleanup(store, 90.0, 86_400.0, 10)
+        running = [event("received", "t"), event("started", "t", 2)]
+        heard = [said("online", i, f"w{i}@h") for i in range(1, 12)]
+        heard += [said("online", 10, "bye@h"), said("offline", 11, "bye@h")]
+        await store.store(running, heard, now=NOW)
+        assert await cleanup.forget_gone(NOW + 90) == []
+        await store.store([], [said("heartbeat", 200, "w3@h")], now=NOW + 200)
+        # One that said goodbye first, then those that were heard longest ago.
+        left = await cleanup.forget_gone(NOW + 200)
+        assert left == ["bye@h", "w2@h", "w4@h"]
+        assert len(await states(lab, 200)) == 9
+        assert await cleanup.forget_gone(NOW + 200) == []

@@ -9,11 +9,11 @@ StatefulSet gives its pods their names back. No other name tells of a replacemen
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from herald_monitor.model.shape import unix
-from herald_monitor.model.workers import GONE, ONLINE, WorkerImage
+from herald_monitor.model.workers import GONE, OFFLINE, ONLINE, WorkerImage
 
 _SAFE = "[bcdfghjklmnpqrstvwxz2456789]"
 POD = re.compile(rf"(?P<deployment>.+)-(?P<template>{_SAFE}{{7,10}})-{_SAFE}{{5}}")
@@ -40,14 +40,30 @@ def replaced(
     Times are unix seconds. A worker counts that was last heard more than `patience`
     seconds before `now`.
     """
-    known = [(one, pod) for one in workers if (pod := pod_of(one.hostname))]
-    online = [(one, pod) for one, pod in known if one.state == ONLINE]
+    pods = [(one, pod) for one in workers if (pod := pod_of(one.hostname))]
+    newest = _newest(pods)
     return [
         one
-        for one, pod in known
+        for one, pod in pods
         if _is_unheard(one, now, patience)
-        and any(_replaces(other, its, one, pod, patience) for other, its in online)
+        and _is_replaced(one, pod, newest.get(pod.deployment, {}), patience)
     ]
+
+
+def _newest(pods: Iterable[tuple[WorkerImage, Pod]]) -> dict[str, dict[str, float]]:
+    """Return by deployment when the newest online pod of each template was started.
+
+    The template with the newest pod comes first.
+    """
+    newest: dict[str, dict[str, float]] = {}
+    for one, pod in pods:
+        if one.state == ONLINE and one.started_at is not None:
+            of = newest.setdefault(pod.deployment, {})
+            of[pod.template] = max(of.get(pod.template, 0.0), unix(one.started_at))
+    return {
+        deployment: dict(sorted(of.items(), key=lambda pair: -pair[1]))
+        for deployment, of in newest.items()
+    }
 
 
 def unheard(
@@ -61,20 +77,27 @@ def _is_unheard(one: WorkerImage, now: float, seconds: float) -> bool:
     return one.state in GONE and now - _heard(one) > seconds
 
 
-def _replaces(
-    new: WorkerImage, its: Pod, old: WorkerImage, pod: Pod, patience: float
+def _is_replaced(
+    old: WorkerImage, pod: Pod, newest: Mapping[str, float], patience: float
 ) -> bool:
-    """Say whether the online worker `new` took the place of `old`.
+    """Say whether an online worker took the place of `old`.
 
     A pod of another template replaces every older one. One of the same template may
-    be a twin, unless it began about when `old` was last heard, or later.
+    be a twin, unless it began about when `old` was last heard, or later. `newest`
+    is what `_newest` returns of its deployment.
     """
-    if its.deployment != pod.deployment or new.started_at is None:
-        return False
     since = _heard(old) - patience
-    if its.template != pod.template and old.started_at is not None:
+    if newest.get(pod.template, 0.0) > since:
+        return True
+    if old.started_at is not None:
         since = unix(old.started_at)
-    return unix(new.started_at) > since
+    others = (at for its, at in newest.items() if its != pod.template)
+    return next(others, 0.0) > since
+
+
+def longest_gone(workers: Iterable[WorkerImage]) -> list[WorkerImage]:
+    """Return `workers` as they leave: first who said goodbye, then by silence."""
+    return sorted(workers, key=lambda one: (one.state != OFFLINE, _heard(one)))
 
 
 def _heard(one: WorkerImage) -> float:

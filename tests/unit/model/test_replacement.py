@@ -1,12 +1,14 @@
 """Which worker took the place of one that is gone: names, times, and doubts."""
 
+import time
+from itertools import islice, product
 from typing import Any
 
 import pytest
 
 from herald_monitor.model.replacement import pod_of, replaced
 from herald_monitor.model.shape import rfc3339
-from herald_monitor.model.workers import WorkerImage
+from herald_monitor.model.workers import ONLINE, SILENT, WorkerImage
 
 NOW = 1_800_000_000.0
 PATIENCE = 90.0
@@ -108,3 +110,15 @@ def test_a_twin_of_the_same_template_is_no_replacement() -> None:
 )
 def test_other_names_are_not_guessed_from(old: str, new: str) -> None:
     assert names(one(old, "silent", 500), one(new, "online", started=60)) == []
+
+
+def test_many_pods_are_compared_in_little_time() -> None:
+    alphabet = "bcdfghjklmnpqrstvwxz"
+    suffixes = ["".join(five) for five in islice(product(alphabet, repeat=5), 10_000)]
+    pods = [
+        one(f"web-7d9c6bdf54-{suffix}", ONLINE if i % 2 else SILENT, 100.0, 200.0)
+        for i, suffix in enumerate(suffixes)
+    ]
+    began = time.process_time()
+    assert len(names(*pods)) == 0
+    assert time.process_time() - began < 1.0

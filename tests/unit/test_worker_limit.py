@@ -1,0 +1,46 @@
+"""How many hostnames are taken, and what is told of the others."""
+
+from herald_monitor.intake import Heard, Taken
+from herald_monitor.interpreting import Interpreter
+from herald_monitor.worker_limit import TOLD_FOR, WorkerLimit
+
+
+def test_invented_names_take_no_place_of_who_is_known() -> None:
+    limit = WorkerLimit(2)
+    assert limit.admits("w1@h", 1.0)
+    assert limit.admits("w2@h", 1.0)
+    assert not any([limit.admits(f"evil{i}@h", 2.0) for i in range(1_000)])
+    assert limit.admits("w1@h", 3.0)
+    assert limit.refused == 1_000
+
+
+def test_who_left_the_store_makes_room() -> None:
+    limit = WorkerLimit(2)
+    limit.update(["w1@h", "w2@h"])
+    assert not limit.admits("w3@h", 1.0)
+    limit.update(["w1@h"])
+    assert limit.admits("w3@h", 2.0)
+    # It may not be stored yet.
+    limit.update(["w1@h"])
+    assert not limit.admits("w4@h", 3.0)
+    limit.update(["w1@h"])
+    assert limit.admits("w4@h", 4.0)
+
+
+def test_refusals_are_told_for_a_while() -> None:
+    limit = WorkerLimit(1)
+    limit.admits("w1@h", 1.0)
+    assert limit.problem(1.0) == ""
+    limit.admits("w2@h", 2.0)
+    assert "HERALD_MAX_WORKERS" in limit.problem(2.0 + TOLD_FOR / 2)
+    assert limit.problem(2.0 + TOLD_FOR) == ""
+
+
+def test_what_a_refused_worker_says_is_counted_and_not_stored() -> None:
+    interpreter = Interpreter(str)
+    interpreter.admits = WorkerLimit(1).admits
+    names = ["w0@h", "w1@h", "w2@h"]
+    beats: list[Heard] = [{"type": "worker-heartbeat", "hostname": n} for n in names]
+    read = interpreter.read(Taken([(beats, 1.0)], []))
+    assert [worker.hostname for worker in read.workers] == ["w0@h"]
+    assert interpreter.counters.worker_events == 3
