@@ -240,6 +240,11 @@ def whole(value: object, most: int) -> int | None:
 
 
 def _iso(value: object) -> float | None:
+    """Return an ISO 8601 time in unix seconds; without a timezone it is in UTC.
+
+    So Celery's workers read it, whatever `timezone` and `enable_utc` are set to
+    (celery/utils/time.py: `maybe_make_aware`).
+    """
     if not isinstance(value, str):
         return None
     try:
