@@ -57,7 +57,7 @@ class MonitorSettings(BaseSettings):
     store_url: str = Field(
         default=DEFAULT_STORE,
         description="Where Herald keeps what it knows: Redis or Valkey; `redis://`,"
-        " `rediss://`, `redis+sentinel://` or `redis+cluster://`.",
+        " `rediss://`, `unix:///PATH?db=N`, `redis+sentinel://` or `redis+cluster://`.",
     )
     store_prefix: str = Field(
         default=DEFAULT_PREFIX,

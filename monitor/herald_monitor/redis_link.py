@@ -112,14 +112,15 @@ class Link:
                 decode_responses=False,
                 socket_timeout=patience,
                 socket_connect_timeout=self._patience,
-                socket_keepalive=True,
+                # A Unix socket has no such option.
+                **({} if url.startswith("unix:") else {"socket_keepalive": True}),
                 # Writes compare and set, so that one may be sent twice.
                 retry=Retry(ExponentialBackoff(cap=0.2, base=0.02), 2),
             )
         except ValueError as error:
             raise StoreUnfit(
                 f"the store's URL {self.name!r} cannot be read ({error}); "
-                "write redis://HOST:PORT/DB"
+                "write redis://HOST:PORT/DB or unix:///PATH?db=N"
             ) from error
         return redis.Redis.from_pool(pool)
 

@@ -16,7 +16,7 @@ from tests.contract.labs import NOW, Lab, event
 from tests.contract.test_log import MONITOR
 from tests.contract.test_queues import measured
 from tests.contract.test_storing import life
-from tests.reached import redis_by_tls
+from tests.reached import redis_by_socket, redis_by_tls
 from tests.servers import ROOT, PrivateValkey
 
 pytestmark = pytest.mark.anyio
@@ -73,6 +73,11 @@ async def test_a_user_of_least_rights_is_enough(valkey: PrivateValkey) -> None:
         await everything(RedisStore(url))
         log = client.execute_command("ACL", "LOG")
     assert log == []
+
+
+async def test_a_unix_socket_is_a_way(tmp_path: Path) -> None:
+    with redis_by_socket(tmp_path) as path:
+        await everything(RedisStore(f"unix://{path}?db=3"))
 
 
 async def test_a_user_of_other_keys_is_refused(valkey: PrivateValkey) -> None:
