@@ -48,7 +48,8 @@ class Waiting(msgspec.Struct, frozen=True):
     """What a look at the queues found. `known`: what was not found does not wait.
 
     `doubt` is why that is not known.
-    `consumers` is how many take from each queue, where the broker tells.
+    `consumers` is how many take from each queue, where the broker tells: RabbitMQ,
+    which does not tell what it gave to them.
     """
 
     queued: frozenset[str] = frozenset()

@@ -148,6 +148,10 @@ class Sources:
         """Return the queues that somebody takes from of whom nothing is heard."""
         return self._workers.taken(waiting.consumers, where)
 
+    def last_taken(self, waiting: Waiting, where: Whereabouts) -> dict[str, float]:
+        """Return when messages were last taken from the queues that hide those."""
+        return self._workers.last_taken(waiting.consumers.keys(), where.workers)
+
     async def _keep_inspected(self, events: Sequence[Event], found: Findings) -> None:
         """Store what workers have that is not known, or known otherwise."""
         for part in parts(events, PART):

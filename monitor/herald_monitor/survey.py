@@ -137,6 +137,7 @@ class Survey:
             unacked=waiting.unacked,
             queues_known=waiting.known,
             taken=self._sources.taken(waiting, where),
+            last_taken=self._sources.last_taken(waiting, where),
         )
         absent = [task async for task in by_turns(suspects) if is_absent(task, where)]
         absent = await self._without_heirs(absent, where)

@@ -16,6 +16,7 @@ from herald_monitor.inspected import Inspected
 from herald_monitor.inspected_queues import ConsumedQueue
 from herald_monitor.inspection import Inspection
 from herald_monitor.model import workers as w
+from herald_monitor.model.consumption import Consumption
 from herald_monitor.model.events import Event
 from herald_monitor.model.shape import rfc3339, unix
 from herald_monitor.model.whereabouts import Whereabouts
@@ -59,6 +60,7 @@ class WorkerSource:
         self._unanswered: dict[str, float] = {}
         self._unable: set[str] = set()
         self._consumers: dict[str, tuple[frozenset[str], int]] = {}
+        self._consumption = Consumption()
 
     async def ask(
         self,
@@ -85,6 +87,7 @@ class WorkerSource:
         for hostname in {*living, *others} - answered:
             self._deaf[hostname] = time.monotonic()
         self._remember(asked, workers)
+        self._consumption.note(workers, now)
         self._note_unable(living, answered, workers, now)
         reachable, unheard = await self._find_mute(asked, silent, workers, failed)
         events = [event for one in asked for event in one.events]
@@ -116,6 +119,15 @@ class WorkerSource:
         return frozenset(
             queue for queue, count in consumers.items() if count > known[queue]
         )
+
+    def last_taken(
+        self, queues: Iterable[str], workers: Mapping[str, WorkerImage]
+    ) -> dict[str, float]:
+        """Return when a living worker last took a message from each of `queues`."""
+        consumed = {
+            host: told & {*queues} for host, (told, _) in self._consumers.items()
+        }
+        return self._consumption.last_taken(consumed, workers)
 
     def close(self) -> None:
         """Let go of all connections."""

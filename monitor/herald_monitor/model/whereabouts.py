@@ -56,6 +56,9 @@ class Whereabouts(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     """Whether a process is connected that neither answered nor is heard."""
     taken: frozenset[str] = frozenset()
     """Queues with more consumers than the workers that are heard account for."""
+    last_taken: Mapping[str, float] = {}
+    """By queue, when a living consumer last took a message (unix seconds); only of
+    brokers that do not show what they gave to consumers."""
     listening_since: float = 0.0
     """Since when (unix seconds) workers would have been heard without a break."""
 
@@ -140,7 +143,9 @@ def why_lost(
         lost_after *= MUTE_FACTOR
     if task.state == STARTED:
         return _why_not_run(task, where, absence, lost_after)
-    if absence.looks < LOOKS or where.at - absence.since < lost_after:
+    # What a consumer was given, and has not looked at yet, is seen nowhere.
+    since = max(absence.since, where.last_taken.get(task.queue or "", 0.0))
+    if absence.looks < LOOKS or where.at - since < lost_after:
         return ""
     return (
         f"it waited to be run, but for {_seconds(where.at - absence.since)} it has been"

@@ -1,0 +1,67 @@
+"""What waits may be with a consumer that RabbitMQ gave it to."""
+
+from typing import Any
+
+import pytest
+
+from herald_monitor.model.consumption import Consumption
+from herald_monitor.model.shape import TaskImage, rfc3339
+from herald_monitor.model.whereabouts import Absence, Whereabouts, why_lost
+from herald_monitor.model.workers import WorkerImage
+
+T0 = 1_800_000_000.0
+NAME = "w@h"
+
+
+def worker(processed: int | None, **more: Any) -> WorkerImage:
+    told: dict[str, Any] = {"state": "online", **more}
+    return WorkerImage(id=NAME, hostname=NAME, processed=processed, **told)
+
+
+def noted(*counts: WorkerImage) -> dict[str, float]:
+    """Return when the queue `q` was taken from, after one look a second."""
+    consumption = Consumption()
+    workers: dict[str, WorkerImage] = {}
+    for second, one in enumerate(counts):
+        workers = {NAME: one}
+        consumption.note(workers, T0 + second)
+    return consumption.last_taken({NAME: {"q"}}, workers)
+
+
+def test_a_worker_took_a_message_when_its_count_last_changed() -> None:
+    assert noted(worker(1), worker(2), worker(2), worker(2)) == {"q": T0 + 1}
+
+
+@pytest.mark.parametrize("pool", ["gevent", "eventlet"])
+def test_a_pool_of_greenlets_that_is_full_may_hold_its_worker_up(pool: str) -> None:
+    full = worker(5, pool=pool, active=4, slots=4)
+    free = worker(5, pool=pool, active=3, slots=4)
+    assert noted(full, full, full) == {"q": T0 + 2}
+    assert noted(full, free, free) == {"q": T0}
+    assert noted(worker(5, pool="prefork", active=4, slots=4), full) == {"q": T0 + 1}
+
+
+def test_of_a_worker_that_does_not_count_it_is_not_known() -> None:
+    assert noted(worker(None), worker(None)) == {"q": T0 + 1}
+
+
+def test_a_worker_that_is_gone_takes_nothing() -> None:
+    assert noted(worker(1), worker(2, state="silent")) == {}
+    consumption = Consumption()
+    consumption.note({NAME: worker(1)}, T0)
+    consumption.note({}, T0 + 1)
+    assert consumption.last_taken({NAME: {"q"}}, {}) == {}
+
+
+def test_a_task_is_not_lost_while_messages_of_its_queue_are_taken() -> None:
+    at = rfc3339(T0)
+    task = TaskImage(id="t", state="RETRY", updated_at=at, queue="q")
+    absence = Absence(T0, looks=9)
+
+    def lost(last_taken: float, now: float, queue: str = "q") -> bool:
+        where = Whereabouts(at=now, last_taken={queue: last_taken})
+        return bool(why_lost(task, where, absence, lost_after=60.0))
+
+    assert not lost(T0 + 100, now=T0 + 159)
+    assert lost(T0 + 100, now=T0 + 160)
+    assert lost(T0 + 100, now=T0 + 60, queue="other")
