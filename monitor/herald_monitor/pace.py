@@ -41,3 +41,26 @@ class Pace:
         passed = max(now - self._taken_at, 1e-6)
         self._pace += (events / passed - self._pace) * min(passed / SMOOTH, 1.0)
         self._taken_at = now
+
+
+LONGEST_READ_S = 0.05
+"""CPU time in which a batch should be read: a full one of usual events takes 0.03."""
+
+
+class BatchSize:
+    """How many events are read at once: at most `most`, fewer while they take long.
+
+    A hostile event takes a thousand times as long to read as a usual one, and nothing
+    else on the loop goes on meanwhile.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self.events = most
+
+    def note(self, events: int, took: float) -> None:
+        """Note that so many events took so many seconds of CPU time to read."""
+        if took > LONGEST_READ_S:
+            self.events = max(int(events * LONGEST_READ_S / took), 1)
+        else:
+            self.events = min(2 * self.events, self._most)

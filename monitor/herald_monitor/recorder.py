@@ -15,7 +15,7 @@ from herald_monitor.interpreting import Interpreter, Read
 from herald_monitor.model.cursor import START
 from herald_monitor.model.shape import rfc3339
 from herald_monitor.overflow import Overflow, Pool
-from herald_monitor.pace import Pace
+from herald_monitor.pace import BatchSize, Pace
 from herald_monitor.store import EventWriter, Gap, Receipt
 from herald_monitor.storing import Item, Storing, sample_of
 from herald_monitor.unread import Told
@@ -65,6 +65,7 @@ class Recorder:
         self._epoch: int | None = None
         self._stored_at = 0.0
         self._pace = Pace()
+        self._batch = BatchSize(BATCH)
         self._under_way: deque[asyncio.Future[None]] = deque()
 
     async def run(self) -> None:
@@ -72,7 +73,7 @@ class Recorder:
         while True:
             await self._intake.wait()
             await self._pace.gather()
-            taken = self._intake.take(BATCH)
+            taken = self._intake.take(self._batch.events)
             self._pace.note(taken.size)
             self._begin(taken)
             await self._room()
@@ -81,12 +82,14 @@ class Recorder:
         """Record all that waits; for the end, when nothing more is put in."""
         while self._under_way or self._intake.waiting or self._gaps:
             if not self._under_way:
-                self._begin(self._intake.take(BATCH))
+                self._begin(self._intake.take(self._batch.events))
             await self._end_of_first()
 
     def _begin(self, taken: Taken) -> None:
         """Read what was taken, and begin to store it."""
+        begun = time.thread_time()
         read = self.interpreter.read(taken)
+        self._batch.note(taken.size, time.thread_time() - begun)
         before = self._under_way[-1] if self._under_way else None
         self._under_way.append(asyncio.ensure_future(self._keep(read, before)))
 
