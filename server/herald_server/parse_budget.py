@@ -25,7 +25,11 @@ FREE_S_PER_BYTE = 1e-7
 
 BURST_S = 0.03
 REFILL = 0.02
-"""Seconds of CPU time beyond that at once, and then a second."""
+MOST_A_SLICE_S = 0.01
+"""Seconds of CPU time beyond that at once, and then a second.
+
+No slice counts for more than `MOST_A_SLICE_S`: Python may have collected its garbage.
+"""
 
 
 class ParseBudget:
@@ -41,7 +45,8 @@ class ParseBudget:
         begun = time.thread_time()
         work(data)
         took = time.thread_time() - begun - len(data) * FREE_S_PER_BYTE
-        return took <= 0 or self._allowance.wait(took, now) == 0.0
+        charge = min(took, MOST_A_SLICE_S)
+        return charge <= 0 or self._allowance.wait(charge, now) == 0.0
 
 
 def slices(data: bytes) -> Iterator[bytes]:

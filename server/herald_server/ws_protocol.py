@@ -9,6 +9,7 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import (
     WebSocketsSansIOProtocol,
 )
 from websockets.frames import CloseCode, Frame
+from websockets.protocol import State
 
 from herald_server import limits
 from herald_server.connection_guard import ConnectionGuard
@@ -76,6 +77,11 @@ class CuttableProtocol(WebSocketsSansIOProtocol):
             return
         super().handle_parser_exception()
 
+    def send_500_response(self) -> None:
+        """Refuse a handshake, if there is one to be answered still."""
+        if self.conn.state is State.CONNECTING:
+            super().send_500_response()
+
     def handle_cont(self, event: Frame) -> None:
         """Take in a further frame of a message, of which there may be so many."""
         super().handle_cont(event)
@@ -141,7 +147,8 @@ class CuttableProtocol(WebSocketsSansIOProtocol):
 
     def cut(self, code: int, reason: str) -> None:
         """End the connection with `code`; let go of it a moment later in any case."""
-        if not self.close_sent and not self.transport.is_closing():
+        told = self.close_sent or self.transport.is_closing()
+        if not told and self.conn.state is State.OPEN:
             self.conn.send_close(code, reason)
             self.transport.write(b"".join(self.conn.data_to_send()))
             self.close_sent = True

@@ -14,6 +14,7 @@ from tests.serving import TOKEN, Server, connected, serving, until
 from websockets.exceptions import ConnectionClosed
 
 from herald_server import connection_guard
+from herald_server.parse_budget import ParseBudget
 from herald_server.telling import Patience
 from herald_server.ws_protocol import MAX_FRAGMENTS
 
@@ -219,6 +220,34 @@ async def test_frames_that_come_before_the_handshake_is_answered_are_no_tracebac
             head = b"GET /ws HTTP/1.1\r\n%b\r\n" % UPGRADE
             await flooded(dial(server), head + early[:size], early[size:], 1)
     assert not [one for one in caplog.records if one.exc_info]
+
+
+@pytest.mark.parametrize(
+    "early", [b"\xff" * 500, frame(PING, b"x") * 30_000, frame(TEXT, b"x") * 500]
+)
+async def test_a_server_stops_whatever_was_sent_before_a_handshake_is_answered(
+    url: str, early: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with serving(url) as server:
+        lines = [dial(server) for _ in range(5)]
+        for line in lines:
+            with suppress(OSError):
+                await asyncio.to_thread(
+                    line.sendall, b"GET /ws HTTP/1.1\r\n%b\r\n" % UPGRADE + early
+                )
+    for line in lines:
+        line.close()
+    assert not [one for one in caplog.records if one.exc_info]
+
+
+def slow(_: bytes) -> None:
+    sum(range(3_000_000))
+
+
+async def test_one_slow_slice_is_no_flood() -> None:
+    budget = ParseBudget()
+    assert budget.spend(slow, b"x", 1.0)
+    assert not all([budget.spend(slow, b"x", 1.0) for _ in range(5)])
 
 
 async def test_a_flood_of_pings_that_is_read_ends_all_the_same(url: str) -> None:

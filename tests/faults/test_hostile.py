@@ -43,7 +43,7 @@ class Scale(NamedTuple):
 
 
 SHORT = Scale(40, 100, 3.0, 6.0, 0.5, 20)
-LONG = Scale(500, 500, 60.0, 600.0, 0.5, 0)
+LONG = Scale(500, 500, 60.0, 600.0, 3.0, 0)
 
 RESULTS = {
     "hostile-result-1": "password=" + "{<" * (MEGABYTE // 4),
