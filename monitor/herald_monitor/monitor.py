@@ -107,7 +107,7 @@ class Monitor:
         self._recorder.interpreter.listener = self._shortfalls
         self._receiver = Receiver(
             app,
-            deliver=self._intake.put,
+            deliver=self._worker_limit.guard(self._intake.put),
             lost_touch=self._lost_touch,
             poison=self._recorder.interpreter.set_aside,
             probe_every=probe_every,
@@ -241,7 +241,7 @@ class Monitor:
             now = time.time()
             try:
                 workers = await self._store.workers(now=now)
-                self._worker_limit.update(one.hostname for one in workers)
+                self._worker_limit.update((one.hostname for one in workers), now)
                 if self._reconciler.at_work and not self._behind():
                     forgotten = await self._cleanup.forget(workers, now)
             except StoreError as error:
