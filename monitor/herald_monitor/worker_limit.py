@@ -15,7 +15,7 @@ log = logging.getLogger(__name__)
 
 Deliver: TypeAlias = Callable[[Sequence[Said], float, Ticket], None]
 
-MAX_WORKERS = 10_000
+MAX_WORKERS = 5_000
 """Workers that are kept unless told otherwise: a store takes up to 1 KB for each."""
 
 TOLD_FOR = 60.0
