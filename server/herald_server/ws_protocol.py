@@ -79,7 +79,7 @@ class CuttableProtocol(WebSocketsSansIOProtocol):
 
     def send_500_response(self) -> None:
         """Refuse a handshake, if there is one to be answered still."""
-        if self.conn.state is State.CONNECTING:
+        if self.conn.state is State.CONNECTING and not self.conn.eof_sent:
             super().send_500_response()
 
     def handle_cont(self, event: Frame) -> None:

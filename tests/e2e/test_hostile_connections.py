@@ -16,7 +16,7 @@ from websockets.exceptions import ConnectionClosed
 from herald_server import connection_guard
 from herald_server.parse_budget import ParseBudget
 from herald_server.telling import Patience
-from herald_server.ws_protocol import MAX_FRAGMENTS
+from herald_server.ws_protocol import MAX_FRAGMENTS, CuttableProtocol
 
 pytestmark = pytest.mark.anyio
 
@@ -287,3 +287,25 @@ async def test_messages_without_end_end_the_connection(
         code, _ = await client.closed()
     assert code == 4429
     assert watched.longest < 0.5
+
+
+async def test_a_refused_handshake_that_waits_to_close_lets_a_server_stop(
+    url: str,
+) -> None:
+    """Its answer is not taken, so it is there still; it is not answered once more."""
+    many = b"".join(b"X-%d: a\r\n" % number for number in range(200))
+    async with serving(url) as server:
+        line = dial(server)
+        refused = asyncio.Event()
+        close = CuttableProtocol.data_received
+
+        def wait_to_close(self: CuttableProtocol, data: bytes) -> None:
+            close(self, data)
+            self.send_500_response()
+            refused.set()
+
+        with pytest.MonkeyPatch.context() as patched, line:
+            patched.setattr(CuttableProtocol, "data_received", wait_to_close)
+            line.sendall(b"GET /ws HTTP/1.1\r\n%b" % UPGRADE + many + b"\r\n")
+            async with asyncio.timeout(10):
+                await refused.wait()
