@@ -10,9 +10,11 @@ import pytest
 from celery import Celery, chain, chord, group
 from tests.conftest import AppFactory, WorkerFactory
 from tests.listening import Watched, watching
+from tests.monitors import settled
 from tests.servers import PrivateValkey
 
 from herald_monitor.backends import ResultBackend
+from herald_server import group_end
 from herald_server.group_reader import GroupReader, GroupSummary
 from herald_server.group_sizes import GroupSizes
 from herald_server.seen import seen
@@ -84,15 +86,25 @@ async def test_a_group_is_not_done_while_members_run(
 
 
 async def test_a_group_without_sent_events_is_at_least_what_is_known(
-    valkey: PrivateValkey, project_app: AppFactory, celery_worker: WorkerFactory
+    valkey: PrivateValkey,
+    project_app: AppFactory,
+    celery_worker: WorkerFactory,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(group_end, "QUIET", 0.0)
     app = project_app(valkey.url, valkey.url)
     app.conf.task_send_sent_event = False
     async with known(app, celery_worker) as (groups, watched):
         sent = cast(Any, group)(naps(app, 3, 0.1)).apply_async()
         for one in sent.children:
             await watched.is_in(one.id, "SUCCESS")
-        await asyncio.sleep(3)  # longer than the last word of a member may take
+
+        async def known_members() -> bool:
+            # Only the result of a member tells of its group.
+            told = await groups.summary(sent.id)
+            return told is not None and told.over == 3
+
+        await settled(known_members, 10, "all members are known")
         found = await groups.summary(sent.id)
         assert found is not None
         assert (found.total, found.over, found.whole, found.done) == (
