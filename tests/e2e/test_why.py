@@ -31,10 +31,12 @@ async def test_each_reason_is_told_while_it_is_so(
         async def reason(task_id: str) -> str:
             return (await explain(task_id))[1].reason
 
+        first = submit(app, "add", 1, 2)
+        await in_state(made, first, "PENDING")
+        assert await reason(first) == "no_worker"
         await asyncio.to_thread(worker.start)
         try:
             await online(made, worker.hostname)
-            first = submit(app, "add", 1, 2)
             await in_state(made, first, "SUCCESS")
             assert await reason(first) == "over"
             later = submit(app, "add", 1, 2, countdown=60)
