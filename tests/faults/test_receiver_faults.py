@@ -192,7 +192,7 @@ def test_loss_of_the_probing_connection_is_no_gap(
 ) -> None:
     with (
         valkey.client() as client,
-        hearing(project_app(valkey.url), probe_every=0.2) as heard,
+        hearing(project_app(valkey.url), probe_every=0.5) as heard,
     ):
         wait_until(lambda: heard.receiver.messages, 5, "the first probe")
         client.execute_command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")

@@ -102,7 +102,7 @@ def app() -> Celery:
     """An app with a task of each kind."""
     made = Celery("signed", set_as_current=False, broker="memory://")
 
-    @made.task(name="shop.pay")
+    @made.task(name="shop.pay", shared=False)
     def pay(  # type: ignore[no-untyped-def]
         order: str,
         amount: float,
@@ -122,11 +122,11 @@ def app() -> Celery:
         And more.
         """
 
-    @made.task(name="shop.bound", bind=True)
+    @made.task(name="shop.bound", bind=True, shared=False)
     def bound(self: Any, n: int) -> None:
         """Know itself."""
 
-    @made.task(name="other.bound", bind=True, pydantic=True)
+    @made.task(name="other.bound", bind=True, pydantic=True, shared=False)
     def modelled(self: Any, model: Model, n: int = 1) -> None: ...
 
     class Whole(Task):  # type: ignore[type-arg]

@@ -63,8 +63,6 @@ class Tasks:
 class Nowhere:
     """Sources that know of nothing; what is lost is counted."""
 
-    keeps_results = True
-
     async def ask_backend(self, tasks: Any, _found: Any) -> Any:
         return tasks
 
@@ -78,6 +76,9 @@ class Nowhere:
 
     def taken(self, *_: Any) -> frozenset[str]:
         return frozenset()
+
+    def last_taken(self, *_: Any) -> dict[str, float]:
+        return {}
 
     async def keep(self, events: Any) -> int:
         return len(events)
