@@ -138,6 +138,16 @@ def _received(facts: Facts) -> Why | None:
         return silent
     if asked.held.get(task.worker or "") == "active":
         return Why("runs", f"Worker {task.worker} answers that it runs it.")
+    # A worker does not name what its rate limits keep back (celery/worker/consumer/
+    # consumer.py: limit_task).
+    rate = asked.known.get(task.worker or "", {}).get(task.name or "")
+    if rate and not _was_restarted(facts):
+        return Why(
+            "rate_limited",
+            f"Worker {task.worker} says that it runs at most {rate} of {task.name}; "
+            "it has received this one.",
+            "Raise the rate limit, or add workers.",
+        )
     if _has_it_no_more(facts):
         return Why(
             "not_held",
@@ -145,15 +155,14 @@ def _received(facts: Facts) -> Why | None:
             f"that it does not have it any more.{say_redelivery(facts)}",
             "See the worker's log. Herald says LOST once nobody knows the task.",
         )
-    rate = asked.known.get(task.worker or "", {}).get(task.name or "")
-    if rate:
-        return Why(
-            "rate_limited",
-            f"Worker {task.worker} says that it runs at most {rate} of {task.name}; "
-            "it has received this one.",
-            "Raise the rate limit, or add workers.",
-        )
     return _prefetched(facts)
+
+
+def _was_restarted(facts: Facts) -> bool:
+    """Return True if the worker that received the task was started anew since."""
+    worker, received = worker_of(facts), facts.task.received_at
+    begun = worker.started_at if worker is not None else None
+    return bool(begun and received and begun > received)
 
 
 def _has_it_no_more(facts: Facts) -> bool:

@@ -129,3 +129,21 @@ async def test_a_worker_without_heartbeats_is_online_while_it_answers(
         workers = await held.store.workers(now=time.time())
         assert [w.state for w in workers] == ["online"]
         worker.kill()
+
+
+@pytest.mark.soak  # 20 s; the rule itself is in tests/unit/model/test_consumption.py
+@pytest.mark.rabbitmq
+async def test_what_a_rate_limit_keeps_back_is_not_lost(
+    amqp_url: str, project_app: AppFactory, celery_worker: WorkerFactory
+) -> None:
+    app: Any = project_app(amqp_url)
+    options = {"pool": "threads", "concurrency": 1, "extra": QUICK}
+    await asyncio.to_thread(celery_worker, app, **options)
+    async with truth(app, lost_after=1.0) as held:
+        assert app.control.rate_limit("add", "3/m", reply=True, timeout=5)
+        first, second = (submit(app, "add", 1, 2) for _ in range(2))
+        await held.are([first], "SUCCESS")
+        assert await states_of(held, second, 40) in (
+            ["RECEIVED", "STARTED", "SUCCESS"],
+            ["RECEIVED", "SUCCESS"],
+        )

@@ -15,7 +15,7 @@ from functools import cached_property
 import msgspec
 
 from herald_monitor.model import workers as w
-from herald_monitor.model.shape import LOST, STARTED, TaskImage, unix
+from herald_monitor.model.shape import LOST, RECEIVED, STARTED, TaskImage, unix
 from herald_monitor.model.workers import WorkerImage
 
 LOOKS = 2
@@ -99,7 +99,23 @@ def is_absent(task: TaskImage, where: Whereabouts) -> bool:
         return False
     if where.unheard or (task.queue or "") in where.taken:
         return False  # whoever says nothing may have taken it
+    if _may_be_kept_back(task, where):
+        return False
     return task.id not in where.unacked and where.queues_known
+
+
+def _may_be_kept_back(task: TaskImage, where: Whereabouts) -> bool:
+    """Return True if a rate limit of the worker that received `task` may keep it.
+
+    A worker names no such task in its answers (celery/worker/consumer/consumer.py:
+    limit_task). Redis shows its message, RabbitMQ does not.
+    """
+    if task.state != RECEIVED or not where.last_taken:
+        return False
+    one = where.workers.get(task.worker or "")
+    if one is None or one.hostname not in where.answered:
+        return False
+    return not (one.started_at and one.started_at > (task.received_at or ""))
 
 
 def was_dropped(task: TaskImage, where: Whereabouts) -> bool:

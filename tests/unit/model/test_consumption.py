@@ -6,7 +6,12 @@ import pytest
 
 from herald_monitor.model.consumption import Consumption
 from herald_monitor.model.shape import TaskImage, rfc3339
-from herald_monitor.model.whereabouts import Absence, Whereabouts, why_lost
+from herald_monitor.model.whereabouts import (
+    Absence,
+    Whereabouts,
+    is_absent,
+    why_lost,
+)
 from herald_monitor.model.workers import WorkerImage
 
 T0 = 1_800_000_000.0
@@ -65,3 +70,19 @@ def test_a_task_is_not_lost_while_messages_of_its_queue_are_taken() -> None:
     assert not lost(T0 + 100, now=T0 + 159)
     assert lost(T0 + 100, now=T0 + 160)
     assert lost(T0 + 100, now=T0 + 60, queue="other")
+
+
+def test_a_task_that_a_rate_limit_keeps_back_is_not_absent() -> None:
+    """No answer names it, and RabbitMQ shows no message that it gave out."""
+    task = TaskImage(id="t", state="RECEIVED", worker=NAME, received_at=rfc3339(T0))
+
+    def absent(started_at: float, **more: Any) -> bool:
+        workers = {NAME: worker(5, started_at=rfc3339(started_at))}
+        seen: dict[str, Any] = {"last_taken": {"q": T0}, **more}
+        answered = frozenset([NAME])
+        where = Whereabouts(at=T0 + 900, workers=workers, answered=answered, **seen)
+        return is_absent(task, where)
+
+    assert not absent(T0 - 100)
+    assert absent(T0 + 100), "another process has the name since"
+    assert absent(T0 - 100, last_taken={}), "Redis would show it"
