@@ -221,9 +221,9 @@ def run(
         told = agreed(crowd)
     report(calm, hostile, before, during, done, told)
     assert hostile.failed == []
-    # On a machine that does nothing else it is below 0.1 s. Each kind of harm that
-    # was not bounded made it seconds.
-    assert hostile.p99 < max(0.5, 20 * calm.p99)
+    # On a machine that does nothing else it is below 0.1 s, beside other tests up to
+    # half a second. Kinds of harm that were not bounded made it up to six.
+    assert hostile.p99 < max(1.5, 20 * calm.p99)
     assert told["complaints"] == []
     assert told["resets"] == {"new": scale.watchers}
     assert told["closes"] == {}

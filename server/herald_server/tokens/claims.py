@@ -61,7 +61,7 @@ def written(only: Filter | None) -> list[dict[str, list[str]]]:
     while only is not None:
         given: Mapping[str, Any] = {key: getattr(only, key) for key in KEYS}
         one = {key: list(values) for key, values in given.items() if values is not None}
-        if one not in found:
+        if one and one not in found:  # a part that matches all narrows nothing
             found.append(one)
         only = only.also
     return found
