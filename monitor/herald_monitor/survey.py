@@ -194,7 +194,7 @@ class Survey:
                 ended.append(_ignored(task, where.at))
             elif why:
                 again = comes_again(task, where)
-                lost.append(_lost(task, where.at, why, again=again))
+                lost.append(_inferred("lost", task, where.at, why, again=again))
         found.repaired += await self._sources.keep(ended + unheard)
         gone = [event for event in lost if not event.flag]
         if gone:
@@ -207,7 +207,7 @@ class Survey:
         if not task.reason and self._checks.missed(task, at).looks < LOOKS:
             return []
         self._checks.looked(task, at)
-        return [] if task.reason else [_ended(task, at)]
+        return [] if task.reason else [_inferred("ended", task, at, say_ended(task))]
 
     async def _gaps(self) -> list[tuple[float, float]]:
         """Return when events may have been missed."""
@@ -221,39 +221,23 @@ def _urgent(task: TaskImage, workers: Mapping[str, WorkerImage]) -> bool:
 
 def _ignored(task: TaskImage, at: float) -> Event:
     """Return the word that `task` ended in a state of its own."""
-    return Event(
-        kind="ignored",
-        task_id=task.id,
-        at=at,
-        source="inferred",
-        host=task.worker or "",
-        exception=(
-            f"it gave itself the state {task.custom_state} and ended without a result"
-            f" (Ignore()): worker {task.worker} lives and has it no more"
-        ),
+    why = (
+        f"it gave itself the state {task.custom_state} and ended without a result"
+        f" (Ignore()): worker {task.worker} lives and has it no more"
     )
+    return _inferred("ignored", task, at, why)
 
 
-def _ended(task: TaskImage, at: float) -> Event:
-    """Return the word that `task` ended, and that nobody tells how."""
-    return Event(
-        kind="ended",
-        task_id=task.id,
-        at=at,
-        source="inferred",
-        host=task.worker or "",
-        exception=say_ended(task),
-    )
+def _inferred(
+    kind: str, task: TaskImage, at: float, why: str, *, again: bool = False
+) -> Event:
+    """Return what Herald concludes of `task`, as of the beginning of the look.
 
-
-def _lost(task: TaskImage, at: float, why: str, *, again: bool) -> Event:
-    """Return the word that `task` is lost, as of the beginning of the look.
-
-    If it comes `again`, only its run is. A word of it that came since ends that at
-    once.
+    A word of the task that came since ends that at once. If a lost one comes `again`,
+    only its run is lost.
     """
     return Event(
-        kind="lost",
+        kind=kind,
         task_id=task.id,
         at=at,
         source="inferred",
