@@ -1,4 +1,4 @@
-"""A client of MCP's newer protocol that speaks bare JSON, for tests."""
+"""Clients of MCP that speak bare JSON, for tests."""
 
 import asyncio
 import json
@@ -7,6 +7,18 @@ from contextlib import asynccontextmanager
 from typing import Any, cast
 
 import httpx2
+
+INITIALIZE = {
+    "jsonrpc": "2.0",
+    "id": 1,
+    "method": "initialize",
+    "params": {
+        "protocolVersion": "2025-06-18",
+        "capabilities": {},
+        "clientInfo": {"name": "test", "version": "1"},
+    },
+}
+"""The first message of a client of the older protocol."""
 
 VERSION = "2026-07-28"
 META = "io.modelcontextprotocol"

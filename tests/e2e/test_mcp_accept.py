@@ -5,21 +5,12 @@ from typing import Any
 
 import pytest
 from tests.asking import asking
+from tests.mcp_wire import INITIALIZE
 from tests.servers import PrivateValkey
 from tests.serving import serving
 
 pytestmark = pytest.mark.anyio
 
-INITIALIZE = {
-    "jsonrpc": "2.0",
-    "id": 1,
-    "method": "initialize",
-    "params": {
-        "protocolVersion": "2025-06-18",
-        "capabilities": {},
-        "clientInfo": {"name": "test", "version": "1"},
-    },
-}
 CALL = {
     "jsonrpc": "2.0",
     "id": 2,

@@ -6,6 +6,7 @@ import httpx2
 import pytest
 from tests.asking import asking, refused
 from tests.doors import minted
+from tests.mcp_wire import INITIALIZE
 from tests.servers import PrivateValkey
 from tests.serving import let_in, serving
 
@@ -14,20 +15,9 @@ from herald_server.mcp.session_quota import SessionQuota
 
 pytestmark = pytest.mark.anyio
 
-HELLO = {
-    "jsonrpc": "2.0",
-    "id": 1,
-    "method": "initialize",
-    "params": {
-        "protocolVersion": "2025-06-18",
-        "capabilities": {},
-        "clientInfo": {"name": "x", "version": "1"},
-    },
-}
-
 
 async def opened(ask: httpx2.AsyncClient) -> httpx2.Response:
-    return await ask.post("/mcp", json=HELLO)
+    return await ask.post("/mcp", json=INITIALIZE)
 
 
 async def test_a_token_and_those_made_from_it_have_so_many_sessions(
