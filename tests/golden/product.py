@@ -1,0 +1,66 @@
+"""The parts of Herald that these tests reach into, each imported here only."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import msgspec
+
+from herald_monitor.model.changes import Change
+from herald_monitor.model.cursor import START, parse_cursor
+from herald_monitor.model.events import Event, parse
+from herald_monitor.model.filters import parse_filter
+from herald_monitor.model.queues import QueueImage
+from herald_monitor.model.shape import TaskImage
+from herald_monitor.model.worker_words import parse_worker
+from herald_monitor.model.workers import Worker
+from herald_monitor.records import unpack_body
+from herald_monitor.redis_store import RedisStore
+from herald_monitor.store import Gap, MonitorImage
+
+__all__ = [
+    "START",
+    "Event",
+    "Gap",
+    "MonitorImage",
+    "QueueImage",
+    "RedisStore",
+    "TaskImage",
+    "change_fields",
+    "decode_body",
+    "parse_cursor",
+    "parse_events",
+    "parse_filter",
+]
+
+
+def parse_events(
+    raw: Iterable[Mapping[str, object]], heard: float
+) -> tuple[list[Event], list[Worker]]:
+    """Return what raw events tell of tasks and of workers."""
+    events: list[Event] = []
+    workers: list[Worker] = []
+    for one in raw:
+        if (event := parse(one, heard)) is not None:
+            events.append(event)
+        elif (worker := parse_worker(one, heard)) is not None:
+            workers.append(worker)
+    return events, workers
+
+
+def decode_body(stored: bytes) -> Any:
+    """Return the record in `FLAG BODY` as plain values."""
+    return unpack_body(stored, msgspec.msgpack.Decoder())
+
+
+def change_fields(change: Change) -> dict[str, Any]:
+    """Return a change of the log as plain values."""
+    before = msgspec.to_builtins(change.before)
+    return {
+        "kind": change.kind,
+        "id": change.id,
+        "rev": change.rev,
+        "json": change.json.decode(),
+        "before": before,
+    }
