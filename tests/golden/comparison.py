@@ -53,11 +53,9 @@ def to_text(value: object) -> str:
 def differences(before: Any, now: Any, place: str = "") -> Iterator[str]:
     """Yield a line for each name that is gone, new or has another value."""
     if isinstance(before, dict) and isinstance(now, dict):
-        old, new = cast("dict[str, Any]", before), cast("dict[str, Any]", now)
-        yield from _table_differences(old, new, place)
+        yield from _table_differences(cast(Any, before), cast(Any, now), place)
     elif isinstance(before, list) and isinstance(now, list):
-        one, other = cast("list[Any]", before), cast("list[Any]", now)
-        yield from _list_differences(one, other, place)
+        yield from _list_differences(cast(Any, before), cast(Any, now), place)
     elif before != now:
         yield f"changed: {place}: {_short(before)} -> {_short(now)}"
 
