@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import msgspec
+from starlette.applications import Starlette
 
 from herald_monitor.model.changes import Change
 from herald_monitor.model.cursor import START, parse_cursor
@@ -18,17 +19,20 @@ from herald_monitor.model.workers import Worker
 from herald_monitor.records import unpack_body
 from herald_monitor.redis_store import RedisStore
 from herald_monitor.store import Gap, MonitorImage
+from herald_server.telling import Patience
 
 __all__ = [
     "START",
     "Event",
     "Gap",
     "MonitorImage",
+    "Patience",
     "QueueImage",
     "RedisStore",
     "TaskImage",
     "change_fields",
     "decode_body",
+    "log_position",
     "parse_cursor",
     "parse_events",
     "parse_filter",
@@ -64,3 +68,8 @@ def change_fields(change: Change) -> dict[str, Any]:
         "json": change.json.decode(),
         "before": before,
     }
+
+
+def log_position(app: Starlette) -> str:
+    """Return the cursor up to which a server has read the log."""
+    return str(app.state.shared.hub.pos)
