@@ -44,6 +44,9 @@ GONE = Depth(depth=0, consumer_count=0)
 BEATEN = 5.0
 """Seconds since a heartbeat, within which an answer tells nothing more."""
 
+TAKEN_FOR = 60.0
+"""Seconds for which a message that was taken proves a consumer that is not heard."""
+
 RATED = 5
 """Whole minutes that rates are taken from."""
 
@@ -70,6 +73,8 @@ class Gauging:
         self._consumers = Consumers(self._inspection)
         self._describing = Describing(self._inspection, store)
         self._seen: dict[tuple[str, Oldest], float] = {}
+        self._unserved: set[str] = set()
+        self._taken: dict[str, float] = {}
 
     async def run(self) -> None:
         """Measure until cancelled."""
@@ -108,7 +113,8 @@ class Gauging:
         for name in waiting[:MOST_QUEUES]:
             # It was asked for among the first, so it was deleted.
             depths.setdefault(name, GONE)
-        ages = await self._ages(depths, now)
+        self._note_taken(self._note_oldest(depths, now), now)
+        ages = await self._ages(depths)
         rated = await self._rates(now)
         found = [
             self._image(name, depth, ages.get(name), rated.get(name), now)
@@ -148,12 +154,30 @@ class Gauging:
 
     # -- how old -----------------------------------------------------------------
 
-    async def _ages(
-        self, depths: Mapping[str, Depth], now: float
-    ) -> dict[str, tuple[str, bool]]:
+    def _note_oldest(self, depths: Mapping[str, Depth], now: float) -> set[str]:
+        """Note the oldest messages; return the queues from which any was taken."""
+        before = self._seen
+        ends = [(name, one) for name, depth in depths.items() for one in depth.oldest]
+        self._seen = {end: before.get(end, now) for end in ends}
+        return {name for name, _ in before.keys() - self._seen.keys()}
+
+    def _note_taken(self, names: set[str], now: float) -> None:
+        """Note when a message of `names` was taken though no worker consumes there.
+
+        Whoever consumed at the look before may have taken it, and be gone since.
+        """
+        nobody = {name for name in names if self._consumers.of(name) == ()}
+        for name in nobody & self._unserved:
+            self._taken[name] = now
+        self._unserved = {
+            name for name, _ in self._seen if self._consumers.of(name) == ()
+        }
+        recent = now - TAKEN_FOR
+        self._taken = {name: at for name, at in self._taken.items() if at > recent}
+
+    async def _ages(self, depths: Mapping[str, Depth]) -> dict[str, tuple[str, bool]]:
         """Return since when the oldest message of each queue waits, or was seen."""
         ends = [(name, one) for name, depth in depths.items() for one in depth.oldest]
-        self._seen = {end: self._seen.get(end, now) for end in ends}
         tasks = await self._store.tasks([one.task_id for _, one in ends])
         ages: dict[str, tuple[str, bool]] = {}
         for end, task in zip(ends, tasks, strict=True):
@@ -175,7 +199,7 @@ class Gauging:
         now: float,
     ) -> QueueImage:
         comes, goes = rated or (None, None)
-        consumers = consumers_of(self._consumers.of(name), depth)
+        consumers = consumers_of(self._consumers.of(name), depth, name in self._taken)
         partly = consumers != () and self._consumers.unanswered > 0
         return QueueImage(
             id=name,
@@ -196,14 +220,18 @@ class Gauging:
         )
 
 
-def consumers_of(told: tuple[str, ...] | None, depth: Depth) -> tuple[str, ...] | None:
+def consumers_of(
+    told: tuple[str, ...] | None, depth: Depth, taken: bool = False
+) -> tuple[str, ...] | None:
     """Return who consumes a queue, by the workers and by the broker's own count.
 
-    The broker knows best whether there is anybody.
+    The broker knows best whether there is anybody. If a message was `taken` though no
+    worker says that it consumes, one does that is not heard: such as one with another
+    `control_exchange` on the same broker.
     """
     if depth.consumer_count == 0:
         return ()
-    return None if depth.consumer_count and not told else told
+    return None if (depth.consumer_count or taken) and not told else told
 
 
 def _age(oldest: Oldest, task: TaskImage | None, seen: float) -> tuple[str, bool]:

@@ -15,6 +15,7 @@ from tests.proxy import Proxy
 from tests.servers import PrivateValkey
 from tests.truth import submit
 
+from herald_monitor import gauging as gauging_module
 from herald_monitor import queue_depths
 from herald_monitor.broker_queues import QueuesUnreachable
 from herald_monitor.gauging import Gauging, consumers_of, rates
@@ -101,6 +102,36 @@ async def test_a_queue_without_a_consumer_is_told_from_one_with(
             assert time.monotonic() < given_up, queues
         assert queues[stray].unacked == 0
     worker.kill()
+
+
+@pytest.mark.celery
+async def test_a_queue_from_which_an_unheard_worker_takes_is_not_stranded(
+    valkey: PrivateValkey,
+    project_app: AppFactory,
+    celery_worker: WorkerFactory,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Its names for events and control are others; on Redis only the list tells."""
+    queue = f"shared-{time.time_ns()}"
+    app = project_app(valkey.url, task_routes={"late": {"queue": queue}})
+    other = project_app(valkey.url)
+    for _ in range(60):
+        submit(other, "late", 0.3, queue=queue)
+    gauging = Gauging(app, MemoryStore(), lambda: True)
+    assert (await measured(gauging))[queue].stranded, "nobody has taken any so far"
+    worker = await asyncio.to_thread(
+        celery_worker, other, pool="threads", concurrency=1, extra=("-Q", queue)
+    )
+    given_up = time.monotonic() + 10
+    while (told := (await measured(gauging))[queue]).stranded:
+        assert time.monotonic() < given_up, told
+    for _ in range(3):
+        told = (await measured(gauging))[queue]
+        assert (bool(told.depth), told.consumers, told.stranded) == (True, None, False)
+    worker.kill()
+    monkeypatch.setattr(gauging_module, "TAKEN_FOR", 0.0)
+    while not (told := (await measured(gauging))[queue]).stranded:
+        assert time.monotonic() < given_up, "and nobody takes the rest"
 
 
 @pytest.mark.celery
