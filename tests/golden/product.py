@@ -19,23 +19,35 @@ from herald_monitor.model.workers import Worker
 from herald_monitor.records import unpack_body
 from herald_monitor.redis_store import RedisStore
 from herald_monitor.store import Gap, MonitorImage
+from herald_server.catalog_toml import read_catalog
+from herald_server.cli import cli
+from herald_server.config import ServerSettings
+from herald_server.limits import Limits
 from herald_server.telling import Patience
+from herald_server.tokens.static import read_tokens
+from herald_server.webhooks.toml import read_endpoints
 
 __all__ = [
     "START",
     "Event",
     "Gap",
+    "Limits",
     "MonitorImage",
     "Patience",
     "QueueImage",
     "RedisStore",
+    "ServerSettings",
     "TaskImage",
     "change_fields",
+    "cli",
     "decode_body",
     "log_position",
     "parse_cursor",
     "parse_events",
     "parse_filter",
+    "read_catalog",
+    "read_endpoints",
+    "read_tokens",
 ]
 
 
