@@ -9,10 +9,16 @@ from typing import Any
 import httpx2
 import pytest
 
-from tests.golden.clients import BEARER, RawSocket, event_stream, mask, websocket
 from tests.golden.comparison import compare
 from tests.golden.product import Event, Patience, log_position
-from tests.golden.stream import EPOCH, SENT, store_stream
+from tests.golden.support.clients import (
+    BEARER,
+    RawSocket,
+    event_stream,
+    mask,
+    websocket,
+)
+from tests.golden.support.stream import EPOCH, SENT, store_stream
 from tests.servers import PrivateValkey
 from tests.serving import Server, make_store, serving, until
 

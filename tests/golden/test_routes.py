@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import time
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import httpx2
@@ -13,20 +11,18 @@ import pytest
 from starlette.routing import Mount, Route, WebSocketRoute
 
 from tests.doors import tries
-from tests.golden.clients import BEARER
 from tests.golden.comparison import compare
-from tests.golden.product import log_position, parse_events
-from tests.golden.shapes import problem_shape, shape_of
-from tests.golden.stream import GROUP, SENT, batches, store_stream
-from tests.project import make_app
+from tests.golden.support.clients import BEARER
+from tests.golden.support.recent import GONE, LIVING, recent
+from tests.golden.support.shapes import problem_shape, shape_of
+from tests.golden.support.stream import GROUP, SENT
 from tests.servers import PrivateValkey
-from tests.serving import Server, make_store, serving, until
+from tests.serving import Server, serving
 
 pytestmark = pytest.mark.anyio
 
 TASK = "cafcf131-c90f-4f34-b0d9-d023769d0bc5"
 """A task of the recording that succeeded."""
-LIVING, GONE = "living@h", "w1@h"
 
 HEADERS = (
     *("allow", "cache-control", "content-type", "retry-after", "vary"),
@@ -196,39 +192,6 @@ ASKING_WORKERS = ("why", "why: unknown", "cancel", "cancel: unknown", "cancel gr
 
 TOLD = {"start": "task_id", "webhook": "id", "mint": "id"}
 """Of some answers, the member that a later path names."""
-
-
-def heartbeat(now: float) -> dict[str, Any]:
-    """Return what a worker says that speaks once a minute."""
-    return {
-        "type": "worker-heartbeat",
-        "hostname": LIVING,
-        "timestamp": now,
-        "clock": 1,
-        "pid": 7,
-        "freq": 60.0,
-    }
-
-
-@contextlib.asynccontextmanager
-async def recent(valkey: PrivateValkey) -> AsyncGenerator[Server]:
-    """Serve a store that holds the stream as if it ended just now."""
-    store, app = make_store(valkey.url), make_app(valkey.url, valkey.url)
-    *_, last = batches()
-    async with serving(
-        valkey.url,
-        store=store,
-        celery=app,
-        allowed_origins=("https://page.example",),
-    ) as server:
-        now = time.time()
-        await store_stream(store, shift=now - last.now)
-        _, living = parse_events([heartbeat(now)], now)
-        await store.store([], living, now=now)
-        end = str(await store.end())
-        await until(lambda: log_position(server.app) == end, what="the log was read")
-        yield server
-    app.close()
 
 
 async def test_routes_and_methods(module_valkey: PrivateValkey) -> None:

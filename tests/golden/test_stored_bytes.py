@@ -11,7 +11,6 @@ import pytest
 import redis
 
 from tests.golden.comparison import RECORDED, compare
-from tests.golden.keys import Dump, dump_keys, restore_keys, show_keys
 from tests.golden.product import (
     START,
     Event,
@@ -21,7 +20,8 @@ from tests.golden.product import (
     parse_cursor,
     parse_filter,
 )
-from tests.golden.stream import EPOCH, GROUP, SENT, store_stream
+from tests.golden.support.keys import Dump, dump_keys, restore_keys, show_keys
+from tests.golden.support.stream import EPOCH, GROUP, SENT, store_stream
 from tests.servers import PrivateValkey
 
 pytestmark = pytest.mark.anyio

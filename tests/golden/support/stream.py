@@ -17,7 +17,7 @@ from tests.golden.product import (
     parse_events,
 )
 
-FOLDER = Path(__file__).parents[1] / "recordings"
+FOLDER = Path(__file__).parents[2] / "recordings"
 RECORDING = "prefork-redis"
 SCENARIOS = (
     *("add", "fail", "retry2", "replace", "progress+update_state", "unknown task"),

@@ -1,0 +1,1 @@
+"""Streams, clients and readers for the tests of the public contract."""
