@@ -134,6 +134,13 @@ def sleepy(seconds: float) -> float:
     return seconds
 
 
+def hold(path: str, most: float = 120.0) -> None:
+    """Run until there is a file at `path`, for at most so many seconds."""
+    given_up = time.monotonic() + most
+    while not Path(path).exists() and time.monotonic() < given_up:
+        time.sleep(0.01)
+
+
 def block(seconds: int) -> int:
     """Take `seconds` in a C call that lets nothing else of its process run."""
     ctypes.PyDLL(None).sleep(seconds)
@@ -169,7 +176,9 @@ TASKS: dict[str, tuple[Callable[..., object], dict[str, object]]] = {
     "reject": (reject, {"bind": True, "acks_late": True}),
     "ignore": (ignore, {}),
     "sleepy": (sleepy, {}),
+    "hold": (hold, {}),
     "late": (sleepy, {"acks_late": True}),
+    "late_hold": (hold, {"acks_late": True}),
     "ignore_result": (add, {"ignore_result": True}),
     "block": (block, {}),
     "note": (note, {"bind": True, "ignore_result": True}),
@@ -177,6 +186,7 @@ TASKS: dict[str, tuple[Callable[..., object], dict[str, object]]] = {
     "tells": (tells, {}),
     "tells_nobody_else": (tells, {"ignore_result": True}),
     "silent": (add, {"send_events": False}),
+    "silent_hold": (hold, {"send_events": False}),
 }
 
 

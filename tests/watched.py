@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncGenerator, Awaitable, Callable
+from typing import Any, cast
 from uuid import uuid4
 
 from celery import Celery
@@ -20,14 +21,15 @@ ALL = Catalog([], ["*"])
 
 @contextlib.asynccontextmanager
 async def watched(
-    app: Celery, store: Store | None = None
+    app: Celery, store: Store | None = None, **settings: float
 ) -> AsyncGenerator[House, None]:
-    """Open a house whose monitor tells of the events of `app`."""
+    """Open a house whose monitor, with `settings`, tells of the events of `app`."""
     async with house(app, store, catalog=ALL) as made:
         stop, node = asyncio.Event(), f"test-{uuid4().hex[:6]}"
         control = control_of(made)
+        monitor = Monitor(app, made.store, node=node, **cast(Any, settings))
         running = [
-            asyncio.create_task(Monitor(app, made.store, node=node).run(stop)),
+            asyncio.create_task(monitor.run(stop)),
             asyncio.create_task(
                 Repeating(control.cancels, made.store, made.hub, node).run()
             ),

@@ -4,23 +4,23 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, cast
 
 import anyio
+import msgspec
 from anyio import to_thread
 from celery import Celery
 
 from herald_monitor.broker_queues import BrokerQueues
 from herald_monitor.errors import HeraldError
-from herald_monitor.inspected import replies
-from herald_monitor.inspected_queues import read_consumed
 from herald_monitor.model.shape import EXPIRED, STARTED, UNKNOWN, TaskImage
 from herald_monitor.model.workers import LIVING, WorkerImage
 from herald_monitor.project_options import project_options
 from herald_monitor.refusals import refusal_of
 from herald_monitor.store import Store
 from herald_server import caller
+from herald_server.asking_workers import ask
 from herald_server.control import Control
 from herald_server.durations import Durations
 from herald_server.group_reader import newest_members
@@ -38,17 +38,14 @@ from herald_server.stuck_facts import (
 
 log = logging.getLogger(__name__)
 
-WITHIN = 1.0
-"""Seconds that workers have for each of four questions."""
+LOOKS = 3
+"""How often a task is looked at that moves on meanwhile."""
 
 DEADLINE = 5.0
 """Seconds after which they are given up together."""
 
 LOOK_WITHIN = 3.0
 """Seconds that a look into the queues may take."""
-
-HOLDING = ("active", "reserved", "scheduled")
-"""How a worker may have a task; "ready" is what it has done."""
 
 MOST_ASKED = 50
 """Workers that are asked; each answers four questions."""
@@ -66,25 +63,43 @@ class Explaining:
         self._broker = BrokerQueues(control.app) if control else None
 
     async def __call__(self, task_id: str) -> tuple[Facts, Why]:
-        """Return what was looked at, and why. Raises `StoreError`."""
-        task = await self._store.task(task_id)
+        """Return what was looked at, and why. Raises `StoreError`.
+
+        Answers take seconds, in which a task may move on: what moved is looked at
+        anew. What was found nowhere may have been on its way, from a queue to a worker.
+        """
+        task, nowhere = await self._store.task(task_id), False
+        facts = Facts(task, time.time())
+        for _ in range(LOOKS):
+            facts = await self._gather(task)
+            task = await self._store.task(task_id)
+            sure = nowhere or facts.message != NOWHERE
+            if sure and _is_where_it_was(task, facts.task):
+                return facts, why(facts)
+            nowhere = facts.message == NOWHERE
+        facts = msgspec.structs.replace(
+            facts, task=task, asked=_without_task(facts.asked), message=""
+        )
+        return facts, why(facts)
+
+    async def _gather(self, task: TaskImage) -> Facts:
+        """Return what is known of `task`, and of what is around it."""
         now = time.time()
         narrow = caller.only() is not None
         if narrow and task.state in (UNKNOWN, EXPIRED):
             # A task that is hidden is not asked about either.
-            facts = Facts(task, now, narrow=True)
-            return facts, why(facts)
+            return Facts(task, now, narrow=True)
         workers = tuple(await whole(self._store).workers(now=now))
         members = await self._members(task)
         control = self._control
         before = members.get(task.parent_id or "")
-        asked = await self._ask(task, _to_ask(workers))
-        facts = Facts(
+        asked = await self._ask(task, _to_ask(task, workers))
+        return Facts(
             task=task,
             now=now,
             workers=workers,
             asked=asked,
-            cancel_at=await control.cancels.requested_at(task_id) if control else None,
+            cancel_at=await control.cancels.requested_at(task.id) if control else None,
             blocked_by=broken(task, members),
             waits_for=before if before and not before.final else None,
             measured=await self._durations.of(task.name),
@@ -94,7 +109,6 @@ class Explaining:
             narrow=narrow,
             default_queue=_default_queue(control.app) if control else DEFAULT_QUEUE,
         )
-        return facts, why(facts)
 
     async def _members(self, task: TaskImage) -> dict[str, TaskImage]:
         if not task.group_id:
@@ -103,7 +117,7 @@ class Explaining:
         return {one.id: one for one in members}
 
     async def _ask(self, task: TaskImage, hosts: Sequence[str]) -> Asked:
-        if self._control is None or not hosts or task.final or task.state == EXPIRED:
+        if self._control is None or task.final or task.state == EXPIRED:
             return Asked()
         app = self._control.app
         try:
@@ -135,64 +149,26 @@ class Explaining:
         return NOWHERE if found.known and asked.answered else ""
 
 
-def _to_ask(workers: Sequence[WorkerImage]) -> list[str]:
-    """Return the workers that are asked: those that live."""
-    return [one.hostname for one in workers if one.state in LIVING][:MOST_ASKED]
+def _to_ask(task: TaskImage, workers: Sequence[WorkerImage]) -> list[str]:
+    """Return the workers that are asked: those that live, and the task's own.
 
-
-def ask(app: Celery, task: TaskImage, hosts: Sequence[str]) -> Asked:
-    """Ask workers what they consume, know, have revoked and hold."""
-    task_id, key = task.id, task.routing_key
-    inspect = cast(Any, app).control.inspect(destination=list(hosts), timeout=WITHIN)
-    consumed = {
-        host: read_consumed(said) for host, said in _told(inspect.active_queues).items()
-    }
-    revoked = _told(inspect.revoked)
-    known = _told(lambda: inspect.registered("rate_limit"))
-    held = _told(lambda: inspect.query_task(task_id))
-    return Asked(
-        answered=frozenset(consumed),
-        queues={h: frozenset(q.name for q in told) for h, told in consumed.items()},
-        takers=frozenset(
-            host
-            for host, told in consumed.items()
-            if key and any(queue.takes(key) for queue in told)
-        ),
-        revoked=frozenset(h for h, said in revoked.items() if task_id in _texts(said)),
-        known={host: rates(_texts(said)) for host, said in known.items()},
-        held={h: how for h, said in held.items() if (how := held_as(said)) in HOLDING},
-        searched=frozenset(held),
-    )
-
-
-def _told(question: Callable[[], object]) -> dict[str, object]:
-    return dict(replies(question() or {}))
-
-
-def _texts(said: object) -> list[str]:
-    if not isinstance(said, list):
+    If none is known to live, all are asked: some may not have been heard of.
+    """
+    living = [one.hostname for one in workers if one.state in LIVING]
+    if not living:
         return []
-    return [one for one in cast("list[object]", said) if isinstance(one, str)]
+    return list(dict.fromkeys([*filter(None, [task.worker]), *living]))[:MOST_ASKED]
 
 
-def rates(told: Sequence[str]) -> dict[str, str]:
-    """Return name → rate limit of `name [rate_limit=10/m]`, as workers tell them."""
-    found: dict[str, str] = {}
-    for one in told:
-        name, _, more = one.partition(" [")
-        rate = more.partition("rate_limit=")[2].rstrip("]").partition(" ")[0]
-        found[name] = "" if rate in ("None", "0") else rate
-    return found
+def _without_task(asked: Asked) -> Asked:
+    """Return answers without what they say of the task itself."""
+    nobody = frozenset[str]()
+    return msgspec.structs.replace(asked, held={}, searched=nobody, revoked=nobody)
 
 
-def held_as(said: object) -> str:
-    """Return how a worker holds the task, by its answer to `query_task`."""
-    if not isinstance(said, Mapping):
-        return ""
-    for told in cast("Mapping[str, object]", said).values():
-        if isinstance(told, list | tuple) and told:
-            return str(cast("Sequence[object]", told)[0])[:40]
-    return ""
+def _is_where_it_was(now: TaskImage, before: TaskImage) -> bool:
+    said = (before.state, before.attempt, before.worker)
+    return said == (now.state, now.attempt, now.worker)
 
 
 def _default_queue(app: Celery) -> str:

@@ -7,7 +7,7 @@ all that live answered, or if the broker counts the consumers itself.
 from __future__ import annotations
 
 from herald_monitor.model.queues import QueueImage
-from herald_monitor.model.workers import DRAINING, ONLINE
+from herald_monitor.model.workers import DRAINING, ONLINE, SILENT
 from herald_server.stuck_facts import Facts
 
 TAKEN = "taken"
@@ -41,8 +41,15 @@ def decide_consumers(facts: Facts) -> str:
 
 
 def unheard(facts: Facts) -> int:
-    """Return how many living workers did not say what they consume."""
-    living = {one.hostname for one in facts.workers if one.state in (ONLINE, DRAINING)}
+    """Return how many workers that may live did not say what they consume.
+
+    One that is silent may be busy, unless the monitor, which asked the broker for its
+    connections, counts nobody.
+    """
+    seen = measured(facts)
+    counted = seen is not None and seen.consumers == ()
+    states = (ONLINE, DRAINING) if counted else (ONLINE, DRAINING, SILENT)
+    living = {one.hostname for one in facts.workers if one.state in states}
     return len(living - facts.asked.queues.keys())
 
 

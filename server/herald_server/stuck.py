@@ -35,10 +35,12 @@ def why(facts: Facts) -> Why:
         explain_loss,
         explain_outcome,
         _running,
+        _running_unheard,
         _cancelled,
         _expired,
         _retrying,
         _received,
+        _held_unheard,
         _waiting,
     )
     for look in looks:
@@ -60,7 +62,7 @@ def _running(facts: Facts) -> Why | None:
     if _has_it_no_more(facts):
         return Why(
             "not_held",
-            f"Worker {task.worker}, which started it at {task.started_at}, answers "
+            f"Worker {task.worker}, which started it{_at(task.started_at)}, answers "
             "that it does not have it any more; no end of it was heard.",
             "See the worker's log: it may have ended without a result, or while Herald "
             "heard nothing. Start it again only if that does no harm.",
@@ -80,12 +82,20 @@ def _running(facts: Facts) -> Why | None:
     )
 
 
+def _running_unheard(facts: Facts) -> Why | None:
+    """Return that a worker runs it, of which no event was heard, if so."""
+    host = _holder(facts)
+    if host is None or facts.asked.held[host] != "active":
+        return None
+    return Why("runs", f"Worker {host} answers that it runs it.")
+
+
 def _cancelled(facts: Facts) -> Why | None:
     if facts.asked.revoked:
         hosts = "a worker" if facts.narrow else _listed(facts.asked.revoked)
         return Why(
             "revoked",
-            f"It was cancelled: {hosts} will discard it when its turn comes.",
+            f"It was cancelled: {hosts} will discard it when its turn comes there.",
         )
     if facts.cancel_at and not facts.task.started_at:
         return Why(
@@ -100,7 +110,7 @@ def _expired(facts: Facts) -> Why | None:
     task = facts.task
     if not task.expires or _ahead(task.expires, facts.now):
         return None
-    held = task.state == shape.RECEIVED and task.worker
+    held = task.state == shape.RECEIVED and not _is_gone(facts)
     who = f"worker {task.worker}, which has received it," if held else "a worker"
     return Why(
         "expired",
@@ -119,11 +129,10 @@ def _retrying(facts: Facts) -> Why | None:
     number = (task.attempt or 1) - (0 if task.started_at or task.attempt == 1 else 1)
     told = task.exception if task.exception not in (None, "", "None") else None
     how = f"failed with {told}" if told else "asked to be run again"
-    silent = silent_worker(facts)
     return Why(
         "waits_for_retry",
         f"Attempt {number} {how}; it waits{until} for the next.",
-        f"{silent.message} {silent.advice}" if silent else "",
+        _add_silence(facts),
     )
 
 
@@ -132,16 +141,15 @@ def _received(facts: Facts) -> Why | None:
     if task.state != shape.RECEIVED:
         return None
     if _ahead(task.eta, facts.now):
-        return Why("eta_ahead", f"It is not to start before {task.eta}.")
+        said = f"It is not to start before {task.eta}."
+        return Why("eta_ahead", said, _add_silence(facts))
     silent = silent_worker(facts)
-    if silent:
+    if silent and not asked.held:
         return silent
-    if asked.held.get(task.worker or "") == "active":
-        return Why("runs", f"Worker {task.worker} answers that it runs it.")
     # A worker does not name what its rate limits keep back (celery/worker/consumer/
     # consumer.py: limit_task).
     rate = asked.known.get(task.worker or "", {}).get(task.name or "")
-    if rate and not _was_restarted(facts):
+    if rate and not asked.held and not _was_restarted(facts):
         return Why(
             "rate_limited",
             f"Worker {task.worker} says that it runs at most {rate} of {task.name}; "
@@ -151,18 +159,38 @@ def _received(facts: Facts) -> Why | None:
     if _has_it_no_more(facts):
         return Why(
             "not_held",
-            f"Worker {task.worker}, which received it at {task.received_at}, answers "
+            f"Worker {task.worker}, which received it{_at(task.received_at)}, answers "
             f"that it does not have it any more.{say_redelivery(facts)}",
             "See the worker's log. Herald says LOST once nobody knows the task.",
         )
-    return _prefetched(facts)
+    return _prefetched(facts, _holder(facts) or task.worker or "")
+
+
+def _held_unheard(facts: Facts) -> Why | None:
+    """Return that a worker has it, of which no event was heard, if so."""
+    host = _holder(facts)
+    if host is None:
+        return None
+    if facts.asked.held[host] == "scheduled" and facts.task.eta:
+        return Why("eta_ahead", f"It is not to start before {facts.task.eta}.")
+    return _prefetched(facts, host)
+
+
+def _holder(facts: Facts) -> str | None:
+    """Return the worker that answers that it has the task: the task's own, if it does.
+
+    Two may have it, if the broker delivered it again: then the one that runs it.
+    """
+    held, own = facts.asked.held, facts.task.worker or ""
+    order = ("active", "reserved", "scheduled")
+    found = sorted(held, key=lambda host: (order.index(held[host]), host != own, host))
+    return found[0] if found else None
 
 
 def _was_restarted(facts: Facts) -> bool:
     """Return True if the worker that received the task was started anew since."""
-    worker, received = worker_of(facts), facts.task.received_at
-    begun = worker.started_at if worker is not None else None
-    return bool(begun and received and begun > received)
+    worker = worker_of(facts)
+    return worker is not None and worker.was_started_after(facts.task.received_at)
 
 
 def _has_it_no_more(facts: Facts) -> bool:
@@ -172,14 +200,13 @@ def _has_it_no_more(facts: Facts) -> bool:
     return alone and facts.task.worker in facts.asked.searched and not facts.asked.held
 
 
-def _prefetched(facts: Facts) -> Why:
-    task = facts.task
-    worker = worker_of(facts)
+def _prefetched(facts: Facts, host: str) -> Why:
+    worker = next((one for one in facts.workers if one.hostname == host), None)
     active = worker.active if worker is not None else None
     runs = f"; it runs {active} now" if active else ""
     return Why(
         "prefetched",
-        f"Worker {task.worker} has received it and has not started it{runs}; no other "
+        f"Worker {host} has received it and has not started it{runs}; no other "
         "worker can take it.",
         "Wait, or lower worker_prefetch_multiplier so that busy workers take less.",
     )
@@ -198,6 +225,12 @@ def _waiting(facts: Facts) -> Why | None:
             f"Nothing can be said of its queue: {facts.unseen}.",
             "Start Herald with these options, or with -A.",
         )
+    if asked.trouble:
+        return Why(
+            "not_asked",
+            f"Nothing can be said of where it waits: {asked.trouble}.",
+            "See whether the broker is reachable from Herald: herald doctor.",
+        )
     living = [one for one in facts.workers if one.state in LIVING]
     if (silent := _taken_in_silence(facts)) is not None:
         return silent
@@ -205,7 +238,7 @@ def _waiting(facts: Facts) -> Why | None:
     if not living and not asked.answered and decided != queue_consumers.TAKEN:
         return Why(
             "no_worker",
-            "No worker is running" + _last_seen(facts) + ".",
+            f"No worker is running{_last_seen(facts)}.{_add_given_out(facts)}",
             f"Start a worker for the queue {_queue(facts)!r}.",
         )
     if decided == queue_consumers.NOBODY:
@@ -228,8 +261,6 @@ def _waiting(facts: Facts) -> Why | None:
             f"No worker that answered knows a task named {task.name}.",
             "Deploy workers that have it, or start it under its right name.",
         )
-    if asked.trouble and not living:
-        return Why("not_asked", f"Workers could not be asked: {asked.trouble}.")
     return None
 
 
@@ -288,6 +319,11 @@ def _queue(facts: Facts) -> str:
     return queue_consumers.queue_name(facts)
 
 
+def _at(moment: str | None) -> str:
+    """Return when something was, if that is known: who answers tells no time."""
+    return f" at {moment}" if moment else ""
+
+
 def _ahead(at: str | None, now: float) -> bool:
     return at is not None and unix(at) > now
 
@@ -295,6 +331,21 @@ def _ahead(at: str | None, now: float) -> bool:
 def _last_seen(facts: Facts) -> str:
     seen = max((w.last_heartbeat_at or "" for w in facts.workers), default="")
     return f"; the last was heard of at {seen}" if seen else ", nor was any heard of"
+
+
+def _is_gone(facts: Facts) -> bool:
+    """Return True if the worker that has the task is silent, or has it no more."""
+    return silent_worker(facts) is not None or _has_it_no_more(facts)
+
+
+def _add_silence(facts: Facts) -> str:
+    """Return, behind a reason, that the task's worker says nothing any more, if so."""
+    silent = silent_worker(facts)
+    return f"{silent.message} {silent.advice}" if silent else ""
+
+
+def _add_given_out(facts: Facts) -> str:
+    return say_redelivery(facts) if facts.message == GIVEN_OUT else ""
 
 
 def _listed(words: Iterable[str]) -> str:

@@ -30,7 +30,8 @@ def explain_missing(facts: Facts) -> Why | None:
         return Why(
             "held_unheard",
             f"Herald heard no event of it, but worker {host} has it ({how}).",
-            "Start the workers with -E, so that they tell of their tasks.",
+            "Start the workers with -E, so that they tell of tasks; they never do so "
+            "of those with send_events=False.",
         )
     if facts.message in (QUEUED, GIVEN_OUT):
         place = (
@@ -58,6 +59,8 @@ def explain_loss(facts: Facts) -> Why | None:
 
 
 def _advise_lost(facts: Facts, reason: str) -> str:
+    if facts.asked.held:
+        return "A worker answers that it has it by now: Herald says so before long."
     if facts.message == QUEUED:
         return "Its message lies in a queue by now: wait for a worker that takes it."
     if COMES_AGAIN in reason or facts.message == GIVEN_OUT:
@@ -111,10 +114,13 @@ def explain_chain(facts: Facts) -> Why | None:
     """Return what keeps a later step of a chain waiting, or from ever running."""
     if facts.blocked_by is not None:
         before = facts.blocked_by
+        # Workers store REVOKED once they are told of a cancel, whoever gets the task.
+        sure = before.state != shape.REVOKED or before.source == "event"
+        unless = "" if sure else ", unless a worker runs that which knows of no cancel"
         return Why(
             "predecessor_ended",
             f"It is a later step of a chain, and {before.id} before it ended as "
-            f"{before.state.lower()}: it will never run.",
+            f"{before.state.lower()}: it will never run{unless}.",
             "Start the rest of the chain anew.",
         )
     if facts.waits_for is not None:
@@ -134,12 +140,19 @@ def silent_worker(facts: Facts) -> Why | None:
         return None
     if worker.hostname in facts.asked.answered:
         return None
+    more = _say_trouble(facts) + say_redelivery(facts)
     return Why(
         "worker_silent",
         f"Its worker {worker.hostname} is {worker.state}: nothing was heard of it "
-        f"since {worker.last_heartbeat_at}.{say_redelivery(facts)}",
+        f"since {worker.last_heartbeat_at}.{more}",
         "See whether that worker lives. Herald says LOST once nobody knows the task.",
     )
+
+
+def _say_trouble(facts: Facts) -> str:
+    """Return that Herald itself cannot ask anybody, if so."""
+    trouble = facts.asked.trouble
+    return f" Herald cannot ask any worker: {trouble}." if trouble else ""
 
 
 def say_redelivery(facts: Facts) -> str:

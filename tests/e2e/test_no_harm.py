@@ -21,8 +21,8 @@ from herald_monitor.errors import HeraldError
 from herald_monitor.inspection import Inspection
 from herald_monitor.model.shape import TaskImage
 from herald_monitor.queue_depths import QueueDepths
+from herald_server.asking_workers import ask as ask_why
 from herald_server.doctor.workers import ask_workers
-from herald_server.explaining import ask as ask_why
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(120)]
 

@@ -8,8 +8,8 @@ import pytest
 from herald_monitor.model.queues import QueueImage
 from herald_monitor.model.shape import TaskImage, rfc3339
 from herald_monitor.model.workers import WorkerImage
+from herald_server.asking_workers import held_as, rates
 from herald_server.durations import Measured
-from herald_server.explaining import held_as, rates
 from herald_server.queue_consumers import decide_consumers
 from herald_server.stuck import why
 from herald_server.stuck_facts import GIVEN_OUT, NOWHERE, QUEUED, Asked, Facts
@@ -102,7 +102,7 @@ CASES: dict[str, tuple[Facts, str]] = {
         "Worker w1@h has received it and has not started it; no other",
     ),
     "rate_limited": (
-        Facts(task("RECEIVED", worker="w1@h"), NOW, ALIVE, holds("reserved", "10/m")),
+        Facts(task("RECEIVED", worker="w1@h"), NOW, ALIVE, asked("pay", rate="10/m")),
         "at most 10/m of shop.pay",
     ),
     "predecessor_ended": (
@@ -118,6 +118,10 @@ CASES: dict[str, tuple[Facts, str]] = {
     "queues_unseen": (
         Facts(task(), NOW, ALIVE, unseen="the project uses other options"),
         "Nothing can be said of its queue: the project uses other options",
+    ),
+    "not_asked": (
+        Facts(task(), NOW, ALIVE, Asked(trouble="nothing listens there")),
+        "Nothing can be said of where it waits: nothing listens there",
     ),
     "no_worker": (Facts(task(), NOW, SILENT), f"the last was heard of at {at(-60)}"),
     "no_worker_on_queue": (
@@ -176,6 +180,34 @@ OTHERWISE: list[tuple[str, Facts, str]] = [
     ),
     ("in_queue", Facts(task(), NOW, ALIVE), "workers consume"),
     ("expired", Facts(task("RECEIVED", expires=at(-1)), NOW, ALIVE), "busy"),
+    (
+        "expired",
+        Facts(task("RECEIVED", worker="w1@h", expires=at(-1)), NOW, SILENT),
+        "w1@h",
+    ),
+    ("prefetched", Facts(RECEIVED, NOW, ALIVE, holds("reserved", "10/m")), "10/m"),
+    ("not_held", Facts(RECEIVED, NOW, ALIVE, asked()), "None"),
+    (
+        "not_held",
+        Facts(task("STARTED", worker="w1@h"), NOW, ALIVE, asked()),
+        "None",
+    ),
+    ("runs", Facts(task(), NOW, ALIVE, holds("active")), "queue"),
+    ("runs", Facts(task("RETRY"), NOW, ALIVE, holds("active")), "waits"),
+    ("prefetched", Facts(task(), NOW, ALIVE, holds("reserved")), "queue"),
+    ("eta_ahead", Facts(task(eta=at(-1)), NOW, ALIVE, holds("scheduled")), "queue"),
+    (
+        "prefetched",
+        Facts(task("RECEIVED", worker="w2@h"), NOW, ALIVE, holds("reserved")),
+        "w2@h",
+    ),
+    ("lost", Facts(task("LOST"), NOW, ALIVE, holds("active")), "retry_task"),
+    ("not_asked", Facts(task(), NOW, (), Asked(trouble="no way")), "No worker"),
+    (
+        "no_known_worker_on_queue",
+        Facts(task(), NOW, (*ALIVE, worker("w2@h", "silent")), asked("celery")),
+        "No worker consumes",
+    ),
     ("prefetched", Facts(RECEIVED, NOW, ALIVE, holds("reserved")), "is busy"),
     ("runs", Facts(RECEIVED, NOW, ALIVE, holds("active")), "no other worker"),
     ("runs", Facts(task("STARTED"), NOW, ALIVE), "None"),
@@ -211,8 +243,27 @@ def test_what_is_not_confirmed_is_said_to_come_again() -> None:
     for state in (SILENT, ()):
         lost = why(Facts(task("LOST", reason=REDELIVERED), NOW, state))
         assert "Wait for that" in lost.advice
-    silent = why(Facts(RECEIVED, NOW, SILENT, message=GIVEN_OUT))
-    assert "delivers a message again that nobody confirmed" in silent.message
+    for one in (RECEIVED, task()):
+        silent = why(Facts(one, NOW, SILENT, message=GIVEN_OUT))
+        assert "delivers a message again that nobody confirmed" in silent.message
+
+
+def test_a_time_ahead_does_not_hide_that_the_worker_is_silent() -> None:
+    ahead = task("RECEIVED", worker="w1@h", eta=at(60))
+    assert "w1@h is silent" in why(Facts(ahead, NOW, SILENT)).advice
+    assert why(Facts(ahead, NOW, ALIVE)).advice == ""
+
+
+@pytest.mark.parametrize(
+    ("state", "source", "sure"),
+    [("REVOKED", "event", True), ("REVOKED", "backend", False), ("FAILURE", "", True)],
+)
+def test_what_a_cancelled_step_keeps_from_running(
+    state: str, source: str, sure: bool
+) -> None:
+    before = TaskImage(id="b", state=state, final=True, source=source)
+    told = why(Facts(task(), NOW, ALIVE, blocked_by=before))
+    assert ("unless a worker runs that" in told.message) is not sure
 
 
 @pytest.mark.parametrize("reason", CASES)
@@ -309,14 +360,17 @@ def test_rate_limits_are_read_as_workers_tell_them() -> None:
     assert rates(told) == {"shop.pay": "10/m", "shop.buy": "", "shop.old": ""}
 
 
-HELD: list[tuple[object, str]] = [
-    ({"t": ["active", {"id": "t"}]}, "active"),
-    ({}, ""),
-    ({"error": "no"}, ""),
-    (None, ""),
+HELD: list[tuple[list[object], str]] = [
+    ([{"t": ["active", {"id": "t"}]}], "active"),
+    ([{}, {"t": ["reserved", {"id": "t"}]}], "reserved"),
+    ([{"t": ["ready", {"id": "t"}]}], ""),
+    ([{}], ""),
+    ([{"error": "no"}], ""),
+    ([None], ""),
+    ([], ""),
 ]
 
 
 @pytest.mark.parametrize(("said", "how"), HELD)
-def test_answers_to_query_task(said: object, how: str) -> None:
+def test_answers_to_query_task(said: list[object], how: str) -> None:
     assert held_as(said) == how

@@ -115,7 +115,7 @@ def _may_be_kept_back(task: TaskImage, where: Whereabouts) -> bool:
     one = where.workers.get(task.worker or "")
     if one is None or one.hostname not in where.answered:
         return False
-    return not (one.started_at and one.started_at > (task.received_at or ""))
+    return not one.was_started_after(task.received_at)
 
 
 def was_dropped(task: TaskImage, where: Whereabouts) -> bool:
@@ -184,12 +184,9 @@ def ended_unheard(
     one = where.workers.get(task.worker or "")
     if not was_dropped(task, where) or comes_again(task, where):
         return False
-    if one is None or not task.started_at:
+    if one is None or not task.started_at or one.was_started_after(task.started_at):
         return False
-    begun = unix(task.started_at)
-    if one.started_at and unix(one.started_at) > begun:
-        return False
-    return any(until >= begun for _, until in gaps)
+    return any(until >= unix(task.started_at) for _, until in gaps)
 
 
 def say_ended(task: TaskImage) -> str:
@@ -246,7 +243,7 @@ def _comes_again(task: TaskImage, where: Whereabouts) -> str:
 
 def _why_dropped(task: TaskImage, where: Whereabouts) -> str:
     one = where.workers.get(task.worker or "")
-    if one and _was_started_anew(task, where):
+    if one is not None and one.was_started_after(task.started_at):
         return f"worker {task.worker} was started anew at {one.started_at} without it"
     return (
         f"worker {task.worker} lives but has it no more, and there is no result: it"
@@ -257,8 +254,7 @@ def _why_dropped(task: TaskImage, where: Whereabouts) -> str:
 
 def _was_started_anew(task: TaskImage, where: Whereabouts) -> bool:
     one = where.workers.get(task.worker or "")
-    begun = one.started_at if one else None
-    return bool(begun and task.started_at and begun > task.started_at)
+    return one is not None and one.was_started_after(task.started_at)
 
 
 def _may_run(task: TaskImage, where: Whereabouts) -> bool:

@@ -120,6 +120,10 @@ class WorkerImage(
     updated_at: str | None = None
     rev: str | None = None
 
+    def was_started_after(self, moment: str | None) -> bool:
+        """Return True if it is known to be started after `moment` (RFC 3339)."""
+        return bool(moment and self.started_at and self.started_at > moment)
+
 
 def join_workers(a: Worker, b: Worker) -> Worker:
     """Return all that `a` and `b` know of one worker; `a` itself if that is all."""

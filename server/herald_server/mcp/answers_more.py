@@ -87,7 +87,7 @@ class Explanation(BaseModel):
     reason: str = Field(
         description="A code, such as no_worker, no_worker_on_queue, eta_ahead, "
         "prefetched, rate_limited, worker_silent, revoked, expired, waits_for_retry, "
-        "waits_for_predecessor, in_queue, runs, over, unknown"
+        "waits_for_predecessor, in_queue, not_asked, runs, over, unknown"
     )
     message: str = Field(description="Why, in a sentence")
     advice: str = Field(default="", description="What to do about it; empty: nothing")
