@@ -19,6 +19,7 @@ from herald_monitor.model.workers import Worker
 from herald_monitor.records import unpack_body
 from herald_monitor.redis_store import RedisStore
 from herald_monitor.store import Gap, MonitorImage
+from herald_server import limits
 from herald_server.catalog_toml import read_catalog
 from herald_server.cli import cli
 from herald_server.config import ServerSettings
@@ -40,6 +41,7 @@ __all__ = [
     "TaskImage",
     "change_fields",
     "cli",
+    "close_codes",
     "decode_body",
     "log_position",
     "parse_cursor",
@@ -63,6 +65,12 @@ def parse_events(
         elif (worker := parse_worker(one, heard)) is not None:
             workers.append(worker)
     return events, workers
+
+
+def close_codes() -> list[int]:
+    """Return the codes with which a server closes WebSockets."""
+    numbers = [one for one in vars(limits).values() if isinstance(one, int)]
+    return sorted({one for one in numbers if 1_000 <= one < 5_000})
 
 
 def decode_body(stored: bytes) -> Any:

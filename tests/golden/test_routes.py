@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -295,3 +296,13 @@ async def test_the_description_of_the_websocket(module_valkey: PrivateValkey) ->
         told = (await http.get(f"{server.url}asyncapi.json")).json()
     told["servers"]["here"]["host"] = "HOST"
     compare("asyncapi.json", told)
+
+
+async def test_what_the_browser_client_exports(module_valkey: PrivateValkey) -> None:
+    async with (
+        serving(module_valkey.url) as server,
+        httpx2.AsyncClient(trust_env=False) as http,
+    ):
+        text = (await http.get(f"{server.url}herald.js")).text
+    exported = re.findall(r"^export \{ (.*) \} from", text, re.MULTILINE)
+    compare("herald-js.json", sorted(", ".join(exported).split(", ")))
