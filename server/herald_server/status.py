@@ -13,7 +13,7 @@ import msgspec
 from herald_monitor.errors import StoreError
 from herald_monitor.store import Gap, MonitorImage, Store
 from herald_server.feed import Feed
-from herald_server.freshness import LogState, Staleness, find_staleness
+from herald_server.freshness import NO_MONITOR, LogState, Staleness, find_staleness
 from herald_server.seen import bare
 
 CHECK_EVERY = 1.0
@@ -33,7 +33,7 @@ class Status:
         self._store = store
         self._feed = feed
         self._gaps: list[Gap] = []
-        self._stale = True
+        self._outdated: str | None = NO_MONITOR
         self._lag_ms: int | None = None
         self._monitors: list[MonitorImage] | None = None
         self._listeners: set[Callable[[], None]] = set()
@@ -44,7 +44,7 @@ class Status:
         told = self._compared()
         if narrow:
             told["gaps"] = [shown(bare(gap)) for gap in self._gaps[:SHOWN_GAPS]]
-            told |= {"problem": AWAY} if "problem" in told else {}
+            told |= {"problem": AWAY} if self._feed.problem else {}
         return {**told, **({} if lag is None else {"lag_ms": lag})}
 
     def lag_ms(self, now: float) -> int | None:
@@ -61,18 +61,19 @@ class Status:
 
     def staleness(self) -> Staleness | None:
         """Return why answers may be outdated; None while they are not."""
-        if self._monitors is None:
+        if self._monitors is None and not self._feed.problem:
             return None
         now, quiet = time.time(), time.monotonic() - self._feed.alive_at
         moved_at = now - quiet if self._feed.alive_at else 0.0
         log = LogState(moved_at, self._feed.problem, self._feed.stale)
-        return find_staleness(log, self._monitors, now)
+        return find_staleness(log, self._monitors or (), now)
 
     def _compared(self) -> dict[str, Any]:
+        problem = self._feed.problem or self._outdated
         return {
-            "stale": self._stale,
+            "stale": self._outdated is not None,
             "gaps": [shown(gap) for gap in self._gaps[:SHOWN_GAPS]],
-            **({"problem": self._feed.problem} if self._feed.problem else {}),
+            **({"problem": problem} if problem else {}),
         }
 
     def tell(self, listener: Callable[[], None]) -> Callable[[], None]:
@@ -85,11 +86,11 @@ class Status:
         await self._read_gaps()
         while True:
             before = self._compared()
-            self._stale = self._feed.stale
             if self._feed.gaps_changed.is_set():
                 self._feed.gaps_changed.clear()
                 await self._read_gaps()
             await self._read_monitors()
+            self._weigh()
             # The lag alone is no news: it differs each time.
             if self._compared() != before:
                 for listener in list(self._listeners):
@@ -99,6 +100,13 @@ class Status:
                     await self._feed.gaps_changed.wait()
             except TimeoutError:
                 continue
+
+    def _weigh(self) -> None:
+        """Note why what is shown may be outdated, once that is known."""
+        stale = self.staleness()
+        if stale is not None or self._monitors is not None:
+            # Not since when: while events are late that differs each time.
+            self._outdated = stale.reason if stale else None
 
     async def _read_monitors(self) -> None:
         """Read who writes to the store, and how long events wait before that."""

@@ -172,6 +172,30 @@ async def test_stale_and_gaps_are_told(
             await until(lambda: client.of("status")[-1]["stale"] is True)
 
 
+def is_stale(client: Listener) -> bool | None:
+    """Return whether a client was last told that what it has is outdated."""
+    told = client.of("status")
+    return bool(told[-1]["stale"]) if told else None
+
+
+async def test_who_watches_is_told_that_no_monitor_hears_the_broker(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The monitor lives, so the log does not stand still; but nothing comes."""
+    monkeypatch.setattr("herald_server.feed.STALE_AFTER", 60.0)
+    monkeypatch.setattr("herald_server.status.CHECK_EVERY", 0.05)
+    async with serving(url) as server, connected(server) as client:
+        await server.beat(connected=True)
+        await until(lambda: is_stale(client) is False)
+        await server.beat(connected=False)
+        await until(lambda: is_stale(client) is True)
+        problem = client.of("status")[-1]["problem"]
+        assert problem == "no monitor has been connected to the broker"
+        await server.beat(connected=True)
+        await until(lambda: is_stale(client) is False)
+        assert "problem" not in client.of("status")[-1]
+
+
 # -- resuming ----------------------------------------------------------------------
 
 
