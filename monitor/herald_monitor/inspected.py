@@ -188,6 +188,13 @@ def keeps_silent(answer: object) -> bool:
     )
 
 
+def resultless(answer: object) -> Iterator[str]:
+    """Yield the names of tasks that ignore their result, by a worker's `registered`."""
+    for one in cast("list[object]", answer) if isinstance(answer, list) else ():
+        if isinstance(one, str) and "ignore_result=True" in one:
+            yield one.partition(" [")[0]
+
+
 def replies(told: object) -> Iterator[tuple[str, object]]:
     """Yield hostname and answer of each reply of a broadcast."""
     if not isinstance(told, Mapping):

@@ -26,6 +26,7 @@ from herald_monitor.inspected import (
     keeps_silent,
     read_answers,
     read_confirmed,
+    resultless,
 )
 from herald_monitor.inspected_queues import ConsumedQueue, read_consumed
 from herald_monitor.model.events import MAX_SMALL, Event
@@ -95,6 +96,22 @@ class Inspection:
         def look(questions: Questions) -> set[str]:
             told = questions.ask("registered", hostnames, asked).by_host
             return {h for h, answers in told.items() if any(map(keeps_silent, answers))}
+
+        return await self._aside(look, within)
+
+    async def resultless(self, hostnames: Sequence[str], within: float) -> set[str]:
+        """Return the names of tasks that ignore their result, as `hostnames` tell.
+
+        Raises `WorkersUnreachable`.
+        """
+        if not hostnames:
+            return set()
+        asked = {"taskinfoitems": ["ignore_result"]}
+
+        def look(questions: Questions) -> set[str]:
+            told = questions.ask("registered", hostnames, asked).by_host
+            answers = [one for said in told.values() for one in said]
+            return {name for one in answers for name in resultless(one)}
 
         return await self._aside(look, within)
 

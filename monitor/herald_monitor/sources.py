@@ -34,6 +34,9 @@ T = TypeVar("T")
 PART = 500
 """Tasks that are asked about, and stored, at once."""
 
+ASK_WITHIN = 1.0
+"""Seconds that workers have to tell which tasks ignore their result."""
+
 SEARCH_FOR = 120.0
 """Seconds for which a result backend is searched after a gap."""
 
@@ -143,6 +146,23 @@ class Sources:
             alive = [with_answer(host, at) for host in sorted(told.answered_anew)]
             await self._store.store((), alive, now=at)
         return told.where
+
+    async def resultless(
+        self, tasks: Sequence[TaskImage], where: Whereabouts, found: Findings
+    ) -> set[str]:
+        """Return the ids of those of `tasks` whose result nobody keeps.
+
+        All, where there is no result backend that can be asked; otherwise those that
+        ignore it, as workers tell.
+        """
+        if not tasks or not self._backend.can_ask:
+            return {task.id for task in tasks}
+        try:
+            names = await self.inspection.resultless(sorted(where.answered), ASK_WITHIN)
+        except HeraldError as error:
+            found.failed(error)
+            return {task.id for task in tasks}
+        return {task.id for task in tasks if task.name in names}
 
     def taken(self, waiting: Waiting, where: Whereabouts) -> frozenset[str]:
         """Return the queues that somebody takes from of whom nothing is heard."""

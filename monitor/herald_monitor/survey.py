@@ -22,6 +22,7 @@ from herald_monitor.model.filters import Filter
 from herald_monitor.model.shape import TaskImage, unix
 from herald_monitor.model.whereabouts import (
     LOOKS,
+    MAY_HAVE_RUN,
     Whereabouts,
     at_risk,
     comes_again,
@@ -29,7 +30,9 @@ from herald_monitor.model.whereabouts import (
     ended_unheard,
     is_absent,
     is_suspect,
+    may_have_run,
     say_ended,
+    say_gone,
     was_dropped,
     why_lost,
 )
@@ -177,13 +180,18 @@ class Survey:
         ended: list[Event] = []
         unheard: list[Event] = []
         gaps = await self._gaps() if absent else []
+        vague = [task for task in absent if may_have_run(task, gaps)]
+        untold = await self._sources.resultless(vague, where, found)
         async for task in by_turns(absent):
             if ended_unheard(task, where, gaps):
                 unheard += self._note_ended(task, where.at)
                 continue
             absence = self._checks.missed(task, where.at)
             why = why_lost(task, where, absence, self._lost_after)
-            if why and task.id in found.outlived:
+            if why and task.id in untold:
+                said = say_gone(where, absence)
+                unheard.append(_inferred("ended", task, where.at, said))
+            elif why and task.id in found.outlived:
                 # The run is over: what was stored of an earlier one counts again.
                 ending = found.outlived[task.id]
                 now = msgspec.structs.replace(
@@ -194,6 +202,7 @@ class Survey:
                 ended.append(_ignored(task, where.at))
             elif why:
                 again = comes_again(task, where)
+                why += f"; {MAY_HAVE_RUN}" if task in vague else ""
                 lost.append(_inferred("lost", task, where.at, why, again=again))
         found.repaired += await self._sources.keep(ended + unheard)
         gone = [event for event in lost if not event.flag]

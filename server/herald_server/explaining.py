@@ -18,7 +18,7 @@ from herald_monitor.model.shape import EXPIRED, STARTED, UNKNOWN, TaskImage
 from herald_monitor.model.workers import LIVING, WorkerImage
 from herald_monitor.project_options import project_options
 from herald_monitor.refusals import refusal_of
-from herald_monitor.store import Store
+from herald_monitor.store import Gap, Store
 from herald_server import caller
 from herald_server.asking_workers import ask
 from herald_server.control import Control
@@ -107,6 +107,7 @@ class Explaining:
             unseen=project_options(control.app).problem if control else "",
             message=await self._look(task, asked),
             narrow=narrow,
+            gaps=await self._missed(task),
             default_queue=_default_queue(control.app) if control else DEFAULT_QUEUE,
         )
 
@@ -115,6 +116,11 @@ class Explaining:
             return {}
         members = await newest_members(self._store, task.group_id, MOST)
         return {one.id: one for one in members}
+
+    async def _missed(self, task: TaskImage) -> tuple[Gap, ...]:
+        if task.state != UNKNOWN:
+            return ()
+        return tuple(await whole(self._store).gaps())
 
     async def _ask(self, task: TaskImage, hosts: Sequence[str]) -> Asked:
         if self._control is None or task.final or task.state == EXPIRED:

@@ -34,6 +34,7 @@ def why(facts: Facts) -> Why:
         explain_missing,
         explain_loss,
         explain_outcome,
+        explain_unheard_end,
         _running,
         _running_unheard,
         _cancelled,
@@ -54,8 +55,6 @@ def _running(facts: Facts) -> Why | None:
     task = facts.task
     if task.state != shape.STARTED:
         return None
-    if task.ended_unheard:
-        return explain_unheard_end(task)
     silent = silent_worker(facts)
     if silent:
         return silent

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from herald_monitor.model import shape
 from herald_monitor.model.shape import TaskImage
 from herald_monitor.model.whereabouts import COMES_AGAIN, MAY_COME_AGAIN
 from herald_monitor.model.workers import LIVING, OFFLINE, SILENT, WorkerImage
+from herald_monitor.store import Gap
 from herald_server.stuck_facts import GIVEN_OUT, QUEUED, Facts, Why
 
 REDELIVERED = (
@@ -44,8 +47,22 @@ def explain_missing(facts: Facts) -> Why | None:
         )
     return Why(
         "unknown",
-        "Herald has never heard of this task id.",
+        "Herald has never heard of this task id." + _say_missed(facts.gaps),
         "Check that the id is complete and exact.",
+    )
+
+
+def _say_missed(gaps: Sequence[Gap]) -> str:
+    """Return when Herald missed events, so that it cannot know of each task."""
+    if not gaps:
+        return ""
+    last = max(gaps, key=lambda gap: gap.until)
+    others = len(gaps) - 1
+    stretches = "stretch" if others == 1 else "stretches"
+    more = f", and in {others} other {stretches} of the last week" if others else ""
+    return (
+        f" It missed events from {last.since} to {last.until} ({last.reason}){more}:"
+        " of a task that ran then and left no result nothing is known."
     )
 
 
@@ -91,14 +108,23 @@ def explain_outcome(facts: Facts) -> Why | None:
     )
 
 
-def explain_unheard_end(task: TaskImage) -> Why:
-    """Return that a task has ended of whose end nobody tells."""
+def explain_unheard_end(facts: Facts) -> Why | None:
+    """Return that a task is over of whose end nobody tells, if so."""
+    task = facts.task
+    if not task.ended_unheard:
+        return None
     return Why(
         "ended_unheard",
-        f"It does not run any more: {task.reason}.",
+        f"{say_over(task)}: {task.reason}.",
         "See its worker's log, or what the task was to do, for how it ended. Start it "
         "again only if that does no harm. A result backend would tell its end.",
     )
+
+
+def say_over(task: TaskImage) -> str:
+    """Return what a task does no more that ended unheard."""
+    does = "run" if task.state == shape.STARTED else "wait"
+    return f"It does not {does} any more"
 
 
 def _advise_over(facts: Facts) -> str:

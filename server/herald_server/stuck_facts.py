@@ -9,6 +9,7 @@ import msgspec
 from herald_monitor.model.queues import QueueImage
 from herald_monitor.model.shape import TaskImage
 from herald_monitor.model.workers import WorkerImage
+from herald_monitor.store import Gap
 from herald_server.durations import Measured
 
 DEFAULT_QUEUE = "celery"
@@ -54,6 +55,7 @@ class Facts(msgspec.Struct, frozen=True):
     `unseen` says why the project's queues cannot be seen, if so.
 
     `message` is where the task's message is, empty if that cannot be seen.
+    `gaps` are those in which events were missed, where nothing is stored of the task.
     `narrow`: it is told to somebody who may know of no other task's surroundings.
     """
 
@@ -70,3 +72,4 @@ class Facts(msgspec.Struct, frozen=True):
     unseen: str = ""
     message: str = ""
     narrow: bool = False
+    gaps: tuple[Gap, ...] = ()

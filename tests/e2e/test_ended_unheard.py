@@ -76,3 +76,35 @@ async def test_what_ended_while_nobody_listened_is_neither_lost_nor_running(
     assert (task.state, task.source, task.final) == ("STARTED", "inferred", False)
     assert task.ended_unheard
     assert "how is not known: events were missed meanwhile" in (task.reason or "")
+
+
+@pytest.mark.parametrize("backend", ["none", "ignored"])
+async def test_what_waited_and_ended_while_nobody_listened_is_not_lost(
+    valkey: PrivateValkey,
+    project_app: AppFactory,
+    celery_worker: WorkerFactory,
+    backend: str,
+) -> None:
+    """It was sent, and all the rest was said to nobody."""
+    url = valkey.url if backend == "ignored" else None
+    app = project_app(valkey.url, url) if url else project_app(valkey.url)
+    store = MemoryStore()
+    async with monitored(app, store):
+        task_id = submit(app, "ignore_result", 1, 2)
+
+        async def waits() -> bool:
+            return (await store.task(task_id)).state == "PENDING"
+
+        await settled(waits, 20, "it waits")
+    await asyncio.to_thread(celery_worker, app, pool="threads", concurrency=1)
+
+    async def ended() -> bool:
+        stats = await asyncio.to_thread(app.control.inspect(timeout=1).stats)
+        return any(one["total"] for one in (stats or {}).values())
+
+    await settled(ended, 20, "it has ended")
+    async with monitored(app, store):
+        task = await concluded(store, task_id)
+    assert (task.state, task.source, task.final) == ("PENDING", "inferred", False)
+    assert task.ended_unheard
+    assert "whether it ran, and how it ended, is not known" in (task.reason or "")

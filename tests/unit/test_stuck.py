@@ -8,6 +8,7 @@ import pytest
 from herald_monitor.model.queues import QueueImage
 from herald_monitor.model.shape import TaskImage, rfc3339
 from herald_monitor.model.workers import WorkerImage
+from herald_monitor.store import Gap
 from herald_server.asking_workers import held_as, rates
 from herald_server.durations import Measured
 from herald_server.queue_consumers import decide_consumers
@@ -46,6 +47,10 @@ def holds(how: str, rate: str = "") -> Asked:
 
 def queue(depth: int, **fields: Any) -> QueueImage:
     return QueueImage(id="pay", name="pay", depth=depth, as_of=at(0), **fields)
+
+
+def missed(since: float, reason: str) -> Gap:
+    return Gap(id=reason, since=at(since), until=at(since + 9), reason=reason)
 
 
 ALIVE = (worker(),)
@@ -264,6 +269,26 @@ def test_what_a_cancelled_step_keeps_from_running(
     before = TaskImage(id="b", state=state, final=True, source=source)
     told = why(Facts(task(), NOW, ALIVE, blocked_by=before))
     assert ("unless a worker runs that" in told.message) is not sure
+
+
+def test_what_waited_and_perhaps_ran_unheard_waits_no_more() -> None:
+    found = why(Facts(task("PENDING", reason="whether it ran is not known"), NOW))
+    assert found.reason == "ended_unheard"
+    assert found.message.startswith("It does not wait any more: whether it ran is")
+
+
+def test_an_unknown_task_may_have_run_while_events_were_missed() -> None:
+    unknown, gap = (
+        TaskImage(id="t", state="UNKNOWN"),
+        missed(-50, "the broker was away"),
+    )
+    assert "missed" not in why(Facts(unknown, NOW)).message
+    found = why(Facts(unknown, NOW, gaps=(missed(-90, "old"), gap)))
+    assert found.reason == "unknown"
+    assert f"missed events from {gap.since} to {gap.until} (the broker was away)" in (
+        found.message
+    )
+    assert "and in 1 other stretch of the last week" in found.message
 
 
 @pytest.mark.parametrize("reason", CASES)

@@ -49,7 +49,8 @@ class TaskImage(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     Times are RFC 3339 in UTC with milliseconds, `runtime` is in seconds,
     `attempt` counts from 1, `rev` is the change that made it so. `reason` is why
     Herald concluded the state, where nobody said it (`LOST`, `IGNORED`); of what is
-    `STARTED`, that it has ended and nobody tells how.
+    `STARTED`, that it has ended and nobody tells how; of what waited, that it waits no
+    more and nobody tells whether it ran.
     `custom_state` is the state that the task gave itself by `update_state`.
     """
 
@@ -91,8 +92,15 @@ class TaskImage(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
 
     @property
     def ended_unheard(self) -> bool:
-        """Whether it ended while Herald heard nothing, and nobody tells how."""
-        return self.state == STARTED and self.reason is not None
+        """Whether it ended while Herald heard nothing, and nobody tells how.
+
+        What is PENDING again after a run, with a reason, will be delivered again.
+        """
+        if self.reason is None:
+            return False
+        return self.state in (STARTED, RECEIVED, RETRY) or (
+            self.state == PENDING and self.worker is None
+        )
 
 
 class AttemptImage(

@@ -162,7 +162,7 @@ def _weaker(
         return (shape.PENDING if report.flag else shape.LOST), report
     if report.kind == "ignored" and report.at > heard:
         return shape.IGNORED, report
-    if report.kind == "ended" and state == shape.STARTED and report.at > heard:
+    if report.kind == "ended" and report.at > heard:
         return state, report  # nobody tells how it ended: it is shown with a reason
     if report.kind == "received" and state in (shape.PENDING, shape.LOST):
         return shape.RECEIVED, report

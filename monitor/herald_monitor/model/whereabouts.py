@@ -15,7 +15,15 @@ from functools import cached_property
 import msgspec
 
 from herald_monitor.model import workers as w
-from herald_monitor.model.shape import LOST, RECEIVED, STARTED, TaskImage, unix
+from herald_monitor.model.shape import (
+    LOST,
+    PENDING,
+    RECEIVED,
+    RETRY,
+    STARTED,
+    TaskImage,
+    unix,
+)
 from herald_monitor.model.workers import WorkerImage
 
 LOOKS = 2
@@ -30,6 +38,10 @@ MAY_COME_AGAIN = (
     " in a queue, where this broker does not show it"
 )
 """What is known of another delivery of a task that is lost."""
+
+MAY_HAVE_RUN = (
+    "events were missed meanwhile, so it may have run if it was sent with ignore_result"
+)
 
 
 class Whereabouts(msgspec.Struct, frozen=True, kw_only=True, dict=True):
@@ -187,6 +199,26 @@ def ended_unheard(
     if one is None or not task.started_at or one.was_started_after(task.started_at):
         return False
     return any(until >= unix(task.started_at) for _, until in gaps)
+
+
+def may_have_run(task: TaskImage, gaps: Sequence[tuple[float, float]]) -> bool:
+    """Return True if `task`, which waited, may have run to its end unheard.
+
+    Events were missed in one of `gaps` (unix seconds) since its last word.
+    """
+    if task.reason or (task.state == PENDING and task.worker is not None):
+        return False  # concluded already; or it ran before, which is shown that way
+    waits = task.state in (PENDING, RECEIVED, RETRY)
+    return waits and any(until >= _last_word(task) for _, until in gaps)
+
+
+def say_gone(where: Whereabouts, absence: Absence) -> str:
+    """Return why it is not known whether a task ran, which `may_have_run` found."""
+    return (
+        "whether it ran, and how it ended, is not known: events were missed meanwhile,"
+        f" for {_seconds(where.at - absence.since)} it has been in no queue of the"
+        " broker and with no worker that answers, and nobody keeps its result"
+    )
 
 
 def say_ended(task: TaskImage) -> str:

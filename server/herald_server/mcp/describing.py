@@ -11,6 +11,7 @@ from herald_server.catalog import Catalog
 from herald_server.durations import Measured, estimated
 from herald_server.mcp.answers import ActiveTask, StartedTask, TaskStatus
 from herald_server.mcp.results import NOTHING, Outcome
+from herald_server.stuck_ends import say_over
 
 ACTIVE = (shape.PENDING, shape.RECEIVED, shape.STARTED, shape.RETRY)
 MISSING = (shape.UNKNOWN, shape.EXPIRED)
@@ -66,7 +67,7 @@ def sentence(task: TaskImage, now: float | None = None) -> str:
             f"It is lost: {task.reason}. See explain_task before you start it again."
         )
     elif task.ended_unheard:
-        means = f"It does not run any more: {task.reason}."
+        means = f"{say_over(task)}: {task.reason}."
     if is_scheduled(task, time.time() if now is None else now):
         means = f"It is scheduled for {task.eta}, and does not start before."
     if task.conflict:

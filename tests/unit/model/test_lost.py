@@ -3,7 +3,7 @@
 import pytest
 
 from herald_monitor.model.events import Event
-from tests.unit.model.words import T0, found, shown, worker
+from tests.unit.model.words import T0, found, say, shown, worker
 
 WHY = "worker a, which ran it, has been silent for 61 s"
 RUNNING = worker("received started", "a", 0)
@@ -60,6 +60,24 @@ def test_what_ended_unheard_is_as_it_was_heard_last_with_a_reason() -> None:
     assert (late.state, late.reason) == ("SUCCESS", None)
     told = found("succeeded", 120, "backend", host="a")
     assert shown([*RUNNING, ended, told]).state == "SUCCESS"
+
+
+def test_what_waited_and_perhaps_ran_unheard_is_as_it_was_heard_last() -> None:
+    sent = say("sent", 10)
+    ended = found("ended", 100, "inferred", exception="nobody tells whether it ran")
+    image = shown([sent, ended])
+    assert (image.state, image.reason) == ("PENDING", "nobody tells whether it ran")
+    assert image.ended_unheard
+    late = shown([sent, ended, *worker("received started", "a", 110)])
+    assert (late.state, late.reason) == ("STARTED", None)
+
+
+def test_what_will_be_delivered_again_has_not_ended_unheard() -> None:
+    again = found("lost", 100, "inferred", host="a", exception=WHY, flag=True)
+    for begun in (RUNNING, [found("started", 10, "inspect", host="a")]):
+        image = shown([*begun, again])
+        assert (image.state, image.reason) == ("PENDING", WHY)
+        assert not image.ended_unheard
 
 
 def test_a_word_that_came_during_the_look_ends_it() -> None:

@@ -13,6 +13,7 @@ from herald_monitor.model.whereabouts import (
     ended_unheard,
     is_absent,
     is_suspect,
+    may_have_run,
     why_lost,
 )
 from herald_monitor.model.workers import WorkerImage
@@ -249,6 +250,28 @@ def test_what_is_gone_from_its_worker_after_a_gap_may_have_ended_well(
     host = worker("online", started_at=rfc3339(NOW - boot))
     where = around(host, **{"answered": ANSWERED, **more})
     assert ended_unheard(task(started_at=BEGUN), where, gaps) == unheard
+
+
+VAGUE: list[tuple[str, float, dict[str, Any], bool]] = [
+    ("PENDING", 250.0, {}, True),
+    ("RECEIVED", 250.0, {"worker": "w1@h"}, True),
+    ("RETRY", 250.0, {"worker": "w1@h"}, True),
+    # Its last word came after the gap.
+    ("PENDING", 100.0, {}, False),
+    # It ran, and was handed back.
+    ("PENDING", 250.0, {"worker": "w1@h"}, False),
+    ("STARTED", 250.0, {"worker": "w1@h"}, False),
+    # It was concluded already.
+    ("PENDING", 250.0, {"reason": "whether it ran is not known"}, False),
+]
+
+
+@pytest.mark.parametrize(("state", "ago", "more", "vague"), VAGUE)
+def test_what_waited_as_events_were_missed_may_have_run(
+    state: str, ago: float, more: dict[str, Any], vague: bool
+) -> None:
+    one = TaskImage(id="t", state=state, updated_at=rfc3339(NOW - ago), **more)
+    assert may_have_run(one, GAP) == vague
 
 
 def test_what_ended_unheard_is_not_lost_when_its_worker_goes() -> None:
