@@ -188,11 +188,22 @@ def keeps_silent(answer: object) -> bool:
     )
 
 
-def resultless(answer: object) -> Iterator[str]:
-    """Yield the names of tasks that ignore their result, by a worker's `registered`."""
-    for one in cast("list[object]", answer) if isinstance(answer, list) else ():
-        if isinstance(one, str) and "ignore_result=True" in one:
-            yield one.partition(" [")[0]
+class Known(msgspec.Struct, frozen=True):
+    """The tasks that a worker knows which ignore their result, and which it limits."""
+
+    resultless: frozenset[str] = frozenset()
+    limited: frozenset[str] = frozenset()
+
+
+def read_known(answers: Sequence[object]) -> Known:
+    """Return what `registered` tells, as `NAME [ignore_result=True rate_limit=9/m]`."""
+    lists = [cast("list[object]", one) for one in answers if isinstance(one, list)]
+    told = [one for answer in lists for one in answer if isinstance(one, str)]
+    pairs = [(name, f" {more}") for name, _, more in (t.partition(" [") for t in told)]
+    return Known(
+        frozenset(name for name, more in pairs if " ignore_result=True" in more),
+        frozenset(name for name, more in pairs if " rate_limit=" in more),
+    )
 
 
 def replies(told: object) -> Iterator[tuple[str, object]]:

@@ -21,12 +21,13 @@ from herald_monitor.inspected import (
     Consumed,
     Described,
     Inspected,
+    Known,
     Redact,
     describe,
     keeps_silent,
     read_answers,
     read_confirmed,
-    resultless,
+    read_known,
 )
 from herald_monitor.inspected_queues import ConsumedQueue, read_consumed
 from herald_monitor.model.events import MAX_SMALL, Event
@@ -99,19 +100,18 @@ class Inspection:
 
         return await self._aside(look, within)
 
-    async def resultless(self, hostnames: Sequence[str], within: float) -> set[str]:
-        """Return the names of tasks that ignore their result, as `hostnames` tell.
+    async def known(self, hostnames: Sequence[str], within: float) -> dict[str, Known]:
+        """Return which tasks each of `hostnames` that answers ignores and limits.
 
         Raises `WorkersUnreachable`.
         """
         if not hostnames:
-            return set()
-        asked = {"taskinfoitems": ["ignore_result"]}
+            return {}
+        asked = {"taskinfoitems": ["ignore_result", "rate_limit"]}
 
-        def look(questions: Questions) -> set[str]:
+        def look(questions: Questions) -> dict[str, Known]:
             told = questions.ask("registered", hostnames, asked).by_host
-            answers = [one for said in told.values() for one in said]
-            return {name for one in answers for name in resultless(one)}
+            return {host: read_known(answers) for host, answers in told.items()}
 
         return await self._aside(look, within)
 

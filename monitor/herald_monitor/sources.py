@@ -15,6 +15,7 @@ from celery import Celery
 from herald_monitor.backends import ResultBackend
 from herald_monitor.broker_queues import BrokerQueues, Waiting
 from herald_monitor.errors import HeraldError, StoreError
+from herald_monitor.inspected import Known
 from herald_monitor.inspected_queues import ConsumedQueue, names_in
 from herald_monitor.inspection import Inspection
 from herald_monitor.meta import OUTCOMES, is_news
@@ -35,7 +36,9 @@ PART = 500
 """Tasks that are asked about, and stored, at once."""
 
 ASK_WITHIN = 1.0
-"""Seconds that workers have to tell which tasks ignore their result."""
+"""Seconds that workers have to tell which tasks they know."""
+
+NOTHING_KNOWN = Known()
 
 SEARCH_FOR = 120.0
 """Seconds for which a result backend is searched after a gap."""
@@ -147,22 +150,29 @@ class Sources:
             await self._store.store((), alive, now=at)
         return told.where
 
-    async def resultless(
+    async def untold(
         self, tasks: Sequence[TaskImage], where: Whereabouts, found: Findings
-    ) -> set[str]:
-        """Return the ids of those of `tasks` whose result nobody keeps.
+    ) -> frozenset[str]:
+        """Return those of `tasks` of which nothing will tell how they ended.
 
-        All, where there is no result backend that can be asked; otherwise those that
-        ignore it, as workers tell.
+        Nobody keeps their result: there is no backend that can be asked, or workers
+        say that they ignore it; and no rate limit of their worker keeps them back.
         """
-        if not tasks or not self._backend.can_ask:
-            return {task.id for task in tasks}
+        if not tasks:
+            return frozenset()
         try:
-            names = await self.inspection.resultless(sorted(where.answered), ASK_WITHIN)
+            told = await self.inspection.known(sorted(where.answered), ASK_WITHIN)
         except HeraldError as error:
             found.failed(error)
-            return {task.id for task in tasks}
-        return {task.id for task in tasks if task.name in names}
+            return frozenset()
+        kept = self._backend.can_ask
+        ignored = frozenset(name for one in told.values() for name in one.resultless)
+        return frozenset(
+            task.id
+            for task in tasks
+            if (not kept or task.name in ignored)
+            and task.name not in told.get(task.worker or "", NOTHING_KNOWN).limited
+        )
 
     def taken(self, waiting: Waiting, where: Whereabouts) -> frozenset[str]:
         """Return the queues that somebody takes from of whom nothing is heard."""

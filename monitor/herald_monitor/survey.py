@@ -23,6 +23,7 @@ from herald_monitor.model.shape import TaskImage, unix
 from herald_monitor.model.whereabouts import (
     LOOKS,
     MAY_HAVE_RUN,
+    Gaps,
     Whereabouts,
     at_risk,
     comes_again,
@@ -142,6 +143,10 @@ class Survey:
             taken=self._sources.taken(waiting, where),
             last_taken=self._sources.last_taken(waiting, where),
         )
+        gaps = await self._gaps()
+        vague = [t async for t in by_turns(suspects) if may_have_run(t, where, gaps)]
+        untold = await self._sources.untold(vague, where, found)
+        where = msgspec.structs.replace(where, untold=untold)
         absent = [task async for task in by_turns(suspects) if is_absent(task, where)]
         absent = await self._without_heirs(absent, where)
         if absent:
@@ -161,7 +166,7 @@ class Survey:
             if task.id not in missed:
                 self._checks.looked(task, where.at)
         if found.complete and not self._behind():
-            await self._give_up(absent, where, found)
+            await self._give_up(absent, where, gaps, found)
 
     async def _without_heirs(
         self, absent: list[TaskImage], where: Whereabouts
@@ -174,22 +179,23 @@ class Survey:
         return [task for task in absent if task.id not in waits]
 
     async def _give_up(
-        self, absent: Sequence[TaskImage], where: Whereabouts, found: Findings
+        self,
+        absent: Sequence[TaskImage],
+        where: Whereabouts,
+        gaps: Gaps,
+        found: Findings,
     ) -> None:
         lost: list[Event] = []
         ended: list[Event] = []
         unheard: list[Event] = []
-        gaps = await self._gaps() if absent else []
-        vague = [task for task in absent if may_have_run(task, gaps)]
-        untold = await self._sources.resultless(vague, where, found)
         async for task in by_turns(absent):
             if ended_unheard(task, where, gaps):
                 unheard += self._note_ended(task, where.at)
                 continue
             absence = self._checks.missed(task, where.at)
             why = why_lost(task, where, absence, self._lost_after)
-            if why and task.id in untold:
-                said = say_gone(where, absence)
+            if why and task.id in where.untold:
+                said = say_gone(task, where, absence, gaps)
                 unheard.append(_inferred("ended", task, where.at, said))
             elif why and task.id in found.outlived:
                 # The run is over: what was stored of an earlier one counts again.
@@ -202,7 +208,7 @@ class Survey:
                 ended.append(_ignored(task, where.at))
             elif why:
                 again = comes_again(task, where)
-                why += f"; {MAY_HAVE_RUN}" if task in vague else ""
+                why += f"; {MAY_HAVE_RUN}" if may_have_run(task, where, gaps) else ""
                 lost.append(_inferred("lost", task, where.at, why, again=again))
         found.repaired += await self._sources.keep(ended + unheard)
         gone = [event for event in lost if not event.flag]
@@ -218,7 +224,7 @@ class Survey:
         self._checks.looked(task, at)
         return [] if task.reason else [_inferred("ended", task, at, say_ended(task))]
 
-    async def _gaps(self) -> list[tuple[float, float]]:
+    async def _gaps(self) -> Gaps:
         """Return when events may have been missed."""
         gaps = await self._reader.gaps()
         return [(unix(gap.since), unix(gap.until)) for gap in gaps]

@@ -7,10 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from herald_monitor.inspected import (
+    Known,
     describe,
     keeps_silent,
     read_answers,
     read_confirmed,
+    read_known,
     replies,
 )
 from herald_monitor.inspected_queues import names_in, read_consumed
@@ -78,11 +80,24 @@ def test_no_answer_raises(answer: object, command: str) -> None:
     read_confirmed(answer)
     keeps_silent(answer)
     list(replies(answer))
+    read_known([answer])
 
 
 def test_what_may_come_again_is_told() -> None:
     again = {**REQUEST, "id": "t2", "acknowledged": False}
     assert read_confirmed([REQUEST, again, {"id": "t3"}]) == {"t1": True, "t2": False}
+
+
+def test_tasks_that_ignore_their_result_or_are_limited_are_told() -> None:
+    answer = [
+        "a [ignore_result=False]",
+        "b [ignore_result=True rate_limit=9/m]",
+        "c",
+        3,
+    ]
+    assert read_known([answer, {"error": "no"}]) == Known(
+        frozenset(["b"]), frozenset(["b"])
+    )
 
 
 def test_queues_and_silent_tasks_are_told() -> None:

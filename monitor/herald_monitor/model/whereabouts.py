@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import cached_property
+from typing import TypeAlias
 
 import msgspec
 
@@ -40,8 +41,12 @@ MAY_COME_AGAIN = (
 """What is known of another delivery of a task that is lost."""
 
 MAY_HAVE_RUN = (
-    "events were missed meanwhile, so it may have run if it was sent with ignore_result"
+    "not all that happened meanwhile was heard, so it may have run if it was sent with"
+    " ignore_result"
 )
+
+Gaps: TypeAlias = Sequence[tuple[float, float]]
+"""Since and until when (unix seconds) events may have been missed."""
 
 
 class Whereabouts(msgspec.Struct, frozen=True, kw_only=True, dict=True):
@@ -64,6 +69,9 @@ class Whereabouts(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     """By worker, whether the message of what it ran was confirmed, as last told."""
     reachable: frozenset[str] = frozenset()
     """Silent workers of which the broker may still have a connection: they live."""
+    untold: frozenset[str] = frozenset()
+    """Tasks of which nothing will tell how they ended, if they did: nobody keeps their
+    result, and no rate limit keeps them back."""
     unheard: bool = False
     """Whether a process is connected that neither answered nor is heard."""
     taken: frozenset[str] = frozenset()
@@ -111,7 +119,7 @@ def is_absent(task: TaskImage, where: Whereabouts) -> bool:
         return False
     if where.unheard or (task.queue or "") in where.taken:
         return False  # whoever says nothing may have taken it
-    if _may_be_kept_back(task, where):
+    if task.id not in where.untold and _may_be_kept_back(task, where):
         return False
     return task.id not in where.unacked and where.queues_known
 
@@ -181,9 +189,7 @@ def why_lost(
     )
 
 
-def ended_unheard(
-    task: TaskImage, where: Whereabouts, gaps: Sequence[tuple[float, float]]
-) -> bool:
+def ended_unheard(task: TaskImage, where: Whereabouts, gaps: Gaps) -> bool:
     """Return True if `task` may have ended well while nobody listened.
 
     Its worker is the same that started it, and has it no more; events were missed in
@@ -201,21 +207,39 @@ def ended_unheard(
     return any(until >= unix(task.started_at) for _, until in gaps)
 
 
-def may_have_run(task: TaskImage, gaps: Sequence[tuple[float, float]]) -> bool:
+def may_have_run(task: TaskImage, where: Whereabouts, gaps: Gaps) -> bool:
     """Return True if `task`, which waited, may have run to its end unheard.
 
-    Events were missed in one of `gaps` (unix seconds) since its last word.
+    Events were missed in one of `gaps` since its last word; or the worker that had
+    received it said goodbye: what runs in its last moments may be told to nobody.
     """
+    if task.id in where.held | where.queued | where.unacked:
+        return False
     if task.reason or (task.state == PENDING and task.worker is not None):
         return False  # concluded already; or it ran before, which is shown that way
-    waits = task.state in (PENDING, RECEIVED, RETRY)
-    return waits and any(until >= _last_word(task) for _, until in gaps)
+    if task.state not in (PENDING, RECEIVED, RETRY):
+        return False
+    return _missed_since(task, gaps) or _left(task, where)
 
 
-def say_gone(where: Whereabouts, absence: Absence) -> str:
-    """Return why it is not known whether a task ran, which `may_have_run` found."""
+def _missed_since(task: TaskImage, gaps: Gaps) -> bool:
+    return any(until >= _last_word(task) for _, until in gaps)
+
+
+def _left(task: TaskImage, where: Whereabouts) -> bool:
+    one = where.workers.get(task.worker or "")
+    return task.state == RECEIVED and one is not None and one.state == w.OFFLINE
+
+
+def say_gone(task: TaskImage, where: Whereabouts, absence: Absence, gaps: Gaps) -> str:
+    """Return why it is not known whether `task` ran, which `may_have_run` found."""
+    why = (
+        "events were missed meanwhile"
+        if _missed_since(task, gaps)
+        else f"worker {task.worker}, which received it, ended meanwhile"
+    )
     return (
-        "whether it ran, and how it ended, is not known: events were missed meanwhile,"
+        f"whether it ran, and how it ended, is not known: {why},"
         f" for {_seconds(where.at - absence.since)} it has been in no queue of the"
         " broker and with no worker that answers, and nobody keeps its result"
     )

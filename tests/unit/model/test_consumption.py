@@ -86,3 +86,4 @@ def test_a_task_that_a_rate_limit_keeps_back_is_not_absent() -> None:
     assert not absent(T0 - 100)
     assert absent(T0 + 100), "another process has the name since"
     assert absent(T0 - 100, last_taken={}), "Redis would show it"
+    assert absent(T0 - 100, untold=frozenset(["t"])), "its worker limits no such task"

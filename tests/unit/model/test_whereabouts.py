@@ -253,6 +253,8 @@ def test_what_is_gone_from_its_worker_after_a_gap_may_have_ended_well(
 
 
 VAGUE: list[tuple[str, float, dict[str, Any], bool]] = [
+    # Its worker said goodbye, and not all that it said then is heard.
+    ("RECEIVED", 100.0, {"worker": "gone@h"}, True),
     ("PENDING", 250.0, {}, True),
     ("RECEIVED", 250.0, {"worker": "w1@h"}, True),
     ("RETRY", 250.0, {"worker": "w1@h"}, True),
@@ -271,7 +273,10 @@ def test_what_waited_as_events_were_missed_may_have_run(
     state: str, ago: float, more: dict[str, Any], vague: bool
 ) -> None:
     one = TaskImage(id="t", state=state, updated_at=rfc3339(NOW - ago), **more)
-    assert may_have_run(one, GAP) == vague
+    gone = WorkerImage(id="gone@h", hostname="gone@h", state="offline")
+    assert may_have_run(one, around(gone), GAP) == vague
+    assert not may_have_run(one, around(gone, held=HELD), GAP)
+    assert not may_have_run(one, around(gone, queued=HELD), GAP)
 
 
 def test_what_ended_unheard_is_not_lost_when_its_worker_goes() -> None:
