@@ -15,7 +15,7 @@ from herald_monitor.kept_queue import (
     DEFAULT_TTL,
     KeptQueue,
 )
-from herald_monitor.model.keys import DEFAULT_PREFIX
+from herald_monitor.model.keys import DEFAULT_PREFIX, Apart
 from herald_monitor.model.redaction import DEFAULT_KEYS
 from herald_monitor.model.vector import MOST_PARTITIONS
 from herald_monitor.model.workers import DRAIN_FOR, FORGET_AFTER
@@ -115,6 +115,20 @@ class MonitorSettings(BaseSettings):
         description="Workers that are shown. Beyond nine tenths of them those leave"
         " early that are gone, run nothing, and were heard longest ago; what workers"
         " under further names say of themselves is not taken.",
+    )
+    indexed_names: int = Field(
+        default=Apart().name,
+        ge=1,
+        description="Names of tasks that the store indexes apart at a time. Tasks of"
+        " further names are found as well, in an index of all of these together: a"
+        " page takes longer. So it is with queues and tags, and with workers beyond"
+        " `HERALD_MAX_WORKERS`. A place is free again once the last task is gone.",
+    )
+    indexed_queues: int = Field(
+        default=Apart().queue, ge=1, description="The same of queues of tasks."
+    )
+    indexed_tags: int = Field(
+        default=Apart().tag, ge=1, description="The same of tags of tasks."
     )
     queues_every: float = Field(
         default=10.0,

@@ -9,8 +9,7 @@ from typing import TypeAlias
 import msgspec
 
 from herald_monitor.batch import Place
-from herald_monitor.model.filters import GLOBS
-from herald_monitor.model.keys import LISTED, MAPPED, Keys
+from herald_monitor.model.keys import BOUNDED, LISTED, MAPPED, Apart, Keys
 from herald_monitor.model.numbers import CHUNK
 from herald_monitor.redis_drafts import Stored
 
@@ -21,29 +20,39 @@ Move: TypeAlias = tuple[list[int], list[int], list[int]]
 those that stay: the place must outlive them."""
 
 
-VALUES = (*GLOBS, "tag")
-"""Index keys whose values are listed, for globs and for clearing up."""
-
-DATED = (*VALUES, "group")
-"""Those, and groups: the newest of them are listed."""
+DATED = (*BOUNDED, "group")
+"""Index keys whose values are listed: those that are bounded, for globs and for
+clearing up, and groups, of which the newest are told."""
 
 
-def packed(moves: Mapping[Place, Move], drafts: Sequence[Stored], keys: Keys) -> bytes:
+def packed(
+    moves: Mapping[Place, Move], drafts: Sequence[Stored], keys: Keys, apart: Apart
+) -> bytes:
     """Return how `drafts` change their places, as `scripts/store.lua` reads it."""
     maps: list[object] = []
     listings: list[object] = []
     indexes: list[object] = []
+    bounded = {key: at for at, key in enumerate(BOUNDED, 1)}
+    entered: dict[str, list[str]] = {key: [] for key in BOUNDED}
     for (key, value), (enter, leave, stay) in moves.items():
+        at = bounded.get(key, 0)
+        if at and enter:
+            entered[key].append(value)
         if key in MAPPED:
             before, behind = keys.map(key, value)
             counted = value if key == "state" else ""
-            maps.append((counted, before, behind, enter, leave, stay))
+            maps.append((counted, before, behind, enter, leave, stay, at, value))
         elif key in LISTED:
-            listings.append((keys.listing(key, value), enter, leave))
+            listing = keys.listing(key, value)
+            listings.append((listing, enter, leave, stay, at, value))
         else:
             scored = [word for n in enter for word in (n, drafts[n - 1].first)]
             indexes.append((keys.index(key, value), scored, leave))
-    return _pack((maps, listings, indexes))
+    told = [
+        (keys.values(key), keys.others(key), most, entered[key])
+        for key, most in zip(BOUNDED, apart, strict=True)
+    ]
+    return _pack((maps, listings, indexes, told))
 
 
 def values_in(moves: Mapping[Place, Move]) -> dict[str, list[str]]:
@@ -51,7 +60,7 @@ def values_in(moves: Mapping[Place, Move]) -> dict[str, list[str]]:
     values: dict[str, list[str]] = {}
     for (key, value), (enter, leave, stay) in moves.items():
         # Who only leaves a place lists it no more. Groups lie by their newest member.
-        listed = enter or stay or not leave if key in VALUES else enter
+        listed = enter or stay or not leave if key in BOUNDED else enter
         if listed and key in DATED:
             values.setdefault(key, []).append(value)
     return values

@@ -10,7 +10,7 @@ import msgspec
 from herald_monitor.batch import Known, Name, Place, in_ms
 from herald_monitor.model.changes import TASK
 from herald_monitor.model.cursor import START, Cursor, parse_cursor
-from herald_monitor.model.keys import Keys
+from herald_monitor.model.keys import BOUNDED, DEFAULT_APART, Apart, Keys
 from herald_monitor.model.rollups import MINUTES_FOR, MOST_PARTS, OTHER
 from herald_monitor.model.workers import FORGET_AFTER
 from herald_monitor.redis_drafts import Stored
@@ -46,6 +46,7 @@ class Bounds:
     workers: float = FORGET_AFTER
     slack: float = 86_400.0
     """Seconds that a record outlives its time, so that a sweep announces its end."""
+    apart: Apart = DEFAULT_APART
 
     @property
     def longest(self) -> int:
@@ -121,7 +122,7 @@ class StoreScript:
         words += (bounds.length, bounds.size, bounds.longest, bounds.longest)
         words += (bookmark, len(drafts), keys.segments, GONE_MOST)
         moves = moves_of(drafts)
-        words.append(packed(moves, drafts, keys))
+        words.append(packed(moves, drafts, keys, bounds.apart))
         words += (MOST_PARTS + 1, OTHER, MINUTES_LIVE, minutes.sums, minutes.shares)
         words += (in_ms(now), self._about(drafts))
         for one in drafts:
@@ -131,12 +132,14 @@ class StoreScript:
         return words
 
     def _listed(self, moves: Mapping[Place, Move], now: float) -> list[list[Word]]:
-        """Return the commands that list the values of index keys."""
+        """Return the commands that date the values of index keys."""
         commands: list[list[Word]] = []
         for kind, values in values_in(moves).items():
             key = self._keys.values(kind)
             pairs = [word for value in values for word in (repr(now), value)]
-            commands.append(["ZADD", key, *pairs])
+            # Whether a value of a bounded key is listed, the script has decided.
+            only = ["XX"] if kind in BOUNDED else []
+            commands.append(["ZADD", key, *only, *pairs])
             commands.append(["EXPIRE", key, self._bounds.longest])
         return commands
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from herald_monitor.errors import StoreUnfit
-from herald_monitor.model.keys import DEFAULT_PREFIX, Keys
+from herald_monitor.model.keys import DEFAULT_APART, DEFAULT_PREFIX, Apart, Keys
 from herald_monitor.model.workers import FORGET_AFTER
 from herald_monitor.redis_link import PATIENCE, Link
 from herald_monitor.redis_log import RedisLog
@@ -28,8 +28,9 @@ class RedisStore(RedisWriter, RedisReader, RedisMinutes, RedisLog, RedisNotes):
     `log_length` entries, and no more than `log_bytes` of them. `patience` is how
     long Redis may take to answer, in seconds; `step` is how many changes one script
     stores. A worker that is gone is kept for `forget_workers` seconds after its last
-    sign of life. Stores of different `prefix` know nothing of each other. `part`: which
-    partition of several this is.
+    sign of life. So many names, workers, queues and tags as `apart` says are indexed
+    apart at a time, and the others together. Stores of different `prefix` know nothing
+    of each other. `part`: which partition of several this is.
     """
 
     def __init__(
@@ -46,10 +47,16 @@ class RedisStore(RedisWriter, RedisReader, RedisMinutes, RedisLog, RedisNotes):
         step: int = STEP,
         part: int | None = None,
         forget_workers: float = FORGET_AFTER,
+        apart: Apart = DEFAULT_APART,
     ) -> None:
         link, keys = Link(url, patience=patience, prefix=prefix), Keys(prefix)
         bounds = Bounds(
-            retention, keep_unfinished, log_length, log_bytes, forget_workers
+            retention,
+            keep_unfinished,
+            log_length,
+            log_bytes,
+            forget_workers,
+            apart=apart,
         )
         RedisWriter.__init__(self, link, keys, bounds, cached=cached, step=step)
         RedisReader.__init__(self, link, keys)

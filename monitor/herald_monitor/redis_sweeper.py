@@ -19,13 +19,14 @@ from herald_monitor.batch import (
     missing,
 )
 from herald_monitor.model.changes import GAP, QUEUE, TASK, WORKER
-from herald_monitor.model.keys import Keys
+from herald_monitor.model.keys import BOUNDED, Keys
+from herald_monitor.model.numbers import CHUNK
 from herald_monitor.model.queues import QueueImage
 from herald_monitor.model.shape import STATES, unix
 from herald_monitor.redis_cache import Cache
 from herald_monitor.redis_drafts import stored_as
 from herald_monitor.redis_link import Link
-from herald_monitor.redis_places import DATED, VALUES
+from herald_monitor.redis_places import DATED
 from herald_monitor.redis_records import known
 from herald_monitor.redis_script import (
     Bounds,
@@ -228,9 +229,10 @@ class RedisSweeper:
         if not due:
             return 0
         places: list[Place] = [("state", state) for state in STATES]
-        for key in VALUES:
+        for key in BOUNDED:
             values = await self._link.call("ZRANGE", self._keys.values(key), 0, -1)
             places += [(key, value.decode()) for value in values]
+        places += await self._other_places(due)
         done = 0
         for from_ in range(0, len(due), FEW):
             lost = [d for d in due[from_ : from_ + FEW] if not d.astray]
@@ -240,6 +242,22 @@ class RedisSweeper:
             drafts = [missing((TASK, ""), tuple(places), d.number) for d in astray]
             done += await self._forget(drafts)
         return done
+
+    async def _other_places(self, due: Sequence[Due]) -> list[Place]:
+        """Return where tasks of these numbers are among values not indexed apart."""
+        chunks: dict[int, set[int]] = {}
+        for one in due:
+            chunks.setdefault(one.number // CHUNK, set()).add(one.number % CHUNK)
+        asked = [(key, chunk) for key in BOUNDED for chunk in chunks]
+        told = await self._link.calls(
+            [("ZRANGE", self._keys.other(*one), 0, -1) for one in asked]
+        )
+        return [
+            (key, value.decode())
+            for (key, chunk), members in zip(asked, told, strict=True)
+            for value, _, place in (member.rpartition(b"\0") for member in members)
+            if int(place) in chunks[chunk]
+        ]
 
 
 def _always(_: Known) -> bool:

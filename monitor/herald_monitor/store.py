@@ -296,7 +296,8 @@ class Reader(Protocol):
     async def queue_names(self, since: float) -> list[str]:
         """Return the queues of tasks that changed at or after `since` (unix seconds).
 
-        May name some whose tasks are older, or gone; never too few.
+        May name some whose tasks are older, or gone; never too few, but that queues
+        beyond those that are indexed apart are not named.
         """
         ...
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from herald_monitor.config import MonitorSettings
+from herald_monitor.model.keys import Apart
 from herald_monitor.model.workers import FORGET_AFTER
 from herald_monitor.partitioned_store import PartitionedStore
 from herald_monitor.partitions import prefixes
@@ -44,4 +45,10 @@ def _part_of(
         part=part,
         # Sooner, only those on which nothing runs are forgotten (WorkerCleanup).
         forget_workers=max(settings.forget_workers, FORGET_AFTER),
+        apart=Apart(
+            name=settings.indexed_names,
+            worker=settings.max_workers,
+            queue=settings.indexed_queues,
+            tag=settings.indexed_tags,
+        ),
     )

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from herald_monitor.model.events import Event, Progress
 from herald_monitor.model.filters import Filter
+from herald_monitor.model.keys import Apart
 from herald_monitor.model.shape import STATES, TaskImage
 from tests.contract.labs import NOW, Lab, walk
 from tests.contract.test_storing import merged, stored
@@ -113,13 +114,17 @@ def _without_attempts(images: dict[str, TaskImage]) -> dict[str, TaskImage]:
 
 
 @RELAXED
-@given(batches=BATCHES, filter_=a_filter(), limit=st.integers(1, 4))
+@given(
+    batches=BATCHES, filter_=a_filter(), limit=st.integers(1, 4), most=few(1, 2, 100)
+)
 def test_pages_and_counts_equal_looking_at_every_task(
-    lab: Lab, batches: list[list[Event]], filter_: Filter, limit: int
+    lab: Lab, batches: list[list[Event]], filter_: Filter, limit: int, most: int
 ) -> None:
+    """However many values are indexed apart."""
+
     async def main() -> None:
         here = lab.fresh()
-        async with here.open() as store:
+        async with here.open(apart=Apart(most, most, most, most)) as store:
             first: dict[str, None] = {}
             for number, batch in enumerate(batches):
                 await store.store(batch, now=NOW + number)

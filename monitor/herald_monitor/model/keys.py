@@ -22,11 +22,15 @@ is trimmed by length.
     PREFIX:x:KEY:CHUNK:VALUE   bits: which numbers of a chunk have a state, name,
                                worker, queue
     PREFIX:l:KEY:VALUE zset    numbers that have a root, parent, group, tag
+    PREFIX:o:KEY       set     chunks in which tasks have a name, worker, queue or tag
+                               that is not indexed apart (BOUNDED)
+    PREFIX:o:KEY:CHUNK zset    which, as VALUE\\0PLACE, by nothing but this text
     PREFIX:i:KIND:     zset    ids of workers, gaps, queues by when they were first
                                heard of
-    PREFIX:v:KEY       zset    values of an index key, for globs, by when they
-                               were last stored; KEY `w`, `g`, `q`, `m`: ids of records;
-                               KEY `group`: groups by when a member was last added
+    PREFIX:v:KEY       zset    values of an index key that are indexed apart, by when
+                               they were last stored; KEY `w`, `g`, `q`, `m`:
+                               ids of records; KEY `group`: groups by when a
+                               member was last added
     PREFIX:r:name:AT   hash    what happened in the minute AT (unix seconds): counts
                                of all tasks in field "", and of each name
     PREFIX:r:queue:AT  hash    the same of each queue
@@ -40,6 +44,7 @@ is trimmed by length.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
 from herald_monitor.model.shape import TaskImage
 
@@ -53,6 +58,25 @@ LISTED = ("root", "parent", "group", "tag")
 
 INDEXED = (*MAPPED, *LISTED)
 """Filter keys that have an index; `ids` needs none."""
+
+BOUNDED = ("name", "worker", "queue", "tag")
+"""Filter keys whose values producers invent: so many of each are indexed apart."""
+
+
+class Apart(NamedTuple):
+    """How many values of each of the keys `BOUNDED` are indexed apart at a time.
+
+    Tasks of further ones are found as well, in an index of the others.
+    """
+
+    name: int = 2_000
+    worker: int = 5_000
+    queue: int = 2_000
+    tag: int = 20_000
+
+
+DEFAULT_APART = Apart()
+
 
 FORMAT = {"t": "t2"}
 """Kinds whose records are of another format than those once stored under it."""
@@ -99,8 +123,16 @@ class Keys:
         return f"{self.prefix}:i:{key}:{value}"
 
     def values(self, key: str) -> str:
-        """Return the key of all values that an index key has."""
+        """Return the key of the values of an index key that are indexed apart."""
         return f"{self.prefix}:v:{key}"
+
+    def others(self, key: str) -> str:
+        """Return the key of the chunks with tasks of further values of a key."""
+        return f"{self.prefix}:o:{key}"
+
+    def other(self, key: str, chunk: int) -> str:
+        """Return the key of the tasks of a chunk that have a further value."""
+        return f"{self.prefix}:o:{key}:{chunk}"
 
     def minute(self, part: str, at: int) -> str:
         """Return the key of a minute's counts; `part` is `name` or `queue`."""

@@ -13,11 +13,16 @@
 --         appended if the log still ends here ("" appends it anyway)
 --       6 number of records             7 how keys of segments begin
 --       8 most ids in `gone`
---       9 msgpack: {maps, listings, indexes}, places that records enter and leave:
+--       9 msgpack: {maps, listings, indexes, bounded}, places that records enter and
+--         leave:
 --         a map is {state to be counted or "", key before the chunk, key behind it,
---         records to add, records to remove, chunks where others stay};
---         a listing is {key, records to add, records to remove};
---         an index is {key, record to add, score, ..., } {records to remove}
+--         records to add, records to remove, chunks where others stay, place in
+--         bounded or 0, value};
+--         a listing is {key, records to add, records to remove, chunks where others
+--         stay, place in bounded or 0, value};
+--         an index is {key, record to add, score, ..., } {records to remove};
+--         bounded is {key of the values that are indexed apart, key of the others,
+--         most values, values that records enter}
 --      10 most rows in a minute's table    11 name of the row for all others
 --      12 seconds a minute's table lives after it was last added to
 --      13 msgpack: what the records add to the minutes together:
@@ -302,7 +307,8 @@ local function set_in(word)
     return count
 end
 
--- Change the bits under a key; return how many more of them are set than before.
+-- Change the bits under a key; return how many more of them are set than before, and
+-- whether the last of them was taken away.
 local function change(key, masks, counted)
     local least, most = masks.words[1], masks.words[1]
     for _, word in ipairs(masks.words) do
@@ -320,30 +326,139 @@ local function change(key, masks, counted)
         words[word - least + 1] = after
         left = left and after == 0
     end
+    if left and stored == '' then return 0, false end
     call('SETRANGE', key, BYTES * least, struct.pack(shape, unpack(words)))
     if left and call('BITPOS', key, 1) == -1 then
         call('DEL', key)
-    else
-        call('EXPIRE', key, LIFE)
+        return more, true
     end
-    return more
+    call('EXPIRE', key, LIFE)
+    return more, false
 end
 
-for _, map in ipairs(moves[1]) do
-    local chunks, more = {}, 0
-    gather(map[4], chunks, 1)
+-- Of a bounded key only so many values are indexed apart. Records of others enter
+-- one sorted set a chunk, as VALUE\0PLACE, and stay there if theirs is apart later.
+local apart, room, others = {}, {}, {}
+for at, bounded in ipairs(moves[4]) do
+    local values = bounded[4]
+    apart[at], others[at] = {}, call('EXISTS', bounded[2]) == 1
+    for from = 1, #values, MOST_WORDS do
+        local to = math.min(from + MOST_WORDS - 1, #values)
+        local scores = call('ZMSCORE', bounded[1], unpack(values, from, to))
+        for i, score in ipairs(scores) do
+            if score then apart[at][values[from + i - 1]] = true end
+        end
+    end
+end
+
+local function has_kept(list)
+    for _, number in ipairs(list) do
+        if own[number] then return true end
+    end
+    return false
+end
+
+-- Whether the value that records enter is indexed apart, from now on if there is room.
+local function is_apart(at, value, list)
+    if at == 0 or apart[at][value] or not has_kept(list) then return true end
+    local bounded = moves[4][at]
+    room[at] = room[at] or bounded[3] - call('ZCARD', bounded[1])
+    if room[at] <= 0 then return false end
+    room[at] = room[at] - 1
+    apart[at][value] = true
+    call('ZADD', bounded[1], tonumber(NOW) / 1000, value)
+    call('EXPIRE', bounded[1], LIFE)
+    return true
+end
+
+-- Make room: no record has the value any more.
+local function give_up(at, value)
+    if call('ZREM', moves[4][at][1], value) == 1 then
+        apart[at][value] = nil
+        if room[at] then room[at] = room[at] + 1 end
+    end
+end
+
+local function among_others(at, value, list, scored)
+    local members = {}
+    for _, number in ipairs(list) do
+        local task = own[number]
+        if task then
+            local chunk = floor(task / CHUNK)
+            local found = members[chunk] or {}
+            members[chunk] = found
+            if scored then found[#found + 1] = 0 end
+            found[#found + 1] = value .. '\0' .. format('%d', task % CHUNK)
+        end
+    end
+    return members
+end
+
+local function enter_others(at, value, list)
+    local key = moves[4][at][2]
+    for chunk, members in pairs(among_others(at, value, list, true)) do
+        each('ZADD', key .. ':' .. chunk, members)
+        call('EXPIRE', key .. ':' .. chunk, LIFE)
+        call('SADD', key, chunk)
+        call('EXPIRE', key, LIFE)
+        others[at] = true
+    end
+end
+
+local function leave_others(at, value, list)
+    if at == 0 or not others[at] then return end
+    local key = moves[4][at][2]
+    for chunk, members in pairs(among_others(at, value, list, false)) do
+        each('ZREM', key .. ':' .. chunk, members)
+        if call('EXISTS', key .. ':' .. chunk) == 0 then call('SREM', key, chunk) end
+    end
+end
+
+-- Let the others live as long as those that stay.
+local function stay_with_others(at, chunks)
+    if at == 0 or not others[at] then return end
+    local key = moves[4][at][2]
+    call('EXPIRE', key, LIFE)
+    for _, chunk in ipairs(chunks) do call('EXPIRE', key .. ':' .. chunk, LIFE) end
+end
+
+-- Whether no chunk has bits of a map.
+local function is_empty(map)
+    local keys = call('HKEYS', CHUNKS)
+    for i, chunk in ipairs(keys) do keys[i] = map[2] .. chunk .. map[3] end
+    for from = 1, #keys, MOST_WORDS do
+        local to = math.min(from + MOST_WORDS - 1, #keys)
+        if call('EXISTS', unpack(keys, from, to)) > 0 then return false end
+    end
+    return true
+end
+
+local function change_map(map)
+    local counted, at, value = map[1] ~= '', map[7], map[8]
+    local chunks, more, emptied = {}, 0, false
+    if #map[4] == 0 or is_apart(at, value, map[4]) then
+        gather(map[4], chunks, 1)
+    else
+        enter_others(at, value, map[4])
+    end
     gather(map[5], chunks, -1)
     for chunk, masks in pairs(chunks) do
-        more = more + change(map[2] .. chunk .. map[3], masks, map[1] ~= '')
+        local set, left = change(map[2] .. chunk .. map[3], masks, counted)
+        more, emptied = more + set, emptied or left
     end
+    leave_others(at, value, map[5])
     for _, chunk in ipairs(map[6]) do
         if not chunks[chunk] then call('EXPIRE', map[2] .. chunk .. map[3], LIFE) end
     end
+    stay_with_others(at, map[6])
     if more ~= 0 then call('HINCRBY', COUNTS, map[1], more) end
+    if emptied and at > 0 and is_empty(map) then give_up(at, value) end
 end
+
+for _, map in ipairs(moves[1]) do change_map(map) end
 call('EXPIRE', COUNTS, LIFE)
 
-local function tasks_of(list, scored)
+local function tasks_in(list, scored)
     local words = {}
     for _, number in ipairs(list) do
         if own[number] then
@@ -354,11 +469,20 @@ local function tasks_of(list, scored)
     return words
 end
 
-for _, listing in ipairs(moves[2]) do
-    each('ZREM', listing[1], tasks_of(listing[3], false))
-    each('ZADD', listing[1], tasks_of(listing[2], true))
-    call('EXPIRE', listing[1], LIFE)
+local function change_listing(listing)
+    local key, at, value = listing[1], listing[5], listing[6]
+    each('ZREM', key, tasks_in(listing[3], false))
+    leave_others(at, value, listing[3])
+    if #listing[2] == 0 or is_apart(at, value, listing[2]) then
+        each('ZADD', key, tasks_in(listing[2], true))
+    else
+        enter_others(at, value, listing[2])
+    end
+    stay_with_others(at, listing[4])
+    if call('EXPIRE', key, LIFE) == 0 and at > 0 then give_up(at, value) end
 end
+
+for _, listing in ipairs(moves[2]) do change_listing(listing) end
 
 local stored = {}
 for _, number in ipairs(kept) do stored[number] = about[(number - 1) * WORDS + ID] end
