@@ -108,7 +108,7 @@ def celery_worker(tmp_path: Path) -> Iterator[WorkerFactory]:
 
     yield start
     for worker in started:
-        worker.stop()
+        worker.close()
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any, cast
 
-from herald_monitor.child_process import end, kill, spawn
+from herald_monitor.child_process import kill, spawn
 from tests.herald import HeraldProcess
 from tests.servers import ROOT, wait_until
 
@@ -175,7 +175,6 @@ class Project:
         """End all that was started."""
         self.herald.stop()
         if self._worker is not None:
-            end(self._worker, 5.0)
             kill(self._worker)
 
     def send(self) -> list[str]:
@@ -195,4 +194,4 @@ class Project:
 
     def are_final(self, ids: list[str]) -> bool:
         """Return True if Herald says of all that they are over."""
-        return all(task and task["final"] for task in self.known(ids))
+        return all(task and task.get("final") for task in self.known(ids))

@@ -191,6 +191,11 @@ class Worker:
         assert self._process is not None
         kill(self._process)
 
+    def close(self) -> None:
+        """Kill it, if it was started; a warm shutdown takes seconds."""
+        if self._process is not None:
+            kill(self._process)
+
     def _answers(self) -> bool:
         if not self.alive:
             pytest.fail(f"the worker ended: {self.log.read_text()[-2000:]}")

@@ -7,7 +7,7 @@ from typing import Any, cast
 
 from celery import Celery
 
-from herald_monitor.child_process import end, kill, spawn
+from herald_monitor.child_process import kill, spawn
 from tests.servers import wait_until
 
 SHOP = """
@@ -78,7 +78,6 @@ class Stranger:
             return False
 
     def stop(self) -> None:
-        """End the worker and close all connections."""
-        end(self._process, 10)
+        """Kill the worker and close all connections."""
         kill(self._process)
         cast(Any, self.app).close()

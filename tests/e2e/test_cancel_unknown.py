@@ -42,7 +42,7 @@ async def test_nothing_is_sent_for_an_id_that_nobody_knows(
             control = cast(Any, app).control
             revoked = await asyncio.to_thread(control.inspect(timeout=1).revoked)
         finally:
-            worker.stop()
+            worker.kill()
         state = (await made.store.task("never-was")).state
         notes = await made.store.notes("cancel")
     assert (told["outcome"], told["status"]) == ("unknown", "unknown")

@@ -16,7 +16,7 @@ from fastmcp.client.transports import StdioTransport, StreamableHttpTransport
 from tests.herald import TOKEN, HeraldProcess
 from tests.servers import ROOT, PrivateValkey, wait_until
 
-from herald_monitor.child_process import end, kill, spawn
+from herald_monitor.child_process import kill, spawn
 from herald_server.demo.app import make_app
 
 pytestmark = [
@@ -78,7 +78,6 @@ def herald(env: dict[str, str]) -> Generator[HeraldProcess, None, None]:
         yield up
     finally:
         up.stop()
-        end(worker, 5)
         kill(worker)
         cast(Any, app).close()
 

@@ -2,16 +2,16 @@
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterator
 from contextlib import asynccontextmanager
 from typing import Any, cast
 
 import pytest
 from celery import Celery, chain, chord, group
-from tests.conftest import AppFactory, WorkerFactory
 from tests.listening import Watched, watching
 from tests.monitors import settled
-from tests.servers import PrivateValkey
+from tests.project import make_app
+from tests.servers import PrivateValkey, Worker
 
 from herald_monitor.backends import ResultBackend
 from herald_server import group_end
@@ -29,20 +29,25 @@ pytestmark = [
 WITHIN = 30.0
 
 
-@pytest.fixture
-def app(valkey: PrivateValkey, project_app: AppFactory) -> Celery:
-    """The project, with one server as broker and as result backend."""
-    return project_app(valkey.url, valkey.url)
+@pytest.fixture(scope="module")
+def app(
+    module_valkey: PrivateValkey, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Celery]:
+    """The project, with one server as broker and backend, and a worker of two slots."""
+    made = make_app(module_valkey.url, module_valkey.url)
+    log = tmp_path_factory.mktemp("worker") / "worker.log"
+    worker = Worker(made, log, concurrency=2)
+    worker.start()
+    yield made
+    worker.close()
+    cast(Any, made).close()
 
 
 @asynccontextmanager
-async def known(
-    app: Celery, celery_worker: WorkerFactory
-) -> AsyncGenerator[tuple[GroupReader, Watched]]:
-    """Run a worker of two slots and a monitor, and yield who tells of groups."""
+async def known(app: Celery) -> AsyncGenerator[tuple[GroupReader, Watched]]:
+    """Run a monitor, and yield who tells of groups."""
     backend = ResultBackend(app)
     async with watching(app) as watched:
-        await asyncio.to_thread(celery_worker, app, concurrency=2)
         store = seen(watched.store)
         yield GroupReader(store, GroupSizes(store, backend)), watched
     await backend.close()
@@ -73,10 +78,8 @@ def ends_with_all(told: list[GroupSummary], members: int) -> bool:
     return honest and (last.total, last.over, last.whole) == (members, members, True)
 
 
-async def test_a_group_is_not_done_while_members_run(
-    app: Celery, celery_worker: WorkerFactory
-) -> None:
-    async with known(app, celery_worker) as (groups, _):
+async def test_a_group_is_not_done_while_members_run(app: Celery) -> None:
+    async with known(app) as (groups, _):
         sent = cast(Any, group)(naps(app, 6)).apply_async()
         told = await followed(groups, sent.id)
         early = [one for one in told if one.over < 6]
@@ -86,15 +89,11 @@ async def test_a_group_is_not_done_while_members_run(
 
 
 async def test_a_group_without_sent_events_is_at_least_what_is_known(
-    valkey: PrivateValkey,
-    project_app: AppFactory,
-    celery_worker: WorkerFactory,
-    monkeypatch: pytest.MonkeyPatch,
+    app: Celery, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(group_end, "QUIET", 0.0)
-    app = project_app(valkey.url, valkey.url)
-    app.conf.task_send_sent_event = False
-    async with known(app, celery_worker) as (groups, watched):
+    monkeypatch.setitem(app.conf, "task_send_sent_event", False)
+    async with known(app) as (groups, watched):
         sent = cast(Any, group)(naps(app, 3, 0.1)).apply_async()
         for one in sent.children:
             await watched.is_in(one.id, "SUCCESS")
@@ -116,9 +115,9 @@ async def test_a_group_without_sent_events_is_at_least_what_is_known(
 
 
 async def test_the_size_of_a_chord_is_known_and_its_body_is_no_member(
-    app: Celery, celery_worker: WorkerFactory
+    app: Celery,
 ) -> None:
-    async with known(app, celery_worker) as (groups, watched):
+    async with known(app) as (groups, watched):
         body = cast(Any, app).signature("sleepy", args=(0.1,), immutable=True)
         sent = cast(Any, chord)(naps(app, 6), app=app)(body)
         told = await followed(groups, sent.parent.id)
@@ -131,10 +130,8 @@ async def test_the_size_of_a_chord_is_known_and_its_body_is_no_member(
         assert sum(after.counts.values()) == 6
 
 
-async def test_a_chord_that_nobody_looked_at_is_whole_by_its_body(
-    app: Celery, celery_worker: WorkerFactory
-) -> None:
-    async with known(app, celery_worker) as (groups, watched):
+async def test_a_chord_that_nobody_looked_at_is_whole_by_its_body(app: Celery) -> None:
+    async with known(app) as (groups, watched):
         nap = cast(Any, app).signature("sleepy", args=(0.1,), immutable=True)
         body = cast(Any, chain)(nap.clone(), nap.clone())
         sent = cast(Any, chord)(naps(app, 4, 0.1), app=app)(body)
@@ -145,10 +142,8 @@ async def test_a_chord_that_nobody_looked_at_is_whole_by_its_body(
         assert ends_with_all(await followed(groups, header.id), 4)
 
 
-async def test_the_size_of_a_saved_group_is_known(
-    app: Celery, celery_worker: WorkerFactory
-) -> None:
-    async with known(app, celery_worker) as (groups, _):
+async def test_the_size_of_a_saved_group_is_known(app: Celery) -> None:
+    async with known(app) as (groups, _):
         sent = cast(Any, group)(naps(app, 6)).apply_async()
         sent.save()
         told = await followed(groups, sent.id)
@@ -156,19 +151,15 @@ async def test_the_size_of_a_saved_group_is_known(
         assert ends_with_all(told, 6)
 
 
-async def test_a_group_of_chains_has_the_last_of_each_as_members(
-    app: Celery, celery_worker: WorkerFactory
-) -> None:
-    async with known(app, celery_worker) as (groups, _):
+async def test_a_group_of_chains_has_the_last_of_each_as_members(app: Celery) -> None:
+    async with known(app) as (groups, _):
         chains = [cast(Any, chain)(*naps(app, 2, 0.3)) for _ in range(4)]
         sent = cast(Any, group)(chains).apply_async()
         assert ends_with_all(await followed(groups, sent.id), 4)
 
 
-async def test_a_group_with_failures_is_done_with_them(
-    app: Celery, celery_worker: WorkerFactory
-) -> None:
-    async with known(app, celery_worker) as (groups, _):
+async def test_a_group_with_failures_is_done_with_them(app: Celery) -> None:
+    async with known(app) as (groups, _):
         fails = cast(Any, app).signature("fail", args=("no",), immutable=True)
         sent = cast(Any, group)([fails, *naps(app, 3, 0.3)]).apply_async()
         told = await followed(groups, sent.id)

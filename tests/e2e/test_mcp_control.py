@@ -38,7 +38,7 @@ def app(
     worker = Worker(made, log, concurrency=2, hostname="w1@shared")
     worker.start()
     yield made
-    worker.stop()
+    worker.close()
     cast(Any, made).close()
 
 

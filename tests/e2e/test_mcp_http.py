@@ -68,7 +68,6 @@ def worker(place: Path, env: dict[str, str]) -> Generator[None, None, None]:
         wait_until(lambda: control.ping(timeout=0.3), 30, "the worker answers")
         yield
     finally:
-        end(process, 10)
         kill(process)
         cast(Any, app).close()
 

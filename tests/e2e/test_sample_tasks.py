@@ -19,7 +19,7 @@ from celery.result import AsyncResult
 from tests.servers import PrivateValkey, wait_until
 from tests.ten_types import TYPES
 
-from herald_monitor.child_process import end, kill, spawn
+from herald_monitor.child_process import kill, spawn
 from herald_server.catalog import Catalog
 from herald_server.demo import task_names
 from herald_server.demo.app import make_app
@@ -121,7 +121,6 @@ def workers(
         yield started
     finally:
         for process in started:
-            end(process, 10)
             kill(process)
 
 

@@ -19,5 +19,5 @@ def module_app(
     worker = Worker(made, log, pool="threads", concurrency=4)
     worker.start()
     yield made
-    worker.stop()
+    worker.close()
     cast(Any, made).close()

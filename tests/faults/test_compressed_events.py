@@ -2,6 +2,7 @@
 
 import bz2
 import resource
+from functools import cache
 
 import pytest
 from celery import Celery
@@ -15,7 +16,8 @@ from herald_monitor.kept_queue import KeptQueue
 LARGE = 256
 
 
-def _bomb() -> bytes:
+@cache
+def bomb() -> bytes:
     """Return some hundred bytes that unpack to `LARGE` MiB of JSON, made in little."""
     packer = bz2.BZ2Compressor()
     packed = packer.compress(b'{"type":"task-sent","uuid":"bomb","args":"')
@@ -24,13 +26,10 @@ def _bomb() -> bytes:
     return packed + packer.compress(b'"}') + packer.flush()
 
 
-BOMB = _bomb()
-
-
 def emit_bomb(app: Celery) -> None:
     emit(
         app,
-        BOMB,
+        bomb(),
         serializer=None,
         content_type="application/json",
         content_encoding="utf-8",
