@@ -1,6 +1,6 @@
 """Clients that mean harm, each kind in a loop of its own, until a moment comes.
 
-`python -m tests.hostile_clients URL --seconds N --ids a,b` prints as JSON how often
+`python -m tests.hostile_clients URL --token T --seconds N --ids a,b` prints as JSON how often
 each kind came, and what broke it. `ids` are tasks whose results are asked for. What a
 kind has open at its end is closed with the process.
 """
@@ -18,9 +18,6 @@ from contextlib import suppress
 from http.client import HTTPConnection
 from urllib.parse import urlsplit
 
-from tests.herald import TOKEN
-
-BEARER = f"Authorization: Bearer {TOKEN}\r\n".encode()
 UPGRADE = (
     b"Host: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
     b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
@@ -46,11 +43,13 @@ def say(**said: object) -> bytes:
 class Client:
     """One kind's connections to `url`: a few are kept open, the oldest are closed."""
 
-    def __init__(self, url: str, ids: list[str]) -> None:
+    def __init__(self, url: str, ids: list[str], token: str) -> None:
         place = urlsplit(url)
         self._place = (place.hostname or "", place.port or 80)
         self._held: deque[socket.socket] = deque()
         self.ids = ids
+        self.token = token
+        self.bearer = f"Authorization: Bearer {token}\r\n".encode() if token else b""
         self.random = random.Random(7)
 
     def dial(self, first: bytes = b"", buffer: int = 4_096) -> socket.socket:
@@ -67,17 +66,18 @@ class Client:
 
     def socket(self, known: bool = True) -> socket.socket:
         """Open a WebSocket."""
-        credentials = BEARER if known else b""
+        credentials = self.bearer if known else b""
         return self.dial(b"GET /ws HTTP/1.1\r\n" + UPGRADE + credentials + b"\r\n")
 
     def ask(self, method: str, path: str, body: bytes | None = None) -> int:
         """Ask over plain HTTP; return the status."""
         line = HTTPConnection(*self._place, timeout=20)
         headers = {
-            "Authorization": f"Bearer {TOKEN}",
             "Content-Type": "application/json",
             "Accept": "application/json, text/event-stream",
         }
+        if self.token:
+            headers["Authorization"] = f"Bearer {self.token}"
         try:
             line.request(method, path, body, headers)
             answer = line.getresponse()
@@ -112,17 +112,17 @@ def no_token(client: Client) -> None:
 
 def half_requests(client: Client) -> None:
     client.dial(
-        b"POST /api/v1/tasks " + HEAD + BEARER + b"Content-Length: 90000\r\n\r\n{"
+        b"POST /api/v1/tasks " + HEAD + client.bearer + b"Content-Length: 90000\r\n\r\n{"
     )
 
 
 def unread_answers(client: Client) -> None:
     path = client.random.choice([b"/asyncapi.json", b"/api/v1/tasks?limit=1000"])
-    client.dial((b"GET " + path + b" " + HEAD + BEARER + b"\r\n") * 20)
+    client.dial((b"GET " + path + b" " + HEAD + client.bearer + b"\r\n") * 20)
 
 
 def unread_streams(client: Client) -> None:
-    client.dial(b"GET /events " + HEAD + BEARER + b"\r\n")
+    client.dial(b"GET /events " + HEAD + client.bearer + b"\r\n")
 
 
 def deaf_watchers(client: Client) -> None:
@@ -132,7 +132,7 @@ def deaf_watchers(client: Client) -> None:
 
 
 def long_polls(client: Client) -> None:
-    client.dial(b"GET /api/v1/tasks/none/wait?timeout=60 " + HEAD + BEARER + b"\r\n")
+    client.dial(b"GET /api/v1/tasks/none/wait?timeout=60 " + HEAD + client.bearer + b"\r\n")
 
 
 # -- work for the server ---------------------------------------------------------------
@@ -178,7 +178,7 @@ def subscriptions(client: Client) -> None:
 
 
 def renewals(client: Client) -> None:
-    client.socket().sendall(say(type="auth", token=TOKEN) * 200)
+    client.socket().sendall(say(type="auth", token=client.token) * 200)
 
 
 def bad_tokens(client: Client) -> None:
@@ -189,7 +189,7 @@ def bad_tokens(client: Client) -> None:
 
 def chunks(client: Client) -> None:
     encoding = b"Transfer-Encoding: chunked\r\n\r\n"
-    line = client.dial(b"POST /api/v1/tasks " + HEAD + BEARER + encoding)
+    line = client.dial(b"POST /api/v1/tasks " + HEAD + client.bearer + encoding)
     for _ in range(20):
         line.sendall(b"1\r\nx\r\n" * 500)
 
@@ -248,6 +248,7 @@ def main() -> None:
     parser.add_argument("url")
     parser.add_argument("--seconds", type=float, required=True)
     parser.add_argument("--ids", required=True)
+    parser.add_argument("--token", default="", help="theirs; none, if it is empty")
     parser.add_argument("--pause", type=float, default=0.3)
     parser.add_argument("--only", help="one kind of client")
     given = parser.parse_args()
@@ -257,7 +258,7 @@ def main() -> None:
     working = [
         threading.Thread(
             target=come_again,
-            args=(kind, Client(given.url, ids), until, given.pause, tries),
+            args=(kind, Client(given.url, ids, given.token), until, given.pause, tries),
         )
         for kind in KINDS
         if given.only in (None, kind.__name__)

@@ -134,7 +134,7 @@ class Quiet(uvicorn.Server):
 
 
 def _config(app: Starlette, settings: ServerSettings) -> uvicorn.Config:
-    config = config_of(app, settings, app.state.shared.tally)
+    config = config_of(app, settings, app.state.shared)
     config.timeout_graceful_shutdown = 1
     return config
 

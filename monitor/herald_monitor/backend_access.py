@@ -52,11 +52,18 @@ SAYS = {
 class BackendAccess:
     """The result backend of `app`: its kind, and what it stores, as it stores it.
 
-    `redact` is applied to every text; `poison` counts what could not be read.
+    `redact` is applied to every text; `poison` counts what could not be read. `spent`
+    is called with the seconds of CPU time that a large result took on a thread.
     """
 
-    def __init__(self, app: Celery, redact: Redact = str) -> None:
+    def __init__(
+        self,
+        app: Celery,
+        redact: Redact = str,
+        spent: Callable[[float], None] = lambda seconds: None,
+    ) -> None:
         self.poison = 0
+        self._spent = spent
         self._app = app
         self._redact = redact
         self._kind = ""
@@ -150,14 +157,23 @@ class BackendAccess:
         self, look: Callable[[Asked], Answer], thing: Asked, within: float
     ) -> Answer:
         """Return what `look` makes of something large, on a thread."""
+        took: list[float] = []
+
+        def timed(one: Asked) -> Answer:
+            begun = time.thread_time()
+            try:
+                return gently(lambda: look(one))
+            finally:
+                took.append(time.thread_time() - begun)
+
         try:
-            [answer] = await self._readers.ask(
-                lambda one: gently(lambda: look(one)), [thing], within
-            )
+            [answer] = await self._readers.ask(timed, [thing], within)
         except TimeoutError as error:
             raise BackendUnreachable(
                 "other large results are being read; ask again in some seconds"
             ) from error
+        finally:
+            self._spent(sum(took))
         return answer
 
     def _look(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
@@ -23,6 +24,7 @@ from herald_server.http import Api
 from herald_server.http_auth import Guard
 from herald_server.http_webhooks import Webhooks
 from herald_server.limits import Limits
+from herald_server.metering import meter_tasks
 from herald_server.problems import HANDLED, answer
 from herald_server.pump import Door
 from herald_server.reading import Library
@@ -103,6 +105,7 @@ def create_app(
                 around=around,
                 closed=CLOSED,
                 tally=shared.tally,
+                accounts=shared.accounts,
             ),
         ],
         exception_handlers=dict.fromkeys(HANDLED, answer),
@@ -140,6 +143,7 @@ def _door(
         limits,
         patience or Patience(),
         tally=shared.tally,
+        accounts=shared.accounts,
         most=most,
     )
 
@@ -151,6 +155,7 @@ async def _lifespan(
     mcp_app: StarletteWithLifespan,
     settings: ServerSettings,
 ) -> AsyncGenerator[None]:
+    meter_tasks(asyncio.get_running_loop())
     async with (
         mcp_app.lifespan(mcp_app),
         working(shared),

@@ -15,7 +15,7 @@ import h11
 from herald_server.connection_guard import ConnectionGuard
 from herald_server.http_protocol import CuttableHttp
 from herald_server.limits import Tally
-from herald_server.parse_budget import ParseBudget, slices
+from herald_server.parse_budget import slices
 from herald_server.ws_protocol import CuttableProtocol
 
 LATE = (
@@ -38,7 +38,6 @@ class TimelyHttp(CuttableHttp):
         super().__init__(*args, **options)
         self._due: asyncio.TimerHandle | None = None
         self._handed_over = False
-        self._budget = ParseBudget()
 
     def connection_made(self, transport: Any) -> None:
         """Begin to wait for the first request."""
@@ -59,11 +58,16 @@ class TimelyHttp(CuttableHttp):
 
     def _take(self, data: bytes) -> None:
         before: Any = self.cycle
-        within = self._budget.spend(self._parse, data, self.loop.time())
+        within = self.budget.spend(self._parse, data, self.loop.time())
         # What begins a request is small; how many there are is for others to bound.
         if not within and self.cycle is before and not self._handed_over:
             self.tally.refuse("parsing")
             self.transport.abort()
+        elif self.cycle is before and not self._handed_over:
+            self.budget.rest(self.loop, self.transport, self._is_paused)
+
+    def _is_paused(self) -> bool:
+        return self._handed_over or self.flow.read_paused
 
     def _parse(self, data: bytes) -> None:
         super().data_received(data)

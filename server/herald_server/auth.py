@@ -61,6 +61,15 @@ class Identity(msgspec.Struct, frozen=True):
         """
         return self.name.partition("/")[0]
 
+    @property
+    def payer(self) -> str:
+        """The name of the token whose CPU time is taken.
+
+        Each that was made from a token of the settings has its own; what it mints
+        itself is counted for it.
+        """
+        return "/".join(self.name.split("/", 2)[:2])
+
     def may(self, scope: str) -> bool:
         """Say whether `scope` was given."""
         return scope in self.scopes

@@ -131,6 +131,17 @@ class ServerSettings(MonitorSettings):
         " token yet, for each process; 0 for any. Proxies in HERALD_PROXY_HEADERS are"
         " not counted.",
     )
+    cpu_per_token: float = Field(
+        default=0.25,
+        ge=0,
+        description="Seconds of CPU time a second that requests of one token can count"
+        " on, for each process; more only while no other waits. 0 for any.",
+    )
+    cpu_per_address: float = Field(
+        default=0.1,
+        ge=0,
+        description="The same for all requests without a valid token from one address.",
+    )
     request_timeout: float = Field(
         default=15.0,
         gt=0,

@@ -12,6 +12,7 @@ from typing import Protocol
 
 import msgspec
 
+from herald_server.cpu_budget import Account, Accounts
 from herald_server.limits import Tally
 
 CHECK_EVERY_S = 5.0
@@ -63,7 +64,9 @@ class ConnectionGuard:
         max_unknown: int,
         trusted: frozenset[str] = frozenset(),
         tally: Tally | None = None,
+        accounts: Accounts | None = None,
     ) -> None:
+        self.accounts = accounts or Accounts()
         self._max_open = max_open
         self._max_unknown = max_unknown
         self._trusted = trusted
@@ -96,6 +99,10 @@ class ConnectionGuard:
         if state is not None and not state.known:
             state.known = True
             self._forget_unknown(state.address)
+
+    def payer(self, address: str) -> Account | None:
+        """Return who pays for what `address` sends until a valid token is given."""
+        return None if address in self._trusted else self.accounts.by_address(address)
 
     def drop(self, connection: Connection) -> None:
         """Watch `connection` no more: it is lost."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from functools import wraps
@@ -15,11 +16,14 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from herald_server.auth import Identity, Narrow, Surroundings, bearer
 from herald_server.caller import NOBODY, serving
+from herald_server.cpu_budget import ENTRY_S, Account, Accounts
 from herald_server.limits import Tally
 from herald_server.line import WIRE, Cuttable
+from herald_server.metering import Metered
 from herald_server.problems import Problem, problem
 from herald_server.tokens import BadToken, Keyring
 from herald_server.tokens.keyring import NEEDED as UNKNOWN
+from herald_server.waiting_turns import enter
 
 NEEDED = f"{UNKNOWN}: Authorization: Bearer TOKEN"
 
@@ -90,8 +94,10 @@ class Guard:
         around: Surroundings,
         closed: tuple[str, ...],
         tally: Tally | None = None,
+        accounts: Accounts | None = None,
     ) -> None:
         self._app = app
+        self._accounts = accounts or Accounts()
         self._keyring = keyring
         self._around = around
         self._closed = closed
@@ -103,19 +109,54 @@ class Guard:
             await self._app(scope, receive, send)
             return
         headers = Headers(scope=scope)
-        refusal = self._foreign(headers, self._path(scope))
+        refusal = self._foreign(headers, scope)
         if refusal is None:
             refusal = await self._identify(scope, headers)
+        address = (scope.get("client") or ("",))[0]
+        account = self._account(scope, address)
+        account.charge(ENTRY_S, time.monotonic())
+        if refusal is None:
+            refusal = await self._wait(account, scope)
         if refusal is not None:
             await _refuse(refusal, scope, receive, send)
             return
         who: Identity | None = scope["state"]["identity"]
-        client = scope.get("client") or ("",)
-        with serving(who or NOBODY, client[0]):
-            if who is not None and self._must_leave(who, scope):
-                await self._until_over(who, scope, receive, send)
-            else:
-                await self._app(scope, receive, send)
+        with serving(who or NOBODY, address, account) as served:
+            await Metered(self._serve(who, scope, receive, send), served)
+
+    async def _serve(
+        self, who: Identity | None, scope: Scope, receive: Receive, send: Send
+    ) -> None:
+        if who is not None and self._must_leave(who, scope):
+            await self._until_over(who, scope, receive, send)
+        else:
+            await self._app(scope, receive, send)
+
+    def _account(self, scope: Scope, address: str) -> Account:
+        who: Identity | None = scope.get("state", {}).get("identity")
+        accounts = self._accounts
+        return accounts.by_address(address) if who is None else accounts.by_token(who)
+
+    async def _wait(self, account: Account, scope: Scope) -> Response | None:
+        """Wait while the account has taken too much; return what refuses it at last.
+
+        Who says their token on the WebSocket is known only then. Machines that look
+        whether we live are answered at once.
+        """
+        unknown = scope["state"]["identity"] is None
+        if (unknown and scope["type"] == "websocket") or self._is_probe(scope):
+            return None
+        later = await enter(account)
+        if not later:
+            return None
+        self._tally.refuse("cpu")
+        whose = "this address, without a token," if unknown else "this token"
+        return problem(
+            429,
+            f"requests of {whose} took too much CPU time; send fewer, or smaller ones,"
+            f" and come back in {later} s",
+            {"Retry-After": str(later)},
+        )
 
     async def _identify(self, scope: Scope, headers: Headers) -> Response | None:
         """Note who sends the request; return what is answered to nobody instead."""
@@ -126,7 +167,7 @@ class Guard:
             state["identity"] = await self._keyring.admit(given)
             wire: Cuttable | None = scope.get("extensions", {}).get(WIRE)
             if wire is not None:
-                wire.admit()
+                wire.admit(self._accounts.by_token(state["identity"]))
         except BadToken as error:
             state["refusal"] = NEEDED if str(error) == UNKNOWN else str(error)
             if given:
@@ -139,12 +180,15 @@ class Guard:
         path: str = scope["path"]
         return path.removeprefix(scope.get("root_path", ""))
 
+    def _is_probe(self, scope: Scope) -> bool:
+        return self._path(scope).rstrip("/") in PROBES
+
     def _is_closed(self, scope: Scope) -> bool:
         return scope["type"] == "http" and self._path(scope).startswith(self._closed)
 
-    def _foreign(self, headers: Headers, path: str) -> Response | None:
+    def _foreign(self, headers: Headers, scope: Scope) -> Response | None:
         host, origin = headers.get("host"), headers.get("origin")
-        if path.rstrip("/") not in PROBES and not self._around.host_fits(host):
+        if not self._is_probe(scope) and not self._around.host_fits(host):
             self._tally.refuse("host")
             return problem(
                 421, "this host name is not served here; add it to HERALD_ALLOWED_HOSTS"

@@ -7,8 +7,9 @@ from typing import Any, cast
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from herald_server.connection_guard import ConnectionGuard
+from herald_server.cpu_budget import Account
 from herald_server.line import WIRE
-from herald_server.parse_budget import read_little
+from herald_server.parse_budget import ParseBudget, read_little
 
 
 class CuttableHttp(H11Protocol):
@@ -22,6 +23,7 @@ class CuttableHttp(H11Protocol):
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
+        self.budget = ParseBudget()
         self._inner: Any = self.app
         self.app = cast(Any, self._with_cut)
 
@@ -34,6 +36,7 @@ class CuttableHttp(H11Protocol):
         super().connection_made(transport)
         read_little(transport)
         address = self.client[0] if self.client else ""
+        self.budget.account = self.guard.payer(address)
         if self.guard.add(transport, address, self.loop.time()):
             self.guard.start(self.loop)
 
@@ -42,9 +45,10 @@ class CuttableHttp(H11Protocol):
         self.guard.drop(self.transport)
         super().connection_lost(exc)
 
-    def admit(self) -> None:
-        """Note that a valid token was given."""
+    def admit(self, account: Account) -> None:
+        """Note that a valid token was given, whose `account` pays from now on."""
         self.guard.admit(self.transport)
+        self.budget.account = account
 
     def cut(self, code: int, reason: str) -> None:
         """End the connection at once."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from herald_server.cpu_budget import Account
+
 WIRE = "herald.wire"
 """The ASGI extension that is the connection itself, a `Cuttable` or a `Wire`."""
 
@@ -43,8 +45,8 @@ class Cuttable(Protocol):
         """Do as `Line.cut`."""
         ...
 
-    def admit(self) -> None:
-        """Note that a valid token was given."""
+    def admit(self, account: Account) -> None:
+        """Note that a valid token was given, whose `account` pays from now on."""
         ...
 
 

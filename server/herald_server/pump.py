@@ -13,6 +13,7 @@ from herald_monitor.turns import Turns
 from herald_server import frames, limits
 from herald_server.auth import Identity
 from herald_server.caller import NOBODY, Caller, caller
+from herald_server.cpu_budget import Account, Accounts
 from herald_server.hub import Hub
 from herald_server.limits import Limits, Tally
 from herald_server.line import Gone, Line
@@ -23,6 +24,7 @@ from herald_server.session import Session
 from herald_server.status import Status
 from herald_server.telling import Patience, Telling
 from herald_server.tokens import BadToken, Keyring
+from herald_server.waiting_turns import take_turn_for_caller
 
 RESTART = 1012
 
@@ -39,6 +41,7 @@ class Door(msgspec.Struct, frozen=True):
     patience: Patience = Patience()
     rounds: Rounds = msgspec.field(default_factory=Rounds)
     tally: Tally = msgspec.field(default_factory=Tally)
+    accounts: Accounts = msgspec.field(default_factory=Accounts)
     most: int = 10_000
     """Connections at once."""
 
@@ -51,8 +54,16 @@ class Door(msgspec.Struct, frozen=True):
         return True
 
 
+MESSAGE_WAIT_S = 1.0
+"""Seconds that a message waits while its token has taken too much CPU time."""
+
+
 def _nothing() -> None:
     """Do nothing."""
+
+
+def _unnoted(account: Account) -> None:
+    """Note nothing of who was let in."""
 
 
 class Pump:
@@ -76,19 +87,23 @@ class Pump:
         )
         self._staying = False
         self._caller = Caller(NOBODY)
+        self._admitted: Callable[[Account], None] = _unnoted
         self._ends: Callable[[], None] = _nothing
 
     async def run(
-        self, token: str | None, sent: bool, admitted: Callable[[], None] = _nothing
+        self,
+        token: str | None,
+        sent: bool,
+        admitted: Callable[[Account], None] = _unnoted,
     ) -> None:
         """Serve until either side ends it. `sent`: the handshake had a token.
 
-        `admitted` is called once a valid one was given.
+        `admitted` is called with who pays, each time that a valid one was given.
         """
         self._caller = caller() or self._caller
+        self._admitted = admitted
         with self._connected():
             if await self._admit(token, sent):
-                admitted()
                 self._greet()
                 await self._serve()
 
@@ -157,7 +172,9 @@ class Pump:
     def _let_in(self, who: Identity) -> None:
         """Serve `who` until their token is good no more, or another one is given."""
         self._ends()
-        self._caller.who = who
+        account = self._door.accounts.by_token(who)
+        self._caller.who, self._caller.account = who, account
+        self._admitted(account)
         self._session.narrow(who.only)
         self._ends = self._door.keyring.staying(who, self._leave)
 
@@ -209,7 +226,9 @@ class Pump:
         while True:
             # What arrived at once is not waited for, so nobody else had a turn.
             await turns.take()
-            said = self._session.receive(await self._line.hear(), time.monotonic())
+            text = await self._line.hear()
+            await take_turn_for_caller(MESSAGE_WAIT_S)
+            said = self._session.receive(text, time.monotonic())
             if isinstance(said, Auth):
                 await self._renew(said.token)
             if self._session.full:

@@ -16,6 +16,7 @@ from herald_server.hub import Hub
 from herald_server.limits import BEHIND, Limits
 from herald_server.session import Session
 from herald_server.subscription import Read, Row
+from herald_server.waiting_turns import take_turn_for_caller
 
 PAGE = 250
 MOST = 500
@@ -24,6 +25,9 @@ MOST = 500
 AT_ONCE = 16
 """Reads for sessions that are under way at a time. When all clients come back at
 once the others wait here, where nobody loses patience."""
+
+TURN_WAIT_S = 2.0
+"""Seconds between two chances to send something, while a snapshot waits its turn."""
 
 CATCH_UP = 5.0
 """Seconds that a client which is ahead of this process waits for it."""
@@ -115,6 +119,8 @@ class Library:
     # -- all of it -----------------------------------------------------------------
 
     async def _snapshot(self, session: Session, read: Read) -> AsyncIterator[None]:
+        while not await take_turn_for_caller(TURN_WAIT_S):
+            yield
         if not await self._narrow_enough(session, read):
             return
         async with self._turns:
@@ -124,6 +130,8 @@ class Library:
                 return
             session.page(read, rows)
             yield
+            while not await take_turn_for_caller(TURN_WAIT_S):
+                yield
         async with self._turns:
             before = self._hub.pos
             end = await self._store.end()

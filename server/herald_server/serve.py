@@ -20,7 +20,7 @@ from herald_server.app import create_app
 from herald_server.arriving import timely
 from herald_server.config import ServerSettings
 from herald_server.connection_guard import ConnectionGuard
-from herald_server.limits import Tally
+from herald_server.state import Shared
 from herald_server.tls import check_tls
 
 SPREAD = 3.0
@@ -123,7 +123,7 @@ async def serve(
     await store.open()
     try:
         made = create_app(settings, store, app)
-        server = _Server(config_of(made, settings, made.state.shared.tally))
+        server = _Server(config_of(made, settings, made.state.shared))
         serving = asyncio.create_task(server.serve(sockets=[bound]))
         await _started(server, serving)
         if before is not None:
@@ -150,15 +150,16 @@ async def _say_goodbye(doors: State) -> None:
     await doors.mcp.release()
 
 
-def config_of(app: object, settings: ServerSettings, tally: Tally) -> uvicorn.Config:
+def config_of(app: object, settings: ServerSettings, shared: Shared) -> uvicorn.Config:
     """Return how uvicorn serves `app`."""
     guard = ConnectionGuard(
         max_files() - SPARE_FILES,
         settings.max_unauthenticated,
         frozenset(settings.proxy_headers),
-        tally,
+        shared.tally,
+        shared.accounts,
     )
-    http, ws = timely(settings.request_timeout, tally, guard)
+    http, ws = timely(settings.request_timeout, shared.tally, guard)
     return uvicorn.Config(
         app,  # type: ignore[arg-type]
         log_config=None,

@@ -15,12 +15,14 @@ from celery import Celery
 from herald_monitor.backends import ResultBackend
 from herald_monitor.model.redaction import Redactor
 from herald_monitor.store import Store
+from herald_server import caller
 from herald_server.audit import Audit
 from herald_server.backend_lookup import BackendLookup
 from herald_server.catalog import Catalog
 from herald_server.config import ServerSettings
 from herald_server.consent import Consents
 from herald_server.control import Control
+from herald_server.cpu_budget import Accounts
 from herald_server.feed import Feed
 from herald_server.hub import Hub
 from herald_server.limits import Tally
@@ -59,11 +61,12 @@ def share(settings: ServerSettings, store: Store, app: Celery | None) -> Shared:
     if app is not None:
         control = Control(app, store, hub, catalog, redact, permits, audit, consents)
     status = Status(store, feed)
-    backend = ResultBackend(app, redact) if app else None
+    backend = ResultBackend(app, redact, caller.charge) if app else None
     lookup = BackendLookup(backend, lambda: status.staleness() is not None)
     return Shared(
         *(seen(store, lookup, _seal(settings)), hub, feed, status, control, node),
         tally=tally,
+        accounts=Accounts(settings.cpu_per_token, settings.cpu_per_address),
         audit=audit,
         desk=_desk(settings, store, audit),
         backend=backend,

@@ -12,6 +12,7 @@ from herald_monitor.store import Store
 from herald_server.audit import Audit
 from herald_server.catalog import Catalog
 from herald_server.control import Control
+from herald_server.cpu_budget import Accounts
 from herald_server.feed import Feed
 from herald_server.group_reader import GroupReader
 from herald_server.group_sizes import GroupSizes
@@ -46,6 +47,8 @@ class Shared(msgspec.Struct, frozen=True, dict=True):
     control: Control | None = None
     node: str = ""
     tally: Tally = msgspec.field(default_factory=Tally)
+    accounts: Accounts = msgspec.field(default_factory=Accounts)
+    """What each token has taken of this process."""
     desk: Desk | None = None
     """Where webhooks are registered, if this process serves others."""
     audit: Audit = msgspec.field(default_factory=_no_audit)

@@ -10,6 +10,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from herald_server import frames
 from herald_server.auth import PROTOCOL, bearer, protocol_token
+from herald_server.cpu_budget import Account
 from herald_server.crowd import Crowd
 from herald_server.limits import BAD_PROTOCOL, FULL
 from herald_server.line import WIRE, Gone, Wire
@@ -63,10 +64,10 @@ class SocketLine:
         if self._wire is not None:
             self._wire.settle()
 
-    def admit(self) -> None:
-        """Note that a valid token was given."""
+    def admit(self, account: Account) -> None:
+        """Note that a valid token was given, whose `account` pays from now on."""
         if self._wire is not None:
-            self._wire.admit()
+            self._wire.admit(account)
 
     async def hear(self) -> str | bytes:
         message = await self._socket.receive()

@@ -13,6 +13,7 @@ from websockets.protocol import State
 
 from herald_server import limits
 from herald_server.connection_guard import ConnectionGuard
+from herald_server.cpu_budget import Account
 from herald_server.line import WIRE, Gone
 from herald_server.parse_budget import ParseBudget, slices
 
@@ -47,6 +48,12 @@ class CuttableProtocol(WebSocketsSansIOProtocol):
         self.queue = cast(Any, Inbox(self.loop))
         self._budget = ParseBudget()
 
+    def connection_made(self, transport: Any) -> None:
+        """Take over a connection on which a handshake came."""
+        super().connection_made(transport)
+        address = self.client[0] if self.client else ""
+        self._budget.account = self.guard.payer(address)
+
     def data_received(self, data: bytes) -> None:
         """Take in frames, a little at a time; cut off who takes too long to parse."""
         for part in slices(data):
@@ -57,6 +64,10 @@ class CuttableProtocol(WebSocketsSansIOProtocol):
                 self.cut(limits.RATE, "too much to parse; send less")
                 self.transport.pause_reading()
                 return
+        self._budget.rest(self.loop, self.transport, self._is_paused)
+
+    def _is_paused(self) -> bool:
+        return self.read_paused or not self.writable.is_set()
 
     def _parse(self, data: bytes) -> None:
         """Take in frames; answer a handshake that the parser refuses."""
@@ -116,9 +127,10 @@ class CuttableProtocol(WebSocketsSansIOProtocol):
         self.guard.drop(self.transport)
         super().connection_lost(exc)
 
-    def admit(self) -> None:
-        """Note that a valid token was given."""
+    def admit(self, account: Account) -> None:
+        """Note that a valid token was given, whose `account` pays from now on."""
         self.guard.admit(self.transport)
+        self._budget.account = account
 
     async def run_asgi(self) -> None:
         """Serve the connection; the application finds us among its extensions."""
