@@ -1,8 +1,8 @@
 """Clients that mean harm, each kind in a loop of its own, until a moment comes.
 
-`python -m tests.hostile_clients URL --token T --seconds N --ids a,b` prints as JSON how often
-each kind came, and what broke it. `ids` are tasks whose results are asked for. What a
-kind has open at its end is closed with the process.
+`python -m tests.hostile_clients URL --token T --seconds N --ids a,b` prints as JSON how
+often each kind came. `ids` are tasks whose results are asked for. What a kind has open
+at its end is closed with the process.
 """
 
 import argparse
@@ -112,7 +112,10 @@ def no_token(client: Client) -> None:
 
 def half_requests(client: Client) -> None:
     client.dial(
-        b"POST /api/v1/tasks " + HEAD + client.bearer + b"Content-Length: 90000\r\n\r\n{"
+        b"POST /api/v1/tasks "
+        + HEAD
+        + client.bearer
+        + b"Content-Length: 90000\r\n\r\n{"
     )
 
 
@@ -132,7 +135,9 @@ def deaf_watchers(client: Client) -> None:
 
 
 def long_polls(client: Client) -> None:
-    client.dial(b"GET /api/v1/tasks/none/wait?timeout=60 " + HEAD + client.bearer + b"\r\n")
+    client.dial(
+        b"GET /api/v1/tasks/none/wait?timeout=60 " + HEAD + client.bearer + b"\r\n"
+    )
 
 
 # -- work for the server ---------------------------------------------------------------

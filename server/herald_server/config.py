@@ -142,6 +142,12 @@ class ServerSettings(MonitorSettings):
         ge=0,
         description="The same for all requests without a valid token from one address.",
     )
+    filter_values_per_token: int = Field(
+        default=50_000,
+        ge=0,
+        description="Values in the filters of all subscriptions of one token, for each"
+        " process; 0 for any.",
+    )
     request_timeout: float = Field(
         default=15.0,
         gt=0,

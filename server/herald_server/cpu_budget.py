@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 
 from herald_server.auth import Identity
-from herald_server.limits import Tally
 
 BURST_S = 2.0
 """Seconds of CPU time that may be taken at once, after a rest."""
@@ -21,29 +20,31 @@ MAX_DEBT_S = 1.0
 ENTRY_S = 0.0005
 """Seconds that a request takes before it is known whose it is."""
 
-GRANT_S = 0.01
+GRANT_S = 0.005
 """Seconds of CPU time that a debtor is given while nobody else wants them."""
 
 MAX_ACCOUNTS = 10_000
-"""Tokens and addresses that are known at once; beyond, all begin anew."""
+"""Tokens and addresses that are known at once; beyond, those begin anew that
+watch nothing."""
 
 
 class Account:
     """The CPU time that one token, or one address without one, may still take.
 
     `share` are the seconds a second that it can count on; 0 for any number. Times are
-    monotonic seconds.
+    monotonic seconds. Its subscriptions have at most `max_values` (0: any number).
     """
 
-    __slots__ = ("_at", "_left", "queue", "share", "values", "waiting")
+    __slots__ = ("_at", "_left", "max_values", "queue", "share", "values", "waiting")
 
-    def __init__(self, share: float) -> None:
+    def __init__(self, share: float, max_values: int = 0) -> None:
         self.share = share
         self.queue = asyncio.Lock()
         """Held by the one whose turn comes next."""
         self.waiting = 0
         self.values = 0
-        """Values of the filters that it watches by now."""
+        """Values in the filters of all its subscriptions."""
+        self.max_values = max_values
         self._left = BURST_S
         self._at = 0.0
 
@@ -59,6 +60,10 @@ class Account:
         self._refill(now)
         return max(-self._left, 0.0)
 
+    def has_room(self, more: int) -> bool:
+        """Return True if its subscriptions may have so many `more` values."""
+        return not self.max_values or self.values + more <= self.max_values
+
     def grant(self) -> None:
         """Forgive the debt, and give it a little: nobody else wants the time."""
         self._left = max(self._left, GRANT_S)
@@ -70,18 +75,15 @@ class Account:
 
 
 class Accounts:
-    """The accounts of one process. The shares are those of `Account`."""
+    """The accounts of one process. Shares and `max_values` are those of `Account`."""
 
     def __init__(
-        self,
-        per_token: float = 0.0,
-        per_address: float = 0.0,
-        tally: Tally | None = None,
+        self, per_token: float = 0.0, per_address: float = 0.0, max_values: int = 0
     ) -> None:
         self._per_token = per_token
         self._per_address = per_address
+        self._max_values = max_values
         self._known: dict[tuple[str, str], Account] = {}
-        self.tally = tally or Tally()
 
     def by_token(self, who: Identity) -> Account:
         """Return the account of the token of `who`, and of those it has minted."""
@@ -95,6 +97,9 @@ class Accounts:
         found = self._known.get((kind, name))
         if found is None:
             if len(self._known) >= MAX_ACCOUNTS:
-                self._known.clear()
-            found = self._known[kind, name] = Account(share)
+                self._forget_idle()
+            found = self._known[kind, name] = Account(share, self._max_values)
         return found
+
+    def _forget_idle(self) -> None:
+        self._known = {k: one for k, one in self._known.items() if one.values}

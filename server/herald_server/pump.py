@@ -175,6 +175,7 @@ class Pump:
         account = self._door.accounts.by_token(who)
         self._caller.who, self._caller.account = who, account
         self._admitted(account)
+        self._session.count_for(account)
         self._session.narrow(who.only)
         self._ends = self._door.keyring.staying(who, self._leave)
 

@@ -23,6 +23,7 @@ from herald_monitor.model.changes import TASK, Entry
 from herald_monitor.model.cursor import START, Cursor
 from herald_monitor.model.filters import Filter
 from herald_server import frames
+from herald_server.cpu_budget import Account
 from herald_server.hub import BOOKMARK_EVERY, COUNTS, Hub
 from herald_server.limits import (
     BAD_MESSAGE,
@@ -79,6 +80,7 @@ class Session:
         self._tally = tally or Tally()
         self._lag_ms = lag_ms
         self._only = only
+        self._account = Account(0.0)
         self._subs: dict[str, Subscription] = {}
         self._control: list[bytes] = []
         self._bad = 0
@@ -152,6 +154,7 @@ class Session:
     def _watch(self, wish: Subscribe, reason: str, since: Cursor | None) -> None:
         sub = Subscription(wish, self._wake, self._only)
         self._subs[wish.id] = sub
+        self._account.values += wish.filter.size
         self._hub.watch(sub.watcher)
         self._begin(sub, reason, since)
 
@@ -159,6 +162,13 @@ class Session:
     def only(self) -> Filter | None:
         """To what it is narrowed; None: it may tell of every task."""
         return self._only
+
+    def count_for(self, account: Account) -> None:
+        """Count what is watched for `account` from now on."""
+        watched = sum(sub.wish.filter.size for sub in self._subs.values())
+        self._account.values -= watched
+        account.values += watched
+        self._account = account
 
     def narrow(self, only: Filter | None) -> None:
         """Tell from now on of what `only` matches; what was told before is void."""
@@ -186,6 +196,15 @@ class Session:
             raise BadMessage(
                 "too_many", f"at most {limits.ids_per_sub} ids a subscription", wish.id
             )
+        old = self._subs.get(wish.id)
+        more = wish.filter.size - (old.wish.filter.size if old else 0)
+        if not self._account.has_room(more):
+            raise BadMessage(
+                "too_many",
+                f"at most {self._account.max_values} values in the filters of all "
+                "subscriptions of a token; unsubscribe some, or ask for wider ones",
+                wish.id,
+            )
         if not self._allowance.take(now):
             raise BadMessage(
                 "rate", "too many subscribes; wait a second", wish.id, retry=True
@@ -194,6 +213,7 @@ class Session:
     def _end(self, id_: str) -> Subscription | None:
         sub = self._subs.pop(id_, None)
         if sub is not None:
+            self._account.values -= sub.wish.filter.size
             self._hub.drop(sub.watcher)
             # What is left may be complete now, and owed its cursor.
             self._wake()

@@ -66,7 +66,7 @@ def share(settings: ServerSettings, store: Store, app: Celery | None) -> Shared:
     return Shared(
         *(seen(store, lookup, _seal(settings)), hub, feed, status, control, node),
         tally=tally,
-        accounts=Accounts(settings.cpu_per_token, settings.cpu_per_address),
+        accounts=_accounts(settings),
         audit=audit,
         desk=_desk(settings, store, audit),
         backend=backend,
@@ -85,6 +85,14 @@ def catalog_of(settings: ServerSettings, app: Celery | None) -> Catalog:
     if app is not None and catalog.learns:
         catalog.learn(types_of(app))
     return catalog
+
+
+def _accounts(settings: ServerSettings) -> Accounts:
+    return Accounts(
+        settings.cpu_per_token,
+        settings.cpu_per_address,
+        settings.filter_values_per_token,
+    )
 
 
 def _seal(settings: ServerSettings) -> PageSeal | None:

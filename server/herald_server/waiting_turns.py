@@ -12,7 +12,7 @@ from herald_server.cpu_budget import Account
 NAP_S = 0.02
 """Seconds between two looks at whether the loop is behind."""
 
-LATE_S = 0.004
+LATE_S = 0.003
 """Seconds by which the loop may be late while it counts as idle."""
 
 MAX_WAITING = 100

@@ -329,8 +329,8 @@ class Crowd:
 
     async def agree(self) -> None:
         """Wait until every checked one has what the store has, and check it all."""
-        until = time.monotonic() + LATE
         truths = await self._truths()
+        until = time.monotonic() + LATE
         while differing := [w for w in self._checked if w.items != truths[_key(w)]]:
             if time.monotonic() > until:
                 break

@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import math
+import time
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -16,6 +18,8 @@ from tests.project import make_app
 from tests.servers import PrivateValkey
 from tests.serving import TOKEN, Server, connected, let_in, serving
 
+from herald_server.auth import Identity
+from herald_server.cpu_budget import BURST_S, ENTRY_S
 from herald_server.limits import Limits
 
 pytestmark = pytest.mark.anyio
@@ -101,7 +105,9 @@ async def test_what_is_too_big_is_refused_and_counted(url: str) -> None:
     ):
         await server.tell("received", "a", "b")
         refused(await ask.post("/api/v1/tokens", content=b" " * 300_000), 413, "bytes")
-        refused(await ask.post("/mcp", content=b" " * 1_100_000), 413, "bytes")
+        refused(await ask.post("/mcp", content=b" " * 300_000), 413, "bytes")
+        many = b'{"params": [' + b"[]," * 20_000 + b"[]]}"
+        refused(await ask.post("/mcp", content=many), 413, "20000 lists and objects")
         await client.say(type="subscribe", id="all")
         await client.heard("error", 1)
         await client.say(type="subscribe", id="a", filter={"ids": ["a"]})
@@ -110,7 +116,92 @@ async def test_what_is_too_big_is_refused_and_counted(url: str) -> None:
         told = await client.heard("error", 3)
         codes = [error["code"] for error in told]
         assert codes == ["too_broad", "too_many", "too_big"]
-        assert await counted(server) == {"body": 2, **dict.fromkeys(codes, 1)}
+        assert await counted(server) == {"body": 3, **dict.fromkeys(codes, 1)}
+
+
+@pytest.fixture
+def crowded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the loop count as behind always, and nobody be patient."""
+    monkeypatch.setattr("herald_server.waiting_turns.LATE_S", -1.0)
+    monkeypatch.setattr("herald_server.waiting_turns.MAX_WAIT_S", 0.05)
+
+
+def spent(server: Server, name: str) -> None:
+    """Let the token of `name` have taken all of its CPU time, and more."""
+    accounts = server.app.state.shared.accounts
+    accounts.by_token(Identity(name)).charge(100.0, time.monotonic())
+
+
+LITTLE = 0.01
+"""Seconds of CPU time a second: a debt of one second is not paid within a test."""
+
+
+@pytest.mark.usefixtures("crowded")
+async def test_a_token_that_took_too_much_cpu_time_is_refused_and_no_other(
+    url: str,
+) -> None:
+    async with serving(url, cpu_per_token=LITTLE) as server:
+        spent(server, "owner/greedy")
+        greedy = {"Authorization": f"Bearer {minted(server, name='owner/greedy')}"}
+        child = {"Authorization": f"Bearer {minted(server, name='owner/greedy/x')}"}
+        for headers in (greedy, child):
+            async with asking(server, headers) as ask:
+                answer = await ask.get("/api/v1/tasks")
+                refused(answer, 429, "requests of this token took too much CPU time")
+                assert 1 <= int(answer.headers["retry-after"]) <= 100
+                answer = await ask.post("/mcp", json={})
+                refused(answer, 429, "too much CPU time")
+                assert (await ask.get("/healthz")).status_code == 200
+        async with asking(server) as other:
+            assert (await other.get("/api/v1/tasks")).status_code == 200
+        assert await counted(server) == {"cpu": 4}
+
+
+@pytest.mark.usefixtures("crowded")
+async def test_requests_without_a_token_are_refused_and_those_with_one_are_not(
+    url: str,
+) -> None:
+    async with serving(url, cpu_per_address=LITTLE) as server:
+        accounts = server.app.state.shared.accounts
+        accounts.by_address("127.0.0.1").charge(100.0, time.monotonic())
+        async with asking(server, {}) as stranger:
+            answer = await stranger.get("/asyncapi.json")
+            refused(answer, 429, "of this address, without a token,")
+            assert (await stranger.get("/readyz")).status_code != 429
+        async with asking(server) as ask, connected(server) as client:
+            assert (await ask.get("/api/v1/tasks")).status_code == 200
+            await client.heard("hello")
+
+
+async def test_work_is_charged_to_who_asks_for_it(url: str) -> None:
+    async with serving(url, cpu_per_token=1e-6) as server:
+        account = server.app.state.shared.accounts.by_token(Identity("owner"))
+        account.charge(BURST_S, time.monotonic())
+        before = account.debt(time.monotonic())
+        async with asking(server) as ask:
+            await ask.get("/asyncapi.json")
+        assert before + ENTRY_S < account.debt(time.monotonic()) < before + 1.0
+
+
+@pytest.mark.usefixtures("crowded")
+async def test_a_snapshot_waits_while_what_else_is_said_is_answered(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("herald_server.reading.TURN_WAIT_S", 0.05)
+    monkeypatch.setattr("herald_server.pump.MESSAGE_WAIT_S", 0.05)
+    async with (
+        serving(url, cpu_per_token=LITTLE) as server,
+        connected(server) as client,
+    ):
+        await client.heard("hello")
+        spent(server, "owner")
+        await client.say(type="subscribe", id="s")
+        await client.say(type="ping")
+        await client.heard("pong")
+        assert not client.of("data")
+        # Its time is wanted by nobody else any more.
+        monkeypatch.setattr("herald_server.waiting_turns.LATE_S", math.inf)
+        await client.heard("data")
 
 
 async def test_only_so_many_may_watch_at_once(url: str) -> None:

@@ -10,20 +10,20 @@ import sys
 import threading
 import time
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
 import redis
-from tests.herald import HeraldProcess, get
+from tests.herald import HeraldProcess, get, post
 from tests.hostile_clients import KINDS
 from tests.hostile_producer import ACTS
 from tests.servers import ROOT, PrivateValkey, private_valkey, wait_until
 
 MEGABYTE = 1_000_000
 EVENTS_A_TASK = 4
-GROWTH = 48
+GROWTH = 32
 """Megabytes that a process may hold more afterwards."""
 POOL = 64
 """Connections to the store that one process keeps once it has needed them."""
@@ -40,10 +40,14 @@ class Scale(NamedTuple):
     """Between two acts of one kind."""
     journals: int
     """Watchers whose whole story is kept; in ten minutes it is gigabytes."""
+    p99: float
+    """Within which 99 of 100 answers come, and changes are told."""
 
 
-SHORT = Scale(40, 100, 3.0, 6.0, 0.5, 20)
-LONG = Scale(500, 500, 60.0, 600.0, 3.0, 0)
+# On a machine that does nothing else it is below 0.1 s, beside other tests up to half
+# a second. Kinds of harm that were not bounded made it up to six.
+SHORT = Scale(40, 100, 3.0, 6.0, 0.5, 20, 1.5)
+LONG = Scale(500, 500, 60.0, 600.0, 1.0, 0, 0.1)
 
 RESULTS = {
     "hostile-result-1": "password=" + "{<" * (MEGABYTE // 4),
@@ -101,8 +105,13 @@ def usage(herald: HeraldProcess) -> dict[str, Usage]:
 
 def family(pid: int) -> list[int]:
     """Return the process `pid` and those that it started."""
-    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    return [pid, *(one for child in children for one in family(int(child)))]
+    found = [pid]
+    for thread in Path(f"/proc/{pid}/task").iterdir():
+        # One that ends meanwhile has no children.
+        with suppress(OSError):
+            for child in (thread / "children").read_text().split():
+                found += family(int(child))
+    return found
 
 
 def _usage(pid: int) -> Usage:
@@ -193,8 +202,18 @@ def warm(herald: HeraldProcess) -> None:
     get(f"{herald.url}asyncapi.json")
 
 
+def token_of_theirs(herald: HeraldProcess) -> str:
+    """Return a token that was minted for the hostile clients."""
+    made = post(f"{herald.url}api/v1/tokens", {"scopes": ["read"], "label": "hostile"})
+    return str(made["token"])
+
+
 def run(
-    herald: HeraldProcess, broker: PrivateValkey, store: PrivateValkey, scale: Scale
+    herald: HeraldProcess,
+    broker: PrivateValkey,
+    store: PrivateValkey,
+    scale: Scale,
+    token: str,
 ) -> None:
     """Go through a calm time and a hostile one, and check what the honest ones got."""
     keep_results(broker)
@@ -214,16 +233,15 @@ def run(
             time.sleep(scale.calm)
         before = usage(herald)
         with hostile.asking():
-            done = attack(herald, broker, scale)
+            done = attack(herald, broker, scale, token)
         during = usage(herald)
         assert honest.wait(scale.calm + scale.hostile + 60) == 0
         honest.communicate()
         told = agreed(crowd)
     report(calm, hostile, before, during, done, told)
     assert hostile.failed == []
-    # On a machine that does nothing else it is below 0.1 s, beside other tests up to
-    # half a second. Kinds of harm that were not bounded made it up to six.
-    assert hostile.p99 < max(1.5, 20 * calm.p99)
+    assert hostile.p99 < scale.p99
+    assert told["late"]["p99"] < 1_000 * scale.p99
     assert told["complaints"] == []
     assert told["resets"] == {"new": scale.watchers}
     assert told["closes"] == {}
@@ -241,12 +259,13 @@ def returned(pid: int, held: Usage) -> None:
 
 
 def attack(
-    herald: HeraldProcess, broker: PrivateValkey, scale: Scale
+    herald: HeraldProcess, broker: PrivateValkey, scale: Scale, token: str
 ) -> dict[str, dict[str, int]]:
     """Let hostile clients and a hostile producer at it; return what they did."""
     common = ("--seconds", str(scale.hostile), "--pause", str(scale.pause))
     ids = ("--ids", ",".join(RESULTS))
-    clients = module("hostile_clients", herald.url, *ids, *common)
+    whose = ("--token", token)
+    clients = module("hostile_clients", herald.url, *ids, *whose, *common)
     producer = module("hostile_producer", broker.url, *common)
     told = [
         one.communicate(timeout=scale.hostile + 60)[0] for one in (clients, producer)
@@ -285,7 +304,14 @@ def report(
 def test_honest_ones_are_served_beside_hostile_ones(
     herald: HeraldProcess, broker: PrivateValkey, module_valkey: PrivateValkey
 ) -> None:
-    run(herald, broker, module_valkey, SHORT)
+    run(herald, broker, module_valkey, SHORT, token_of_theirs(herald))
+
+
+@pytest.mark.timeout(120)
+def test_honest_ones_are_served_beside_strangers(
+    herald: HeraldProcess, broker: PrivateValkey, module_valkey: PrivateValkey
+) -> None:
+    run(herald, broker, module_valkey, SHORT, "")
 
 
 @pytest.mark.soak
@@ -293,7 +319,7 @@ def test_honest_ones_are_served_beside_hostile_ones(
 def test_ten_minutes_of_hostile_ones(
     herald: HeraldProcess, broker: PrivateValkey, module_valkey: PrivateValkey
 ) -> None:
-    run(herald, broker, module_valkey, LONG)
+    run(herald, broker, module_valkey, LONG, token_of_theirs(herald))
 
 
 def test_every_kind_is_named_once() -> None:

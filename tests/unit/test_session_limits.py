@@ -5,6 +5,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from herald_server.cpu_budget import Account
 from herald_server.limits import BAD_MESSAGE, RATE
 from herald_server.messages import Auth
 from herald_server.session import BACKLOG
@@ -122,6 +123,41 @@ def test_as_many_subscribes_at_once_as_there_may_be_and_then_so_many_a_second() 
     assert not errors(desk)
     desk.say(type="subscribe", id="0")
     assert errors(desk)
+
+
+def watching(desk: Desk, account: Account, **wish: Any) -> list[str]:
+    """Subscribe for `account`; return the codes of errors."""
+    desk.session.count_for(account)
+    desk.subscribe(**wish)
+    return [code for code, *_ in errors(desk)]
+
+
+def test_the_values_of_all_connections_of_a_token_are_bounded() -> None:
+    account, desks = Account(0.0, max_values=5), [Desk(), Desk()]
+    assert not watching(desks[0], account, filter={"tag": ["1", "2"], "state": "LOST"})
+    assert watching(desks[1], account, filter={"tag": ["1", "2", "3"]}) == ["too_many"]
+    assert not watching(desks[1], account, filter={"tag": ["1", "2"]})
+    assert account.values == 5
+
+
+def test_what_is_watched_no_more_leaves_room() -> None:
+    account, desk = Account(0.0, max_values=2), Desk()
+    for tags in (["1", "2"], ["3", "4"]):
+        assert not watching(desk, account, filter={"tag": tags})
+    desk.say(type="unsubscribe", id="s")
+    assert account.values == 0
+    assert not watching(desk, account, id_="t", filter={"tag": ["1", "2"]})
+    desk.session.end()
+    assert account.values == 0
+
+
+def test_with_another_token_it_counts_for_that() -> None:
+    old, new, desk = Account(0.0), Account(0.0), Desk()
+    watching(desk, old, filter={"tag": ["1", "2"]})
+    desk.session.count_for(new)
+    assert (old.values, new.values) == (0, 2)
+    desk.session.end()
+    assert (old.values, new.values) == (0, 0)
 
 
 def closing_code(desk: Desk) -> int | None:

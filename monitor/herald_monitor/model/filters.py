@@ -97,6 +97,11 @@ class Filter(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, dict
         return Filter(**merged, also=only)
 
     @property
+    def size(self) -> int:
+        """How many values it has, of all keys."""
+        return sum(len(getattr(self, key) or ()) for key in KEYS)
+
+    @property
     def nothing(self) -> bool:
         """Whether no task can match it."""
         if any(getattr(self, key) == () for key in KEYS):

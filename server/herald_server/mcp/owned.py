@@ -9,16 +9,17 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from herald_monitor.model.codec import to_json
 from herald_server.auth import Identity
+from herald_server.http_body import MAX_BODY
 from herald_server.mcp.accepting import accept_one
 from herald_server.mcp.session_quota import MAX_SESSIONS, SESSION_ID, SessionQuota
 from herald_server.problems import problem
 from herald_server.tokens.claims import written
 
-MOST_BYTES = 1 << 20
-"""Bytes of one message."""
+MAX_CONTAINERS = 20_000
+"""Lists and objects in one message: the SDK takes a thousandth of a second for 500."""
 
-
-TOO_LARGE = f"a message is at most {MOST_BYTES} bytes"
+TOO_LARGE = f"a message is at most {MAX_BODY} bytes"
+TOO_INTRICATE = f"a message has at most {MAX_CONTAINERS} lists and objects"
 TOO_MANY = (
     f"this token has {MAX_SESSIONS} sessions open; end some with DELETE, or use those"
     " that there are (one that is idle ends after 30 minutes)"
@@ -43,8 +44,8 @@ class Owned:
         said = await _whole(receive) if scope["method"] == "POST" else b""
         if said is None:
             return
-        if len(said) > MOST_BYTES:
-            await _refuse(413, "body", TOO_LARGE, scope, receive, send)
+        if (excess := _excess(said)) is not None:
+            await _refuse(413, "body", excess, scope, receive, send)
             return
         who: Identity | None = scope.get("state", {}).get("identity")
         if who is not None:
@@ -65,10 +66,20 @@ async def _refuse(
     await problem(status, detail)(scope, receive, send)
 
 
+def _excess(said: bytes) -> str | None:
+    """Return what is too much about a message, before anything parses it."""
+    if len(said) > MAX_BODY:
+        return TOO_LARGE
+    # Brackets in texts count as well: few messages have so many.
+    if said.count(b"[") + said.count(b"{") > MAX_CONTAINERS:
+        return TOO_INTRICATE
+    return None
+
+
 async def _whole(receive: Receive) -> bytes | None:
     """Return what is sent, or so much of it that it is too much; None if it broke."""
     said = bytearray()
-    while len(said) <= MOST_BYTES:
+    while len(said) <= MAX_BODY:
         message = await receive()
         if message["type"] == "http.disconnect":
             return None
