@@ -10,7 +10,7 @@ import asyncio
 import time
 from collections.abc import Callable, Coroutine, Generator
 from contextvars import Context
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from herald_server.caller import Caller, caller
 
@@ -40,7 +40,7 @@ class Metered(Coroutine[Any, Any, T]):
 
     def __await__(self) -> Generator[Any, Any, T]:
         """Return itself: its steps are those of whoever awaits it."""
-        return self
+        return cast("Generator[Any, Any, T]", self)
 
     def __iter__(self) -> Metered[T]:
         """Return itself."""
