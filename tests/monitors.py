@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Iterable
 from pathlib import Path
 
 from celery import Celery
@@ -53,6 +53,16 @@ class MonitorProcess:
         assert self._process is not None
         os.kill(self._process.pid, signal.SIGKILL)
         wait_until(lambda: not self.alive, 5, "it is dead")
+
+    @contextlib.contextmanager
+    def paused(self) -> Generator[None]:
+        """Hold it up for the block, as a host that has no time for it."""
+        assert self._process is not None
+        os.kill(self._process.pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.kill(self._process.pid, signal.SIGCONT)
 
     def stop(self) -> bool:
         """Send SIGTERM; say whether it went by itself."""

@@ -1,11 +1,13 @@
 """What the receiver says to the broker: probes, and requests to the workers."""
 
+import contextlib
 import heapq
 import logging
 import os
 import socket
 import threading
 import time
+from collections import deque
 from typing import Any, cast
 
 from celery import Celery
@@ -32,6 +34,9 @@ REFRESH = 30.0
 NEAR = 0.1
 """Requests that fall due within so many seconds of each other are one."""
 
+MOST_UNDER_WAY = 100
+"""Probes that are waited for."""
+
 Due = tuple[float, str]
 
 
@@ -47,6 +52,8 @@ class Broadcaster:
         self._node_name = node_name
         self._probe_every = probe_every
         self._due: list[Due] = []
+        self.under_way: deque[float] = deque(maxlen=MOST_UNDER_WAY)
+        """When the probes were sent that did not come back yet, in unix seconds."""
         self._changed = threading.Condition()
         self._stopping = False
         self._renew = False
@@ -75,7 +82,22 @@ class Broadcaster:
         with self._changed:
             self._renew = True
             self._due = sorted([(now, PROBE), (now, HEARTBEAT)])  # a heap
+            self.under_way.clear()
         self.ask_for_events()
+
+    def came_back(self, sent: float) -> bool:
+        """Return True if the probe `sent` then is ours; all before it are through."""
+        with self._changed:
+            if sent not in self.under_way:
+                return False
+            while self.under_way.popleft() != sent:
+                pass
+            return True
+
+    def oldest_under_way(self) -> float | None:
+        """Return when the oldest probe was sent that did not come back yet."""
+        with self._changed:
+            return self.under_way[0] if self.under_way else None
 
     def pause(self) -> None:
         """Say nothing until `begin`: the stream is cut."""
@@ -150,11 +172,22 @@ class Broadcaster:
         exchange = get_exchange(
             self._connection, name=cast(Any, self._app.conf).event_exchange
         )
+        sent = time.time()
+        with self._changed:
+            self.under_way.append(sent)
+        try:
+            self._publish_probe(exchange, sent)
+        except BaseException:
+            with self._changed, contextlib.suppress(ValueError):
+                self.under_way.remove(sent)
+            raise
+
+    def _publish_probe(self, exchange: Any, sent: float) -> None:
         event: dict[str, object] = {
             "type": PROBE,
             "hostname": self._node_name,
             "pid": os.getpid(),
-            "timestamp": time.time(),
+            "timestamp": sent,
             "utcoffset": 0,
             "clock": 0,
         }

@@ -35,6 +35,9 @@ class EventConsumer(Protocol):
     messages: int
     """Messages read so far, readable or not; each holds one event or many."""
 
+    empty_at: float
+    """When nothing was left to read last, as far as the line tells, in unix seconds."""
+
     def open(self) -> None:
         """Connect and subscribe; return when the broker has confirmed it."""
         ...

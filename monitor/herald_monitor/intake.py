@@ -103,6 +103,12 @@ class Intake:
         self.dropped += len(events) - len(kept)
         return kept
 
+    @property
+    def oldest(self) -> float | None:
+        """When the oldest events that wait were heard (unix seconds)."""
+        with self._lock:
+            return self._batches[0][1] if self._batches else None
+
     async def wait(self) -> None:
         """Return when something waits, or someone called `wake`."""
         while True:

@@ -55,6 +55,7 @@ class KombuConsumer:
     ) -> None:
         self._app = app
         self.messages = 0
+        self.empty_at = 0.0
         self.missed = ""
         self._poison = poison
         self._accept = accepted(app)
@@ -100,7 +101,9 @@ class KombuConsumer:
             while len(self._events) < BATCH:
                 self._connection.drain_events(timeout=0)
         except TimeoutError:
-            pass
+            # While much is unconfirmed, RabbitMQ may hold more back.
+            if self._ledger.messages < PREFETCH // 2:
+                self.empty_at = time.time()
         except Exception as error:
             if not self._events:
                 raise

@@ -119,7 +119,8 @@ class MemoryStore(MemoryReader, MemoryMinutes, MemoryNotes):
         return worker_state(known, now)
 
     async def beat(self, monitor: MonitorImage, *, now: float) -> Receipt:
-        receipt = self._grant({n: aging(now) for n in self._named(WORKER)}, now)
+        aged = aging(now, monitor.behind_since)
+        receipt = self._grant(dict.fromkeys(self._named(WORKER), aged), now)
         self._monitors[monitor.id] = (time.monotonic() + MONITORS_FOR, monitor)
         if self._beaten is None or self._beaten == self._end:
             self._append([])

@@ -18,7 +18,7 @@ from herald_monitor.model.shape import EXPIRED, UNKNOWN, AttemptImage, TaskImage
 from herald_monitor.model.tasks import Task
 from herald_monitor.model.workers import WorkerImage, worker_image
 from herald_monitor.paging import read_token, write_token
-from herald_monitor.store import Gap, Memory, MonitorImage, Page
+from herald_monitor.store import Gap, Memory, MonitorImage, Page, proven_until
 
 
 class MemoryReader:
@@ -81,8 +81,9 @@ class MemoryReader:
 
     async def workers(self, *, now: float) -> list[WorkerImage]:
         known = [self._known[name] for name in sorted(self._named(WORKER))]
+        until = proven_until(await self.monitors(), now)
         return [
-            worker_image(one.record.worker, now, one.shown_rev)
+            worker_image(one.record.worker, now, one.shown_rev, until)
             for one in known
             if isinstance(one.record, Shown)
         ]

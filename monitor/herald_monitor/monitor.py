@@ -47,6 +47,10 @@ LAG = 2.0
 """Events that wait, and seconds of lag, from which on nothing is called lost."""
 
 
+SLOW = 1.0
+"""Seconds that events may take to be read and stored before it is told since when."""
+
+
 class Monitor:
     """Hears the events of `app`'s broker and keeps what they mean in `store`.
 
@@ -201,7 +205,15 @@ class Monitor:
         return (
             self._intake.waiting > BEHIND
             or self._recorder.interpreter.counters.lag > LAG
+            or self._behind_since(LAG) is not None
         )
+
+    def _behind_since(self, slack: float) -> float | None:
+        """Return since when events may not be stored, if that is over `slack` s ago."""
+        now = time.time()
+        oldest = self._recorder.oldest
+        until = min(self._receiver.read_until(now), now if oldest is None else oldest)
+        return until if now - until > slack else None
 
     def _lost_touch(self, since: float, until: float, reason: str) -> None:
         if self._loop is not None and not self._loop.is_closed():
@@ -255,6 +267,9 @@ class Monitor:
         heard = counted.pop("last_event_at")
         lag = counted.pop("lag")
         tally = self._reconciler.tally
+        behind = self._behind_since(SLOW)
+        if behind is not None:
+            lag = max(lag, time.time() - behind)
         return MonitorImage(
             id=self.node,
             started_at=rfc3339(self._started_at),
@@ -264,6 +279,7 @@ class Monitor:
             last_event_at=rfc3339(heard) if heard else None,
             lag_ms=round(lag * 1000),
             waiting=self._intake.waiting,
+            behind_since=None if behind is None else rfc3339(behind),
             writers=self._recorder.helpers,
             reconciling=self._reconciler.at_work,
             reconciled_at=rfc3339(tally.last) if tally.last else None,

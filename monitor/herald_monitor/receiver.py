@@ -10,6 +10,7 @@ from typing import TypeAlias
 
 from celery import Celery
 
+from herald_monitor.attention import read_until
 from herald_monitor.broadcaster import PROBE, Broadcaster
 from herald_monitor.consumers import (
     EventConsumer,
@@ -91,6 +92,8 @@ class Receiver:
         self.connected = False
         self.connected_since = 0.0  # since when events are heard, in unix seconds
         self.keeps = False
+        self._consumer: EventConsumer | None = None
+        self._probed_until: float | None = None  # send time of the newest one heard
         self._app = app
         self._deliver = deliver
         self._lost_touch = lost_touch
@@ -123,6 +126,23 @@ class Receiver:
             self.connected = False
             self._broadcaster.stop()
 
+    def read_until(self, now: float) -> float:
+        """Return the time before which all that was said is read (unix seconds).
+
+        That is `now` unless more came than was read at once. By our own clock: when
+        nothing was left on the line, and when the probes were sent that came back.
+        While there is no connection it is `now` as well: `problem` tells of that.
+        """
+        consumer = self._consumer
+        if not self.connected or consumer is None:
+            return now
+        return read_until(
+            now,
+            empty_at=max(consumer.empty_at, self.connected_since),
+            probed_until=self._probed_until,
+            under_way=self._broadcaster.oldest_under_way(),
+        )
+
     @property
     def problem(self) -> str:
         """Why events are not heard, as a sentence; empty while they are."""
@@ -146,6 +166,7 @@ class Receiver:
                 self._follow(consumer)
             finally:
                 self.connected = False
+                self._consumer = None
                 self._broadcaster.pause()
                 consumer.close(gently=self._stopping.is_set())
         except QueueTaken as error:
@@ -185,6 +206,7 @@ class Receiver:
         self._good_at, self._heard_at = now, time.monotonic()
         self._open_since = self._heard_at
         self._workers.clear()
+        self._consumer, self._probed_until = consumer, None
         self.connected, self.connected_since = True, now
         self._broadcaster.begin()
 
@@ -230,6 +252,9 @@ class Receiver:
         for event in found:
             if event["type"] == PROBE:
                 probes += 1
+                sent = event.get("timestamp")
+                if isinstance(sent, float) and self._broadcaster.came_back(sent):
+                    self._probed_until = sent
             else:
                 self._greet(event)
         return [e for e in events if not _is_probe(e)] if probes else events

@@ -67,6 +67,8 @@ class Recorder:
         self._pace = Pace()
         self._batch = BatchSize(BATCH)
         self._under_way: deque[asyncio.Future[None]] = deque()
+        self._heard: deque[float] = deque()
+        """When the oldest events of each batch under way were heard."""
 
     async def run(self) -> None:
         """Record until cancelled; `drain` then finishes what was begun."""
@@ -90,6 +92,7 @@ class Recorder:
         begun = time.thread_time()
         read = self.interpreter.read(taken)
         self._batch.note(taken.size, time.thread_time() - begun)
+        self._heard.append(taken.batches[0][1] if taken.batches else time.time())
         before = self._under_way[-1] if self._under_way else None
         self._under_way.append(asyncio.ensure_future(self._keep(read, before)))
 
@@ -104,6 +107,13 @@ class Recorder:
         first = self._under_way[0]
         await asyncio.shield(first)
         self._under_way.popleft()
+        self._heard.popleft()
+
+    @property
+    def oldest(self) -> float | None:
+        """When the oldest events that are not stored yet were heard (unix seconds)."""
+        heard = [*self._heard, self._intake.oldest]
+        return min([at for at in heard if at is not None], default=None)
 
     def open_gap(
         self, since: float, until: float, reason: str, missing: int = 0

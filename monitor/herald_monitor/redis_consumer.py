@@ -7,7 +7,9 @@ TLS, Sentinel and `broker_transport_options` mean what they mean to Celery.
 """
 
 import contextlib
+import select
 import socket
+import time
 from collections.abc import Callable, Iterator
 from typing import Any, cast
 
@@ -38,6 +40,9 @@ FED = 16 * 1024
 """Bytes that are given to hiredis at once: behind each reply it moves all that it still
 holds, which in a flood took longer than reading."""
 
+LOOK_EVERY = 0.1
+"""Seconds between two looks whether anything waits on the line."""
+
 MESSAGES = (b"pmessage", b"message")
 SUBSCRIBED = (b"psubscribe", b"subscribe")
 _GLOB = str.maketrans({c: f"\\{c}" for c in "*?[]\\"})
@@ -59,6 +64,9 @@ class RedisConsumer:
         reading: Callable[[], Quick] = lambda: quickly_read,
     ) -> None:
         self.messages = 0
+        self.empty_at = 0.0
+        self._looked_at = 0.0
+        self._poll = select.poll()
         self._poison = poison
         self._accept = accepted(app)
         self._prefix = ""
@@ -82,6 +90,7 @@ class RedisConsumer:
         self._replies = hiredis.Reader()
         self._chunk = bytearray(CHUNK)
         self._socket.settimeout(PATIENCE)
+        self._poll.register(self._socket, select.POLLIN)
         while not self._confirmed():
             pass
 
@@ -90,6 +99,7 @@ class RedisConsumer:
             early, self._early = self._early, []
             return early
         assert self._socket is not None
+        self._look()
         self._socket.settimeout(wait)
         self._quickly = self._reading()
         events: list[Said] = []
@@ -99,6 +109,13 @@ class RedisConsumer:
         except TimeoutError:
             return []
         return events
+
+    def _look(self) -> None:
+        """Note if nothing waits on the line: all that came was read."""
+        now = time.time()
+        # Not at each read, and under load only until one finds it empty.
+        if abs(now - self._looked_at) >= LOOK_EVERY and not self._poll.poll(0):
+            self._looked_at = self.empty_at = now
 
     def ticket(self) -> Ticket:
         """Return a ticket that nobody waits for: pub/sub has no acknowledgements."""

@@ -48,7 +48,7 @@ from herald_monitor.redis_records import (
     worker_of,
 )
 from herald_monitor.redis_writer import MONITOR
-from herald_monitor.store import Gap, MonitorImage, Page
+from herald_monitor.store import Gap, MonitorImage, Page, proven_until
 from herald_monitor.turns import Turns, by_turns
 
 CHUNKS_AT_ONCE = 32
@@ -213,8 +213,10 @@ class RedisReader:
         return {state: int(n) for state, n in told if n is not None and int(n) > 0}
 
     async def workers(self, *, now: float) -> list[WorkerImage]:
+        # First: what a monitor read until then is in the records.
+        until = proven_until(await self.monitors(), now)
         stored = await self._records(WORKER, self._keys.index(*WORKERS))
-        images = [worker_of(one, now) async for one in by_turns(stored)]
+        images = [worker_of(one, now, until) async for one in by_turns(stored)]
         return sorted(images, key=lambda worker: worker.hostname)
 
     async def gaps(self) -> list[Gap]:

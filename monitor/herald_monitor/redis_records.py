@@ -60,10 +60,13 @@ def headed_image(stored: bytes) -> tuple[Head, TaskImage]:
     return head, read(task, shown_rev(head.rev))
 
 
-def worker_of(stored: bytes, now: float) -> WorkerImage:
-    """Return the worker that lies in `stored` as it is shown at `now`."""
+def worker_of(stored: bytes, now: float, until: float | None = None) -> WorkerImage:
+    """Return the worker that lies in `stored` as it is shown at `now`.
+
+    Its silence is proven up to `until`, if that is earlier.
+    """
     head, shown = unpack(stored, _shown)
-    return worker_image(shown.worker, now, shown_rev(head.rev))
+    return worker_image(shown.worker, now, shown_rev(head.rev), until)
 
 
 def gap_of(stored: bytes) -> Gap:

@@ -94,7 +94,8 @@ class RedisWriter(RedisSweeper):
         return await self._grant({(QUEUE, one.id): gauging(one) for one in queues}, now)
 
     async def beat(self, monitor: MonitorImage, *, now: float) -> Receipt:
-        wishes = {name: aging(now) for name in await self._listed_as(WORKERS)}
+        aged = aging(now, monitor.behind_since)
+        wishes = dict.fromkeys(await self._listed_as(WORKERS), aged)
         receipt = await self._grant(wishes, now)
         async with self._alone:
             bookmark = ALWAYS if self._beaten is None else str(self._beaten)

@@ -19,7 +19,7 @@ from herald_monitor.model.events import Event
 from herald_monitor.model.filters import Filter
 from herald_monitor.model.queues import QueueImage
 from herald_monitor.model.rollups import Rollup
-from herald_monitor.model.shape import AttemptImage, TaskImage
+from herald_monitor.model.shape import AttemptImage, TaskImage, unix
 from herald_monitor.model.workers import Worker, WorkerImage
 from herald_monitor.notes import Notes
 
@@ -63,6 +63,7 @@ class MonitorImage(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True
     that asks about unfinished tasks; it last did so at `reconciled_at`, and `trouble`
     is whom it could not ask. `durable`: the broker keeps events while it is away.
     `samples` are the latest events that were set aside, shortened and without secrets.
+    `behind_since`: events of after that may wait to be read or stored.
     """
 
     id: str
@@ -73,6 +74,7 @@ class MonitorImage(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True
     last_event_at: str | None = None
     lag_ms: int = 0
     waiting: int = 0
+    behind_since: str | None = None
     writers: int = 0
     reconciling: bool = False
     reconciled_at: str | None = None
@@ -80,6 +82,16 @@ class MonitorImage(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True
     durable: bool = False
     samples: tuple[str, ...] = ()
     counters: dict[str, int] = {}
+
+
+def proven_until(monitors: Sequence[MonitorImage], now: float) -> float:
+    """Return the time up to which the silence of workers is proven (unix seconds).
+
+    What a worker said later may wait to be read by all `monitors` that live.
+    """
+    behind = [one.behind_since for one in monitors if one.connected]
+    since = [unix(at) for at in behind if at is not None]
+    return min(max(since), now) if since and len(since) == len(behind) else now
 
 
 class Memory(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
@@ -176,7 +188,8 @@ class Writer(EventWriter, Protocol):
 
         Appends an entry without changes if nothing was appended since the last
         beat: the bookmark of quiet watchers. Workers whose state differs only by
-        `now` (silent, offline) are announced.
+        `now` (silent, offline) are announced; by `behind_since`, if the monitor is
+        behind.
         """
         ...
 
@@ -254,7 +267,10 @@ class Reader(Protocol):
         ...
 
     async def workers(self, *, now: float) -> list[WorkerImage]:
-        """Return every worker that was heard of, by hostname."""
+        """Return every worker that was heard of, by hostname.
+
+        None is silent by more than what the monitors have read: see `proven_until`.
+        """
         ...
 
     async def gaps(self) -> list[Gap]:

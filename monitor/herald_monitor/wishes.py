@@ -39,6 +39,7 @@ from herald_monitor.model.tasks import Task
 from herald_monitor.model.together import merge_all
 from herald_monitor.model.workers import (
     GONE,
+    LIVING,
     Worker,
     join_workers,
     last_sign,
@@ -168,14 +169,22 @@ def _joining(worker: Worker, now: float) -> Wish:
     return wish
 
 
-def aging(now: float) -> Wish:
-    """Return the wish that a worker be shown as it is by `now`."""
+def aging(now: float, behind_since: str | None = None) -> Wish:
+    """Return the wish that a worker be shown as it is by `now`.
+
+    If events of after `behind_since` may be unread, by then: nobody is silent for what
+    was not read, and nobody lives again by looking at an earlier time.
+    """
+    until = unix(behind_since) if behind_since else now
 
     def wish(known: Known | None) -> Draft | None:
         if known is None:
             return None
         assert isinstance(known.record, Shown)
-        return _worker_draft(known.record.worker, known, now)
+        worker = known.record.worker
+        if behind_since and state_of(worker, until) in LIVING:
+            return None
+        return _worker_draft(worker, known, until)
 
     return wish
 

@@ -13,6 +13,9 @@ from herald_monitor.worker_cleanup import WorkerCleanup
 from tests.contract.labs import NOW, Lab, all_changes, event
 from tests.contract.test_log import MONITOR
 
+BEHIND = msgspec.structs.replace(MONITOR, connected=True, behind_since=rfc3339(NOW + 3))
+KEEPS_UP = msgspec.structs.replace(MONITOR, connected=True)
+
 pytestmark = pytest.mark.anyio
 
 OLD, NEW = "celery@web-7d9c6bdf54-x2x4k", "celery@web-7d9c6bdf54-kkz5b"
@@ -204,3 +207,34 @@ async def test_of_too_many_workers_the_idle_ones_that_are_gone_leave(lab: Lab) -
         assert left == ["bye@h", "w2@h", "w4@h"]
         assert len(await states(lab, 200)) == 9
         assert await cleanup.forget_gone(NOW + 200) == []
+
+
+async def test_nobody_is_silent_for_what_was_not_read(lab: Lab) -> None:
+    """The heartbeats of ten seconds may wait in a buffer."""
+    async with lab.open() as store:
+        await store.store([], [said("heartbeat", 2)], now=NOW + 2)
+        assert (await store.beat(BEHIND, now=NOW + 13)).changes == 0
+        assert [w.state for w in await store.workers(now=NOW + 13)] == ["online"]
+        assert (await store.beat(KEEPS_UP, now=NOW + 14)).changes == 1
+        assert [w.state for w in await store.workers(now=NOW + 14)] == ["silent"]
+
+
+async def test_who_was_silent_before_stays_so_while_a_monitor_is_behind(
+    lab: Lab,
+) -> None:
+    async with lab.open() as store:
+        await store.store([], [said("heartbeat", -20)], now=NOW - 20)
+        assert (await store.beat(BEHIND, now=NOW + 13)).changes == 1
+        assert [w.state for w in await store.workers(now=NOW + 13)] == ["silent"]
+        # One that looks at an earlier time takes nothing back.
+        earlier = msgspec.structs.replace(BEHIND, behind_since=rfc3339(NOW - 19))
+        assert (await store.beat(earlier, now=NOW + 14)).changes == 0
+
+
+async def test_one_monitor_that_keeps_up_proves_silence_for_all(lab: Lab) -> None:
+    async with lab.open() as store:
+        await store.store([], [said("heartbeat", 2)], now=NOW + 2)
+        await store.beat(BEHIND, now=NOW + 13)
+        other = msgspec.structs.replace(KEEPS_UP, id="m2")
+        await store.beat(other, now=NOW + 13)
+        assert [w.state for w in await store.workers(now=NOW + 13)] == ["silent"]

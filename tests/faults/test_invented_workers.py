@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 from typing import Any, cast
 
+import msgspec
 import pytest
 import redis
 from celery import Celery
@@ -13,6 +14,8 @@ from tests.conftest import AppFactory
 from tests.monitors import MonitorProcess, heard_by, image, open_store, settled
 from tests.servers import PrivateValkey
 
+from herald_monitor.model.changes import WORKER
+from herald_monitor.model.cursor import START
 from herald_monitor.redis_store import RedisStore
 
 pytestmark = [pytest.mark.celery, pytest.mark.anyio]
@@ -46,6 +49,21 @@ def published(app: Celery, events: list[dict[str, Any]]) -> None:
 def heartbeats(names: list[str]) -> list[dict[str, Any]]:
     more = {"type": "worker-heartbeat", "freq": 2.0, "active": 0, "processed": 1}
     return [{"hostname": name, **more} for name in names]
+
+
+async def told_of(store: RedisStore, hostname: str) -> list[str]:
+    """Return the states in which a worker was announced, in order."""
+    states: list[str] = []
+    after = START
+    while entries := await store.read(after):
+        after = entries[-1].cursor
+        changes = [change for entry in entries for change in entry.changes]
+        states += [
+            msgspec.json.decode(one.json)["state"]
+            for one in changes
+            if (one.kind, one.id) == (WORKER, hostname)
+        ]
+    return states
 
 
 def runs(number: int) -> list[dict[str, Any]]:
@@ -105,3 +123,31 @@ async def test_invented_workers_are_bounded_and_a_monitor_stops_amid_them(
         finally:
             if monitor.alive:
                 monitor.kill()
+
+
+async def test_a_worker_is_not_silent_while_its_heartbeat_waits_to_be_read(
+    valkey: PrivateValkey, project_app: AppFactory, tmp_path: Path
+) -> None:
+    app = project_app(valkey.url)
+    monitor = monitor_of(app, valkey, tmp_path / "monitor.log")
+    own = [{**heartbeats(["own@h"])[0], "freq": 0.5}]
+    async with open_store(valkey.url) as store:
+
+        async def is_shown(state: str) -> bool:
+            workers = await store.workers(now=time.time())
+            return [w.state for w in workers if w.hostname == "own@h"] == [state]
+
+        monitor.start()
+        try:
+            await heard_by(store, monitor, 15)
+            published(app, own)
+            await settled(lambda: is_shown("online"), 5, "it is online")
+            with monitor.paused():
+                await settled(lambda: is_shown("silent"), 10, "its time is over")
+                flood = heartbeats([f"evil{i}@h" for i in range(10_000)])
+                published(app, [*flood, *own])
+                published(app, [{"type": "task-sent", "uuid": "last", "name": "x"}])
+            await stored(store, "last")
+            assert set(await told_of(store, "own@h")) == {"online"}
+        finally:
+            assert monitor.stop(), monitor.log.read_text()[-3000:]

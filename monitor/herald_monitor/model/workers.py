@@ -241,11 +241,16 @@ def _count(worker: Worker, key: str) -> int | None:
     return None if value is None else int(value)
 
 
-def worker_image(worker: Worker, now: float, rev: str | None = None) -> WorkerImage:
-    """Return `worker` as it is shown at `now`."""
+def worker_image(
+    worker: Worker, now: float, rev: str | None = None, until: float | None = None
+) -> WorkerImage:
+    """Return `worker` as it is shown at `now`.
+
+    Its silence is proven up to `until`, if that is earlier.
+    """
     load = _said(worker, "loadavg")
     heard = rfc3339(min(last_sign(worker), now))
-    state = state_of(worker, now)
+    state = state_of(worker, now if until is None else until)
     living = _living(worker, now) if worker.processes else []
     processes = max(len(living), _count(worker, "answers") or 0)
     pool = _text(worker, "pool")
