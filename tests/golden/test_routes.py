@@ -15,7 +15,7 @@ from tests.doors import tries
 from tests.golden.comparison import compare
 from tests.golden.support.clients import BEARER
 from tests.golden.support.recent import GONE, LIVING, recent
-from tests.golden.support.shapes import problem_shape, shape_of
+from tests.golden.support.shapes import problem_shape, shape_of, without_stale
 from tests.golden.support.stream import GROUP, SENT
 from tests.servers import PrivateValkey
 from tests.serving import Server, serving
@@ -258,7 +258,7 @@ def _about(answer: httpx2.Response, *, with_shape: bool = True) -> dict[str, Any
     if kind == "application/problem+json" and answer.content:
         about["body"] = problem_shape(answer.json())
     elif kind == "application/json" and with_shape:
-        about["body"] = _without_stale(shape_of(answer.json()))
+        about["body"] = without_stale(shape_of(answer.json()))
     return about
 
 
@@ -268,11 +268,6 @@ def _headers(answer: httpx2.Response) -> dict[str, str | None]:
     if allow := found["allow"]:
         found["allow"] = ", ".join(sorted(allow.split(", ")))
     return {key: one for key, one in found.items() if one != COMMON.get(key)}
-
-
-def _without_stale(shape: dict[str, Any]) -> dict[str, Any]:
-    """Leave out what is told once no monitor has written for three seconds."""
-    return {key: one for key, one in shape.items() if key != "stale"}
 
 
 async def test_an_outdated_answer(module_valkey: PrivateValkey) -> None:

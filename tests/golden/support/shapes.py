@@ -40,3 +40,8 @@ def _merge(shapes: list[Shape]) -> Shape:
 def problem_shape(body: dict[str, Any]) -> Shape:
     """Return the shape of a problem document, with the values of its fixed members."""
     return {**shape_of(body), **{key: body[key] for key in KEPT}}
+
+
+def without_stale(shape: dict[str, Any]) -> dict[str, Any]:
+    """Leave out what is told once no monitor has written for three seconds."""
+    return {key: one for key, one in shape.items() if key != "stale"}
