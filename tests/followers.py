@@ -10,6 +10,7 @@ from typing import Any
 
 from websockets.exceptions import InvalidHandshake
 
+from herald_server.freshness import NO_BROKER
 from tests.serving import Listener, connected
 from tests.validators import Journal
 
@@ -47,6 +48,11 @@ class Follower:
         """The reasons of the resets that it was told."""
         told = [step.frame.get("reset") for step in self.journal.steps]
         return [str(reason) for reason in told if reason]
+
+    def doubts(self) -> bool:
+        """Return True if it is told now that nothing comes from the broker."""
+        last = self.statuses[-1] if self.statuses else {}
+        return last.get("problem") == NO_BROKER
 
     def gaps(self, state: str) -> set[str]:
         """Return the ids of the gaps that it was shown in a state."""

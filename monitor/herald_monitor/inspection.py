@@ -107,7 +107,8 @@ class Inspection:
         """
         if not hostnames:
             return {}
-        asked = {"taskinfoitems": ["ignore_result", "rate_limit"]}
+        # With Celery's own, such as celery.chord_unlock, which keeps no result.
+        asked = {"taskinfoitems": ["ignore_result", "rate_limit"], "builtins": True}
 
         def look(questions: Questions) -> dict[str, Known]:
             told = questions.ask("registered", hostnames, asked).by_host

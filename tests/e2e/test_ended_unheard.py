@@ -11,6 +11,7 @@ from tests.monitors import settled
 from tests.servers import PrivateValkey
 from tests.truth import submit
 
+from herald_monitor.inspection import Inspection
 from herald_monitor.memory import MemoryStore
 from herald_monitor.model.shape import TaskImage
 from herald_monitor.monitor import Monitor
@@ -76,6 +77,25 @@ async def test_what_ended_while_nobody_listened_is_neither_lost_nor_running(
     assert (task.state, task.source, task.final) == ("STARTED", "inferred", False)
     assert task.ended_unheard
     assert "how is not known: events were missed meanwhile" in (task.reason or "")
+
+
+async def test_workers_tell_which_tasks_ignore_their_result_also_of_celerys_own(
+    module_valkey: PrivateValkey,
+    project_app: AppFactory,
+    celery_worker: WorkerFactory,
+) -> None:
+    app = project_app(module_valkey.url)
+    worker = await asyncio.to_thread(celery_worker, app, pool="threads", concurrency=1)
+    app.control.rate_limit("add", "9/m", reply=True, timeout=5)
+    inspection = Inspection(app)
+    try:
+        told = await inspection.known([worker.hostname], 5.0)
+    finally:
+        inspection.close()
+    known = told[worker.hostname]
+    assert {"ignore_result", "celery.chord_unlock"} <= known.resultless
+    assert "add" not in known.resultless
+    assert known.limited == {"add"}
 
 
 @pytest.mark.parametrize("backend", ["none", "ignored"])

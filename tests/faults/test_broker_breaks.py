@@ -213,9 +213,12 @@ async def test_network_between_monitor_and_broker(
             line.black_hole()
             await room.unready()
             line.cut()
+        if way != "slow":
+            await until(room.all.doubts, 5, "who watches is told")
         line.heal()
         await room.comes_true()
         if way != "slow":
             await room.gaps("")
+            assert not room.all.statuses[-1]["stale"]
         else:
             assert room.held.monitor.image().counters["reconnects"] == 0
