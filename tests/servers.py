@@ -159,6 +159,8 @@ class Worker:
             *(sys.executable, "-m", "celery", "-A", "tests.project", "worker"),
             *("-P", pool, "-c", str(concurrency), "-n", self.hostname),
             *("-l", "INFO", *(("-E",) if events else ()), *extra),
+            # At its start a worker waits a second for other workers to greet it.
+            "--without-mingle",
         ]
         self._process: subprocess.Popen[bytes] | None = None
 

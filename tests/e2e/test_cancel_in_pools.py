@@ -56,12 +56,14 @@ async def test_threads_stop_nothing_that_runs_and_never_run_what_waited(
         await asyncio.to_thread(worker.start)
         try:
             await online(made, worker.hostname)
-            runs = app.send_task("sleepy", kwargs={"seconds": 8})
+            gate = tmp_path / "gate"
+            runs = app.send_task("hold", (str(gate),))
             waits = app.send_task("sleepy", kwargs={"seconds": 60})
             await in_state(made, runs.id, "STARTED")
             await in_state(made, waits.id, "RECEIVED")
             running = await control_of(made).cancel(runs.id)
             waiting = await control_of(made).cancel(waits.id)
+            gate.touch()
             ended = await in_state(made, runs.id, "SUCCESS")
 
             async def started() -> bool:
@@ -91,7 +93,8 @@ async def test_a_solo_worker_that_works_has_not_answered(
         await asyncio.to_thread(worker.start)
         try:
             await online(made, worker.hostname)
-            sent = app.send_task("sleepy", kwargs={"seconds": 10})
+            gate = tmp_path / "gate"
+            sent = app.send_task("hold", (str(gate),))
             await in_state(made, sent.id, "PENDING", "STARTED")
             ping = cast(Any, app).control.ping
 
@@ -100,6 +103,7 @@ async def test_a_solo_worker_that_works_has_not_answered(
 
             await settled(is_deaf)
             told = await control_of(made).cancel(sent.id)
+            gate.touch()
             ended = await in_state(made, sent.id, "SUCCESS", "REVOKED")
         finally:
             worker.kill()

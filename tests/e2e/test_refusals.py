@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import subprocess
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, cast
 from urllib.parse import urlsplit, urlunsplit
@@ -70,24 +71,36 @@ def test_a_wrong_password_and_a_missing_one(valkey: PrivateValkey) -> None:
         assert "USER:PASSWORD" in facts.broker.fix
 
 
-@pytest.mark.parametrize(
-    ("taken", "left"),
-    [
-        (("-info",), {"store_rights"}),
-        (("-@dangerous", "-@admin"), {"store_rights"}),
-        (("-client",), set[str]()),
-        (("-config", "-keys", "-scan"), set[str]()),
-        (("-publish",), {"workers_unasked"}),
-        (("-psubscribe",), {"workers_unasked"}),
-        (("-mget",), {"result_backend_rights"}),
-        (("-ping",), {"broker_rights"}),
-    ],
-)
+MISSING: list[tuple[tuple[str, ...], set[str]]] = [
+    (("-info",), {"store_rights"}),
+    (("-@dangerous", "-@admin"), {"store_rights"}),
+    (("-client",), set()),
+    (("-config", "-keys", "-scan"), set()),
+    (("-publish",), {"workers_unasked"}),
+    (("-psubscribe",), {"workers_unasked"}),
+    (("-mget",), {"result_backend_rights"}),
+    (("-ping",), {"broker_rights"}),
+]
+"""Rights that are taken away, and the findings that are left."""
+
+
+@pytest.fixture(scope="module")
+def without_rights(module_valkey: PrivateValkey) -> dict[tuple[str, ...], Facts]:
+    """What is found without some rights. Each visit waits 4 s for workers."""
+    users = [
+        user(module_valkey, f"app-{number}", *ALL, *taken)
+        for number, (taken, _) in enumerate(MISSING)
+    ]
+    with ThreadPoolExecutor(len(users)) as pool:
+        found = pool.map(visited, users, users, users)
+        return {taken: facts for (taken, _), facts in zip(MISSING, found, strict=True)}
+
+
+@pytest.mark.parametrize(("taken", "left"), MISSING)
 def test_a_right_that_is_missing_is_named(
-    valkey: PrivateValkey, taken: tuple[str, ...], left: set[str]
+    without_rights: dict[tuple[str, ...], Facts], taken: tuple[str, ...], left: set[str]
 ) -> None:
-    url = user(valkey, "app", *ALL, *taken)
-    facts = visited(url, url, url)
+    facts = without_rights[taken]
     said = findings(facts)
     assert not any("start it" in one.fix for one in said), said
     errors = [one for one in said if one.level == "error"]
@@ -149,18 +162,24 @@ def test_tls_that_does_not_match(
 ) -> None:
     port, authority = secured
     by_tls = valkey.url.replace("redis://", "rediss://")
-    mismatch = visited(f"{by_tls}?ssl_cert_reqs=none", None, by_tls)
+    unknown = f"rediss://127.0.0.1:{port}/0?ssl_cert_reqs=required"
+    asked: list[tuple[str, str | None, str | None]] = [
+        (f"{by_tls}?ssl_cert_reqs=none", None, by_tls),
+        (f"redis://127.0.0.1:{port}/0", None, None),
+        (unknown, None, None),
+        (f"{unknown}&ssl_ca_certs={authority}", None, None),
+    ]
+    with ThreadPoolExecutor(len(asked)) as pool:
+        found = pool.map(visited, *zip(*asked, strict=True))
+        mismatch, plain, untrusted, without = found
     assert mismatch.broker.kind == TLS, mismatch.broker
     assert mismatch.store
     assert mismatch.store.kind in (TLS, SILENT), "it waits for the end of a command"
     assert "TLS" in mismatch.store.fix
-    plain = visited(f"redis://127.0.0.1:{port}/0")
     assert plain.broker.kind == OTHER
     assert "rediss://" in plain.broker.fix
-    unknown = f"rediss://127.0.0.1:{port}/0?ssl_cert_reqs=required"
-    assert "not trusted" in visited(unknown).broker.problem
-    without = f"{unknown}&ssl_ca_certs={authority}"
-    place = visited(without).broker
+    assert "not trusted" in untrusted.broker.problem
+    place = without.broker
     assert "certificate of the client" in place.problem, place
     assert "ssl_certfile" in place.fix
 
