@@ -37,6 +37,7 @@ class Status:
         self._lag_ms: int | None = None
         self._monitors: list[MonitorImage] | None = None
         self._listeners: set[Callable[[], None]] = set()
+        self._news = asyncio.Event()
 
     def shown(self, narrow: bool = False) -> dict[str, Any]:
         """Return the fields of a `status` frame; of `narrow` ones, nothing more."""
@@ -82,24 +83,35 @@ class Status:
         return lambda: self._listeners.discard(listener)
 
     async def run(self) -> None:
-        """Notice silence and gaps until cancelled."""
+        """Notice silence and gaps until cancelled.
+
+        Watchers are told on time while a store that is frozen keeps us waiting.
+        """
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._read())
+            tasks.create_task(self._tell())
+
+    async def _read(self) -> None:
         await self._read_gaps()
         while True:
-            before = self._compared()
             if self._feed.gaps_changed.is_set():
                 self._feed.gaps_changed.clear()
                 await self._read_gaps()
             await self._read_monitors()
+            self._news.set()
+            await _wait_for(self._feed.gaps_changed)
+
+    async def _tell(self) -> None:
+        told = self._compared()
+        while True:
+            self._news.clear()
             self._weigh()
             # The lag alone is no news: it differs each time.
-            if self._compared() != before:
+            if (now := self._compared()) != told:
+                told = now
                 for listener in list(self._listeners):
                     listener()
-            try:
-                async with asyncio.timeout(CHECK_EVERY):
-                    await self._feed.gaps_changed.wait()
-            except TimeoutError:
-                continue
+            await _wait_for(self._news)
 
     def _weigh(self) -> None:
         """Note why what is shown may be outdated, once that is known."""
@@ -122,3 +134,10 @@ class Status:
         except StoreError:
             self._feed.gaps_changed.set()  # read again once the store answers
             await asyncio.sleep(CHECK_EVERY / 10)
+
+
+async def _wait_for(event: asyncio.Event) -> None:
+    """Return when `event` is set, or after `CHECK_EVERY` seconds."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(CHECK_EVERY):
+            await event.wait()

@@ -1,6 +1,8 @@
 """What clients are told over a real socket, and how they come back."""
 
 import asyncio
+import os
+import signal
 from functools import partial
 from typing import Any
 from uuid import uuid4
@@ -194,6 +196,23 @@ async def test_who_watches_is_told_that_no_monitor_hears_the_broker(
         await server.beat(connected=True)
         await until(lambda: is_stale(client) is False)
         assert "problem" not in client.of("status")[-1]
+
+
+async def test_who_watches_is_told_while_the_store_is_frozen(
+    valkey: PrivateValkey, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is refused and nothing answers: that must not hold up the telling."""
+    monkeypatch.setattr("herald_server.feed.STALE_AFTER", 1.0)
+    monkeypatch.setattr("herald_server.status.CHECK_EVERY", 0.05)
+    async with serving(valkey.url) as server, connected(server) as client:
+        await server.beat()
+        await until(lambda: is_stale(client) is False)
+        assert valkey.pid is not None
+        os.kill(valkey.pid, signal.SIGSTOP)
+        try:
+            await until(lambda: is_stale(client) is True, 4, "it is told")
+        finally:
+            os.kill(valkey.pid, signal.SIGCONT)
 
 
 # -- resuming ----------------------------------------------------------------------
