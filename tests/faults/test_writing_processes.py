@@ -22,12 +22,13 @@ TASKS = 12_000
 
 
 class Flooded:
-    """A monitor with help, behind it a flood."""
+    """A monitor with help, behind it the first of some `floods`."""
 
-    def __init__(self, url: str, store: RedisStore, pid: int) -> None:
+    def __init__(self, url: str, store: RedisStore, pid: int, floods: int) -> None:
         self.store, self.pid = store, pid
         # Made before the first begins: help that is not needed goes home soon.
-        self._publishers = [Publisher(url, TASKS, 0.0, seed) for seed in (2, 1)]
+        seeds = range(floods, 0, -1)
+        self._publishers = [Publisher(url, TASKS, 0.0, seed) for seed in seeds]
 
     @property
     def helpers(self) -> list[int]:
@@ -66,8 +67,8 @@ def writes(pid: int) -> bool:
 
 
 @asynccontextmanager
-async def flooded() -> AsyncGenerator[Flooded]:
-    """Run a monitor, and flood it until it has help."""
+async def flooded(floods: int = 1) -> AsyncGenerator[Flooded]:
+    """Run a monitor, and flood it until it has help; `floods` counts that one."""
     with (
         broker() as url,
         private_valkey() as stored,
@@ -78,7 +79,7 @@ async def flooded() -> AsyncGenerator[Flooded]:
         await store.open()
         try:
             await connected(store)
-            house = await asyncio.to_thread(Flooded, url, store, pid)
+            house = await asyncio.to_thread(Flooded, url, store, pid, floods)
             await house.flood()
             await until(lambda: house.helpers, 20, "help has come")
             await house.stored(1)
@@ -91,7 +92,7 @@ async def flooded() -> AsyncGenerator[Flooded]:
 
 
 async def test_one_of_them_is_killed_and_nothing_is_lost() -> None:
-    async with flooded() as house:
+    async with flooded(2) as house:
         await house.flood()
         os.kill(house.helpers[0], signal.SIGKILL)
         await house.stored(2)
@@ -121,7 +122,7 @@ async def test_none_outlives_its_monitor() -> None:
 
 async def test_they_end_with_a_monitor_that_is_stopped() -> None:
     """After they have stored what it had given them."""
-    async with flooded() as house:
+    async with flooded(2) as house:
         helpers = house.helpers
         await house.flood()
         os.kill(house.pid, signal.SIGTERM)
