@@ -2,6 +2,7 @@
 
 import os
 import signal
+import time
 from collections.abc import AsyncGenerator
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from tests.watched import control_of, in_state
 from tests.why_scene import Scene, scene_of
 
 from herald_server.durations import LEAST
+from herald_server.options import Options
 
 pytestmark = [
     pytest.mark.anyio,
@@ -127,7 +129,9 @@ async def test_steps_of_a_chain(scene: Scene) -> None:
     first, second = (one.task_id for one in going.tasks)
     await in_state(scene.made, first, "STARTED")
     assert await scene.reason(second) == "waits_for_predecessor"
-    broken = await control.start_chain([hold, then])
+    # What waits for its time can be revoked; what waits in a pool of threads runs.
+    soon = Options(eta=time.time() + 2)
+    broken = await control.start_chain([hold, then], soon)
     cancelled, never = (one.task_id for one in broken.tasks)
     await in_state(scene.made, cancelled, "RECEIVED")
     assert scene.app.control.revoke(cancelled, reply=True, timeout=5)
