@@ -23,6 +23,7 @@ from herald_server.minutes import DAY
 from herald_server.query import filter_keys
 from herald_server.state import Shared
 from herald_server.suspects import held_tasks, suspects
+from herald_server.worker_pages import FIRST_SCREEN, most_urgent, states_in
 
 RUNNING_SHOWN = 50
 FAILING_SHOWN = 20
@@ -148,7 +149,10 @@ class Figures:
             "health": await self._health.report(),
             "counts": counts,
             "total": sum(counts.values()),
-            "workers": workers,
+            "workers": most_urgent(workers, FIRST_SCREEN),
+            "workers_total": len(workers),
+            "workers_states": states_in(workers),
+            "workers_whole": len(workers) <= FIRST_SCREEN,
             "queues": [queues.shown(one, now) for one in await store.queues()],
             "names": lately(day)[:NAMES_SHOWN],
             "lately_seconds": round(LATELY),

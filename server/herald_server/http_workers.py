@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 
+from msgspec import structs
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -13,6 +14,7 @@ from herald_server.http_auth import allowed
 from herald_server.http_orders import show_marked, shown
 from herald_server.problems import Problem
 from herald_server.state import Shared
+from herald_server.worker_pages import limit_in, page_of
 
 
 class WorkerRoutes:
@@ -31,9 +33,11 @@ class WorkerRoutes:
 
     @allowed("read")
     async def list(self, request: Request) -> Response:
-        """Return all workers that were heard of."""
+        """Return the workers that were heard of, by name; `limit` behind `after`."""
+        limit = limit_in(request.query_params.get("limit"))
         workers = await self._shared.store.workers(now=time.time())
-        return show_marked(self._shared, {"workers": workers})
+        page = page_of(workers, limit, request.query_params.get("after"))
+        return show_marked(self._shared, structs.asdict(page))
 
     @allowed("admin", whole=True)
     async def dismiss(self, request: Request) -> Response:

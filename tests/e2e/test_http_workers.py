@@ -66,3 +66,25 @@ async def test_only_admins_who_see_everything_dismiss(
                 answer = await ask.delete(f"{WORKERS}/celery@left/1")
                 assert answer.status_code == 403, token
         assert len(await server.store.workers(now=time.time())) == 2
+
+
+async def test_workers_are_listed_in_parts(module_valkey: PrivateValkey) -> None:
+    async with serving(module_valkey.url) as server, asking(server) as ask:
+        names = [f"w{n}@h" for n in range(5)]
+        workers = [worker_of(name) for name in names[1:]] + [gone_worker("w0@h")]
+        await server.store.store([], workers, now=time.time())
+        found: list[str] = []
+        query: dict[str, str] = {"limit": "2"}
+        while True:
+            told = (await ask.get(WORKERS, params=query)).json()
+            assert (told["total"], told["whole"]) == (5, False)
+            assert told["states"] == {"silent": 1, "online": 4}
+            found += [one["id"] for one in told["workers"]]
+            if told["next"] is None:
+                break
+            query["after"] = told["next"]
+        assert found == names
+        assert (await ask.get(WORKERS)).json()["whole"] is True
+        refused(await ask.get(f"{WORKERS}?limit=0"), 400, "limit must be a whole")
+        screen = (await ask.get("/api/v1/overview")).json()
+        assert (screen["workers_total"], screen["workers_whole"]) == (5, True)

@@ -246,6 +246,18 @@ async def test_workers_are_listed_by_state() -> None:
     assert "w1@h" in [one["hostname"] for one in online["workers"]]
 
 
+async def test_workers_are_listed_in_parts() -> None:
+    async with opened() as (made, client):
+        heard = [worker_of(f"w{n}@h") for n in range(3)]
+        await made.store.store([], heard, now=time.time())
+        told = await call(client, "list_workers", limit=2)
+        rest = await call(client, "list_workers", limit=2, after=told["next"])
+    assert (told["total"], told["whole"], told["next"]) == (3, False, "w1@h")
+    assert "2 of 3 are listed" in told["message"]
+    assert [one["hostname"] for one in rest["workers"]] == ["w2@h"]
+    assert (rest["next"], rest["message"]) == (None, "")
+
+
 async def test_a_worker_that_is_gone_is_dismissed() -> None:
     async with opened() as (made, client):
         heard = [worker_of("w1@h"), gone_worker("w2@h")]

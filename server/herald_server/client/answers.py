@@ -73,9 +73,10 @@ class TaskPage(msgspec.Struct):
 
 
 class Workers(msgspec.Struct):
-    """All workers."""
+    """Workers by name; `next` is the `after` of those that follow."""
 
     workers: list[WorkerImage]
+    next: str | None = None
 
 
 class Dismissed(msgspec.Struct, frozen=True):

@@ -214,7 +214,14 @@ class Herald:
 
     async def workers(self) -> list[WorkerImage]:
         """Return every worker that was heard of, by hostname."""
-        return (await self._rest.get(_path("workers"), Workers)).workers
+        found = await self._rest.get(_path("workers"), Workers)
+        workers = found.workers
+        while found.next is not None:
+            found = await self._rest.get(
+                _path("workers"), Workers, {"after": found.next}
+            )
+            workers += found.workers
+        return workers
 
     async def queues(self) -> list[QueueImage]:
         """Return the queues as they were measured last, by name."""

@@ -179,9 +179,13 @@ class WorkerState(BaseModel):
 class Workers(BaseModel):
     """The workers that were heard of."""
 
-    total: int = Field(description="How many are listed")
+    total: int = Field(description="How many there are, listed or not")
     online: int = Field(description="How many of them are online")
     workers: list[WorkerState] = Field(description="By name")
+    whole: bool = Field(default=True, description="Whether all of them are listed")
+    next: str | None = Field(
+        default=None, description="If more follow, the `after` with which to ask"
+    )
     message: str = Field(default="", description="What this means")
 
 

@@ -24,6 +24,7 @@ from herald_server.mcp.describing import MISSING, sentence
 from herald_server.mcp.failed import kinds, lately_failed, told
 from herald_server.mcp.groups import rolled_up
 from herald_server.state import Shared
+from herald_server.worker_pages import most_urgent, states_in
 
 SHOWN = 30
 """Failures that are laid beside a question; the others are counted."""
@@ -34,6 +35,9 @@ TaskType = Annotated[
 RunId = Annotated[
     str, Field(description="Id of the task that the run began with, or of any task")
 ]
+
+WORKERS_TOLD = 100
+"""Workers that a prompt names, those first that are not well."""
 
 
 class Prompts:
@@ -99,10 +103,13 @@ class Prompts:
     async def watch(self) -> str:
         """Watch the workers and failures through a deployment, and raise an alarm."""
         with answering("watch_deployment"):
+            workers = await self._reader.workers(now=time.time())
             facts = {
                 "began_at": shape.rfc3339(time.time()),
                 "counts": await self._reader.counts(),
-                "workers": await self._reader.workers(now=time.time()),
+                "workers": most_urgent(workers, WORKERS_TOLD),
+                "workers_total": len(workers),
+                "workers_states": states_in(workers),
                 "failed_in_the_last_hour": kinds(await lately_failed(self._reader)),
                 "herald": await self._trust(),
             }

@@ -23,6 +23,10 @@ from herald_server.mcp.answers_more import (
 )
 from herald_server.mcp.arguments import add_doing, add_reading
 from herald_server.state import Shared
+from herald_server.worker_pages import page_of
+
+MOST_LISTED = 500
+"""Workers in one answer, 150 characters each."""
 
 
 class Around:
@@ -46,19 +50,32 @@ class Around:
             Literal["online", "draining", "silent", "offline"] | None,
             Field(description="Only workers in this state; leave out for all"),
         ] = None,
+        limit: Annotated[
+            int, Field(ge=1, le=MOST_LISTED, description="How many at most")
+        ] = MOST_LISTED,
+        after: Annotated[
+            str | None, Field(description="`next` of the answer before")
+        ] = None,
     ) -> Workers:
         """List the workers: which live, what they are doing, how loaded they are."""
         with refusing():
             demand("read", "list_workers")
             heard = await self._store.workers(now=time.time())
-        shown = [one for one in heard if state in (None, one.state)]
-        online = sum(one.state == ONLINE for one in shown)
-        none = "" if heard else "No worker was heard of: start one with -E."
+        asked = [one for one in heard if state in (None, one.state)]
+        page = page_of(asked, limit, after)
+        said = "" if heard else "No worker was heard of: start one with -E."
+        if page.next is not None:
+            said = (
+                f"{len(page.workers)} of {len(asked)} are listed, by name. Ask again"
+                " with after set to next, or for one state."
+            )
         return Workers(
-            total=len(shown),
-            online=online,
-            workers=[_worker(one) for one in shown],
-            message=none,
+            total=len(asked),
+            online=page.states.get(ONLINE, 0),
+            workers=[_worker(one) for one in page.workers],
+            whole=page.whole,
+            next=page.next,
+            message=said,
         )
 
     async def dismiss_worker(

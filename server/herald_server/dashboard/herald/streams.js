@@ -111,7 +111,13 @@ export class Streams {
     const [path, items] = TOPICS[topic];
     let said = "";
     while (!signal.aborted) {
-      const put = items(await (await this.#get(path, signal)).json());
+      const put = [];
+      let next;
+      do {
+        const answer = await (await this.#get(next ? `${path}?after=${encodeURIComponent(next)}` : path, signal)).json();
+        put.push(...items(answer));
+        next = answer.next;
+      } while (next);
       this.#heardAt = Date.now();
       const now = JSON.stringify(put);
       if (now !== said) this.#tell({ type: "data", id, reset: "new", put, cursor: "0-0", alone: true });
