@@ -48,12 +48,42 @@ STEADY = 1.0
 TICK = 0.2
 """Seconds that a read waits at most before we look whether to stop."""
 
+MOST_GREETED = 10_000
+"""Names of workers that are remembered as greeted: whoever may publish invents more."""
+
 ONLINE = "worker-online"
 TOLD_APART = frozenset({ONLINE, "worker-heartbeat", PROBE})
 
 
 class BrokerSilent(ConnectionError):
     """Nothing came through the broker, not even our own probes."""
+
+
+class GreetedWorkers:
+    """The names that were heard on a connection; of more than `most` none is known."""
+
+    def __init__(self, most: int = MOST_GREETED) -> None:
+        self._most = most
+        self._names: set[str] = set()
+
+    def add(self, name: str) -> bool:
+        """Remember `name`; return True if it was not known.
+
+        Too many are all forgotten: to be greeted once more does no harm.
+        """
+        if name in self._names:
+            return False
+        if len(self._names) >= self._most:
+            self._names.clear()
+        self._names.add(name)
+        return True
+
+    def clear(self) -> None:
+        """Forget all: the connection is new."""
+        self._names.clear()
+
+    def __len__(self) -> int:
+        return len(self._names)
 
 
 class Receiver:
@@ -107,7 +137,7 @@ class Receiver:
             app, f"herald@{socket.gethostname()}", probe_every
         )
         self._options = project_options(app)
-        self._workers: set[object] = set()
+        self._workers = GreetedWorkers()
         self._good_at: float | None = None  # last word on the stream, unix time
         self._heard_at = 0.0  # the same on the monotonic clock
         self._open_since = 0.0
@@ -261,8 +291,7 @@ class Receiver:
 
     def _greet(self, event: RawEvent) -> None:
         name = str(event.get("hostname"))
-        if event["type"] == ONLINE or name not in self._workers:
-            self._workers.add(name)
+        if self._workers.add(name) or event["type"] == ONLINE:
             self._broadcaster.ask_for_events()
 
     def _check_silence(self) -> None:
