@@ -249,16 +249,20 @@ class Monitor:
     async def _count_workers(self) -> None:
         """Note who is stored, and forget those that do not come back."""
         while True:
-            forgotten: list[str] = []
-            now = time.time()
+            forgotten = 0
             try:
-                workers = await self._store.workers(now=now)
-                self._worker_limit.update((one.hostname for one in workers), now)
-                if self._reconciler.at_work and not self._behind():
-                    forgotten = await self._cleanup.forget(workers, now)
+                forgotten = await self._forget_workers(time.time())
             except StoreError as error:
                 log.debug("workers are not counted: %s", error)
-            await asyncio.sleep(0.5 if len(forgotten) >= AT_ONCE else SWEEP_EVERY)
+            await asyncio.sleep(0.5 if forgotten >= AT_ONCE else SWEEP_EVERY)
+
+    async def _forget_workers(self, now: float) -> int:
+        # By itself: the list of thousands is not held until the next look.
+        workers = await self._store.workers(now=now)
+        self._worker_limit.update((one.hostname for one in workers), now)
+        if not self._reconciler.at_work or self._behind():
+            return 0
+        return len(await self._cleanup.forget(workers, now))
 
     def image(self) -> MonitorImage:
         """Return what this monitor says about itself."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 
 import msgspec
 
@@ -215,8 +215,10 @@ class RedisReader:
     async def workers(self, *, now: float) -> list[WorkerImage]:
         # First: what a monitor read until then is in the records.
         until = proven_until(await self.monitors(), now)
-        stored = await self._records(WORKER, self._keys.index(*WORKERS))
-        images = [worker_of(one, now, until) async for one in by_turns(stored)]
+        images: list[WorkerImage] = []
+        # Part by part: there may be thousands, and several who ask at a time.
+        async for stored in self._by_parts(WORKER, self._keys.index(*WORKERS)):
+            images += [worker_of(one, now, until) async for one in by_turns(stored)]
         return sorted(images, key=lambda worker: worker.hostname)
 
     async def gaps(self) -> list[Gap]:
@@ -274,12 +276,13 @@ class RedisReader:
         return sorted(name.decode() for name in found)
 
     async def _records(self, kind: str, index: str) -> list[bytes]:
+        return [one async for part in self._by_parts(kind, index) for one in part]
+
+    async def _by_parts(self, kind: str, index: str) -> AsyncIterator[list[bytes]]:
         ids = [id_.decode() for id_ in await self._link.call("ZRANGE", index, 0, -1)]
-        stored: list[bytes] = []
         for from_ in range(0, len(ids), READ):
             found = await self._stored(kind, ids[from_ : from_ + READ])
-            stored += [one for one in found if one is not None]
-        return stored
+            yield [one for one in found if one is not None]
 
     async def _stored(self, kind: str, ids: Sequence[str]) -> list[bytes | None]:
         if not ids:
