@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -265,8 +266,10 @@ def attack(
     common = ("--seconds", str(scale.hostile), "--pause", str(scale.pause))
     ids = ("--ids", ",".join(RESULTS))
     whose = ("--token", token)
-    clients = module("hostile_clients", herald.url, *ids, *whose, *common)
-    producer = module("hostile_producer", broker.url, *common)
+    # In truth they are elsewhere: here they get only what is left of the cores.
+    last: dict[str, Any] = {"preexec_fn": partial(os.nice, 19)}
+    clients = module("hostile_clients", herald.url, *ids, *whose, *common, **last)
+    producer = module("hostile_producer", broker.url, *common, **last)
     told = [
         one.communicate(timeout=scale.hostile + 60)[0] for one in (clients, producer)
     ]
