@@ -19,6 +19,7 @@ from herald_monitor.overflow import Pool
 from herald_monitor.partitioned_store import PartitionedStore
 from herald_monitor.rare_collection import collect_rarely
 from herald_monitor.redis_store import RedisStore
+from herald_monitor.returned_memory import return_memory
 from herald_monitor.store import Store
 from herald_monitor.stores import store_of
 from herald_monitor.transports import shortcomings
@@ -95,6 +96,7 @@ async def monitor(settings: MonitorSettings, app: Celery | None = None) -> None:
     for warning in store.warnings:
         log.warning("%s", warning)
     collect_rarely()
+    return_memory()
     try:
         await monitor_of(settings, app, store).run(stop_on_signals())
     finally:

@@ -13,7 +13,8 @@ from celery import Celery
 from starlette.datastructures import State
 
 from herald_monitor.errors import HeraldError
-from herald_monitor.rare_collection import collect_rarely
+from herald_monitor.rare_collection import CONNECTIONS, collect_rarely
+from herald_monitor.returned_memory import return_memory
 from herald_monitor.store import Reader
 from herald_monitor.stores import store_of
 from herald_server.app import create_app
@@ -130,7 +131,8 @@ async def serve(
             await before(store)
         # A full collection over all that was imported would stop every client
         # for a tenth of a second.
-        collect_rarely()
+        collect_rarely(CONNECTIONS)
+        return_memory()
         sys.setswitchinterval(SWITCH_S)
         ready(url_of(bound, secure=settings.tls_cert is not None))
         stopping = asyncio.create_task(stop.wait())
