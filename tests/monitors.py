@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Iterable
 from pathlib import Path
+from typing import Any, cast
 
 from celery import Celery
 
@@ -139,17 +140,24 @@ async def all_final(
     return [task for task in found if task is not None]
 
 
+SOON = {"lost_after": 1.0, "reconcile_every": 0.5}
+"""A monitor with these looks around twice a second, and soon concludes something."""
+
+
 @contextlib.asynccontextmanager
-async def monitoring(app: Celery, store: Store) -> AsyncGenerator[Monitor, None]:
+async def monitoring(
+    app: Celery, store: Store, **settings: float
+) -> AsyncGenerator[Monitor, None]:
     """Run a monitor in this process for the length of the block, once it hears."""
-    monitor, stop = Monitor(app, store, Redactor(), "here"), asyncio.Event()
+    monitor = Monitor(app, store, Redactor(), "here", **cast(Any, settings))
+    stop = asyncio.Event()
     running = asyncio.create_task(monitor.run(stop))
 
     async def connected() -> bool:
         return monitor.image().connected
 
     try:
-        await settled(connected, 10, "the monitor hears")
+        await settled(connected, 20, "the monitor hears")
         yield monitor
     finally:
         stop.set()

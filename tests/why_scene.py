@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import os
 import signal
-from collections.abc import AsyncGenerator, Callable, Coroutine
+from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -23,6 +23,8 @@ QUICK = ("--prefetch-multiplier", "1", "--heartbeat-interval", "1")
 
 SLOW = ("--prefetch-multiplier", "1", "--heartbeat-interval", "60")
 """One message ahead; not silent while the test runs."""
+
+USUAL: Mapping[str, float] = {}
 
 ENDS = ("SUCCESS", "FAILURE", "REVOKED")
 
@@ -85,7 +87,7 @@ async def scene_of(
     extra: tuple[str, ...] = QUICK,
     pool: str = "threads",
     ours: Any = None,
-    **monitor: float,
+    monitor: Mapping[str, float] = USUAL,
 ) -> AsyncGenerator[Scene]:
     """Run a worker of one slot, and Herald; `monitor` are settings of its monitor.
 

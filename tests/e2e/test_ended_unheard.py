@@ -1,40 +1,19 @@
 """What ended while no monitor listened, and left no result: it is not known how."""
 
 import asyncio
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
-from typing import Any
 
 import pytest
 from tests.conftest import AppFactory, WorkerFactory
-from tests.monitors import settled
+from tests.monitors import SOON, monitoring, settled
 from tests.servers import PrivateValkey
 from tests.truth import submit
+from tests.why_scene import explained
 
 from herald_monitor.inspection import Inspection
 from herald_monitor.memory import MemoryStore
 from herald_monitor.model.shape import TaskImage
-from herald_monitor.monitor import Monitor
 
 pytestmark = [pytest.mark.anyio, pytest.mark.celery]
-
-
-@asynccontextmanager
-async def monitored(app: Any, store: MemoryStore) -> AsyncGenerator[None]:
-    """Run a monitor that hears, and that looks around twice a second."""
-    monitor = Monitor(app, store, lost_after=1.0, reconcile_every=0.5)
-    stop = asyncio.Event()
-    running = asyncio.create_task(monitor.run(stop))
-
-    async def hears() -> bool:
-        return monitor.image().connected
-
-    await settled(hears, 20, "the monitor hears")
-    try:
-        yield
-    finally:
-        stop.set()
-        await running
 
 
 async def concluded(store: MemoryStore, task_id: str) -> TaskImage:
@@ -58,13 +37,14 @@ async def test_what_ended_while_nobody_listened_is_neither_lost_nor_running(
     app = project_app(valkey.url, url) if url else project_app(valkey.url)
     store = MemoryStore()
     await asyncio.to_thread(celery_worker, app, pool="threads", concurrency=1)
-    async with monitored(app, store):
+    async with monitoring(app, store, **SOON):
         task_id = submit(app, "sleepy", 2, ignore_result=True)
 
         async def runs() -> bool:
             return (await store.task(task_id)).state == "STARTED"
 
         await settled(runs, 20, "it runs")
+        assert (await explained(store, None, task_id)).reason == "runs"
     control = app.control.inspect(timeout=1)
 
     async def ended() -> bool:
@@ -72,10 +52,13 @@ async def test_what_ended_while_nobody_listened_is_neither_lost_nor_running(
         return active is not None and not any(active.values())
 
     await settled(ended, 20, "it has ended")
-    async with monitored(app, store):
+    async with monitoring(app, store, **SOON):
         task = await concluded(store, task_id)
     assert (task.state, task.source, task.final) == ("STARTED", "inferred", False)
     assert task.ended_unheard
+    told = await explained(store, None, task_id)
+    assert told.reason == "ended_unheard"
+    assert "It does not run any more: it has ended" in told.message
     assert "how is not known: events were missed meanwhile" in (task.reason or "")
 
 

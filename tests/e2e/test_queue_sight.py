@@ -8,7 +8,7 @@ import msgspec
 import pytest
 from tests.conftest import AppFactory, WorkerFactory
 from tests.live_server import worker_of
-from tests.monitors import settled
+from tests.monitors import SOON, monitoring, settled
 from tests.servers import PrivateValkey
 from tests.truth import submit
 
@@ -17,7 +17,6 @@ from herald_monitor.gauging import Gauging
 from herald_monitor.memory import MemoryStore
 from herald_monitor.model.queues import DOUBT_AFTER
 from herald_monitor.model.shape import rfc3339
-from herald_monitor.monitor import Monitor
 from herald_server.queues import said, shown
 
 pytestmark = [pytest.mark.anyio]
@@ -39,15 +38,6 @@ async def test_a_task_that_waits_in_native_delayed_queues_is_not_lost(
     app, store = project_app(amqp_url, herald_shared=QUORUM), MemoryStore()
     queue = cast(Any, app).conf.task_default_queue
     await asyncio.to_thread(celery_worker, app, pool="threads", concurrency=1)
-    monitor = Monitor(app, store, lost_after=1.0, reconcile_every=0.5)
-    stop = asyncio.Event()
-    running = asyncio.create_task(monitor.run(stop))
-
-    async def hears() -> bool:
-        return monitor.image().connected
-
-    await settled(hears, 20, "the monitor hears")
-    task_id = submit(app, "add", 1, 2, countdown=14)
     seen: dict[str, float] = {}
 
     async def over() -> bool:
@@ -58,12 +48,12 @@ async def test_a_task_that_waits_in_native_delayed_queues_is_not_lost(
         assert task.state != "LOST", task.reason
         return task.final
 
-    await settled(over, 45, "the task ends")
+    async with monitoring(app, store, **SOON):
+        task_id = submit(app, "add", 1, 2, countdown=14)
+        await settled(over, 45, "the task ends")
     task = await store.task(task_id)
     assert (task.state, task.queue, task.routing_key) == ("SUCCESS", queue, queue)
     assert seen["SUCCESS"] - seen["PENDING"] > 9, "it waited longer than `lost_after`"
-    stop.set()
-    await asyncio.wait_for(running, 8)
 
 
 @pytest.mark.celery

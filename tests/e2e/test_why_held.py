@@ -19,12 +19,14 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:Call to deprecated setex"),
 ]
 
+SELDOM = {"reconcile_every": 600.0}
+
 
 async def test_a_task_that_sends_no_events(
     valkey: PrivateValkey, project_app: AppFactory, tmp_path: Path
 ) -> None:
     app: Any = project_app(valkey.url)
-    async with scene_of(app, tmp_path, reconcile_every=600.0) as scene:
+    async with scene_of(app, tmp_path, monitor=SELDOM) as scene:
         sent = scene.hold("silent_hold")
         await in_state(scene.made, sent, "PENDING")
         told = await scene.becomes(sent, "runs")
@@ -37,7 +39,7 @@ async def test_a_task_of_which_nobody_tells(
     valkey: PrivateValkey, project_app: AppFactory, tmp_path: Path
 ) -> None:
     app: Any = project_app(valkey.url, task_send_sent_event=False)
-    async with scene_of(app, tmp_path, reconcile_every=600.0) as scene:
+    async with scene_of(app, tmp_path, monitor=SELDOM) as scene:
         unheard = scene.hold("silent_hold")
         told = await scene.becomes(unheard, "held_unheard", "runs")
         while told.reason == "runs":  # the monitor found it first
