@@ -92,13 +92,14 @@ async def test_what_waited_and_ended_while_nobody_listened_is_not_lost(
     url = valkey.url if backend == "ignored" else None
     app = project_app(valkey.url, url) if url else project_app(valkey.url)
     store = MemoryStore()
-    async with monitored(app, store):
+    async with monitoring(app, store, **SOON):
         task_id = submit(app, "ignore_result", 1, 2)
 
         async def waits() -> bool:
             return (await store.task(task_id)).state == "PENDING"
 
         await settled(waits, 20, "it waits")
+        assert (await explained(store, None, task_id)).reason == "no_worker"
     await asyncio.to_thread(celery_worker, app, pool="threads", concurrency=1)
 
     async def ended() -> bool:
@@ -106,8 +107,11 @@ async def test_what_waited_and_ended_while_nobody_listened_is_not_lost(
         return any(one["total"] for one in (stats or {}).values())
 
     await settled(ended, 20, "it has ended")
-    async with monitored(app, store):
+    async with monitoring(app, store, **SOON):
         task = await concluded(store, task_id)
     assert (task.state, task.source, task.final) == ("PENDING", "inferred", False)
     assert task.ended_unheard
     assert "whether it ran, and how it ended, is not known" in (task.reason or "")
+    told = await explained(store, None, task_id)
+    assert told.reason == "ended_unheard"
+    assert "It does not wait any more: whether it ran" in told.message
