@@ -342,6 +342,12 @@ class Session:
         """Return the seconds until a bookmark will be due."""
         return max(self._told_at + self._heartbeat - now, 0.0)
 
+    def drop_pending(self, most: int) -> None:
+        """Let each subscription start over for which more than `most` changes wait."""
+        for sub in self._subs.values():
+            if len(sub.watcher.pending) > most:
+                sub.watcher.start_over("slow")
+
     def _start_over(self, sub: Subscription) -> None:
         reason, sub.watcher.reset = sub.watcher.reset, ""
         if reason == "slow":

@@ -25,6 +25,9 @@ from herald_server.rounds import Rounds
 from herald_server.session import HEARTBEAT, Session
 from herald_server.subscription import Read
 
+MAX_STALLED = 1_000
+"""Changes of one subscription that are kept for a client that takes nothing."""
+
 AGAIN_WITHIN = (0.3, 1.0)
 """Seconds after which a store that did not answer is asked again."""
 
@@ -34,6 +37,8 @@ class Patience(msgspec.Struct, frozen=True, kw_only=True):
 
     auth: float = 10.0
     send: float = 30.0
+    stall: float = 5.0
+    """Beyond it, few changes are kept for a client that takes nothing."""
     heartbeat: float = HEARTBEAT
 
     @property
@@ -259,6 +264,9 @@ class Telling:
         elif since is not None and self.session.closing:
             # What is left is not waited for: it comes again, or must not come.
             self.cut(*self.session.closing)
+        elif since is not None and now - since > self._patience.stall:
+            # Many such clients would fill the memory with what each did not take.
+            self.session.drop_pending(MAX_STALLED)
         elif not self.session.quiet_for(now):
             self.wake()
 

@@ -29,6 +29,7 @@ from tests.serving import (
 from tests.validators import Journal
 
 from herald_monitor.child_process import end, spawn
+from herald_server import hub, telling
 from herald_server.telling import Patience
 
 pytestmark = pytest.mark.anyio
@@ -105,6 +106,29 @@ async def _deaf(server: Server) -> tuple[asyncio.StreamReader, asyncio.StreamWri
     writer.write(frame)
     await writer.drain()
     return reader, writer
+
+
+async def test_for_a_client_that_takes_nothing_for_a_while_little_is_kept(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It starts over (`slow`) once it reads on: many would fill the memory."""
+    monkeypatch.setattr(telling, "MAX_STALLED", 20)
+    monkeypatch.setattr(hub, "MAX_BYTES", 1_000_000_000)
+    patience = Patience(stall=0.2, heartbeat=0.6)
+    async with serving(url, patience=patience, buffer=16_384) as server:
+        _, writer = await _deaf(server)
+        watchers = server.app.state.shared.hub._rooms["t"].all
+        await until(lambda: len(watchers) == 1)
+        [watcher] = watchers
+        lap = 0
+        while not watcher.reset:
+            assert len(watcher.pending) < 2_000, "all is kept"
+            ids = (f"{lap}-{number}" for number in range(9))
+            await server.tell("received", *ids, args="x" * 8_000)
+            lap += 1
+        assert not watcher.pending
+        assert server.app.state.shared.tally.closes == {}
+        writer.transport.abort()
 
 
 async def test_a_client_that_only_asks_and_never_reads_is_heard_no_more(
