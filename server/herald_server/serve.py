@@ -87,6 +87,9 @@ def listen(host: str, port: int, shared: bool = False) -> socket.socket:
         made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
     try:
         made.bind((host, port))
+        if not shared:
+            # Until somebody listens, others may bind the same port as well.
+            made.listen()
     except (OSError, UnicodeError) as error:
         made.close()
         why = getattr(error, "strerror", None) or str(error)
