@@ -198,7 +198,7 @@ async def test_a_large_body_is_no_flood(url: str) -> None:
     async with serving(url) as server, asking(server) as ask:
         for _ in range(3):
             answer = await ask.post("/mcp", content=b" " * 1_000_000)
-            assert answer.status_code == 400
+            assert answer.status_code == 413
         assert "parsing" not in server.app.state.shared.tally.refusals
 
 
