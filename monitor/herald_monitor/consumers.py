@@ -5,6 +5,7 @@ from typing import Any, Protocol, cast
 
 from celery import Celery
 from kombu import Connection
+from kombu.exceptions import ContentDisallowed
 from kombu.serialization import prepare_accept_content
 from redis.backoff import NoBackoff
 from redis.retry import Retry
@@ -129,6 +130,12 @@ def broker_name(app: Celery) -> str:
 
 def broker_refusal(app: Celery, error: BaseException, silence: str = "") -> str:
     """Return why the broker did not do what it was asked, as a sentence."""
+    if isinstance(error, ContentDisallowed):
+        return (
+            f"what workers answer over the broker at {broker_name(app)} is not accepted"
+            f" ({error}); give -A, or name their serializer: HERALD_CELERY_SETTINGS="
+            '\'accept_content=["json", "yaml"];event_serializer=yaml\''
+        )
     cause = refusal_of(error, "HERALD_BROKER_URL", silence)
     return cause.sentence(f"the broker at {broker_name(app)}", "cannot be reached")
 

@@ -7,6 +7,7 @@ from typing import Any, cast
 import pytest
 from celery import Celery
 from tests.conftest import AppFactory, WorkerFactory
+from tests.project import make_app
 from tests.servers import PrivateValkey
 from tests.truth import submit
 
@@ -47,6 +48,27 @@ async def test_a_worker_tells_what_it_has(
     took = time.monotonic() - began
     # Redis tells how many got the question, so nobody waits for who is not there.
     assert took < 2.0 if broker_url.startswith("redis") else 0.5 <= took < 2.0
+    inspection.close()
+    worker.kill()
+
+
+@pytest.mark.celery
+async def test_answers_in_another_serializer_are_told_with_the_setting_to_give(
+    valkey: PrivateValkey, project_app: AppFactory, celery_worker: WorkerFactory
+) -> None:
+    """A URL does not carry it; the broker can be reached all the same."""
+    theirs: dict[str, object] = {
+        "task_serializer": "yaml",
+        "event_serializer": "yaml",
+        "accept_content": ["json", "yaml"],
+    }
+    app = project_app(valkey.url, herald_shared=theirs)
+    worker = await asyncio.to_thread(celery_worker, app, pool="threads", concurrency=1)
+    given_by_url = make_app(valkey.url, names=str(cast(Any, app).conf.herald_names))
+    cast(Any, given_by_url).conf.accept_content = ["json"]
+    inspection = Inspection(given_by_url)
+    with pytest.raises(WorkersUnreachable, match=r"is not accepted .*accept_content"):
+        await inspection.ask([worker.hostname], 2.0)
     inspection.close()
     worker.kill()
 

@@ -3,7 +3,6 @@
 from contextlib import closing
 
 import pytest
-
 from herald_server.wiring.uvicorn_server import AddressTaken, listen
 
 
