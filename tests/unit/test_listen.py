@@ -3,7 +3,8 @@
 from contextlib import closing
 
 import pytest
-from herald_server.wiring.uvicorn_server import AddressTaken, listen
+
+from herald_server.serve import AddressTaken, listen
 
 
 def test_a_port_that_another_server_is_about_to_use_is_refused() -> None:
