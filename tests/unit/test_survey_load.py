@@ -80,6 +80,9 @@ class Nowhere:
     def last_taken(self, *_: Any) -> dict[str, float]:
         return {}
 
+    async def untold(self, *_: Any) -> frozenset[str]:
+        return frozenset()
+
     async def keep(self, events: Any) -> int:
         return len(events)
 
