@@ -21,6 +21,8 @@ pytestmark = [
 ]
 
 NAME = "worker@prod"
+EVENLY: dict[str, object] = {"worker_disable_prefetch": True}
+"""So that neither of two workers takes more than it can run."""
 
 
 class Pair:
@@ -54,9 +56,7 @@ class Pair:
 async def test_every_process_of_a_name_is_asked_and_counted(
     valkey: PrivateValkey, project_app: AppFactory, tmp_path: Any
 ) -> None:
-    # Unconfirmed while they run, so that neither of them takes a third.
-    late: dict[str, object] = {"task_acks_late": True}
-    app = project_app(valkey.url, valkey.url, herald_shared=late)
+    app = project_app(valkey.url, valkey.url, herald_shared=EVENLY)
     with Pair(app, tmp_path):
         async with truth(app) as held:
             ids = [submit(app, "sleepy", 40) for _ in range(4)]
@@ -80,7 +80,7 @@ async def test_the_end_of_one_is_not_the_end_of_the_other(
     valkey: PrivateValkey, project_app: AppFactory, tmp_path: Any
 ) -> None:
     """What ran on the one that was killed is lost; what runs on the other is not."""
-    app = project_app(valkey.url, valkey.url)
+    app = project_app(valkey.url, valkey.url, herald_shared=EVENLY)
     with Pair(app, tmp_path) as pair:
         async with truth(app) as held:
             ids = [submit(app, "sleepy", 60) for _ in range(4)]
