@@ -114,7 +114,7 @@ class Gauging:
             # It was asked for among the first, so it was deleted.
             depths.setdefault(name, GONE)
         self._note_taken(self._note_oldest(depths, now), now)
-        ages = await self._ages(depths)
+        ages = await self._ages()
         rated = await self._rates(now)
         found = [
             self._image(name, depth, ages.get(name), rated.get(name), now)
@@ -175,14 +175,14 @@ class Gauging:
         recent = now - TAKEN_FOR
         self._taken = {name: at for name, at in self._taken.items() if at > recent}
 
-    async def _ages(self, depths: Mapping[str, Depth]) -> dict[str, tuple[str, bool]]:
+    async def _ages(self) -> dict[str, tuple[str, bool]]:
         """Return since when the oldest message of each queue waits, or was seen."""
-        ends = [(name, one) for name, depth in depths.items() for one in depth.oldest]
-        tasks = await self._store.tasks([one.task_id for _, one in ends])
+        seen = self._seen
+        tasks = await self._store.tasks([oldest.task_id for _, oldest in seen])
         ages: dict[str, tuple[str, bool]] = {}
-        for end, task in zip(ends, tasks, strict=True):
-            age = _age(end[1], task, self._seen[end])
-            ages[end[0]] = min(ages.get(end[0], age), age)
+        for ((name, oldest), at), task in zip(seen.items(), tasks, strict=True):
+            age = _age(oldest, task, at)
+            ages[name] = min(ages.get(name, age), age)
         return ages
 
     async def _rates(self, now: float) -> dict[str, tuple[float, float]]:
