@@ -30,12 +30,18 @@ RESOLVE_WITHIN = 5.0
 
 NAT64 = ip_network("64:ff9b::/96")
 COMPATIBLE = ip_network("::/96")
+GLOBAL_UNICAST = ip_network("2000::/3")
+"""The only part of IPv6 from which public addresses are given out (RFC 4291)."""
+
+ISATAP = (0x00005EFE, 0x02005EFE)
+"""How an interface identifier begins that ends in an IPv4 address (RFC 5214)."""
+
 SPECIAL = tuple(
     ip_network(text)
     for text in (
-        *("168.63.129.16/32", "192.0.0.0/24", "192.88.99.0/24"),
-        *("64:ff9b:1::/48", "100::/64", "2001::/23", "2001:db8::/32"),
-        *("3fff::/20", "5f00::/16"),
+        *("168.63.129.16/32", "192.0.0.0/24", "192.31.196.0/24", "192.52.193.0/24"),
+        *("192.88.99.0/24", "192.175.48.0/24"),
+        *("2001::/23", "2001:db8::/32", "2620:4f:8000::/48", "3fff::/20"),
     )
 )
 """What looks public to Python (to some version of it), and is not: special-purpose
@@ -129,11 +135,12 @@ class Guard:
 
 
 def _public(address: Address) -> bool:
+    if isinstance(address, IPv6Address) and address not in GLOBAL_UNICAST:
+        return False
     return (
         address.is_global
         and not address.is_multicast
         and not address.is_reserved
-        and not getattr(address, "is_site_local", False)
         and not any(address in net for net in SPECIAL)
     )
 
@@ -149,6 +156,7 @@ def _within(address: Address) -> list[Address]:
         inner.append(address.sixtofour)
     if address.teredo:
         inner += address.teredo
-    if address in NAT64 or address in COMPATIBLE:
+    is_isatap = int(address) >> 32 & 0xFFFFFFFF in ISATAP
+    if address in NAT64 or address in COMPATIBLE or is_isatap:
         inner.append(IPv4Address(int(address) & 0xFFFFFFFF))
     return inner
