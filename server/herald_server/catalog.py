@@ -8,7 +8,9 @@ from datetime import date
 from pathlib import Path
 from typing import Final
 
+from herald_monitor.model.filters import Filter
 from herald_monitor.model.patterns import glob
+from herald_server import caller
 from herald_server.catalog_shipped import SHIPPED
 from herald_server.catalog_toml import read_catalog
 from herald_server.catalog_types import CatalogError, Param, TaskType, closest
@@ -28,6 +30,8 @@ class Catalog:
     that somebody registers (`learn`) can be read of; they are started only if they
     are declared or allowed. `queues` are globs of queues that may be sent to besides
     those that types, settings and workers name.
+
+    For a narrow token only types exist whose tasks it could see.
     """
 
     def __init__(
@@ -36,7 +40,7 @@ class Catalog:
         allow: Iterable[str] = (),
         queues: Iterable[str] = (),
     ) -> None:
-        self.allow = tuple(allow)
+        self._allow = tuple(allow)
         self.queues = tuple(queues)
         self._declared: dict[str, TaskType] = {}
         self._by_celery_name: dict[str, tuple[TaskType, ...]] = {}
@@ -62,14 +66,18 @@ class Catalog:
         return cls(*read_catalog(path))
 
     def __iter__(self) -> Iterator[TaskType]:
-        names = self._registered
-        return iter((*self._declared.values(), *(self._read(name) for name in names)))
+        for kind in tuple(self._declared.values()):
+            if _exists(kind.celery_name):
+                yield kind
+        for name in tuple(self._registered):
+            if _exists(name):
+                yield self._read(name)
 
     def __len__(self) -> int:
-        return len(self._declared) + len(self._registered)
+        return sum(1 for _ in self)
 
     def __contains__(self, name: object) -> bool:
-        return name in self._declared or name in self._registered
+        return any(kind.name == name for kind in self)
 
     def __getitem__(self, name: str) -> TaskType:
         """Return the task type; raise `CatalogError` that lists what exists."""
@@ -91,6 +99,12 @@ class Catalog:
                 self._registered.setdefault(kind.celery_name, kind)
 
     @property
+    def allow(self) -> tuple[str, ...]:
+        """The globs of Celery names that may be started by that name."""
+        only = caller.only()
+        return self._allow if only is None else _within(self._allow, only)
+
+    @property
     def queue_names(self) -> list[str]:
         """The queues that task types name."""
         return sorted({kind.queue for kind in self if kind.queue and kind.startable})
@@ -102,25 +116,29 @@ class Catalog:
         their scope, confirmation and checks hold. Raises `CatalogError` that lists
         what exists.
         """
-        if name in self._declared:
-            return (self._declared[name],)
+        declared = self._declared.get(name)
+        if declared is not None and _exists(declared.celery_name):
+            return (declared,)
         if self._is_allowed(name):
             return self.types_for(name)
-        if name in self._registered:
+        if name in self._registered and _exists(name):
             return (self._read(name),)
         raise CatalogError(self._unknown(name), task_type=name[:MAX_NAME])
 
     def types_for(self, celery_name: str) -> tuple[TaskType, ...]:
         """Return the types under which tasks of a Celery name may start."""
-        found = self._by_celery_name.get(celery_name, ())
+        exists = _exists(celery_name)
+        found = self._by_celery_name.get(celery_name, ()) if exists else ()
         if found or not self._is_allowed(celery_name):
             return found
-        if celery_name in self._registered:
+        if celery_name in self._registered and exists:
             return (self._read(celery_name),)
         return (TaskType(celery_name, celery_name, any_params=True, title=celery_name),)
 
     def of_celery_name(self, celery_name: str) -> TaskType | None:
         """Return a task type that runs under a Celery name, if there is one."""
+        if not _exists(celery_name):
+            return None
         if found := self._by_celery_name.get(celery_name):
             return found[0]
         return self._read(celery_name) if celery_name in self._registered else None
@@ -152,17 +170,38 @@ class Catalog:
 
     def _is_allowed(self, celery_name: str) -> bool:
         return is_name(celery_name) and any(
-            glob(pattern)(celery_name) for pattern in self.allow
+            glob(pattern)(celery_name) for pattern in self._allow
         )
 
     def _unknown(self, name: str) -> str:
-        known = (*self._declared, *self._registered)
-        names = (*self._declared, *self.allow)
+        known = [kind.name for kind in self]
+        declared = [kind for kind in known if kind in self._declared]
+        names = (*declared, *self.allow)
         listed = ", ".join(names) or "none, for no herald.toml declares or allows any"
         return (
             f"unknown task type {name[:MAX_NAME]!r}{closest(name, known)}; "
             f"available: {listed}"
         )
+
+
+def _exists(celery_name: str) -> bool:
+    """Say whether tasks of that name may exist for who is being served."""
+    only = caller.only()
+    return only is None or only.permits_name(celery_name)
+
+
+def _within(allow: Iterable[str], only: Filter) -> tuple[str, ...]:
+    """Return `allow` as far as a token that is narrowed to `only` may know it."""
+    if only.also is not None:
+        allow = _within(allow, only.also)
+    if only.name is None:
+        return tuple(allow)
+    found: dict[str, None] = {}
+    for pattern in allow:
+        if only.names.matches(pattern):
+            found[pattern] = None
+        found |= {name: None for name in only.name if glob(pattern)(name)}
+    return tuple(found)
 
 
 def is_name(text: str) -> bool:

@@ -96,6 +96,12 @@ class Filter(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, dict
         merged = {k: getattr(only, k) if v is None else v for k, v in mine.items()}
         return Filter(**merged, also=only)
 
+    def permits_name(self, name: str) -> bool:
+        """Say whether a task of that name can match."""
+        return (self.name is None or self.names.matches(name)) and (
+            self.also is None or self.also.permits_name(name)
+        )
+
     @property
     def size(self) -> int:
         """How many values it has, of all keys."""

@@ -12,8 +12,10 @@ from fastmcp.server.middleware import CallNext, Middleware, MiddlewareContext
 from fastmcp.tools import Tool
 from mcp.types import ListToolsRequest
 
+from herald_server.caller import become
 from herald_server.catalog import Catalog, Param, TaskType
 from herald_server.catalog_types import ABSENT
+from herald_server.mcp.access import caller
 
 TOOL = "start_background_task"
 
@@ -58,7 +60,10 @@ class Menu(Middleware):
         call_next: CallNext[ListToolsRequest, Sequence[Tool]],
     ) -> Sequence[Tool]:
         """Return the tools."""
-        return [self._told(tool) for tool in await call_next(context)]
+        tools = await call_next(context)
+        # A narrow token is told of the types that exist for it.
+        become(caller())
+        return [self._told(tool) for tool in tools]
 
     def _told(self, tool: Tool) -> Tool:
         if tool.name != TOOL:
