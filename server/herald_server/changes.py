@@ -19,6 +19,7 @@ from herald_monitor.model.codec import to_json
 from herald_monitor.model.filters import parse_filter
 from herald_monitor.model.vector import parse_any_cursor
 from herald_server import caller
+from herald_server.held_values import holding_values
 from herald_server.hub import Hub
 from herald_server.limits import Limits
 from herald_server.reading import Library
@@ -97,12 +98,15 @@ class Asking:
     ) -> Gathered:
         """Return what there is, or what comes first within `seconds`.
 
-        Raises `BadInput`, `StoreError`.
+        Raises `BadInput`, `StoreError`, `TooMany`.
         """
+        with holding_values(parse_filter(filter_).size):
+            return await self._ask(_wish(filter_, cursor, newest), seconds)
+
+    async def _ask(self, wish: Mapping[str, object], seconds: float) -> Gathered:
         session = Session(
             self._hub, self._ready.set, Limits(snapshot=MOST), only=caller.only()
         )
-        wish = _wish(filter_, cursor, newest)
         session.receive(to_json(wish), time.monotonic())
         told = Gathered()
         closing = asyncio.create_task(self._close())
@@ -168,8 +172,7 @@ def _take(frames: list[bytes], told: Gathered) -> None:
 def _wish(
     filter_: Mapping[str, object], cursor: str | None, newest: int
 ) -> dict[str, object]:
-    """Return a `subscribe`; checked here first, for sentences that name our words."""
-    parse_filter(filter_)
+    """Return a `subscribe`; its cursor is checked here, for our own words."""
     wish: dict[str, object] = {
         "type": "subscribe",
         "id": "call",

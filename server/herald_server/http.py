@@ -15,6 +15,7 @@ from herald_monitor.model import shape
 from herald_monitor.model.filters import Filter, parse_filter
 from herald_server.cancel_outcomes import UNKNOWN
 from herald_server.health import Health
+from herald_server.held_values import holding_values
 from herald_server.http_about import About
 from herald_server.http_auth import allowed
 from herald_server.http_body import json_object
@@ -125,7 +126,8 @@ class Api:
             # An escaped slash belongs to the id.
             return await self._shown_task(f"{id_}/wait")
         most = seconds(request.query_params.get("timeout"), WAIT, MAX_WAIT, "timeout")
-        task = await self.polls.wait(id_, most, _left(request))
+        with holding_values(1):
+            task = await self.polls.wait(id_, most, _left(request))
         late = {} if over(task) else {"timed_out": True}
         return self._show({**shape.to_dict(task), **late}, _found(task))
 

@@ -154,7 +154,7 @@ class Session:
     def _watch(self, wish: Subscribe, reason: str, since: Cursor | None) -> None:
         sub = Subscription(wish, self._wake, self._only)
         self._subs[wish.id] = sub
-        self._account.values += wish.filter.size
+        self._account.values += sub.weight
         self._hub.watch(sub.watcher)
         self._begin(sub, reason, since)
 
@@ -165,7 +165,7 @@ class Session:
 
     def count_for(self, account: Account) -> None:
         """Count what is watched for `account` from now on."""
-        watched = sum(sub.wish.filter.size for sub in self._subs.values())
+        watched = sum(sub.weight for sub in self._subs.values())
         self._account.values -= watched
         account.values += watched
         self._account = account
@@ -197,7 +197,7 @@ class Session:
                 "too_many", f"at most {limits.ids_per_sub} ids a subscription", wish.id
             )
         old = self._subs.get(wish.id)
-        more = wish.filter.size - (old.wish.filter.size if old else 0)
+        more = max(wish.filter.size, 1) - (old.weight if old else 0)
         if not self._account.has_room(more):
             raise BadMessage(
                 "too_many",
@@ -213,7 +213,7 @@ class Session:
     def _end(self, id_: str) -> Subscription | None:
         sub = self._subs.pop(id_, None)
         if sub is not None:
-            self._account.values -= sub.wish.filter.size
+            self._account.values -= sub.weight
             self._hub.drop(sub.watcher)
             # What is left may be complete now, and owed its cursor.
             self._wake()

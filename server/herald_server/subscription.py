@@ -124,6 +124,8 @@ class Subscription:
         self, wish: Subscribe, wake: Callable[[], None], only: Filter | None = None
     ) -> None:
         self.wish = wish
+        self.weight = max(wish.filter.size, 1)
+        """What it counts for: the values of its filter, and one without any."""
         narrowed = wish.filter.within(only)
         self.watcher = Watcher(narrowed, wake, wish.topic, wish.every)
         self.live = False

@@ -16,6 +16,7 @@ from mcp.types import INVALID_PARAMS, RequestParams
 from herald_monitor.store import Log
 from herald_server.auth import NotAllowed
 from herald_server.catalog_types import closest
+from herald_server.held_values import holding_values
 from herald_server.hub import Hub
 from herald_server.mcp.access import demand, serving
 from herald_server.mcp.events_poll import Found, Wanted, Wish, look
@@ -98,7 +99,11 @@ class Events(ServerExtension):
         wish = _checked(params, "events/stream")
         if len(self._open) >= MAX_STREAMS:
             raise MCPError(EXHAUSTED, "too many streams are open here; try again later")
-        with Tail(self._hub, self._log, wish.since or Place(self._hub.pos)) as tail:
+        with (
+            serving(),
+            holding_values(wish.filter.size),
+            Tail(self._hub, self._log, wish.since or Place(self._hub.pos)) as tail,
+        ):
             self._open.add(tail)
             try:
                 await Stream(ctx, wish, tail, self.heartbeat).run()

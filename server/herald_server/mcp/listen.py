@@ -67,7 +67,7 @@ class Listening:
         uris = [u for u in asked.resource_subscriptions or () if watchable(u)]
         self._check_room(len(uris) + len(ids))
         # Watched before it is read which of them are known: nothing is missed.
-        with Watching(self._hub, self._status, uris, ids) as watching:
+        with serving(), Watching(self._hub, self._status, uris, ids) as watching:
             self._open.add(watching)
             try:
                 return await _Stream(ctx, self._tasks, watching).run(asked, uris, ids)

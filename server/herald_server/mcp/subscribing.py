@@ -65,7 +65,9 @@ class Subscribing:
             raise MCPError(INVALID_PARAMS, f"subscribe to at most {MOST} resources")
         if uri not in told:
             # Watched before this is answered: what happens next is told.
-            told[uri] = _told(connection, Watching(self._hub, self._status, [uri]))
+            with serving():
+                watching = Watching(self._hub, self._status, [uri])
+                told[uri] = _told(connection, watching)
         return EmptyResult()
 
     async def _unsubscribe(

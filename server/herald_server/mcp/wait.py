@@ -15,6 +15,7 @@ from herald_monitor.store import Reader
 from herald_server.catalog import Catalog
 from herald_server.durations import Durations
 from herald_server.following import Follower, following
+from herald_server.held_values import holding_values
 from herald_server.hub import Hub
 from herald_server.mcp import describing
 from herald_server.mcp.access import demand, refusing
@@ -77,7 +78,8 @@ class Waiting:
         with refusing():
             demand("read", "wait_for_task")
             told = Telling(ctx)
-            task = await self._until_over(checked_id(task_id), timeout_s, told)
+            with holding_values(1):
+                task = await self._until_over(checked_id(task_id), timeout_s, told)
             measured = await self._durations.of(task.name)
         outcome = await self._results.of(task)
         fields = describing.told(task, self._catalog, outcome, measured)

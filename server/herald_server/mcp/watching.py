@@ -12,6 +12,7 @@ from herald_monitor.model.changes import WORKER as WORKERS
 from herald_monitor.model.changes import Change
 from herald_monitor.model.filters import Filter
 from herald_server import caller
+from herald_server.held_values import holding_values
 from herald_server.hub import Hub, Watcher
 from herald_server.mcp import describing
 from herald_server.mcp.pulse import Pulse
@@ -37,7 +38,8 @@ Names = dict[str, list[str]]
 class Watching(AbstractContextManager["Watching"]):
     """What of `uris` and `task_ids` changed: URIs, and ids of tasks.
 
-    As a context: watched from its beginning to its end.
+    As a context: watched from its beginning to its end. Entering it raises `TooMany`
+    if its token watches too much already.
     """
 
     def __init__(
@@ -86,6 +88,7 @@ class Watching(AbstractContextManager["Watching"]):
         return _Source(Watcher(narrowed, self._ready.set), lambda _: uris)
 
     def __enter__(self) -> Watching:
+        self._until.enter_context(holding_values(len(self._uris | self._tasks)))
         for source in self._sources:
             self._hub.watch(source.watcher)
             self._until.callback(self._hub.drop, source.watcher)
