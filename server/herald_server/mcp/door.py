@@ -50,6 +50,17 @@ INSTRUCTIONS = (
 )
 
 
+class _NoState:
+    """Keeps nothing of a session. FastMCP's own store is imported at the first listing
+    of tools, which takes 0.2 s in which nobody is served, and 8 MB."""
+
+    async def get(self, *, key: str) -> None:
+        """Return nothing for any `key`."""
+
+
+NO_STATE = _NoState()
+
+
 class AgentDoor(FastMCP[Any]):
     """The MCP server over what the doors share."""
 
@@ -97,6 +108,11 @@ class AgentDoor(FastMCP[Any]):
         self.listening.register(self)
         self.waiting.register(self)
         self.watching.register(self)
+
+    @property
+    def _state_store(self) -> Any:
+        """The state of sessions, of which Herald keeps none."""
+        return NO_STATE
 
     def http_app(self, *args: Any, **options: Any) -> StarletteWithLifespan:
         """Return the ASGI application; `release` ends its sessions too."""
