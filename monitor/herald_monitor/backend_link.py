@@ -17,6 +17,7 @@ from herald_monitor.celery_urls import without_passwords
 from herald_monitor.errors import BadEvent, HeraldError
 from herald_monitor.large_json import LargeJson
 from herald_monitor.meta import Unread
+from herald_monitor.rare_collection import release_frames
 from herald_monitor.refusals import refusal_of
 
 logger = logging.getLogger(__name__)
@@ -189,6 +190,7 @@ class Payloads:
         except BadEvent:
             raise
         except Exception as error:
+            release_frames(error)
             raise BadEvent(
                 f"A result cannot be read ({type(error).__name__}: {error}); give"
                 " Herald the project's settings with -A if its serializer is another."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import traceback
 
 EVENTS = (50_000, 20, 50)
 """Events leave no cycles behind. Looking through all that is remembered took about 3 of
@@ -18,3 +19,15 @@ def collect_rarely(thresholds: tuple[int, int, int] = EVENTS) -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(*thresholds)
+
+
+def release_frames(error: BaseException) -> None:
+    """Let go of what the frames hold that `error` and its causes went through.
+
+    kombu's `reraise` has the error as a local of a frame that the error refers to. Such
+    a cycle keeps the message, however large, until Python looks for cycles.
+    """
+    one: BaseException | None = error
+    while one is not None:
+        traceback.clear_frames(one.__traceback__)
+        one = one.__cause__ or one.__context__

@@ -11,6 +11,7 @@ from herald_monitor.decompression import decompress_bounded
 from herald_monitor.errors import BadEvent
 from herald_monitor.model.events import MAX_TEXT, MAX_TRACEBACK, shorten
 from herald_monitor.model.spoken import Spoken
+from herald_monitor.rare_collection import release_frames
 
 RawEvent: TypeAlias = dict[str, object]
 """A decoded event as it travelled; never changed."""
@@ -242,4 +243,5 @@ def _kombu_loads(
         raise
     except Exception as error:
         what = f"{type(error).__name__}: {error}"
+        release_frames(error)
         raise BadEvent(f"The body ({content_type}) cannot be read: {what}.") from error
