@@ -22,7 +22,10 @@ Heard: TypeAlias = RawEvent | Event | Unread
 """As it travelled, or as it was found out by asking."""
 
 MAX_WAITING = 200_000
-"""Events; about 300 MB at most. A minute at 3,000 events a second."""
+"""Events; about 300 MB if they are as usual. A minute at 3,000 events a second."""
+
+MAX_BYTES = 200_000_000
+"""Bytes in which they came: usual events have some 600 bytes, but may have 100,000."""
 
 DISPENSABLE = frozenset(["task-progress", "worker-heartbeat", "progress"])
 """What is said again soon, and goes first when there is too much."""
@@ -52,8 +55,10 @@ class Intake:
     called on. `dropped` counts what did not fit.
     """
 
-    def __init__(self, most: int = MAX_WAITING) -> None:
+    def __init__(self, most: int = MAX_WAITING, most_bytes: int = MAX_BYTES) -> None:
         self._most = most
+        self._most_bytes = most_bytes
+        self._bytes = 0
         self._lock = threading.Lock()
         self._batches: deque[tuple[Sequence[Heard], float, Ticket]] = deque()
         self._wake: Callable[[], None] = lambda: None
@@ -85,13 +90,17 @@ class Intake:
 
     def _put(self, events: Sequence[Heard], heard: float, ticket: Ticket) -> None:
         with self._lock:
-            if self.waiting + len(events) > self._most:
+            if self._bytes + ticket.size > self._most_bytes:
+                self.dropped += len(events)
+                events = ()
+            elif self.waiting + len(events) > self._most:
                 events = self._make_room(events)
             if not events:
                 ticket.confirm()
                 return
             self._batches.append((events, heard, ticket))
             self.waiting += len(events)
+            self._bytes += ticket.size
             alone = len(self._batches) == 1
         if alone:
             self._wake()
@@ -128,6 +137,7 @@ class Intake:
                 taken.tickets.append(ticket)
                 taken.batches.append((events, heard))
                 number += len(events)
+                self._bytes -= ticket.size
             self.waiting -= number
         return taken
 

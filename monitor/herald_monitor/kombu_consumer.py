@@ -67,6 +67,8 @@ class KombuConsumer:
         self._events: list[Said] = []
         self._ledger = Ledger()
         self._ticketed = 0
+        self._size = 0
+        """Bytes that came since the last ticket."""
         self._last_tag: object = None
         self._beaten = 0.0
         self._failed: Exception | None = None
@@ -112,10 +114,11 @@ class KombuConsumer:
         return events
 
     def ticket(self) -> Ticket:
+        size, self._size = self._size, 0
         if not self._kept:
-            return Ticket()
+            return Ticket(size=size)
         messages, self._ticketed = self.messages - self._ticketed, self.messages
-        return self._ledger.issue(self._last_tag, messages)
+        return self._ledger.issue(self._last_tag, messages, size)
 
     @property
     def full(self) -> bool:
@@ -147,6 +150,7 @@ class KombuConsumer:
         self.messages += 1
         self._last_tag = message.delivery_tag
         body, kind = message.body, message.content_type
+        self._size += len(body or b"")
         if message.refusal:
             self._poison(excerpt(body, kind), message.refusal)
             return

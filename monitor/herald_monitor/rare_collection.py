@@ -22,12 +22,11 @@ def collect_rarely(thresholds: tuple[int, int, int] = EVENTS) -> None:
 
 
 def release_frames(error: BaseException) -> None:
-    """Let go of what the frames hold that `error` and its causes went through.
+    """Let go of what the frames hold that `error` went through on its way here.
 
     kombu's `reraise` has the error as a local of a frame that the error refers to. Such
     a cycle keeps the message, however large, until Python looks for cycles.
     """
-    one: BaseException | None = error
-    while one is not None:
-        traceback.clear_frames(one.__traceback__)
-        one = one.__cause__ or one.__context__
+    # Not those of its context: that may be handled further up, in a coroutine that
+    # waits, which would end.
+    traceback.clear_frames(error.__traceback__)

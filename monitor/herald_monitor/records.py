@@ -29,7 +29,7 @@ MOST = 64 * 1024 * 1024
 HEAD = 100
 """Bytes that what stands before a record fits in."""
 
-_encode = msgspec.msgpack.Encoder().encode
+encode = msgspec.msgpack.Encoder().encode
 _vocabulary = zstandard.ZstdCompressionDict(VOCABULARY)
 
 T = TypeVar("T")
@@ -59,7 +59,11 @@ class Head(NamedTuple):
 
 def pack(record: object, small: bool = False) -> bytes:
     """Return `FLAG BODY` of `record`; `small` at the cost of 2 µs."""
-    body = _encode(record)
+    return press(encode(record), small)
+
+
+def press(body: bytes, small: bool = False) -> bytes:
+    """Return `FLAG BODY` of a record as it was encoded; see `pack`."""
     if small or len(body) > PACK_ABOVE:
         return b"s" + _press.zip(body)
     return b"m" + body

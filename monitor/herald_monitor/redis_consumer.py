@@ -79,6 +79,8 @@ class RedisConsumer:
         self._socket: socket.socket | None = None
         self._replies: Any = None
         self._early: list[Said] = []
+        self._size = 0
+        """Bytes that came since the last ticket."""
         self._chunk = bytearray()
 
     def open(self) -> None:
@@ -119,7 +121,8 @@ class RedisConsumer:
 
     def ticket(self) -> Ticket:
         """Return a ticket that nobody waits for: pub/sub has no acknowledgements."""
-        return Ticket()
+        size, self._size = self._size, 0
+        return Ticket(size=size)
 
     @property
     def full(self) -> bool:
@@ -143,6 +146,7 @@ class RedisConsumer:
         size = self._socket.recv_into(self._chunk)
         if not size:
             raise ConnectionResetError("the broker closed the connection")
+        self._size += size
         gets = self._replies.gets
         for at in range(0, size, FED):
             self._replies.feed(self._chunk, at, min(FED, size - at))

@@ -14,7 +14,11 @@ from herald_monitor.model.changes import TASK
 from herald_monitor.model.numbers import NONE
 from herald_monitor.model.shape import TaskImage
 from herald_monitor.model.tally import Tally
-from herald_monitor.records import pack
+from herald_monitor.records import encode, press
+
+MAX_REMEMBERED = 2_048
+"""Bytes of a record above which it is read again when it is needed: a writer remembers
+thousands, and a task may come with 40 KB of text."""
 
 
 class Stored(msgspec.Struct, frozen=True, gc=False):
@@ -40,7 +44,9 @@ class Stored(msgspec.Struct, frozen=True, gc=False):
     leaves: tuple[Place, ...]
     stays: tuple[Place, ...]
     draft: Draft | None
-    """None of a finished task."""
+    """None of a finished task, and of a long record."""
+    long: bool
+    """Whether it takes too much memory to be remembered."""
 
     @property
     def new(self) -> bool:
@@ -62,6 +68,8 @@ def stored_as(draft: Draft, ttl: int, due: str = "") -> Stored:
     """Return how `draft` is stored, for `ttl` seconds."""
     image, old = draft.image, draft.old
     over = isinstance(image, TaskImage) and image.final and not draft.gone
+    record = b"" if draft.gone else encode(draft.record)
+    long = len(record) > MAX_REMEMBERED
     enters, leaves = draft.moves()
     return Stored(
         draft.name,
@@ -72,15 +80,12 @@ def stored_as(draft: Draft, ttl: int, due: str = "") -> Stored:
         ttl,
         due,
         draft.field(),
-        b"" if draft.gone else _body(draft, due, small=over),
+        f"{draft.first} {due or 0}\n".encode() + press(record, over) if record else b"",
         draft.tally(),
         enters,
         leaves,
         # What is new enters all of its places.
         () if old is None or draft.gone else draft.places,
-        None if over else draft,
+        None if over or long else draft,
+        long,
     )
-
-
-def _body(draft: Draft, due: str, *, small: bool) -> bytes:
-    return f"{draft.first} {due or 0}\n".encode() + pack(draft.record, small)

@@ -175,7 +175,8 @@ def _told(
         number = one.number
         if one.new:
             number, first = first, first + 1
-        out.known[one.name] = one.remembered(f"{place}.{rank}", number)
+        if not one.long:
+            out.known[one.name] = one.remembered(f"{place}.{rank}", number)
         if one.field:
             rank += 1
     out.changes = rank

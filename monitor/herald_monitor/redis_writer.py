@@ -55,7 +55,7 @@ DOUBT = 30.0
 """Seconds without guesses after many were wrong: another monitor hears the same, and
 is faster."""
 
-CACHED = 20_000
+CACHED = 12_000
 """Records that are remembered between batches."""
 
 MONITOR = "m"

@@ -12,13 +12,17 @@ from collections import deque
 
 
 class Ticket:
-    """A batch that the broker may still have to send again."""
+    """A batch that the broker may still have to send again.
 
-    __slots__ = ("confirmed", "messages", "tag")
+    It came in so many `messages`, of which `tag` is the last, and `size` bytes.
+    """
 
-    def __init__(self, tag: object = None, messages: int = 0) -> None:
+    __slots__ = ("confirmed", "messages", "size", "tag")
+
+    def __init__(self, tag: object = None, messages: int = 0, size: int = 0) -> None:
         self.tag = tag
         self.messages = messages
+        self.size = size
         self.confirmed = False
 
     def confirm(self) -> None:
@@ -34,9 +38,9 @@ class Ledger:
         self.messages = 0
         """Messages that are not acknowledged yet."""
 
-    def issue(self, tag: object, messages: int) -> Ticket:
-        """Return the ticket of some messages, of which `tag` is the last."""
-        ticket = Ticket(tag, messages)
+    def issue(self, tag: object, messages: int, size: int) -> Ticket:
+        """Return the ticket of messages of `size` bytes, of which `tag` is the last."""
+        ticket = Ticket(tag, messages, size)
         self._open.append(ticket)
         self.messages += messages
         return ticket

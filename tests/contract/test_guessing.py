@@ -6,6 +6,7 @@ import pytest
 
 from herald_monitor.model.events import Event
 from herald_monitor.redis_store import RedisStore
+from tests.contract.labs import NOW, event
 from tests.servers import private_valkey
 
 pytestmark = pytest.mark.anyio
@@ -46,3 +47,29 @@ async def test_who_hears_what_another_stored_stops_guessing() -> None:
         finally:
             await first.close()
             await second.close()
+
+
+async def test_a_long_record_is_read_again_and_a_short_one_is_not() -> None:
+    """Thousands are remembered; each with all its texts, they would fill the memory."""
+    with private_valkey() as server, server.client() as client:
+        store = RedisStore(server.url)
+        await store.open()
+        try:
+
+            async def reads_of(task_id: str, args: str) -> int:
+                """Store two events of a task; return how often it was read."""
+                begun = event("received", task_id, 1, args=args)
+                going = event("started", task_id, 2, args=args)
+                await store.store([begun], now=NOW)
+                before = client.info("commandstats").get("cmdstat_mget", {"calls": 0})
+                assert (await store.store([going], now=NOW)).changes == 1
+                after = client.info("commandstats").get("cmdstat_mget", {"calls": 0})
+                task = await store.task(task_id)
+                assert task is not None
+                assert task.args == args
+                return int(after["calls"]) - int(before["calls"])
+
+            assert await reads_of("short", "x" * 1_000) == 0
+            assert await reads_of("long", "x" * 4_000) == 1
+        finally:
+            await store.close()

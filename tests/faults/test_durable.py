@@ -295,7 +295,7 @@ async def test_ticket_of_what_is_dropped_or_unreadable_is_confirmed() -> None:
 
 def test_only_what_is_confirmed_without_a_hole_is_acknowledged() -> None:
     ledger = Ledger()
-    first, second, third = (ledger.issue(tag, 1) for tag in (1, 2, 3))
+    first, second, third = (ledger.issue(tag, 1, 0) for tag in (1, 2, 3))
     second.confirm()
     assert ledger.settle() is None
     first.confirm()

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
+import anyio
 import pytest
 from kombu.serialization import loads
 
@@ -64,3 +65,25 @@ def test_a_result_that_cannot_be_read_leaves_no_cycle(payload: bytes) -> None:
 
     payloads = Payloads(SimpleNamespace(content_type=JSON, decode=decode))
     assert not cycles_left_by(lambda: payloads.read(payload))
+
+
+async def fails_while_another_waits() -> str:
+    """Read what cannot be read, in a coroutine that handles another error."""
+    try:
+        raise KeyError("the first")
+    except KeyError:
+        with pytest.raises(BadEvent):
+            read_body(DEEP, JSON, "utf-8", {}, {JSON})
+        await anyio.sleep(0)
+    return "went on"
+
+
+@pytest.mark.anyio
+async def test_who_handles_another_error_meanwhile_goes_on() -> None:
+    async def outer() -> str:
+        try:
+            raise KeyError("the outermost")
+        except KeyError:
+            return await fails_while_another_waits()
+
+    assert await outer() == "went on"
