@@ -69,7 +69,7 @@ class Sums:
         return fresh
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=2048)
 def spots(cell: Cell) -> tuple[Spot, ...]:
     """Return where `cell` counts."""
     minute, name, queue, word, bucket = cell

@@ -55,7 +55,7 @@ DOUBT = 30.0
 """Seconds without guesses after many were wrong: another monitor hears the same, and
 is faster."""
 
-CACHED = 12_000
+CACHED = 8_000
 """Records that are remembered between batches."""
 
 MONITOR = "m"

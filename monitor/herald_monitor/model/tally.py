@@ -115,7 +115,7 @@ def _shows_all(task: Task, image: TaskImage) -> bool:
     return shown == len(task.marks) and not task.reports
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=1024)
 def _counted(name: str | None, queue: str | None, news: _News) -> Tally:
     """Return the cells of `news`: one and the same tally for all that add the same."""
     submitted, received, started, ended, word, bucket = news
