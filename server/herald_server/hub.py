@@ -27,6 +27,9 @@ RECENT = 5_000
 """Changes that are remembered, so that who comes back after a moment is told from
 here: of all who come back at once, none has the log read for itself."""
 
+RECENT_BYTES = 6 * 1024 * 1024
+"""Bytes of their images: with long arguments and tracebacks one has up to 50 KB."""
+
 COUNTS = "c"
 TOPICS = {"tasks": TASK, "workers": WORKER, "queues": QUEUE, "counts": COUNTS}
 """What can be watched, by its name on the wire."""
@@ -174,6 +177,8 @@ class Hub:
         self._recent: deque[Entry] = deque()
         self._changes = 0
         """How many changes are remembered."""
+        self._bytes = 0
+        """Bytes of their images."""
 
     def watch(self, watcher: Watcher) -> Cursor:
         """Register `watcher`; it is offered everything behind the cursor returned."""
@@ -225,9 +230,17 @@ class Hub:
 
     def _remember(self, entry: Entry) -> None:
         self._recent.append(entry)
-        self._changes += len(entry.changes)
-        while self._changes > RECENT or len(self._recent) > RECENT:
-            self._changes -= len(self._recent.popleft().changes)
+        self._count(entry, 1)
+        while (
+            self._changes > RECENT
+            or len(self._recent) > RECENT
+            or self._bytes > RECENT_BYTES
+        ):
+            self._count(self._recent.popleft(), -1)
+
+    def _count(self, entry: Entry, times: int) -> None:
+        self._changes += times * len(entry.changes)
+        self._bytes += times * sum(len(change.json) for change in entry.changes)
 
     def recent(self, since: Cursor, until: Cursor) -> list[Entry] | None:
         """Return the entries behind `since` up to `until`, if all are remembered."""
@@ -267,7 +280,7 @@ class Hub:
         """
         self.pos = pos
         self._recent.clear()
-        self._changes = 0
+        self._changes = self._bytes = 0
         for watcher in self._everybody():
             watcher.start_over(reason)
             watcher.wake()

@@ -2,6 +2,7 @@
 
 from functools import partial
 
+import msgspec
 import pytest
 
 from herald_monitor.model.changes import Change, Entry
@@ -9,7 +10,7 @@ from herald_monitor.model.cursor import Cursor
 from herald_monitor.model.filters import Filter
 from herald_monitor.model.vector import Vector
 from herald_server import hub as hubs
-from herald_server.hub import COUNTS, Hub, Watcher
+from herald_server.hub import COUNTS, RECENT_BYTES, Hub, Watcher
 from tests.unit.pushing import STARTED, at, change, worker
 
 
@@ -258,3 +259,17 @@ def test_no_more_is_remembered_than_there_is_room_for(
         hub.publish(Entry(at(n), (change(n, number=0), change(n, number=1))))
     assert hub.recent(at(1), at(4)) is None
     assert len(hub.recent(at(2), at(4)) or ()) == 2
+
+
+def test_large_changes_are_not_remembered_for_long() -> None:
+    hub = Hub()
+    hub.start_over(at(0), "new")
+    large = b"x" * (RECENT_BYTES // 4)
+    for n in range(1, 8):
+        hub.publish(Entry(at(n), (msgspec.structs.replace(change(n), json=large),)))
+    assert hub.recent(at(2), at(7)) is None
+    assert len(hub.recent(at(3), at(7)) or ()) == 4
+    hub.publish(Entry(at(8), (msgspec.structs.replace(change(8), json=large * 9),)))
+    assert hub.recent(at(7), at(8)) is None, "more than there is room for"
+    hub.publish(Entry(at(9), (change(9),)))
+    assert len(hub.recent(at(8), at(9)) or ()) == 1
