@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeAlias, cast
@@ -17,6 +18,7 @@ from redis.backoff import ExponentialBackoff
 
 from herald_monitor.errors import StoreError, StoreUnfit
 from herald_monitor.heeding import heeded
+from herald_monitor.idle_lines import IdleLines
 from herald_monitor.redis_address import OwnerOfSlot, address_of
 from herald_monitor.redis_errors import UnknownScript, told, unreachable
 
@@ -72,7 +74,7 @@ class Link:
         self._moved = False
         self._client: redis.Redis | None = None
         self._waiting: redis.Redis | None = None
-        self._idle: WeakKeyDictionary[Any, list[Any]] = WeakKeyDictionary()
+        self._idle: WeakKeyDictionary[Any, IdleLines[Any]] = WeakKeyDictionary()
         self._room: WeakKeyDictionary[Any, asyncio.Semaphore] = WeakKeyDictionary()
 
     @property
@@ -209,10 +211,10 @@ class Link:
         self, pool: Any, commands: Sequence[Sequence[Word]]
     ) -> list[Reply]:
         packed = b"".join(_pack(tuple(words)) for words in commands)
-        idle = self._idle.setdefault(pool, [])
+        idle = self._idle.setdefault(pool, IdleLines())
         # The pool would look whether the line is sound, which takes as long as the
         # exchange. If it is not, that is found out here, and another is made.
-        line = idle.pop() if idle else await pool.get_connection()
+        line = idle.take() or await pool.get_connection()
 
         async def once() -> list[Reply]:
             await line.send_packed_command(packed)
@@ -234,7 +236,10 @@ class Link:
             raise
         finally:
             if self._serves(pool):
-                idle.append(line)
+                now = time.monotonic()
+                idle.give(line, now)
+                for cold in idle.cold(now):
+                    await cold.disconnect(nowait=True)
             else:
                 await line.disconnect(nowait=True)
 

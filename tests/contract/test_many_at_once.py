@@ -40,3 +40,21 @@ async def test_a_call_under_way_leaves_no_line_behind_when_the_store_is_closed(
         with pytest.raises(StoreUnreachable):
             await waiting
         await until(lambda: len(client.client_list()) == 1, 5, "only ours is left")
+
+
+async def test_lines_that_a_burst_needed_are_closed_and_connect_again(
+    valkey: PrivateValkey, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("herald_monitor.idle_lines.IDLE_S", 0.0)
+    link = Link(valkey.url)
+    await link.open()
+    with valkey.client() as plain:
+        client = cast(Any, plain)
+        for _ in range(2):
+            asked = (link.call("ECHO", str(n)) for n in range(4 * MOST))
+            told = await asyncio.gather(*asked)
+            assert told == [str(n).encode() for n in range(4 * MOST)]
+            await link.call("PING")
+            # Ours, and at most the one that was used last.
+            await until(lambda: len(client.client_list()) <= 2, 5, "lines are closed")
+    await link.close()
