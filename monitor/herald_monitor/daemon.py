@@ -13,6 +13,7 @@ from celery import Celery
 from herald_monitor.celery_app import app_for, load_app, restrict
 from herald_monitor.config import MonitorSettings
 from herald_monitor.errors import BadInput
+from herald_monitor.memory_return import return_often
 from herald_monitor.model.redaction import Redactor
 from herald_monitor.monitor import Monitor
 from herald_monitor.overflow import Pool
@@ -97,9 +98,11 @@ async def monitor(settings: MonitorSettings, app: Celery | None = None) -> None:
         log.warning("%s", warning)
     collect_rarely()
     return_memory()
+    returning = asyncio.create_task(return_often())
     try:
         await monitor_of(settings, app, store).run(stop_on_signals())
     finally:
+        returning.cancel()
         await store.close()
 
 

@@ -13,6 +13,7 @@ from celery import Celery
 from starlette.datastructures import State
 
 from herald_monitor.errors import HeraldError
+from herald_monitor.memory_return import return_often
 from herald_monitor.rare_collection import CONNECTIONS, collect_rarely
 from herald_monitor.returned_memory import return_memory
 from herald_monitor.store import Reader
@@ -32,6 +33,9 @@ CLOSE_WITHIN = 2
 SWITCH_S = 0.001
 """Seconds after which a thread that looks at a large result makes way for the loop.
 Each wait for the network costs the loop that much; Python's own 0.005 added up."""
+
+CALM = 200
+"""Connections with which a look for all garbage takes some milliseconds."""
 
 SPARE_FILES = 64
 """Files that are left for all but clients: the store, the broker, logs, webhooks."""
@@ -137,10 +141,13 @@ async def serve(
         collect_rarely(CONNECTIONS)
         return_memory()
         sys.setswitchinterval(SWITCH_S)
+        connections = server.server_state.connections
+        returning = asyncio.create_task(return_often(lambda: len(connections) <= CALM))
         ready(url_of(bound, secure=settings.tls_cert is not None))
         stopping = asyncio.create_task(stop.wait())
         await asyncio.wait([serving, stopping], return_when=asyncio.FIRST_COMPLETED)
         stopping.cancel()
+        returning.cancel()
         await _say_goodbye(made.state)
         server.should_exit = True
         await serving
