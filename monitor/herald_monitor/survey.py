@@ -48,7 +48,7 @@ UNFINISHED = Filter(
     state=(shape.PENDING, shape.RECEIVED, shape.STARTED, shape.RETRY, shape.LOST)
 )
 PAGE = 500
-MOST = 50_000
+MOST = 20_000
 """Tasks in one look. The rest has its turn in the next."""
 
 
@@ -101,6 +101,7 @@ class Survey:
     ) -> list[TaskImage]:
         due: list[TaskImage] = []
         seen: list[str] = []
+        texts: dict[str, str] = {}
         page: str | None = None
         while True:
             got = await self._reader.page(UNFINISHED, limit=PAGE, page=page)
@@ -108,7 +109,7 @@ class Survey:
                 seen.append(task.id)
                 is_due = self._checks.is_due(task, now)
                 if is_due or at_all or _urgent(task, workers):
-                    due.append(task)
+                    due.append(_without_texts(task, texts))
             page = got.next
             if page is None or len(due) >= MOST:
                 break
@@ -228,6 +229,28 @@ class Survey:
         """Return when events may have been missed."""
         gaps = await self._reader.gaps()
         return [(unix(gap.since), unix(gap.until)) for gap in gaps]
+
+
+def _without_texts(task: TaskImage, texts: dict[str, str]) -> TaskImage:
+    """Return `task` as a look needs it: all that are due are in memory at once.
+
+    What they have in common is there once, in `texts`.
+    """
+    name, queue, worker = (
+        text and texts.setdefault(text, text)
+        for text in (task.name, task.queue, task.worker)
+    )
+    return msgspec.structs.replace(
+        task,
+        name=name,
+        queue=queue,
+        worker=worker,
+        args=None,
+        kwargs=None,
+        result=None,
+        exception=None,
+        traceback=None,
+    )
 
 
 def _urgent(task: TaskImage, workers: Mapping[str, WorkerImage]) -> bool:
