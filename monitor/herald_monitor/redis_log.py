@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from herald_monitor.model.changes import Entry, read_change
 from herald_monitor.model.cursor import START, Cursor, parse_cursor
 from herald_monitor.model.keys import Keys
@@ -10,6 +12,16 @@ from herald_monitor.redis_link import Link, Reply, Word
 
 LONGEST = 3_600.0
 """Seconds that one blocking read lasts at most."""
+
+FIRST = 4
+"""Entries that are asked for before it is known how large they are."""
+
+LARGE_BYTES = 64 * 1024
+"""Of an entry: to read more of them at once would hold up all else."""
+
+READ_BYTES = 4 * 1024 * 1024
+"""Bytes of entries after which no more are read at once. One entry has up to 256
+changes, and one change up to 50 KB."""
 
 
 class RedisLog:
@@ -37,8 +49,28 @@ class RedisLog:
             if until.n <= after.n:
                 return []
             most = min(most, until.n - after.n)
-        words: list[Word] = ["XREAD", "COUNT", max(most, 1)]
-        wait = min(max(wait, 0.0), LONGEST)
+        most, wait = max(most, 1), min(max(wait, 0.0), LONGEST)
+        entries: list[Entry] = []
+        asked, size = min(FIRST, most), 0
+        while asked > 0:
+            some = await self._ask(after, asked, 0.0 if entries else wait)
+            for id_, fields in some:
+                entries.append(_entry(id_, fields, self._part))
+                length = sum(map(len, fields))
+                size += length
+                if length > LARGE_BYTES:
+                    # Others are served between two of them.
+                    await asyncio.sleep(0)
+            if len(some) < asked or size >= READ_BYTES:
+                break
+            after = entries[-1].cursor
+            fitting = (READ_BYTES - size) * len(entries) // max(size, 1)
+            asked = min(max(fitting, 1), most - len(entries))
+        return entries
+
+    async def _ask(self, after: Cursor, most: int, wait: float) -> Reply:
+        """Return what lies behind `after`, as (id, fields) each."""
+        words: list[Word] = ["XREAD", "COUNT", most]
         if wait:
             words += ["BLOCK", max(round(wait * 1000), 1)]
         words += ["STREAMS", self._keys.log, f"{after.epoch}-{after.n}"]
@@ -46,9 +78,7 @@ class RedisLog:
             reply = await self._link.wait(wait, *words)
         else:
             reply = await self._link.call(*words)
-        if not reply:
-            return []
-        return [_entry(id_, fields, self._part) for id_, fields in reply[0][1]]
+        return reply[0][1] if reply else []
 
     async def identity(self) -> str:
         told: bytes = await self._link.call("INFO", "replication")

@@ -338,7 +338,8 @@ class Log(Protocol):
     ) -> list[Entry]:
         """Return entries behind `after`, waiting up to `wait` seconds for the first.
 
-        None is behind `until`, a later place of the same epoch.
+        None is behind `until`, a later place of the same epoch. There may be more than
+        are returned: large ones are read a few at a time.
 
         The caller checks that they follow each other: a missing number or another
         epoch means that changes were trimmed away, or that history was replaced.

@@ -22,6 +22,9 @@ PAGE = 250
 MOST = 500
 """Entries of the log that are read at once."""
 
+REPLAY_BYTES = 8 * 1024 * 1024
+"""Bytes of images that are read for who comes back; beyond, a snapshot is."""
+
 AT_ONCE = 16
 """Reads for sessions that are under way at a time. When all clients come back at
 once the others wait here, where nobody loses patience."""
@@ -102,7 +105,7 @@ class Library:
         if remembered is not None:
             return remembered
         entries: list[Entry] = []
-        at, changes = since, 0
+        at, changes, size = since, 0, 0
         while at < until:
             async with self._turns:
                 some = await self._store.read(at, most=MOST, until=until)
@@ -111,8 +114,9 @@ class Library:
                     return None
                 at = entry.cursor
                 changes += len(entry.changes)
+                size += sum(len(change.json) for change in entry.changes)
                 entries.append(entry)
-            if not some or changes > self._limits.snapshot:
+            if not some or changes > self._limits.snapshot or size > REPLAY_BYTES:
                 return None
         return entries
 

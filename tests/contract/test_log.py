@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable
+from itertools import pairwise
 
 import pytest
 
@@ -157,6 +158,25 @@ async def test_a_log_of_large_entries_is_bounded_by_their_bytes(redis_lab: Lab) 
         assert len(entries) > 20
         assert entries[-1].cursor == await store.end()
         assert [change async for change in all_changes(store, entries[0].cursor)]
+
+
+async def test_large_entries_are_read_a_few_at_a_time(
+    redis_lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("herald_monitor.redis_log.READ_BYTES", 100_000)
+    async with redis_lab.open() as store:
+        for n in range(60):
+            one = event("failed", f"t{n}", n, exception="x" * (8_000 if n > 19 else 9))
+            await store.store([one], now=NOW)
+        at, parts = START, list[int]()
+        while entries := await store.read(at, most=50):
+            assert all(b.cursor.follows(a.cursor) for a, b in pairwise(entries))
+            at = entries[-1].cursor
+            parts.append(len(entries))
+        assert sum(parts) == 60
+        assert parts[0] >= 20, "small ones are read all at once"
+        assert all(part <= 16 for part in parts[1:])
+        assert len(await store.read(START, most=3)) == 3
 
 
 async def test_a_cursor_of_the_future_reads_nothing(lone_lab: Lab) -> None:
