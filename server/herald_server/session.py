@@ -248,7 +248,7 @@ class Session:
     def _begin(
         self, sub: Subscription, reason: str, since: Cursor | None = None
     ) -> None:
-        self.reads.append(sub.begin(reason, since))
+        self.reads.append(sub.begin(reason, self._hub.pos, since))
         self._wake()
 
     def wanted(self, read: Read) -> bool:

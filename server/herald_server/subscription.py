@@ -16,7 +16,7 @@ import msgspec
 
 from herald_monitor.model.changes import Change, Entry
 from herald_monitor.model.codec import to_json
-from herald_monitor.model.cursor import Cursor
+from herald_monitor.model.cursor import START, Cursor
 from herald_monitor.model.filters import Filter
 from herald_monitor.model.vector import parse_any_cursor
 from herald_server import frames
@@ -138,7 +138,10 @@ class Subscription:
         self._held: dict[str, bytes] = {}
         """The last page of the snapshot, which waits for its cursor."""
         self._shown: dict[str, Place] = {}
-        """What the snapshot showed, until the log has been read past it."""
+        """What the snapshot showed of later than `_begun_at`, until the log has been
+        read past it."""
+        self._begun_at: Cursor = START
+        """All that the hub offers comes behind it."""
         self._end: Cursor | None = None
         filter_ = wish.filter
         only_ids = filter_.ids is not None and filter_ == Filter(ids=filter_.ids)
@@ -163,9 +166,16 @@ class Subscription:
 
     # -- what is read ----------------------------------------------------------
 
-    def begin(self, reason: str, since: Cursor | None = None) -> Read:
-        """Return what has to be read for it, from the beginning."""
+    def begin(self, reason: str, pos: Cursor, since: Cursor | None = None) -> Read:
+        """Return what has to be read for it, from the beginning.
+
+        The hub has offered it what came up to `pos`.
+        """
         self.live = False
+        if since is None:
+            # The snapshot shows it.
+            self.watcher.take()
+        self._begun_at = pos
         # A reason that was not told yet stays: for its client nothing else is new.
         self._reset = (self._reset or reason) if since is None else ""
         self._held, self._shown, self._end = {}, {}, None
@@ -210,8 +220,8 @@ class Subscription:
         part = self._release() if self._held else None
         for id_, rev, json, final in rows:
             self._held[id_] = self._projected(json)
-            if rev:
-                self._shown[id_] = place_of(rev)
+            if rev and (place := place_of(rev))[0] > self._begun_at:
+                self._shown[id_] = place
             if final and self._open is not None:
                 self._open.discard(id_)
         return part
