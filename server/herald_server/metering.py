@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Coroutine, Generator
+from collections.abc import Coroutine, Generator
 from contextvars import Context
 from typing import Any, TypeVar, cast
 
@@ -28,11 +28,22 @@ class Metered(Coroutine[Any, Any, T]):
 
     def send(self, value: Any, /) -> Any:
         """Do a step."""
-        return self._step(self._work.send, value)
+        begun = time.thread_time()
+        try:
+            return self._work.send(value)
+        finally:
+            self._charge_since(begun)
 
     def throw(self, *error: Any) -> Any:
         """Do a step that begins with an error."""
-        return self._step(self._work.throw, *error)
+        begun = time.thread_time()
+        try:
+            return self._work.throw(*error)
+        finally:
+            # Its traceback refers to this frame: a cycle would keep all that the
+            # others hold.
+            del error
+            self._charge_since(begun)
 
     def close(self) -> None:
         """End it."""
@@ -48,18 +59,14 @@ class Metered(Coroutine[Any, Any, T]):
 
     def __next__(self) -> Any:
         """Do a step."""
-        return self._step(self._work.send, None)
+        return self.send(None)
 
     def __getattr__(self, name: str) -> Any:
         """Return what is known of the coroutine, such as `cr_frame`."""
         return getattr(self._work, name)
 
-    def _step(self, go: Callable[..., Any], *given: Any) -> Any:
-        begun = time.thread_time()
-        try:
-            return go(*given)
-        finally:
-            self._payer.charge(time.thread_time() - begun, time.monotonic())
+    def _charge_since(self, begun: float) -> None:
+        self._payer.charge(time.thread_time() - begun, time.monotonic())
 
 
 def meter_tasks(loop: asyncio.AbstractEventLoop) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import inspect
 import time
 
 import pytest
@@ -62,6 +63,33 @@ async def test_an_error_goes_through() -> None:
 
     with pytest.raises(ValueError, match="no"):
         await Metered(fail(), payer(Bill()))
+
+
+async def test_one_that_is_given_up_leaves_no_cycle() -> None:
+    """It would keep all that its frames hold until Python looks for cycles."""
+
+    async def wait() -> None:
+        async with asyncio.timeout(60):
+            await asyncio.Event().wait()
+
+    async def give_up() -> None:
+        work = asyncio.create_task(Metered(wait(), payer(Bill())))
+        await asyncio.sleep(0)
+        work.cancel()
+        await asyncio.wait([work])
+
+    gc.collect()
+    gc.disable()
+    try:
+        await asyncio.create_task(give_up())
+        gc.set_debug(gc.DEBUG_SAVEALL)
+        gc.collect()
+        frames = [one for one in gc.garbage if inspect.isframe(one)]
+    finally:
+        gc.set_debug(0)
+        gc.garbage.clear()
+        gc.enable()
+    assert frames == []
 
 
 async def test_it_can_be_given_up() -> None:
