@@ -8,8 +8,8 @@ from collections.abc import Callable, Container
 from starlette.datastructures import Headers
 from starlette.types import Message, Send
 
-MAX_SESSIONS = 1_000
-"""Sessions of one token. Each takes about 30 KB until it ends, or idles for 30 min."""
+MAX_SESSIONS = 500
+"""Sessions of one token. Each takes about 44 KB until it ends, or idles for 30 min."""
 
 SESSION_ID = "mcp-session-id"
 
