@@ -6,6 +6,7 @@ import base64
 import binascii
 import hashlib
 import hmac
+import re
 import secrets
 from collections.abc import Iterable, Mapping
 from ipaddress import ip_address
@@ -21,6 +22,13 @@ SCOPES = ("read", "start", "cancel", "admin")
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 PROTOCOL = "bearer."
 """Prefix of the WebSocket subprotocol in which a browser sends its token."""
+
+
+HOST = re.compile(
+    r"(?:\[([0-9a-f:.]+(?:%[a-z0-9._~%-]+)?)\]|([a-z0-9._-]+))(?::[0-9]*)?"
+)
+"""What a Host header may be (RFC 9110 §7.2): an IPv6 address in brackets or a name,
+and a port."""
 
 
 class NotAllowed(HeraldError):
@@ -159,9 +167,14 @@ class Surroundings:
         if "*" in self._origins or origin.lower() in self._origins:
             return True
         try:
-            return urlsplit(origin).netloc.lower() == (host or "").lower() != ""
+            scheme, place, *rest = urlsplit(origin)
         except ValueError:
             return False
+        return (
+            scheme in ("http", "https")
+            and not any(rest)
+            and place.lower() == (host or "").lower() != ""
+        )
 
 
 def _is_address(name: str) -> bool:
@@ -173,8 +186,6 @@ def _is_address(name: str) -> bool:
 
 
 def _name(host: str | None) -> str:
-    """Return the name in a Host header, without its port."""
-    text = (host or "").lower()
-    if text.startswith("["):
-        return text[1:].partition("]")[0]
-    return text.partition(":")[0]
+    """Return the name in a Host header, without its port; nothing if it is none."""
+    found = HOST.fullmatch((host or "").lower())
+    return "" if found is None else found[1] or found[2]

@@ -60,3 +60,7 @@ class Wire(Cuttable, Protocol):
     def settle(self) -> None:
         """Forget what only the handshake needed."""
         ...
+
+    def expect_token(self) -> None:
+        """Take nothing larger than a message with a token until one is given."""
+        ...

@@ -39,10 +39,12 @@ class Sockets(Crowd):
             await socket.accept(frames.NAME if offered else None)
             await wire.close(FULL, "as many connections as may be; come back later")
             return
-        # Only our own name is echoed: the other protocol is the token.
-        await socket.accept(frames.NAME if offered else None)
         token = bearer(socket.headers.get("authorization")) or protocol_token(offered)
         sent = token is not None or any(p.startswith(PROTOCOL) for p in offered)
+        if not sent:
+            wire.expect_token()
+        # Only our own name is echoed: the other protocol is the token.
+        await socket.accept(frames.NAME if offered else None)
         # As long as it lasts those who called us hold on to them.
         given.clear()
         wire.settle()
@@ -63,6 +65,11 @@ class SocketLine:
         """Forget what only the handshake needed."""
         if self._wire is not None:
             self._wire.settle()
+
+    def expect_token(self) -> None:
+        """Take nothing larger than a message with a token until one is given."""
+        if self._wire is not None:
+            self._wire.expect_token()
 
     def admit(self, account: Account) -> None:
         """Note that a valid token was given, whose `account` pays from now on."""

@@ -23,6 +23,10 @@ LINGER = 5.0
 MAX_FRAGMENTS = 1_000
 """Frames of which a message may consist."""
 
+TOKEN_MESSAGE_BYTES = 10_240
+"""Bytes of a message from who is yet to send a token, which has 8,192 characters at
+most. Of a thousand such clients, each could have a quarter of a megabyte kept."""
+
 REFUSAL = (
     b"HTTP/1.1 400 Bad Request\r\ncontent-type: text/plain; charset=utf-8\r\n"
     b"connection: close\r\ncontent-length: %d\r\n\r\n%b"
@@ -127,10 +131,21 @@ class CuttableProtocol(WebSocketsSansIOProtocol):
         self.guard.drop(self.transport)
         super().connection_lost(exc)
 
+    def expect_token(self) -> None:
+        """Take nothing larger than a message with a token until one is given."""
+        self._take_up_to(TOKEN_MESSAGE_BYTES)
+
     def admit(self, account: Account) -> None:
         """Note that a valid token was given, whose `account` pays from now on."""
         self.guard.admit(self.transport)
         self._budget.account = account
+        self._take_up_to(self.config.ws_max_size)
+
+    def _take_up_to(self, size: int) -> None:
+        conn: Any = self.conn
+        # Its name before websockets 16.
+        former = not hasattr(conn, "max_message_size")
+        setattr(conn, "max_size" if former else "max_message_size", size)
 
     async def run_asgi(self) -> None:
         """Serve the connection; the application finds us among its extensions."""

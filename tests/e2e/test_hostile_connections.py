@@ -124,6 +124,23 @@ async def test_a_message_in_endless_pieces_is_refused(url: str) -> None:
     assert struct.pack("!H", 1009) in heard
 
 
+async def test_no_large_message_is_kept_of_who_gave_no_token(url: str) -> None:
+    # Its head alone is enough: nothing of the rest is waited for.
+    large = struct.pack("!BBH", TEXT | FIN, 0xFE, 20_000) + bytes(4)
+    async with serving(url) as server:
+        heard = await talk(await upgraded(server), large)
+        assert struct.pack("!H", 1009) in heard
+        async with connected(server) as client:
+            await client.socket.send(" " * 60_000)
+            [error] = await client.heard("error")
+            assert error["code"] == "bad_message", "who has one may send that much"
+        async with connected(server, token=None) as client:
+            await client.say(type="auth", token=TOKEN)
+            await client.heard("hello")
+            await client.socket.send(" " * 60_000)
+            await client.heard("error")
+
+
 async def test_a_text_that_is_no_utf_8_ends_the_connection_without_a_traceback(
     url: str, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -95,6 +95,13 @@ def test_the_subprotocol(protocols: list[str], token: str | None) -> None:
         ("10.1.2.3:8787", True),
         ("10.1.2.3.evil.example", False),
         ("10.1.2", False),
+        ("[fe80::1%25eth0]:80", True),
+        ("localhost:x@evil.example", False),
+        ("localhost:80/evil", False),
+        ("localhost:80?x", False),
+        ("[::1]evil.example", False),
+        ("[::1]:80@evil.example", False),
+        ("localhost, evil.example", False),
         ("", False),
         (None, False),
     ],
@@ -122,6 +129,9 @@ def test_any_host_may_be_served() -> None:
         ("https://app.example.evil", "localhost:1", False),
         ("http://app.example", "localhost:1", False),
         ("http://[::1", "localhost:1", False),
+        ("http://localhost:1/path", "localhost:1", False),
+        ("chrome-extension://localhost:1", "localhost:1", False),
+        ("http://localhost:1@evil.example", "localhost:1", False),
     ],
 )
 def test_only_our_own_pages_and_allowed_ones_may_talk(

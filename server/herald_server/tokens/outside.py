@@ -7,12 +7,12 @@ public key never serves as a secret, and `none` never serves at all (RFC 8725 §
 
 from __future__ import annotations
 
-import math
 from typing import Any, cast
 from urllib.parse import quote
 
 import jwt
 
+from herald_monitor.model.events import MAX_MOMENT
 from herald_server.auth import Identity
 from herald_server.tokens.claims import BadToken, only_of, scopes_of
 from herald_server.tokens.jwks import KeySet
@@ -90,8 +90,9 @@ class Outside:
             name = f"jwt:{quote(claims['sub'], safe='@:+|~ ')}"
         except (TypeError, ValueError, OverflowError):
             raise BadToken(WRONG) from None
-        if not math.isfinite(expires):
-            # RFC 7519 §2: a NumericDate is a JSON number, which these are not.
+        if not expires <= MAX_MOMENT:
+            # RFC 7519 §2: a NumericDate is a JSON number, which NaN and Infinity are
+            # not; and one without an end is no time.
             raise BadToken(WRONG)
         if expires <= now:
             raise BadToken(EXPIRED)
