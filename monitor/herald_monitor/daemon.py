@@ -13,14 +13,13 @@ from celery import Celery
 from herald_monitor.celery_app import app_for, load_app, restrict
 from herald_monitor.config import MonitorSettings
 from herald_monitor.errors import BadInput
-from herald_monitor.memory_return import return_often
 from herald_monitor.model.redaction import Redactor
 from herald_monitor.monitor import Monitor
 from herald_monitor.overflow import Pool
 from herald_monitor.partitioned_store import PartitionedStore
 from herald_monitor.rare_collection import collect_rarely
 from herald_monitor.redis_store import RedisStore
-from herald_monitor.returned_memory import return_memory
+from herald_monitor.returned_memory import return_large_blocks, return_often
 from herald_monitor.store import Store
 from herald_monitor.stores import store_of
 from herald_monitor.transports import shortcomings
@@ -97,7 +96,7 @@ async def monitor(settings: MonitorSettings, app: Celery | None = None) -> None:
     for warning in store.warnings:
         log.warning("%s", warning)
     collect_rarely()
-    return_memory()
+    return_large_blocks()
     returning = asyncio.create_task(return_often())
     try:
         await monitor_of(settings, app, store).run(stop_on_signals())

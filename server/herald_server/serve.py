@@ -13,9 +13,8 @@ from celery import Celery
 from starlette.datastructures import State
 
 from herald_monitor.errors import HeraldError
-from herald_monitor.memory_return import return_often
 from herald_monitor.rare_collection import CONNECTIONS, collect_rarely
-from herald_monitor.returned_memory import return_memory
+from herald_monitor.returned_memory import return_large_blocks, return_often
 from herald_monitor.store import Reader
 from herald_monitor.stores import store_of
 from herald_server.app import create_app
@@ -139,7 +138,7 @@ async def serve(
         # A full collection over all that was imported would stop every client
         # for a tenth of a second.
         collect_rarely(CONNECTIONS)
-        return_memory()
+        return_large_blocks()
         sys.setswitchinterval(SWITCH_S)
         connections = server.server_state.connections
         returning = asyncio.create_task(return_often(lambda: len(connections) <= CALM))

@@ -1,6 +1,7 @@
 """Over MCP, no door tells a narrow token of task types whose tasks it may not see."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from fastmcp import Client
@@ -52,7 +53,7 @@ async def test_hidden_types_are_told_nowhere(
     app.close()
 
 
-async def _told(client: Client) -> list[object]:
+async def _told(client: Client[Any]) -> list[object]:
     """Return all that names task types."""
     prompt = PromptReference(name="diagnose_failures")
     return [

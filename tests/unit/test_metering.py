@@ -73,7 +73,7 @@ async def test_one_that_is_given_up_leaves_no_cycle() -> None:
             await asyncio.Event().wait()
 
     async def give_up() -> None:
-        work = asyncio.create_task(Metered(wait(), payer(Bill())))
+        work: asyncio.Task[None] = asyncio.create_task(Metered(wait(), payer(Bill())))
         await asyncio.sleep(0)
         work.cancel()
         await asyncio.wait([work])
