@@ -128,11 +128,14 @@ def _only(error: Exception) -> Exception:
 
 
 def _say(error: Exception) -> NoReturn:
+    from herald_server.commands.lines import harmless
+
     error = _only(error)
     if isinstance(error, HeraldError):
-        raise click.ClickException(str(error)) from error
+        # It may name what somebody else chose, or what was copied from there.
+        raise click.ClickException(harmless(str(error))) from error
     raise click.ClickException(
-        f"unexpectedly, {type(error).__name__}: {error}; "
+        f"unexpectedly, {type(error).__name__}: {harmless(str(error))}; "
         "`herald --debug COMMAND` shows where"
     ) from error
 

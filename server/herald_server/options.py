@@ -116,7 +116,7 @@ def _eta(said: Mapping[str, object], now: float) -> float | None:
     if "eta" not in said:
         return None
     eta = _time("eta", said["eta"])
-    if eta > now + MAX_AHEAD:
+    if not now - MAX_AHEAD <= eta <= now + MAX_AHEAD:
         raise BadInput("eta must be within a year from now", "eta")
     return eta
 

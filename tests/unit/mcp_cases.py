@@ -13,6 +13,7 @@ OPTIONS: list[Case] = [
     ({"eta": "tomorrow"}, "eta must be an RFC 3339 time"),
     ({"eta": "2026-01-31T12:00:00"}, "eta must be an RFC 3339 time with its offset"),
     ({"eta": "2999-01-01T00:00:00Z"}, "eta must be within a year"),
+    ({"eta": "0001-01-01T00:00:00+23:59"}, "eta must be within a year"),
     ({"queue": ""}, "queue must be a text of 1 to 255"),
     ({"queue": LONG}, "queue must be a text of 1 to 255"),
 ]

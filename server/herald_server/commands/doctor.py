@@ -6,10 +6,9 @@ import asyncio
 from typing import Any
 
 import click
-import msgspec
 
 from herald_monitor.refusals import LOGIN, RIGHTS, TLS
-from herald_server.commands.lines import plain
+from herald_server.commands.lines import plain, to_json_line
 from herald_server.commands.options import SOURCE, STORE, options, settings_of
 from herald_server.doctor.facts import (
     ERROR,
@@ -45,7 +44,7 @@ def doctor(ctx: click.Context, /, as_json: bool, **given: Any) -> None:
     said = findings(facts)
     if as_json:
         told = {"healthy": healthy(said), "findings": said, "facts": facts}
-        click.echo(msgspec.json.encode(told))
+        click.echo(to_json_line(told))
     else:
         for line in (*_facts(facts), "", *_findings(said)):
             click.echo(line)

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 import click
+import msgspec
 
 from herald_monitor.model import shape
 from herald_monitor.model.events import Progress
@@ -38,6 +39,27 @@ def clean(line: str, most: int = LONG) -> str:
     """Return a foreign line, cut, without what would control a terminal."""
     shown = "".join(c if c.isprintable() else "\ufffd" for c in line.expandtabs(4))
     return shown if len(shown) <= most else shown[: most - 1] + "…"
+
+
+def harmless(text: str) -> str:
+    """Return a text of several lines without what would control a terminal."""
+    return "\n".join(clean(line, len(text) + 1) for line in text.split("\n"))
+
+
+def to_json_line(value: object) -> bytes:
+    """Return a value as one line of JSON in which nothing controls a terminal.
+
+    JSON itself escapes the first 32 characters only.
+    """
+    text = msgspec.json.encode(value).decode()
+    if not text.isprintable():
+        text = "".join(c if c.isprintable() else _escaped(c) for c in text)
+    return text.encode()
+
+
+def _escaped(character: str) -> str:
+    units = character.encode("utf-16-be").hex()
+    return "".join(f"\\u{units[at : at + 4]}" for at in range(0, len(units), 4))
 
 
 def state(name: str, width: int = WIDTH) -> str:

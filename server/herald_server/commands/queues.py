@@ -5,12 +5,11 @@ from __future__ import annotations
 import time
 
 import click
-import msgspec
 
 from herald_monitor.model.queues import QueueImage
 from herald_server.client import Herald
 from herald_server.commands.asking import connected, json_option, note
-from herald_server.commands.lines import plain, span, table
+from herald_server.commands.lines import plain, span, table, to_json_line
 from herald_server.queues import by_trouble, oldest_age, said_by
 
 HEAD = ("QUEUE", "WAIT", "OLDEST", "IN/MIN", "OUT/MIN", "EMPTY IN", "CONSUMERS")
@@ -24,7 +23,7 @@ async def queues(herald: Herald, as_json: bool) -> None:
     found = await herald.queues()
     if as_json:
         for queue in found:
-            click.echo(msgspec.json.encode(queue))
+            click.echo(to_json_line(queue))
         return
     now = time.time()
     for text in table(HEAD, (_row(queue, now) for queue in by_trouble(found))):

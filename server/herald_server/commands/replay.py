@@ -11,7 +11,7 @@ import click
 import msgspec
 
 from herald_monitor.errors import BadInput
-from herald_server.commands.lines import plain
+from herald_server.commands.lines import plain, to_json_line
 from herald_server.commands.options import LOGS, log_to_stderr, options, settings_of
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ async def _tell(
         await told.run(messages)
         if not store_url:
             for task in await tasks_of(store):
-                click.echo(msgspec.json.encode(msgspec.structs.replace(task, rev=None)))
+                click.echo(to_json_line(msgspec.structs.replace(task, rev=None)))
     finally:
         await store.close()
     return told

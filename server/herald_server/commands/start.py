@@ -14,7 +14,7 @@ from herald_server.commands.asking import (
     option,
     wait_timeout_option,
 )
-from herald_server.commands.lines import clean
+from herald_server.commands.lines import clean, to_json_line
 from herald_server.commands.waiting import wait_for
 
 WIDE = 4_000
@@ -47,7 +47,7 @@ async def start(
         raise click.UsageError("--timeout is for --wait; give both")
     started = await _start(herald, task_type, parse_params(params), yes)
     if as_json:
-        click.echo(msgspec.json.encode(started))
+        click.echo(to_json_line(started))
     else:
         click.echo(started.task_id)
     if not wait:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import click
-import msgspec
 
 from herald_monitor.model import shape
 from herald_monitor.model.shape import AttemptImage
@@ -17,6 +16,7 @@ from herald_server.commands.lines import (
     runtime,
     state,
     table,
+    to_json_line,
 )
 
 WIDE = 1_000
@@ -40,7 +40,7 @@ async def status(herald: Herald, task_id: str, as_json: bool) -> int:
     task = await herald.task(task_id)
     missing = UNHEARD.get(task.state)
     if as_json:
-        click.echo(msgspec.json.encode(task))
+        click.echo(to_json_line(task))
     elif missing:
         click.echo("Error: " + missing.format(plain(task_id)), err=True)
     else:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import click
-import msgspec
 
 from herald_monitor.model.shape import TaskImage
 from herald_server.client import Herald
@@ -15,7 +14,15 @@ from herald_server.commands.asking import (
     note,
     option,
 )
-from herald_server.commands.lines import how_far, moment, plain, runtime, state, table
+from herald_server.commands.lines import (
+    how_far,
+    moment,
+    plain,
+    runtime,
+    state,
+    table,
+    to_json_line,
+)
 
 HEAD = ("CHANGED", "STATE", "NAME", "ID", "WORKER", "RUNTIME", "")
 
@@ -54,7 +61,7 @@ async def tasks(
     shown = found[:limit]
     if as_json:
         for task in shown:
-            click.echo(msgspec.json.encode(task))
+            click.echo(to_json_line(task))
         return
     for text in table(HEAD, map(_row, shown)):
         click.echo(text)

@@ -23,7 +23,7 @@ from herald_server.commands.asking import (
     token_option,
     url_option,
 )
-from herald_server.commands.lines import plain, table
+from herald_server.commands.lines import plain, table, to_json_line
 
 PATH = "api/v1/tokens"
 HEAD = ("ID", "NAME", "SCOPES", "ONLY", "UNTIL")
@@ -122,7 +122,7 @@ def _signed(wish: dict[str, Any]) -> Minted:
 
 def _print(made: Minted, as_json: bool) -> None:
     if as_json:
-        click.echo(msgspec.json.encode(made))
+        click.echo(to_json_line(made))
         return
     # The token alone on standard output: `HERALD_TOKEN=$(herald token …)`.
     click.echo(made.token)
@@ -134,14 +134,14 @@ def _print(made: Minted, as_json: bool) -> None:
 def _print_all(found: list[Minted], as_json: bool) -> None:
     if as_json:
         for one in found:
-            click.echo(msgspec.json.encode(one))
+            click.echo(to_json_line(one))
         return
     for text in table(HEAD, (_row(one) for one in found)):
         click.echo(text)
 
 
 def _row(one: Minted) -> tuple[str, ...]:
-    only = " and ".join(msgspec.json.encode(part).decode() for part in one.only)
+    only = " and ".join(to_json_line(part).decode() for part in one.only)
     scopes = " ".join(one.scopes)
     return one.id, plain(one.name), scopes, plain(only or "all tasks"), one.expires_at
 

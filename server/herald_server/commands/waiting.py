@@ -6,13 +6,21 @@ import asyncio
 import sys
 
 import click
-import msgspec
 
 from herald_monitor.model import shape
 from herald_monitor.model.shape import TaskImage
 from herald_server.client import Forgotten, Herald
 from herald_server.commands.asking import note
-from herald_server.commands.lines import bar, how_far, percent, plain, state, task_line
+from herald_server.commands.lines import (
+    bar,
+    harmless,
+    how_far,
+    percent,
+    plain,
+    state,
+    task_line,
+    to_json_line,
+)
 
 TIMED_OUT = 3
 NO_ENDING = 2
@@ -66,11 +74,11 @@ async def wait_for(
         click.echo(f"Error: after {timeout:g} s, {still}", err=True)
         return TIMED_OUT
     except Forgotten as error:
-        click.echo(f"Error: {error}", err=True)
+        click.echo(harmless(f"Error: {error}"), err=True)
         return NO_ENDING
     finally:
         meter.end()
-    click.echo(msgspec.json.encode(last) if as_json else task_line(last))
+    click.echo(to_json_line(last) if as_json else task_line(last))
     return CODES.get(last.state, NO_ENDING)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import click
-import msgspec
 
 from herald_monitor.model.shape import TaskImage
 from herald_server.client import Change, Gone, Herald, Put, Reset
@@ -14,7 +13,7 @@ from herald_server.commands.asking import (
     json_option,
     option,
 )
-from herald_server.commands.lines import plain, task_line
+from herald_server.commands.lines import plain, task_line, to_json_line
 
 
 @click.command()
@@ -67,7 +66,7 @@ def json_line(change: Change[TaskImage]) -> str:
             said = {"del": id_}
         case Reset(reason):
             said = {"reset": reason}
-    return msgspec.json.encode(said).decode()
+    return to_json_line(said).decode()
 
 
 def line(change: Change[TaskImage]) -> str:

@@ -5,12 +5,11 @@ from __future__ import annotations
 import time
 
 import click
-import msgspec
 
 from herald_monitor.model.workers import DRAINING, OFFLINE, ONLINE, SILENT, WorkerImage
 from herald_server.client import Herald
 from herald_server.commands.asking import connected, json_option, note
-from herald_server.commands.lines import ago, plain, table
+from herald_server.commands.lines import ago, plain, table, to_json_line
 
 COLOURS = {ONLINE: "green", DRAINING: "yellow", SILENT: "red", OFFLINE: "magenta"}
 HEAD = ("WORKER", "STATE", "RUNS", "DONE", "LOAD", "LAST WORD", "CLOCK", "SOFTWARE")
@@ -28,12 +27,12 @@ async def workers(herald: Herald, as_json: bool, dismiss: str | None) -> None:
     """List the workers that were heard of, or dismiss one that is gone."""
     if dismiss is not None:
         done = await herald.dismiss_worker(dismiss)
-        click.echo(msgspec.json.encode(done) if as_json else plain(done.message))
+        click.echo(to_json_line(done) if as_json else plain(done.message))
         return
     found = await herald.workers()
     if as_json:
         for worker in found:
-            click.echo(msgspec.json.encode(worker))
+            click.echo(to_json_line(worker))
         return
     now = time.time()
     for text in table(HEAD, (_row(worker, now) for worker in found)):
