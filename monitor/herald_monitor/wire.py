@@ -27,6 +27,14 @@ LARGE = 100_000
 """Bytes of a body above which long values in it are cut at once: waiting in memory,
 they would take as much of it as whoever sent them likes."""
 
+MAX_BYTES = 16 * 1024 * 1024
+"""Bytes of a message above which it is not read: decoded, it has several times as many.
+Celery sends dozens of events together at most; of a longer one, the result backend
+tells how its task ended."""
+
+MAX_FAULTS = 20
+"""Things in one message that are told apart of those that are no events."""
+
 TEXTUAL = ("application/json", "text/plain", "application/x-yaml")
 """Content types of which a sample can be shown: secrets in them can be found."""
 
@@ -76,6 +84,8 @@ _read_many = msgspec.json.Decoder(list[Spoken]).decode
 
 def usual_body(published: bytes) -> bytes | None:
     """Return the body of what was published on Redis if it is as usual, or None."""
+    if len(published) > MAX_BYTES:
+        return None
     try:
         return _read_usual(published).body
     except UNREADABLE:
@@ -96,6 +106,7 @@ def quickly_read(body: bytes | str) -> list[Spoken] | None:
 
 def unwrap(published: bytes, accept: Collection[str]) -> list[RawEvent]:
     """Read what was published on Redis: one envelope, one or many events."""
+    _refuse_large(published)
     try:
         envelope = _read_envelope(published)
     except UNREADABLE as error:
@@ -116,8 +127,16 @@ def read_body(
     accept: Collection[str],
 ) -> list[RawEvent]:
     """Read a message's body: one event dict, or a list as in `task.multi`."""
+    _refuse_large(body)
     found = _read(body, content_type, content_encoding, headers, accept)
     return [_cut(event) for event in found] if len(body) > LARGE else found
+
+
+def _refuse_large(body: bytes | str) -> None:
+    if len(body) > MAX_BYTES:
+        raise BadEvent(
+            f"The message has {len(body)} bytes; more than {MAX_BYTES} are not read."
+        )
 
 
 def _read(
@@ -153,6 +172,8 @@ def _cut_value(key: str, value: object) -> object:
 
 def inside(published: bytes) -> bytes:
     """Return what may be shown of something unreadable that was published on Redis."""
+    if len(published) > MAX_BYTES:
+        return f"({len(published)} bytes)".encode()
     try:
         envelope = _read_envelope(published)
     except UNREADABLE:
@@ -170,7 +191,8 @@ def excerpt(body: bytes | str, content_type: str | None) -> bytes:
     """Return `body` if it is text in which secrets can be found, or else its size."""
     if content_type not in TEXTUAL:
         return f"({len(body)} bytes of {shorten(str(content_type), 60)})".encode()
-    return body.encode("utf-8", "replace") if isinstance(body, str) else bytes(body)
+    start = body[:MAX_TEXT]
+    return start.encode("utf-8", "replace") if isinstance(start, str) else bytes(start)
 
 
 def sort_out(found: list[RawEvent], poison: Poison) -> list[RawEvent]:
@@ -180,14 +202,19 @@ def sort_out(found: list[RawEvent], poison: Poison) -> list[RawEvent]:
             break
     else:
         return found
-    return [event for event in found if _is_event(event, poison)]
-
-
-def _is_event(event: object, poison: Poison) -> bool:
-    reason = _fault(event)
-    if reason:
-        poison(shown(event).encode("utf-8", "replace"), reason)
-    return not reason
+    events: list[RawEvent] = []
+    faults = 0
+    for event in found:
+        reason = _fault(event)
+        if not reason:
+            events.append(event)
+            continue
+        faults += 1
+        if faults <= MAX_FAULTS:
+            poison(shown(event).encode("utf-8", "replace"), reason)
+    if faults > MAX_FAULTS:
+        poison(b"", f"{faults - MAX_FAULTS} more in the same message are no events.")
+    return events
 
 
 def shown(value: object) -> str:
