@@ -17,6 +17,7 @@ from herald_monitor.rare_collection import CONNECTIONS, collect_rarely
 from herald_monitor.returned_memory import return_large_blocks, return_often
 from herald_monitor.store import Reader
 from herald_monitor.stores import store_of
+from herald_server.accepting import say_out_of_files
 from herald_server.app import create_app
 from herald_server.arriving import timely
 from herald_server.config import ServerSettings
@@ -126,6 +127,7 @@ async def serve(
     """
     check_tls(settings)
     open_many()
+    say_out_of_files(asyncio.get_running_loop())
     store = store_of(settings)
     await store.open()
     try:
