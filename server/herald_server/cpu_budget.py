@@ -11,7 +11,7 @@ import asyncio
 
 from herald_server.auth import Identity
 
-BURST_S = 2.0
+BURST_S = 1.0
 """Seconds of CPU time that may be taken at once, after a rest."""
 
 MAX_DEBT_S = 1.0
