@@ -253,10 +253,13 @@ def run(
 
 def returned(pid: int, held: Usage) -> None:
     """Assert that a process comes to hold about as much again as it `held` before."""
-    wait_until(
-        lambda: _usage(pid).files <= held.files + POOL, 60, "descriptors come back"
-    )
-    assert _usage(pid).megabytes < held.megabytes + GROWTH
+
+    def is_back() -> bool:
+        now = _usage(pid)
+        few = now.files <= held.files + POOL
+        return few and now.megabytes < held.megabytes + GROWTH
+
+    wait_until(is_back, 60, "descriptors and memory come back")
 
 
 def attack(
