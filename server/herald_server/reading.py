@@ -33,6 +33,10 @@ AT_ONCE = 2
 its way. What comes together is decoded together, and everybody else waits meanwhile.
 When all clients come back at once the others wait here, where nobody loses patience."""
 
+REPLAYS_AT_ONCE = 2
+"""Replays from the log that are under way at a time: each keeps up to `REPLAY_BYTES`,
+twice, until it is told."""
+
 TURN_WAIT_S = 2.0
 """Seconds between two chances to send something, while a snapshot waits its turn."""
 
@@ -60,6 +64,7 @@ class Library:
         self._page = page
         self._catch_up = catch_up
         self._turns = asyncio.Semaphore(AT_ONCE)
+        self._replays = asyncio.Semaphore(REPLAYS_AT_ONCE)
 
     async def serve(self, session: Session, read: Read) -> AsyncIterator[None]:
         """Read what `read` asks for and hand it to `session`.
@@ -72,14 +77,17 @@ class Library:
         if read.finals:
             await self._finals(session, read)
         elif read.since is not None:
-            await self._replay(session, read, read.since)
+            async for _ in self._replay(session, read, read.since):
+                yield
         else:
             async for _ in self._snapshot(session, read):
                 yield
 
     # -- what came since ---------------------------------------------------------
 
-    async def _replay(self, session: Session, read: Read, since: Cursor) -> None:
+    async def _replay(
+        self, session: Session, read: Read, since: Cursor
+    ) -> AsyncIterator[None]:
         if since > self._hub.pos and not await self._caught_up(since):
             if await self._store.end() < since:
                 session.restart(read, "epoch")
@@ -89,25 +97,35 @@ class Library:
         if since.epoch != self._hub.pos.epoch:
             session.restart(read, "epoch")
             return
-        entries = await self._since(since, self._hub.pos)
-        if not session.wanted(read):
-            return
-        if entries is None:
-            session.restart(read, "trimmed")
-        else:
+        entries = self._hub.recent(since, self._hub.pos)
+        if entries is not None:
             session.replayed(read, entries)
+            return
+        # Only here it waits, and sends: nobody may hold a place that others need.
+        while not await take_turn_for_caller(TURN_WAIT_S):
+            yield
+        async with self._replays:
+            if not session.wanted(read):
+                return
+            entries = await self._since(read, since, self._hub.pos)
+            if not session.wanted(read):
+                return
+            if entries is None:
+                session.restart(read, "trimmed")
+            else:
+                session.replayed(read, entries)
 
     async def _caught_up(self, since: Cursor) -> bool:
         return await self._feed.reached(since, self._catch_up)
 
-    async def _since(self, since: Cursor, until: Cursor) -> list[Entry] | None:
+    async def _since(
+        self, read: Read, since: Cursor, until: Cursor
+    ) -> list[Entry] | None:
         """Return the entries behind `since` up to `until`; None if any is missing.
 
-        None further: what lies behind `until` is offered by the hub.
+        None further: what lies behind `until` is offered by the hub. Of each only
+        what `read` asks for, so that no more is in memory.
         """
-        remembered = self._hub.recent(since, until)
-        if remembered is not None:
-            return remembered
         entries: list[Entry] = []
         at, changes, size = since, 0, 0
         while at < until:
@@ -119,7 +137,7 @@ class Library:
                 at = entry.cursor
                 changes += len(entry.changes)
                 size += sum(len(change.json) for change in entry.changes)
-                entries.append(entry)
+                entries.append(Entry(at, read.sub.asked_for(entry.changes)))
             if not some or changes > self._limits.snapshot or size > REPLAY_BYTES:
                 return None
         return entries

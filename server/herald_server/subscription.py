@@ -20,7 +20,7 @@ from herald_monitor.model.cursor import START, Cursor
 from herald_monitor.model.filters import Filter
 from herald_monitor.model.vector import parse_any_cursor
 from herald_server import frames
-from herald_server.hub import Watcher
+from herald_server.hub import Watcher, concerns
 from herald_server.messages import Subscribe
 
 Place = tuple[Cursor, int]
@@ -185,6 +185,14 @@ class Subscription:
     def waits_for(self, read: Read) -> bool:
         """Say whether `read` is still of use."""
         return self._read is read and not self.watcher.reset
+
+    def asked_for(self, changes: Iterable[Change]) -> tuple[Change, ...]:
+        """Return those of `changes` that are to be told."""
+        return tuple(
+            change
+            for change in changes
+            if change.kind == self.wish.topic and concerns(self.watcher.filter, change)
+        )
 
     def replayed(self, since: Cursor, entries: Sequence[Entry]) -> Read | None:
         """Go live with `entries`, all that came since its cursor.

@@ -155,7 +155,9 @@ def test_the_model_misses_each_rule(
 class Gullible(Library):
     """Replays whatever the log still has."""
 
-    async def _since(self, since: Cursor, until: Cursor) -> list[Entry] | None:
+    async def _since(
+        self, read: Read, since: Cursor, until: Cursor
+    ) -> list[Entry] | None:
         entries: list[Entry] = []
         at = since
         while at < until:
@@ -170,8 +172,10 @@ class Gullible(Library):
 class Hasty(Library):
     """Replays also what the hub has not offered yet."""
 
-    async def _since(self, since: Cursor, until: Cursor) -> list[Entry] | None:
-        return await super()._since(since, max(until, await self._store.end()))
+    async def _since(
+        self, read: Read, since: Cursor, until: Cursor
+    ) -> list[Entry] | None:
+        return await super()._since(read, since, max(until, await self._store.end()))
 
 
 class Trusting(Library):
