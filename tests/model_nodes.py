@@ -86,6 +86,9 @@ class _Line:
             await self._client.gates.go()
         self._client.hear(msgspec.json.decode(frame))
 
+    def hold(self, size: int) -> None:
+        """Nothing is counted here."""
+
     async def close(self, code: int, reason: str) -> None:
         self._client.closes.append(code)
 

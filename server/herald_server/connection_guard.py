@@ -14,6 +14,7 @@ import msgspec
 
 from herald_server.cpu_budget import Account, Accounts
 from herald_server.limits import Tally
+from herald_server.unread import Cut, Unread, waiting_in
 
 CHECK_EVERY_S = 5.0
 
@@ -40,8 +41,13 @@ class Connection(Protocol):
         ...
 
 
+def _cut_nothing(code: int, reason: str) -> None:
+    """Do nothing: it is hung up if need be."""
+
+
 class _State(msgspec.Struct):
     address: str
+    waiting: Unread
     known: bool = False
     """Whether a valid token was given."""
     unread: int = 0
@@ -78,13 +84,18 @@ class ConnectionGuard:
     def __len__(self) -> int:
         return len(self._states)
 
-    def add(self, connection: Connection, address: str, now: float) -> bool:
-        """Watch `connection`; abort it and return False if it is one too many."""
+    def add(
+        self, connection: Connection, address: str, now: float, cut: Cut = _cut_nothing
+    ) -> bool:
+        """Watch `connection`; abort it and return False if it is one too many.
+
+        `cut` ends it, telling its client if that can be.
+        """
         if len(self._states) >= self._max_open or self._is_crowded(address):
             self.tally.refuse("connections")
             connection.abort()
             return False
-        self._states[connection] = _State(address, since=now)
+        self._states[connection] = _State(address, Unread(connection, cut), since=now)
         self._unknown[address] += 1
         return True
 
@@ -92,6 +103,11 @@ class ConnectionGuard:
         if not self._max_unknown or address in self._trusted:
             return False
         return self._unknown[address] >= self._max_unknown
+
+    def waiting(self, connection: Connection) -> Unread:
+        """Return what waits for the client of `connection`."""
+        state = self._states.get(connection)
+        return Unread(connection, _cut_nothing) if state is None else state.waiting
 
     def admit(self, connection: Connection) -> None:
         """Note that a valid token was given on `connection`."""
@@ -107,7 +123,10 @@ class ConnectionGuard:
     def drop(self, connection: Connection) -> None:
         """Watch `connection` no more: it is lost."""
         state = self._states.pop(connection, None)
-        if state is not None and not state.known:
+        if state is None:
+            return
+        state.waiting.lost()
+        if not state.known:
             self._forget_unknown(state.address)
 
     def _forget_unknown(self, address: str) -> None:
@@ -118,10 +137,7 @@ class ConnectionGuard:
     def check(self, now: float) -> None:
         """Abort connections whose client takes nothing of what was sent."""
         for connection, state in list(self._states.items()):
-            unread, closing = (
-                connection.get_write_buffer_size(),
-                connection.is_closing(),
-            )
+            unread, closing = waiting_in(connection), connection.is_closing()
             if closing and not unread:
                 self.drop(connection)
                 continue

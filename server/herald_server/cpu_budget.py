@@ -10,6 +10,8 @@ from __future__ import annotations
 import asyncio
 
 from herald_server.auth import Identity
+from herald_server.limits import Tally
+from herald_server.unread import Backlog
 
 BURST_S = 1.0
 """Seconds of CPU time that may be taken at once, after a rest."""
@@ -25,7 +27,7 @@ GRANT_S = 0.005
 
 MAX_ACCOUNTS = 10_000
 """Tokens and addresses that are known at once; beyond, those begin anew that
-watch nothing."""
+watch nothing and for whom nothing waits."""
 
 
 class Account:
@@ -35,10 +37,17 @@ class Account:
     monotonic seconds. Its subscriptions have at most `max_values` (0: any number).
     """
 
-    __slots__ = ("_at", "_left", "max_values", "queue", "share", "values", "waiting")
+    __slots__ = (
+        *("_at", "_left", "backlog", "max_values"),
+        *("queue", "share", "values", "waiting"),
+    )
 
-    def __init__(self, share: float, max_values: int = 0) -> None:
+    def __init__(
+        self, share: float, max_values: int = 0, tally: Tally | None = None
+    ) -> None:
         self.share = share
+        self.backlog = Backlog(tally)
+        """What waits unread on all its connections."""
         self.queue = asyncio.Lock()
         """Held by the one whose turn comes next."""
         self.waiting = 0
@@ -64,6 +73,11 @@ class Account:
         """Return True if its subscriptions may have so many `more` values."""
         return not self.max_values or self.values + more <= self.max_values
 
+    @property
+    def holds(self) -> bool:
+        """Whether anything is watched by it, or waits for it."""
+        return bool(self.values or self.backlog.total)
+
     def grant(self) -> None:
         """Forgive the debt, and give it a little: nobody else wants the time."""
         self._left = max(self._left, GRANT_S)
@@ -78,8 +92,13 @@ class Accounts:
     """The accounts of one process. Shares and `max_values` are those of `Account`."""
 
     def __init__(
-        self, per_token: float = 0.0, per_address: float = 0.0, max_values: int = 0
+        self,
+        per_token: float = 0.0,
+        per_address: float = 0.0,
+        max_values: int = 0,
+        tally: Tally | None = None,
     ) -> None:
+        self._tally = tally or Tally()
         self._per_token = per_token
         self._per_address = per_address
         self._max_values = max_values
@@ -98,8 +117,10 @@ class Accounts:
         if found is None:
             if len(self._known) >= MAX_ACCOUNTS:
                 self._forget_idle()
-            found = self._known[kind, name] = Account(share, self._max_values)
+            found = self._known[kind, name] = Account(
+                share, self._max_values, self._tally
+            )
         return found
 
     def _forget_idle(self) -> None:
-        self._known = {k: one for k, one in self._known.items() if one.values}
+        self._known = {k: one for k, one in self._known.items() if one.holds}

@@ -13,6 +13,7 @@ from starlette.routing import Route
 from herald_monitor.errors import BadInput, StoreError
 from herald_monitor.model import shape
 from herald_monitor.model.filters import Filter, parse_filter
+from herald_server.answer_turns import answer_turn
 from herald_server.cancel_outcomes import UNKNOWN
 from herald_server.health import Health
 from herald_server.held_values import holding_values
@@ -94,16 +95,16 @@ class Api:
     async def tasks(self, request: Request) -> Response:
         """Return a page of tasks, newest first."""
         query = request.query_params
-        page = await self._store.page(
-            _filter(request),
-            limit=_limit(query.get("limit")),
-            page=query.get("page"),
-            after=_time(query.get("after"), "after"),
-            before=_time(query.get("before"), "before"),
-        )
-        return self._show(
-            {"tasks": page.tasks, **({"next": page.next} if page.next else {})}
-        )
+        async with answer_turn():
+            page = await self._store.page(
+                _filter(request),
+                limit=_limit(query.get("limit")),
+                page=query.get("page"),
+                after=_time(query.get("after"), "after"),
+                before=_time(query.get("before"), "before"),
+            )
+            more = {"next": page.next} if page.next else {}
+            return self._show({"tasks": page.tasks, **more})
 
     @allowed("read")
     async def task(self, request: Request) -> Response:

@@ -115,6 +115,9 @@ class Guard:
         address = (scope.get("client") or ("",))[0]
         account = self._account(scope, address)
         account.charge(ENTRY_S, time.monotonic())
+        wire: Cuttable | None = scope.get("extensions", {}).get(WIRE)
+        if wire is not None:
+            wire.count_for(account)
         if refusal is None:
             refusal = await self._wait(account, scope)
         if refusal is not None:

@@ -10,6 +10,7 @@ from herald_server.connection_guard import ConnectionGuard
 from herald_server.cpu_budget import Account
 from herald_server.line import WIRE
 from herald_server.parse_budget import ParseBudget, read_little
+from herald_server.unread import Unread
 
 
 class CuttableHttp(H11Protocol):
@@ -20,6 +21,8 @@ class CuttableHttp(H11Protocol):
     """
 
     guard: ConnectionGuard
+    waiting: Unread
+    """What waits for its client."""
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
@@ -27,9 +30,14 @@ class CuttableHttp(H11Protocol):
         self._inner: Any = self.app
         self.app = cast(Any, self._with_cut)
 
-    async def _with_cut(self, scope: dict[str, Any], *ways: Any) -> None:
+    async def _with_cut(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
         extensions = {**scope.get("extensions", {}), WIRE: self}
-        await self._inner({**scope, "extensions": extensions}, *ways)
+
+        async def counted(message: Any) -> None:
+            await send(message)
+            self.waiting.wrote()
+
+        await self._inner({**scope, "extensions": extensions}, receive, counted)
 
     def connection_made(self, transport: Any) -> None:
         """Serve a connection, unless it is one too many."""
@@ -37,8 +45,9 @@ class CuttableHttp(H11Protocol):
         read_little(transport)
         address = self.client[0] if self.client else ""
         self.budget.account = self.guard.payer(address)
-        if self.guard.add(transport, address, self.loop.time()):
+        if self.guard.add(transport, address, self.loop.time(), self.cut):
             self.guard.start(self.loop)
+        self.waiting = self.guard.waiting(transport)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Let go of a connection that its client or the network ended."""
@@ -49,6 +58,14 @@ class CuttableHttp(H11Protocol):
         """Note that a valid token was given, whose `account` pays from now on."""
         self.guard.admit(self.transport)
         self.budget.account = account
+
+    def count_for(self, account: Account) -> None:
+        """Count what is answered, and not read, for `account`."""
+        self.waiting.count_for(account.backlog)
+
+    def hold(self, size: int) -> None:
+        """Note that `size` bytes are to be sent that are not taken yet."""
+        self.waiting.hold(size)
 
     def cut(self, code: int, reason: str) -> None:
         """End the connection at once."""

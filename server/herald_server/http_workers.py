@@ -9,6 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from herald_server.answer_turns import answer_turn
 from herald_server.dismissing import NoWorker, StillLives, dismiss_worker
 from herald_server.http_auth import allowed
 from herald_server.http_orders import show_marked, shown
@@ -35,9 +36,10 @@ class WorkerRoutes:
     async def list(self, request: Request) -> Response:
         """Return the workers that were heard of, by name; `limit` behind `after`."""
         limit = limit_in(request.query_params.get("limit"))
-        workers = await self._shared.store.workers(now=time.time())
-        page = page_of(workers, limit, request.query_params.get("after"))
-        return show_marked(self._shared, structs.asdict(page))
+        async with answer_turn():
+            workers = await self._shared.store.workers(now=time.time())
+            page = page_of(workers, limit, request.query_params.get("after"))
+            return show_marked(self._shared, structs.asdict(page))
 
     @allowed("admin", whole=True)
     async def dismiss(self, request: Request) -> Response:

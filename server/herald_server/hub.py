@@ -16,6 +16,7 @@ from herald_monitor.model.changes import QUEUE, TASK, WORKER, Change, Entry
 from herald_monitor.model.cursor import START, Cursor
 from herald_monitor.model.filters import Filter
 from herald_server.filter_index import FilterIndex
+from herald_server.stalled import StalledShare
 
 MAX_PENDING = 10_000
 MAX_BYTES = 4 * 1024 * 1024
@@ -42,7 +43,10 @@ class Watcher:
     `reset` holds the reason while everything told before is void.
     """
 
-    __slots__ = ("every", "filter", "pending", "reset", "size", "topic", "wake")
+    __slots__ = (
+        *("asleep", "every", "filter", "pending", "reset"),
+        *("share", "size", "topic", "wake"),
+    )
 
     def __init__(
         self,
@@ -54,6 +58,10 @@ class Watcher:
         self.filter = filter_
         self.wake = wake
         self.topic = topic
+        self.asleep = False
+        """Whether nothing is noted: all of it is still to be read."""
+        self.share: StalledShare | None = None
+        """What it may keep while its client takes nothing."""
         self.every = every
         """Whether each transition is told, not only the latest."""
         self.pending: dict[str, Change] = {}
@@ -68,7 +76,7 @@ class Watcher:
 
     def note(self, change: Change) -> None:
         """Take note of a change that is asked for. The newest of an id stays."""
-        if self.reset:
+        if self.asleep or self.reset:
             return
         key = change.rev if self.every else change.id
         known = self.pending.get(key)
@@ -79,6 +87,13 @@ class Watcher:
         self.pending[key] = change
         self.size += len(change.json)
         if len(self.pending) > MAX_PENDING or self.size > MAX_BYTES:
+            self.start_over("slow")
+        elif self.share is not None:
+            self.keep_share(self.share)
+
+    def keep_share(self, share: StalledShare) -> None:
+        """Start over if more is pending than the part of a stalled client."""
+        if len(self.pending) > share.changes or self.size > share.images:
             self.start_over("slow")
 
     def leaves(self, change: Change) -> bool:

@@ -33,6 +33,10 @@ class Line(Protocol):
         """End it, telling why."""
         ...
 
+    def hold(self, size: int) -> None:
+        """Note that frames of `size` bytes wait until the client takes some."""
+        ...
+
     def cut(self, code: int, reason: str) -> None:
         """End it without waiting for anything."""
         ...
@@ -49,12 +53,24 @@ class Cuttable(Protocol):
         """Note that a valid token was given, whose `account` pays from now on."""
         ...
 
+    def count_for(self, account: Account) -> None:
+        """Count what is sent, and not read, for `account`."""
+        ...
+
+    def hold(self, size: int) -> None:
+        """Do as `Line.hold`."""
+        ...
+
 
 class Wire(Cuttable, Protocol):
     """What it lets one do with a WebSocket."""
 
     def put(self, frame: bytes) -> bool:
         """Do as `Line.put`."""
+        ...
+
+    async def drain(self) -> None:
+        """Wait until `put` may send something, or raise `Gone`."""
         ...
 
     def settle(self) -> None:

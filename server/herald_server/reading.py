@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 
 from herald_monitor.model.changes import QUEUE, TASK, WORKER, Entry
 from herald_monitor.model.codec import to_json
@@ -40,6 +40,9 @@ twice, until it is told."""
 TURN_WAIT_S = 2.0
 """Seconds between two chances to send something, while a snapshot waits its turn."""
 
+SNAPSHOT_WAIT_S = 0.5
+"""Seconds between two chances while other connections read their snapshots."""
+
 CATCH_UP = 5.0
 """Seconds that a client which is ahead of this process waits for it."""
 
@@ -66,7 +69,7 @@ class Library:
         self._turns = asyncio.Semaphore(AT_ONCE)
         self._replays = asyncio.Semaphore(REPLAYS_AT_ONCE)
 
-    async def serve(self, session: Session, read: Read) -> AsyncIterator[None]:
+    async def serve(self, session: Session, read: Read) -> AsyncGenerator[None]:
         """Read what `read` asks for and hand it to `session`.
 
         Yields after each step, so that what became ready is sent before more is
@@ -99,6 +102,7 @@ class Library:
             return
         entries = self._hub.recent(since, self._hub.pos)
         if entries is not None:
+            read.sub.awake(self._hub.pos)
             session.replayed(read, entries)
             return
         # Only here it waits, and sends: nobody may hold a place that others need.
@@ -107,6 +111,7 @@ class Library:
         async with self._replays:
             if not session.wanted(read):
                 return
+            read.sub.awake(self._hub.pos)
             entries = await self._since(read, since, self._hub.pos)
             if not session.wanted(read):
                 return
@@ -144,9 +149,19 @@ class Library:
 
     # -- all of it -----------------------------------------------------------------
 
-    async def _snapshot(self, session: Session, read: Read) -> AsyncIterator[None]:
+    async def _snapshot(self, session: Session, read: Read) -> AsyncGenerator[None]:
         while not await take_turn_for_caller(TURN_WAIT_S):
             yield
+        try:
+            while not await session.turn.take(SNAPSHOT_WAIT_S):
+                yield
+            async for _ in self._whole(session, read):
+                yield
+        finally:
+            session.turn.give_up()
+
+    async def _whole(self, session: Session, read: Read) -> AsyncGenerator[None]:
+        read.sub.awake(self._hub.pos)
         if not await self._narrow_enough(session, read):
             return
         async with self._turns:

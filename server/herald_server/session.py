@@ -23,6 +23,7 @@ from herald_monitor.model.changes import TASK, Entry
 from herald_monitor.model.cursor import START, Cursor
 from herald_monitor.model.filters import Filter
 from herald_server import frames
+from herald_server.answer_turns import SnapshotTurn
 from herald_server.cpu_budget import Account
 from herald_server.hub import BOOKMARK_EVERY, COUNTS, Hub
 from herald_server.limits import (
@@ -43,6 +44,7 @@ from herald_server.messages import (
     Unsubscribe,
     parse_message,
 )
+from herald_server.stalled import StalledShare
 from herald_server.subscription import Part, Read, Row, Subscription
 
 HEARTBEAT = 15.0
@@ -81,6 +83,9 @@ class Session:
         self._lag_ms = lag_ms
         self._only = only
         self._account = Account(0.0)
+        self._share: StalledShare | None = None
+        self.turn = SnapshotTurn(self._account.backlog)
+        """Waited for before a snapshot is read."""
         self._subs: dict[str, Subscription] = {}
         self._control: list[bytes] = []
         self._bad = 0
@@ -153,6 +158,9 @@ class Session:
 
     def _watch(self, wish: Subscribe, reason: str, since: Cursor | None) -> None:
         sub = Subscription(wish, self._wake, self._only)
+        sub.watcher.share = self._share
+        if self._share is not None:
+            self._share.add(1)
         self._subs[wish.id] = sub
         self._account.values += sub.weight
         self._hub.watch(sub.watcher)
@@ -169,6 +177,7 @@ class Session:
         self._account.values -= watched
         account.values += watched
         self._account = account
+        self.turn.backlog = account.backlog
 
     def narrow(self, only: Filter | None) -> None:
         """Tell from now on of what `only` matches; what was told before is void."""
@@ -214,6 +223,8 @@ class Session:
         sub = self._subs.pop(id_, None)
         if sub is not None:
             self._account.values -= sub.weight
+            if self._share is not None:
+                self._share.add(-1)
             self._hub.drop(sub.watcher)
             # What is left may be complete now, and owed its cursor.
             self._wake()
@@ -347,6 +358,43 @@ class Session:
         for sub in self._subs.values():
             if len(sub.watcher.pending) > most:
                 sub.watcher.start_over("slow")
+
+    def must_wait(self, now: float) -> bool:
+        """Return True while so much waits unread for its token that nothing is sent."""
+        return self._account.backlog.is_full(now)
+
+    def stall(self) -> None:
+        """Keep only a share of what comes: its client does not take what there is."""
+        if self._share is None:
+            self._set_share(self._account.backlog.stalled)
+
+    def go_on(self) -> None:
+        """Keep what comes: its client takes it."""
+        if self._share is not None:
+            self._set_share(None)
+
+    def _set_share(self, share: StalledShare | None) -> None:
+        for old, sign in ((self._share, -1), (share, 1)):
+            if old is not None:
+                old.add(sign * len(self._subs))
+        self._share = share
+        for sub in self._subs.values():
+            sub.watcher.share = share
+
+    def keep_share(self, now: float) -> None:
+        """Let each subscription start over that keeps more than its share.
+
+        Ends connections if too much waits for the clients of its token.
+        """
+        self._account.backlog.check(now)
+        for sub in self._subs.values():
+            if self._share is not None and not sub.watcher.reset:
+                sub.watcher.keep_share(self._share)
+
+    @property
+    def held(self) -> int:
+        """About how many bytes its subscriptions hold that were not told yet."""
+        return sum(sub.held for sub in self._subs.values())
 
     def _start_over(self, sub: Subscription) -> None:
         reason, sub.watcher.reset = sub.watcher.reset, ""

@@ -66,7 +66,7 @@ def share(settings: ServerSettings, store: Store, app: Celery | None) -> Shared:
     return Shared(
         *(seen(store, lookup, _seal(settings)), hub, feed, status, control, node),
         tally=tally,
-        accounts=_accounts(settings),
+        accounts=_accounts(settings, tally),
         audit=audit,
         desk=_desk(settings, store, audit),
         backend=backend,
@@ -87,11 +87,12 @@ def catalog_of(settings: ServerSettings, app: Celery | None) -> Catalog:
     return catalog
 
 
-def _accounts(settings: ServerSettings) -> Accounts:
+def _accounts(settings: ServerSettings, tally: Tally) -> Accounts:
     return Accounts(
         settings.cpu_per_token,
         settings.cpu_per_address,
         settings.filter_values_per_token,
+        tally,
     )
 
 

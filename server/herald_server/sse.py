@@ -96,7 +96,7 @@ class _Stream:
     def __init__(
         self, scope: Scope, receive: Receive, send: Send, heartbeat: float
     ) -> None:
-        self._scope = scope
+        self._wire: Cuttable | None = scope.get("extensions", {}).get(WIRE)
         self._receive = receive
         self._send = send
         self._heartbeat = heartbeat
@@ -151,11 +151,13 @@ class _Stream:
         last = b"" if code == NORMAL else event(_ending(code, reason))
         await self._write(last, more=False)
 
+    def hold(self, size: int) -> None:
+        if self._wire is not None:
+            self._wire.hold(size)
+
     def cut(self, code: int, reason: str) -> None:
-        extensions: dict[str, Any] = self._scope.get("extensions", {})
-        wire: Cuttable | None = extensions.get(WIRE)
-        if wire is not None:
-            wire.cut(code, reason)
+        if self._wire is not None:
+            self._wire.cut(code, reason)
 
 
 def _ending(code: int, reason: str) -> bytes:

@@ -44,6 +44,14 @@ MAX_FRAME = 256 * 1024
 takes no message over 1 MiB."""
 
 
+SHOWN_BYTES = 300
+"""What it takes to remember that a task was shown."""
+
+
+PENDING_BYTES = 100
+"""What it takes to remember that a change is pending."""
+
+
 class Part(NamedTuple):
     """A `data` frame, but for its cursor.
 
@@ -154,6 +162,12 @@ class Subscription:
         return self.live and self._open == set()
 
     @property
+    def held(self) -> int:
+        """About how many bytes it holds: of its snapshot, and of what came since."""
+        snapshot = SHOWN_BYTES * len(self._shown) + sum(map(len, self._held.values()))
+        return snapshot + PENDING_BYTES * len(self.watcher.pending) + self.watcher.size
+
+    @property
     def changed_at(self) -> str | None:
         """When the task changed that waits longest to be told, by a worker's clock.
 
@@ -172,15 +186,21 @@ class Subscription:
         The hub has offered it what came up to `pos`.
         """
         self.live = False
-        if since is None:
-            # The snapshot shows it.
-            self.watcher.take()
+        # Whoever has many subscriptions waits long for the last one to be read.
+        self.watcher.asleep = True
+        self.watcher.take()
         self._begun_at = pos
         # A reason that was not told yet stays: for its client nothing else is new.
         self._reset = (self._reset or reason) if since is None else ""
         self._held, self._shown, self._end = {}, {}, None
         self._read = Read(self, since)
         return self._read
+
+    def awake(self, pos: Cursor) -> None:
+        """Note what comes behind `pos`, where the hub is; the rest is read now."""
+        self._begun_at = pos
+        self.watcher.asleep = False
+        self.watcher.take()
 
     def waits_for(self, read: Read) -> bool:
         """Say whether `read` is still of use."""

@@ -11,6 +11,7 @@ import asyncio
 import random
 import time
 from collections.abc import Callable
+from contextlib import aclosing
 from contextvars import copy_context
 
 import msgspec
@@ -27,6 +28,15 @@ from herald_server.subscription import Read
 
 MAX_STALLED = 1_000
 """Changes of one subscription that are kept for a client that takes nothing."""
+
+MAX_HELD = 512 * 1024
+"""Bytes that a connection's subscriptions hold until all of them were read."""
+
+STALLED_S = 1.0
+"""Seconds without taking anything after which others read their snapshots."""
+
+FULL_WAIT_S = 0.05
+"""Seconds between two looks whether clients of the token took what waits for them."""
 
 AGAIN_WITHIN = (0.3, 1.0)
 """Seconds after which a store that did not answer is asked again."""
@@ -115,6 +125,7 @@ class Telling:
         if self._talking is not None:
             self._talking.cancel()
             await asyncio.wait([self._talking])
+        self._line.hold(0)
 
     def wake(self) -> None:
         """Note that there may be something to tell."""
@@ -133,6 +144,9 @@ class Telling:
             self._again = self._again or data
             return
         session = self.session
+        if data and session.must_wait(now):
+            asyncio.get_running_loop().call_later(FULL_WAIT_S, self.wake)
+            return
         rest: list[bytes] = []
         if not session.reads and not session.closing:
             try:
@@ -141,6 +155,9 @@ class Telling:
                 self._over()
                 return
         if rest or session.reads or session.closing:
+            if rest:
+                # Counted before another one has its turn.
+                self._line.hold(sum(map(len, rest)))
             # Not in the context of whoever happened to begin the round.
             talking = asyncio.create_task(self._talk(rest), context=self._context)
             self._talking = talking
@@ -205,8 +222,7 @@ class Telling:
                 await self.close(*session.closing)
                 return
             self._again = False
-            await self._send(session.data(time.monotonic()))
-            self._note_push()
+            await self._send_data()
             if self.single and session.idle:
                 session.close(limits.NORMAL, "done")
             elif not session.reads:
@@ -219,14 +235,31 @@ class Telling:
             if not session.wanted(read):
                 continue
             try:
-                async for _ in self._library.serve(session, read):
-                    await self._answer()
-                    if self._closing():
-                        return
+                async with aclosing(self._library.serve(session, read)) as steps:
+                    async for _ in steps:
+                        await self._tell_all()
+                        if self._closing():
+                            return
             except StoreError:
                 # `status` tells of it; who watches need not do anything.
                 self._read_again_later(read)
-            await self._answer()
+            await self._tell_all()
+
+    async def _tell_all(self) -> None:
+        """Answer; tell some subscriptions before the others were read, if that is much.
+
+        A cursor comes with the last of them only.
+        """
+        await self._answer()
+        if self.session.held > MAX_HELD:
+            await self._send_data()
+
+    async def _send_data(self) -> None:
+        # Nothing tells when a client took something.
+        while self.session.must_wait(now := time.monotonic()):  # noqa: ASYNC110
+            await asyncio.sleep(FULL_WAIT_S)
+        await self._send(self.session.data(now))
+        self._note_push()
 
     def _read_again_later(self, read: Read) -> None:
         loop = asyncio.get_running_loop()
@@ -248,11 +281,26 @@ class Telling:
         # A library that was waited for may have swallowed a cancellation.
         if self._ended:
             raise Gone
-        for frame in out:
-            self._sending_since = time.monotonic()
-            await self._line.send(frame)
-            self._count(frame)
+        if not out:
+            return
+        left = sum(map(len, out)) + self.session.held
+        # The last first: what is sent is let go of.
+        out.reverse()
+        self.session.stall()
+        try:
+            while out:
+                self._line.hold(left)
+                self._sending_since = time.monotonic()
+                left -= await self._send_one(out.pop())
+        finally:
+            self._line.hold(0)
+            self.session.go_on()
         self._sending_since = None
+
+    async def _send_one(self, frame: bytes) -> int:
+        await self._line.send(frame)
+        self._count(frame)
+        return len(frame)
 
     # -- its end -------------------------------------------------------------------
 
@@ -264,9 +312,13 @@ class Telling:
         elif since is not None and self.session.closing:
             # What is left is not waited for: it comes again, or must not come.
             self.cut(*self.session.closing)
-        elif since is not None and now - since > self._patience.stall:
-            # Many such clients would fill the memory with what each did not take.
-            self.session.drop_pending(MAX_STALLED)
+        elif since is not None:
+            self.session.keep_share(now)
+            if now - since > STALLED_S:
+                self.session.turn.give_up()
+            if now - since > self._patience.stall:
+                # Many such clients would fill the memory with what each did not take.
+                self.session.drop_pending(MAX_STALLED)
         elif not self.session.quiet_for(now):
             self.wake()
 

@@ -87,10 +87,18 @@ class SocketLine:
         return self._wire is not None and self._wire.put(frame)
 
     async def send(self, frame: bytes) -> None:
+        if self._wire is not None:
+            while not self._wire.put(frame):
+                await self._wire.drain()
+            return
         try:
             await self._socket.send({"type": "websocket.send", "text": frame.decode()})
         except (WebSocketDisconnect, OSError, RuntimeError) as error:
             raise Gone from error
+
+    def hold(self, size: int) -> None:
+        if self._wire is not None:
+            self._wire.hold(size)
 
     async def close(self, code: int, reason: str) -> None:
         if self._socket.application_state is not WebSocketState.CONNECTED:

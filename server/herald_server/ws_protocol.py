@@ -16,6 +16,7 @@ from herald_server.connection_guard import ConnectionGuard
 from herald_server.cpu_budget import Account
 from herald_server.line import WIRE, Gone
 from herald_server.parse_budget import ParseBudget, slices
+from herald_server.unread import Unread
 
 LINGER = 5.0
 """Seconds in which a client may still read why it was cut off."""
@@ -46,6 +47,8 @@ class CuttableProtocol(WebSocketsSansIOProtocol):
     """
 
     guard: ConnectionGuard
+    waiting: Unread
+    """What waits for its client."""
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
@@ -57,6 +60,8 @@ class CuttableProtocol(WebSocketsSansIOProtocol):
         super().connection_made(transport)
         address = self.client[0] if self.client else ""
         self._budget.account = self.guard.payer(address)
+        self.waiting = self.guard.waiting(transport)
+        self.waiting.cut = self.cut
 
     def data_received(self, data: bytes) -> None:
         """Take in frames, a little at a time; cut off who takes too long to parse."""
@@ -140,6 +145,20 @@ class CuttableProtocol(WebSocketsSansIOProtocol):
         self.guard.admit(self.transport)
         self._budget.account = account
         self._take_up_to(self.config.ws_max_size)
+        self.count_for(account)
+
+    def count_for(self, account: Account) -> None:
+        """Count what is sent, and not read, for `account`."""
+        self.waiting.count_for(account.backlog)
+
+    def hold(self, size: int) -> None:
+        """Note that `size` bytes are to be sent that are not taken yet."""
+        self.waiting.hold(size)
+
+    async def send(self, message: Any) -> None:
+        """Send what the application says."""
+        await super().send(message)
+        self.waiting.wrote()
 
     def _take_up_to(self, size: int) -> None:
         conn: Any = self.conn
@@ -163,7 +182,12 @@ class CuttableProtocol(WebSocketsSansIOProtocol):
         if not self.writable.is_set():
             return False
         self.transport.write(_head(len(frame)) + frame)
+        self.waiting.wrote()
         return True
+
+    async def drain(self) -> None:
+        """Wait until the client has taken most of what there is, or is gone."""
+        await self.writable.wait()
 
     def settle(self) -> None:
         """Forget what only the handshake needed: a tenth of what we keep."""

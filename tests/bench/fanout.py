@@ -146,6 +146,7 @@ def _delivered(number: int, told: list[Entry]) -> tuple[float, float]:
     for session in sessions:
         session.subscribe(Subscribe("all", Filter(), TASK), 0.0)
         read = session.reads.popleft()
+        read.sub.awake(hub.pos)
         session.page(read, [])
         session.synced(read, hub.pos)
         session.data(0.0)

@@ -85,7 +85,11 @@ class Desk:
     def subscribe(self, id_: str = "s", **wish: Any) -> Read | None:
         """Subscribe; return what is to be read for it."""
         self.say(type="subscribe", id=id_, **wish)
-        return self.session.reads.popleft() if self.session.reads else None
+        if not self.session.reads:
+            return None
+        read = self.session.reads.popleft()
+        read.sub.awake(self.hub.pos)
+        return read
 
     def live(self, id_: str = "s", *rows: Row, **wish: Any) -> None:
         """Subscribe, and read the snapshot at once."""

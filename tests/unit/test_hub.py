@@ -11,6 +11,7 @@ from herald_monitor.model.filters import Filter
 from herald_monitor.model.vector import Vector
 from herald_server import hub as hubs
 from herald_server.hub import COUNTS, RECENT_BYTES, Hub, Watcher
+from herald_server.stalled import CHANGES, StalledShare
 from tests.unit.pushing import STARTED, at, change, worker
 
 
@@ -273,3 +274,25 @@ def test_large_changes_are_not_remembered_for_long() -> None:
     assert hub.recent(at(7), at(8)) is None, "more than there is room for"
     hub.publish(Entry(at(9), (change(9),)))
     assert len(hub.recent(at(8), at(9)) or ()) == 1
+
+
+def test_a_watcher_whose_snapshot_is_still_to_be_read_keeps_nothing() -> None:
+    hub, watcher = Hub(), Watcher(Filter(), lambda: None)
+    hub.watch(watcher)
+    watcher.asleep = True
+    hub.publish(Entry(at(1), (change(1),)))
+    assert not watcher.pending
+    watcher.asleep = False
+    hub.publish(Entry(at(2), (change(2),)))
+    assert list(watcher.pending) == ["a"]
+
+
+def test_a_stalled_watcher_keeps_its_share_only() -> None:
+    hub, watcher = Hub(), Watcher(Filter(), lambda: None)
+    hub.watch(watcher)
+    watcher.share = StalledShare()
+    watcher.share.add(CHANGES // 2)
+    hub.publish(Entry(at(1), (change(1, "a"), change(1, "b", number=1))))
+    assert not watcher.reset
+    hub.publish(Entry(at(2), (change(2, "c"),)))
+    assert (watcher.reset, len(watcher.pending)) == ("slow", 0)

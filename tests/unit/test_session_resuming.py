@@ -144,6 +144,7 @@ def test_what_cannot_be_resumed_is_reset(reason: str) -> None:
     assert read is not None
     desk.session.restart(read, reason)
     again = desk.session.reads.popleft()
+    again.sub.awake(desk.hub.pos)
     assert again.since is None
     assert not desk.session.wanted(read)
     desk.session.synced(again, at(10))
@@ -169,6 +170,7 @@ def test_lost_history_resets_every_subscription_by_itself() -> None:
     assert desk.woken > woken
     assert desk.data() == []
     read = desk.session.reads.popleft()
+    read.sub.awake(desk.hub.pos)
     desk.session.page(read, [row(1, "b")])
     desk.session.synced(read, desk.hub.pos)
     expected = told([("b", "STARTED")], reset="epoch")
@@ -193,6 +195,7 @@ def test_a_reset_in_the_middle_of_a_snapshot_begins_it_anew() -> None:
     assert desk.data() == []
     assert desk.woken > woken, "somebody has to do the read"
     again = desk.session.reads.popleft()
+    again.sub.awake(desk.hub.pos)
     assert desk.session.wanted(again)
     assert not desk.session.reads
     desk.session.page(again, [row(49, "c")])
@@ -210,6 +213,7 @@ def test_who_falls_behind_starts_over_and_is_closed_in_the_end(
         assert desk.session.closing is None, lap
         desk.publish(20 + lap, *(change(20 + lap, f"t{i}") for i in range(3)))
         assert desk.data() == []
+        desk.session.reads.pop().sub.awake(desk.hub.pos)
     assert desk.session.closing == (SLOW, "too slow; reconnect, or ask for less")
     assert desk.tally.resets == {"slow": MAX_SLOW + 1}
 
@@ -224,6 +228,7 @@ def test_falling_behind_is_forgiven_once_it_is_live_again(
         desk.publish(n, *(change(n, f"t{i}") for i in range(3)))
         desk.data()
         read = desk.session.reads.pop()
+        read.sub.awake(desk.hub.pos)
         desk.session.synced(read, at(n))
         assert desk.data()[0]["reset"] == "slow"
     assert desk.session.closing is None
