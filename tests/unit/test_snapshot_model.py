@@ -11,7 +11,7 @@ this work is then taken out, and must be missed.
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator
 
 import pytest
 
@@ -181,7 +181,7 @@ class Hasty(Library):
 class Trusting(Library):
     """Takes a snapshot for one although the server changed under it."""
 
-    async def _snapshot(self, session: Session, read: Read) -> AsyncIterator[None]:
+    async def _snapshot(self, session: Session, read: Read) -> AsyncGenerator[None]:
         async for rows in self._rows(read):
             if not session.wanted(read):
                 return
