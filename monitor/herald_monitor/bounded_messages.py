@@ -6,11 +6,20 @@ bytes that somebody sent would take gigabytes here.
 
 from __future__ import annotations
 
+import logging
 from functools import cache
-from typing import Any, cast
+from typing import Any, Final, cast
 
 from herald_monitor.decompression import decompress_bounded
 from herald_monitor.errors import BadEvent
+
+log = logging.getLogger(__name__)
+
+MAX_ANSWER_BYTES: Final = 32 * 1024 * 1024
+
+MAX_ANSWER_PARTS: Final = 300_000
+"""Lists and objects of an answer: those of 50,000 tasks that a worker holds. Each takes
+60 to 200 bytes of memory, and three to send."""
 
 
 class _Bounded:
@@ -31,6 +40,23 @@ class _Bounded:
                 own.body = decompress_bounded(bytes(own.body or b""), compression)
             except BadEvent as error:
                 self.refusal = str(error)
+
+    def decode(self) -> Any:
+        """Return what a worker answered; None if it would take too much memory.
+
+        It then counts as a worker that did not answer, of which nothing is concluded.
+        """
+        own = cast(Any, super())
+        body: bytes = cast(Any, self).body or b""
+        parts = body.count(b"[") + body.count(b"{")
+        if len(body) <= MAX_ANSWER_BYTES and parts <= MAX_ANSWER_PARTS:
+            return own.decode()
+        log.warning(
+            "An answer of a worker is not read: it has %d bytes, and %d lists and "
+            "objects; %d and %d are the most.",
+            *(len(body), parts, MAX_ANSWER_BYTES, MAX_ANSWER_PARTS),
+        )
+        return None
 
 
 def bound_messages(channel: Any) -> None:
