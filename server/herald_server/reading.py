@@ -16,6 +16,7 @@ from herald_server.feed import Feed
 from herald_server.hub import Hub
 from herald_server.limits import BEHIND, Limits
 from herald_server.session import Session
+from herald_server.shared_read import SharedRead
 from herald_server.subscription import Read, Row
 from herald_server.waiting_turns import take_turn_for_caller
 
@@ -67,6 +68,7 @@ class Library:
         self._page = page
         self._catch_up = catch_up
         self._turns = asyncio.Semaphore(AT_ONCE)
+        self._workers = SharedRead(self._all_workers)
         self._replays = asyncio.Semaphore(REPLAYS_AT_ONCE)
 
     async def serve(self, session: Session, read: Read) -> AsyncGenerator[None]:
@@ -211,13 +213,28 @@ class Library:
             async for rows in self._tasks(read):
                 yield rows
         elif wish.topic == WORKER:
-            workers = await self._store.workers(now=time.time())
-            yield [(w.id, w.rev or "", to_json(w), False) for w in workers]
+            async for rows in self._by_pages(read, await self._workers()):
+                yield rows
         elif wish.topic == QUEUE:
             queues = await self._store.queues()
             yield [(q.id, q.rev or "", to_json(q), False) for q in queues]
         else:
             yield [(c.id, "", c.json, False) for c in await self._feed.counts()]
+
+    async def _all_workers(self) -> list[Row]:
+        workers = await self._store.workers(now=time.time())
+        return [(w.id, w.rev or "", to_json(w), False) for w in workers]
+
+    async def _by_pages(self, read: Read, rows: list[Row]) -> AsyncIterator[list[Row]]:
+        left = sum(len(json) for _, _, json, _ in rows)
+        try:
+            for at in range(0, len(rows), self._page):
+                page = rows[at : at + self._page]
+                left -= sum(len(json) for _, _, json, _ in page)
+                read.sub.rest = left
+                yield page
+        finally:
+            read.sub.rest = 0
 
     async def _tasks(self, read: Read) -> AsyncIterator[list[Row]]:
         left = read.sub.wish.limit

@@ -150,6 +150,8 @@ class Subscription:
         read past it."""
         self._begun_at: Cursor = START
         """All that the hub offers comes behind it."""
+        self.rest = 0
+        """Bytes of images that were read for its snapshot, and not handed over yet."""
         self._end: Cursor | None = None
         filter_ = wish.filter
         only_ids = filter_.ids is not None and filter_ == Filter(ids=filter_.ids)
@@ -165,6 +167,7 @@ class Subscription:
     def held(self) -> int:
         """About how many bytes it holds: of its snapshot, and of what came since."""
         snapshot = SHOWN_BYTES * len(self._shown) + sum(map(len, self._held.values()))
+        snapshot += self.rest
         return snapshot + PENDING_BYTES * len(self.watcher.pending) + self.watcher.size
 
     @property

@@ -88,3 +88,20 @@ async def test_workers_are_listed_in_parts(module_valkey: PrivateValkey) -> None
         refused(await ask.get(f"{WORKERS}?limit=0"), 400, "limit must be a whole")
         screen = (await ask.get("/api/v1/overview")).json()
         assert (screen["workers_total"], screen["workers_whole"]) == (5, True)
+
+
+async def test_a_snapshot_of_many_workers_comes_in_pages(
+    module_valkey: PrivateValkey,
+) -> None:
+    async with serving(module_valkey.url) as server:
+        names = [f"celery@{number:03}" for number in range(250)]
+        workers = [worker_of(name) for name in names]
+        await server.store.store([], workers, now=time.time())
+        async with connected(server) as client:
+            journal = await client.subscribe("w", topic="workers")
+            await until(lambda: journal.cursor)
+            pages = client.of("data")
+        assert [len(page["put"]) for page in pages] == [100, 100, 50]
+        assert ["reset" in page for page in pages] == [True, False, False]
+        assert ["cursor" in page for page in pages] == [False, False, True]
+        assert sorted(journal.items) == names
