@@ -38,7 +38,7 @@ class Account:
     """
 
     __slots__ = (
-        *("_at", "_left", "backlog", "max_values"),
+        *("_at", "_left", "backlog", "connections", "max_values"),
         *("queue", "share", "values", "waiting"),
     )
 
@@ -51,6 +51,8 @@ class Account:
         self.queue = asyncio.Lock()
         """Held by the one whose turn comes next."""
         self.waiting = 0
+        self.connections = 0
+        """Its WebSockets and event streams."""
         self.values = 0
         """Values in the filters of all its subscriptions."""
         self.max_values = max_values
@@ -76,7 +78,7 @@ class Account:
     @property
     def holds(self) -> bool:
         """Whether anything is watched by it, or waits for it."""
-        return bool(self.values or self.backlog.total)
+        return bool(self.connections or self.values or self.backlog.total)
 
     def grant(self) -> None:
         """Forgive the debt, and give it a little: nobody else wants the time."""

@@ -53,6 +53,20 @@ class Door(msgspec.Struct, frozen=True):
         self.tally.refuse("full")
         return True
 
+    def is_full_for(self, account: Account) -> bool:
+        """Return True if a token may have no more connections; that is counted.
+
+        A tenth of all is left for other tokens.
+        """
+        if account.connections < self.most - self.most // 10:
+            return False
+        self.tally.refuse("full")
+        return True
+
+
+TOKEN_FULL = (
+    "this token has as many connections as it may; close some, or come back later"
+)
 
 MESSAGE_WAIT_S = 1.0
 """Seconds that a message waits while its token has taken too much CPU time."""
@@ -86,6 +100,7 @@ class Pump:
             door.status.lag_ms,
         )
         self._staying = False
+        self._counted: Account | None = None
         self._caller = Caller(NOBODY)
         self._admitted: Callable[[Account], None] = _unnoted
         self._ends: Callable[[], None] = _nothing
@@ -130,6 +145,7 @@ class Pump:
             pass
         finally:
             self._door.tally.connections -= 1
+            self._count_for(None)
             self._session.end()
             self._ends()
 
@@ -166,14 +182,26 @@ class Pump:
             return limits.UNAUTHENTICATED, str(error)
         if not who.may("read"):
             return limits.FORBIDDEN, "this token may not read"
+        account = self._door.accounts.by_token(who)
+        if account is not self._counted and self._door.is_full_for(account):
+            return limits.FULL, TOKEN_FULL
         self._let_in(who)
         return None
+
+    def _count_for(self, account: Account | None) -> None:
+        """Count this connection for `account` instead of whom it was counted for."""
+        if self._counted is not None:
+            self._counted.connections -= 1
+        if account is not None:
+            account.connections += 1
+        self._counted = account
 
     def _let_in(self, who: Identity) -> None:
         """Serve `who` until their token is good no more, or another one is given."""
         self._ends()
         account = self._door.accounts.by_token(who)
         self._caller.who, self._caller.account = who, account
+        self._count_for(account)
         self._admitted(account)
         self._session.count_for(account)
         self._session.narrow(who.only)

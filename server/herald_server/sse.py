@@ -22,7 +22,7 @@ from herald_server.http_auth import demand
 from herald_server.limits import MEND_FIRST, NORMAL
 from herald_server.line import WIRE, Cuttable, Gone
 from herald_server.problems import Problem
-from herald_server.pump import Door, Pump
+from herald_server.pump import TOKEN_FULL, Door, Pump
 from herald_server.query import STREAM_ID, stream_wish
 
 HEADERS = [
@@ -59,6 +59,8 @@ class Streams(Crowd):
         if self._door.full:
             later = {"Retry-After": str(LATER)}
             raise Problem(503, "as many connections as may be; come back later", later)
+        if self._door.is_full_for(self._door.accounts.by_token(who)):
+            raise Problem(503, TOKEN_FULL, {"Retry-After": str(LATER)})
         pump = Pump(self._door, line)
         with self.joined(pump):
             await pump.follow(wish)

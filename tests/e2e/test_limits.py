@@ -4,6 +4,7 @@ import asyncio
 import json
 import math
 import time
+from contextlib import AsyncExitStack
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -16,7 +17,7 @@ from tests.mcp_house import refused as tool_refused
 from tests.nginx import nginx
 from tests.project import make_app
 from tests.servers import PrivateValkey
-from tests.serving import TOKEN, Server, connected, let_in, serving
+from tests.serving import TOKEN, Server, connected, let_in, serving, until
 
 from herald_server.auth import Identity
 from herald_server.cpu_budget import BURST_S, MAX_DEBT_S
@@ -218,6 +219,28 @@ async def test_only_so_many_may_watch_at_once(url: str) -> None:
             refused(answer, 503, "come back later")
             assert answer.headers["retry-after"] == "5"
         assert await counted(server) == {"full": 2}
+
+
+async def test_a_token_leaves_a_tenth_of_all_connections_to_others(url: str) -> None:
+    async with serving(url, max_connections=10) as server, AsyncExitStack() as opened:
+        let_in(server, "another-token")
+        account = server.app.state.shared.accounts.by_token(Identity("owner"))
+        crowd = [await opened.enter_async_context(connected(server)) for _ in range(9)]
+        await until(lambda: account.connections == 9)
+        async with connected(server) as one_more, asking(server) as ask:
+            code, reason = await one_more.closed()
+            assert code == 4009
+            assert "this token has as many connections as it may" in reason
+            refused(await ask.get("/events"), 503, "this token has as many connections")
+            assert (await ask.get("/api/v1/stats")).status_code == 200
+        async with connected(server, "another-token") as other:
+            await other.heard("hello")
+        await crowd[0].socket.close()
+        await until(lambda: account.connections == 8)
+        async with connected(server) as again:
+            await again.heard("hello")
+        await opened.aclose()
+        await until(lambda: account.connections == 0)
 
 
 @pytest.mark.parametrize(
