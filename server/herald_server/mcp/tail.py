@@ -20,6 +20,9 @@ from herald_server.mcp.events_wire import Place
 AT_ONCE = 200
 """Entries of the log that are taken in one step."""
 
+MAX_FRESH = 1_000
+"""Changes that are kept for who does not take them, unless one entry has more."""
+
 LAST = (1 << 63) - 1
 """Behind every number of an entry."""
 
@@ -110,6 +113,8 @@ class Tail:
         self._hub = hub
         self._log = log
         self._fresh: deque[Entry] = deque(maxlen=AT_ONCE)
+        self._changes = 0
+        """How many changes are in them, or were in those that fell out."""
         self._ready = asyncio.Event()
         # Asks for nothing: it is woken when history breaks off.
         self._breaks = Watcher(Filter(ids=()), self._ready.set)
@@ -131,7 +136,15 @@ class Tail:
     def _note(self, entry: Entry) -> None:
         # The oldest falls out where nobody takes it: it is read from the log.
         self._fresh.append(entry)
+        self._changes += len(entry.changes)
+        if self._changes > MAX_FRESH:
+            self._drop_oldest()
         self._ready.set()
+
+    def _drop_oldest(self) -> None:
+        self._changes = sum(len(entry.changes) for entry in self._fresh)
+        while self._changes > MAX_FRESH and len(self._fresh) > 1:
+            self._changes -= len(self._fresh.popleft().changes)
 
     def end(self) -> None:
         """Let whoever waits for more go home."""
@@ -161,6 +174,7 @@ class Tail:
             return None
         found = joined(list(self._fresh), self.at)
         self._fresh.clear()
+        self._changes = 0
         return found
 
     async def _read(self) -> Stretch | None:
