@@ -13,7 +13,7 @@ from herald_monitor.model.filters import Filter
 from herald_monitor.store import Store
 from herald_server import caller
 from herald_server.feed import Feed
-from herald_server.hub import Hub
+from herald_server.hub import MAX_BYTES, Hub
 from herald_server.limits import BEHIND, Limits
 from herald_server.session import Session
 from herald_server.shared_read import SharedRead
@@ -34,9 +34,9 @@ AT_ONCE = 2
 its way. What comes together is decoded together, and everybody else waits meanwhile.
 When all clients come back at once the others wait here, where nobody loses patience."""
 
-REPLAYS_AT_ONCE = 2
-"""Replays from the log that are under way at a time: each keeps up to `REPLAY_BYTES`,
-twice, until it is told."""
+REPLAYS_AT_ONCE = 1
+"""Replays from the log that are under way at a time: each keeps as much as one
+subscription may, as JSON and as images, until it is told."""
 
 TURN_WAIT_S = 2.0
 """Seconds between two chances to send something, while a snapshot waits its turn."""
@@ -134,7 +134,7 @@ class Library:
         what `read` asks for, so that no more is in memory.
         """
         entries: list[Entry] = []
-        at, changes, size = since, 0, 0
+        at, changes, size, kept = since, 0, 0, 0
         while at < until:
             async with self._turns:
                 some = await self._store.read(at, most=MOST, until=until)
@@ -144,8 +144,13 @@ class Library:
                 at = entry.cursor
                 changes += len(entry.changes)
                 size += sum(len(change.json) for change in entry.changes)
-                entries.append(Entry(at, read.sub.asked_for(entry.changes)))
-            if not some or changes > self._limits.snapshot or size > REPLAY_BYTES:
+                asked_for = read.sub.asked_for(entry.changes)
+                kept += sum(len(change.json) for change in asked_for)
+                entries.append(Entry(at, asked_for))
+                # More of it would not be kept for this client, see `Watcher`.
+                if changes > self._limits.snapshot or kept > MAX_BYTES:
+                    return None
+            if not some or size > REPLAY_BYTES:
                 return None
         return entries
 
