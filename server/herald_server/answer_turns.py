@@ -8,10 +8,15 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
 from herald_server import caller
+from herald_server.permits import TooMany
 from herald_server.unread import Backlog
 
 ROOM_WITHIN_S = 5.0
 """Seconds after which a snapshot is read however much waits unread."""
+
+BUSY = "other results are still being read for this token; ask again in some seconds"
+WAIT_S = 5
+"""Seconds after which to ask again."""
 
 
 class SnapshotTurn:
@@ -60,11 +65,38 @@ async def answer_turn() -> AsyncGenerator[None]:
 
     Waits while others are made for the same token, or wait for its clients unread.
     """
-    found = caller.caller()
-    account = None if found is None else found.account
-    if account is None:
+    backlog = _backlog()
+    if backlog is None:
         yield
         return
-    async with account.backlog.answers:
-        await account.backlog.room()
+    async with backlog.answers:
+        await backlog.room()
         yield
+
+
+@asynccontextmanager
+async def backend_turn(within: float) -> AsyncGenerator[None]:
+    """Ask the result backend within the block, beside no other of the same token.
+
+    What it answers may take several times its megabytes. Raises `TooMany` if the turn
+    does not come `within` seconds.
+    """
+    backlog = _backlog()
+    if backlog is None:
+        yield
+        return
+    try:
+        async with asyncio.timeout(within):
+            await backlog.lookups.acquire()
+    except TimeoutError:
+        raise TooMany(BUSY, WAIT_S) from None
+    try:
+        await backlog.room()
+        yield
+    finally:
+        backlog.lookups.release()
+
+
+def _backlog() -> Backlog | None:
+    found = caller.caller()
+    return None if found is None or found.account is None else found.account.backlog

@@ -12,6 +12,8 @@ from herald_monitor.model.events import Event
 from herald_monitor.model.reading import read
 from herald_monitor.model.shape import TaskImage
 from herald_monitor.model.tasks import merge
+from herald_server.answer_turns import backend_turn
+from herald_server.permits import TooMany
 
 log = logging.getLogger(__name__)
 
@@ -48,8 +50,10 @@ class BackendLookup:
         if not unfinished or self._backend is None or not self._is_stale():
             return list(tasks)
         try:
-            found = await self._backend.read(unfinished[:MAX_TASKS], TIMEOUT_S)
-        except BackendUnreachable as error:
+            # Each may take several megabytes.
+            async with backend_turn(TIMEOUT_S):
+                found = await self._backend.read(unfinished[:MAX_TASKS], TIMEOUT_S)
+        except (BackendUnreachable, TooMany) as error:
             log.warning("%s", error)
             return list(tasks)
         ends = {event.task_id: event for event in found}

@@ -11,9 +11,10 @@ from starlette.routing import Route
 from herald_monitor.errors import BadInput
 from herald_monitor.model.shape import EXPIRED, UNKNOWN
 from herald_server import lineage
+from herald_server.answer_turns import backend_turn
 from herald_server.durations import Durations
 from herald_server.explaining import Explaining
-from herald_server.full_result import MOST, USUAL, full_result
+from herald_server.full_result import MOST, USUAL, WITHIN, full_result
 from herald_server.http_auth import allowed
 from herald_server.http_ids import literally, task_id
 from herald_server.http_orders import show_marked, shown
@@ -103,7 +104,8 @@ class About:
         task = await self._store.task(id_)
         if task.state == UNKNOWN:
             raise Problem(404, f"nothing is known of task {id_[:80]!r}")
-        return shown(await full_result(self._shared.backend, task, most))
+        async with backend_turn(WITHIN):
+            return shown(await full_result(self._shared.backend, task, most))
 
     @allowed("read")
     async def groups(self, request: Request) -> Response:

@@ -48,6 +48,7 @@ class Backlog:
         "_known",
         "_look_at",
         "answers",
+        "lookups",
         "snapshots",
         "stalled",
         "tally",
@@ -60,6 +61,7 @@ class Backlog:
         self.tally = tally or Tally()
         self.stalled = StalledShare()
         self.answers = asyncio.Semaphore(ANSWERS)
+        self.lookups = asyncio.Semaphore(1)
         self.snapshots = asyncio.Semaphore(SNAPSHOTS)
         self._known: set[Unread] = set()
         self._look_at = 0.0
