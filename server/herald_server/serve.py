@@ -37,6 +37,13 @@ Each wait for the network costs the loop that much; Python's own 0.005 added up.
 CALM = 200
 """Connections with which a look for all garbage takes some milliseconds."""
 
+ACCEPTS_AT_ONCE = 32
+"""Connections that are taken before others have a turn. asyncio takes as many as may
+wait: 2,048 that came at once held up everybody for a third of a second."""
+
+BACKLOG = 2_048
+"""Connections that may wait to be taken."""
+
 SPARE_FILES = 64
 """Files that are left for all but clients: the store, the broker, logs, webhooks."""
 
@@ -135,6 +142,8 @@ async def serve(
         server = _Server(config_of(made, settings, made.state.shared))
         serving = asyncio.create_task(server.serve(sockets=[bound]))
         await _started(server, serving)
+        # The loop goes on with the number that it was told; the kernel keeps more.
+        bound.listen(BACKLOG)
         if before is not None:
             await before(store)
         # A full collection over all that was imported would stop every client
@@ -185,6 +194,7 @@ def config_of(app: object, settings: ServerSettings, shared: Shared) -> uvicorn.
         ws_ping_interval=20.0,
         ws_ping_timeout=20.0,
         timeout_graceful_shutdown=CLOSE_WITHIN,
+        backlog=ACCEPTS_AT_ONCE,
         # Without addresses to believe, nobody's word about others counts.
         proxy_headers=bool(settings.proxy_headers),
         forwarded_allow_ips=list(settings.proxy_headers),
