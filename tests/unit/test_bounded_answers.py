@@ -30,7 +30,9 @@ def answer(body: bytes) -> Any:
 
 
 def test_an_answer_about_thousands_of_tasks_is_read() -> None:
-    tasks = [{"id": f"t{n}", "args": [], "kwargs": {}} for n in range(10_000)]
+    tasks: list[dict[str, Any]] = [
+        {"id": f"t{n}", "args": [], "kwargs": {}} for n in range(10_000)
+    ]
     told = answer(json.dumps({"w@h": tasks}).encode()).decode()
     [(host, said)] = replies(told)
     assert host == "w@h"
