@@ -1,5 +1,6 @@
 """How many MCP sessions one token may have open."""
 
+from collections.abc import Callable, Mapping
 from functools import partial
 
 import httpx2
@@ -7,6 +8,7 @@ import pytest
 from tests.asking import asking, refused
 from tests.doors import minted
 from tests.mcp_wire import INITIALIZE
+from tests.monitors import settled
 from tests.servers import PrivateValkey
 from tests.serving import let_in, serving
 
@@ -14,6 +16,8 @@ from herald_server.mcp import session_quota
 from herald_server.mcp.session_quota import SessionQuota
 
 pytestmark = pytest.mark.anyio
+
+INITIALIZED = {"jsonrpc": "2.0", "method": "notifications/initialized"}
 
 
 async def opened(ask: httpx2.AsyncClient) -> httpx2.Response:
@@ -44,3 +48,26 @@ async def test_a_token_and_those_made_from_it_have_so_many_sessions(
             assert (await opened(ask)).status_code == 200
             refused(await opened(ask), 429, "sessions open")
             assert server.app.state.shared.tally.refusals["sessions"] == 3
+
+
+async def test_a_session_that_is_never_used_ends_soon_and_one_that_is_does_not(
+    module_valkey: PrivateValkey, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(session_quota, "UNUSED_S", 2.0)
+    async with serving(module_valkey.url) as server, asking(server) as ask:
+        sessions = server.app.state.mcp.sessions
+        used, unused = [(await opened(ask)).headers["mcp-session-id"] for _ in range(2)]
+        answer = await ask.post(
+            "/mcp", json=INITIALIZED, headers={"mcp-session-id": used}
+        )
+        assert answer.status_code == 202
+        await settled(lambda: gone(sessions, unused), 10, "the unused one ended")
+        assert used in sessions()
+        answer = await ask.post(
+            "/mcp", json=INITIALIZED, headers={"mcp-session-id": unused}
+        )
+        assert answer.status_code == 404
+
+
+async def gone(sessions: Callable[[], Mapping[str, object]], id_: str) -> bool:
+    return id_ not in sessions()

@@ -22,7 +22,7 @@ TOO_LARGE = f"a message is at most {MAX_BODY} bytes"
 TOO_INTRICATE = f"a message has at most {MAX_CONTAINERS} lists and objects"
 TOO_MANY = (
     f"this token has {MAX_SESSIONS} sessions open; end some with DELETE, or use those"
-    " that there are (one that is idle ends after 30 minutes)"
+    " that there are (one that is idle ends after 30 minutes, an unused one after one)"
 )
 
 
@@ -54,9 +54,14 @@ class Owned:
                 if self._quota.is_used_up(who.root):
                     await _refuse(429, "sessions", TOO_MANY, scope, receive, send)
                     return
-                send = self._quota.watch(who.root, send)
+                async with self._quota.watching(who.root, send) as watched:
+                    await self._pass_on(scope, _again(said, receive), watched)
+                return
+        await self._pass_on(scope, _again(said, receive), send)
+
+    async def _pass_on(self, scope: Scope, receive: Receive, send: Send) -> None:
         scope, send = accept_one(scope, send)
-        await self._app(scope, _again(said, receive), send)
+        await self._app(scope, receive, send)
 
 
 async def _refuse(
