@@ -98,5 +98,5 @@ async def backend_turn(within: float) -> AsyncGenerator[None]:
 
 
 def _backlog() -> Backlog | None:
-    found = caller.caller()
-    return None if found is None or found.account is None else found.account.backlog
+    payer = caller.account()
+    return None if payer is None else payer.backlog

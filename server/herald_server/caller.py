@@ -52,6 +52,12 @@ def current() -> Identity | None:
     return None if found is None else found.who
 
 
+def account() -> Account | None:
+    """Return who pays for what is done now; None: nobody."""
+    found = _caller.get()
+    return None if found is None else found.account
+
+
 def charge(seconds: float) -> None:
     """Charge `seconds` of CPU time, on another thread say, to who is being served."""
     found = _caller.get()

@@ -90,6 +90,11 @@ class Account:
         self._at = now
 
 
+def weight_of(values: int) -> int:
+    """Return what a filter of so many values counts for: one without any counts too."""
+    return max(values, 1)
+
+
 class Accounts:
     """The accounts of one process. Shares and `max_values` are those of `Account`."""
 

@@ -10,6 +10,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 
 from herald_server import caller
+from herald_server.cpu_budget import weight_of
 from herald_server.permits import TooMany
 
 WAIT_S = 5
@@ -22,9 +23,8 @@ def holding_values(number: int) -> Generator[None]:
 
     Raises `TooMany` if their token has no room for so many.
     """
-    number = max(number, 1)
-    found = caller.caller()
-    account = None if found is None else found.account
+    number = weight_of(number)
+    account = caller.account()
     if account is None:
         yield
         return

@@ -24,7 +24,7 @@ from herald_monitor.model.cursor import START, Cursor
 from herald_monitor.model.filters import Filter
 from herald_server import frames
 from herald_server.answer_turns import SnapshotTurn
-from herald_server.cpu_budget import Account
+from herald_server.cpu_budget import Account, weight_of
 from herald_server.hub import BOOKMARK_EVERY, COUNTS, Hub
 from herald_server.limits import (
     BAD_MESSAGE,
@@ -206,7 +206,7 @@ class Session:
                 "too_many", f"at most {limits.ids_per_sub} ids a subscription", wish.id
             )
         old = self._subs.get(wish.id)
-        more = max(wish.filter.size, 1) - (old.weight if old else 0)
+        more = weight_of(wish.filter.size) - (old.weight if old else 0)
         if not self._account.has_room(more):
             raise BadMessage(
                 "too_many",

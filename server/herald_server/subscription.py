@@ -20,6 +20,7 @@ from herald_monitor.model.cursor import START, Cursor
 from herald_monitor.model.filters import Filter
 from herald_monitor.model.vector import parse_any_cursor
 from herald_server import frames
+from herald_server.cpu_budget import weight_of
 from herald_server.hub import Watcher, concerns
 from herald_server.messages import Subscribe
 
@@ -132,8 +133,7 @@ class Subscription:
         self, wish: Subscribe, wake: Callable[[], None], only: Filter | None = None
     ) -> None:
         self.wish = wish
-        self.weight = max(wish.filter.size, 1)
-        """What it counts for: the values of its filter, and one without any."""
+        self.weight = weight_of(wish.filter.size)
         narrowed = wish.filter.within(only)
         self.watcher = Watcher(narrowed, wake, wish.topic, wish.every)
         self.live = False

@@ -6,7 +6,7 @@ import asyncio
 import math
 import time
 
-from herald_server.caller import caller
+from herald_server import caller
 from herald_server.cpu_budget import Account
 
 NAP_S = 0.02
@@ -43,10 +43,8 @@ async def take_turn(account: Account, within: float = math.inf) -> bool:
 
 async def take_turn_for_caller(within: float) -> bool:
     """Wait as `take_turn` does for the account of who is being served."""
-    found = caller()
-    if found is None or found.account is None:
-        return True
-    return await take_turn(found.account, within)
+    payer = caller.account()
+    return payer is None or await take_turn(payer, within)
 
 
 async def enter(account: Account) -> int:
