@@ -13,9 +13,9 @@ BOUND = re.compile(r"([A-Za-z0-9_.-]+)(?:\[[^\]]*\])?>=([0-9.]+)")
 
 def lowest(project: Path) -> dict[str, str]:
     """Return package → lowest version. Raises `ValueError` where there is none."""
-    listed = tomllib.loads(project.read_text())["project"]["dependencies"]
+    about = tomllib.loads(project.read_text())["project"]
     found: dict[str, str] = {}
-    for one in listed:
+    for one in about["dependencies"] + about["optional-dependencies"]["server"]:
         bound = BOUND.match(one)
         if not bound:
             raise ValueError(f"{one!r} in {project} has no lower bound")

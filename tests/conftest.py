@@ -9,13 +9,12 @@ import pytest
 from celery import Celery
 from hypothesis import HealthCheck, settings
 
-from tests.project import make_app
-from tests.proxy import Proxy
-from tests.servers import PrivateValkey, Worker, private_valkey, rabbitmq, redis7
-
-WorkerFactory = Callable[..., Worker]
-AppFactory = Callable[..., Celery]
-
+from tests.support.celery.outbox_stream import OutboxReader
+from tests.support.celery.project import make_app
+from tests.support.celery.worker import AppFactory, Worker, WorkerFactory
+from tests.support.servers.fault_proxy import Proxy
+from tests.support.servers.rabbitmq import rabbitmq
+from tests.support.servers.redis import PrivateValkey, private_valkey, redis7
 
 # How fast examples are made says how busy the machine is, and nothing of the code.
 settings.register_profile(
@@ -40,6 +39,14 @@ def valkey() -> Iterator[PrivateValkey]:
     """A Valkey for one test."""
     with private_valkey() as server:
         yield server
+
+
+@pytest.fixture
+def stream(valkey: PrivateValkey) -> Iterator[OutboxReader]:
+    """What workers and producers write to the outbox in the test's Valkey."""
+    reader = OutboxReader(valkey.url)
+    yield reader
+    reader.close()
 
 
 @pytest.fixture(scope="module")
@@ -83,7 +90,7 @@ def broker_url(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def project_app() -> Iterator[AppFactory]:
-    """Make apps of `tests/project.py`: `project_app(broker, backend, **conf)`."""
+    """Make apps of the test project: `project_app(broker, backend, **conf)`."""
     made: list[Celery] = []
 
     def make(broker: str, backend: str | None = None, **conf: object) -> Celery:

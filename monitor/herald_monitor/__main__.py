@@ -7,17 +7,17 @@ import sys
 
 from pydantic import ValidationError
 
-from herald_monitor import logs
-from herald_monitor.config import MonitorSettings
-from herald_monitor.daemon import monitor
-from herald_monitor.errors import HeraldError
+from herald_core.errors import HeraldError
+from herald_core.settings import MonitorSettings
+from herald_core.system import logs
+from herald_monitor.runtime.daemon import run_monitor
 
 
 def main() -> int:
     """Run a monitor; 0 after a clean stop, 1 with a sentence if it cannot start."""
     try:
-        logs.set_up()
-        asyncio.run(monitor(MonitorSettings()))
+        logs.configure()
+        asyncio.run(run_monitor(MonitorSettings()))
     except ValidationError as error:
         wrong = error.errors()[0]
         name = "HERALD_" + "_".join(str(part) for part in wrong["loc"]).upper()

@@ -23,7 +23,7 @@ async def main() -> None:
     async with Client(f"{URL}mcp", auth=TOKEN, progress_handler=show) as herald:
         started = await herald.call_tool("start_background_task", WORK)
         task = {"task_id": started.data.task_id}
-        # A call lasts at most 45 s, so a longer task is waited for once more.
+        # A call lasts at most 45 s: for a longer task it is repeated.
         while not (ended := await herald.call_tool("wait_for_task", task)).data.done:
             pass
     result = ended.data.result

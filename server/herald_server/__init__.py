@@ -1,1 +1,1 @@
-"""Herald's server: tells people and agents, the moment something changes."""
+"""Herald's server: pushes each change of a task, worker or queue to its subscribers."""

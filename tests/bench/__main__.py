@@ -15,24 +15,27 @@ import time
 from pathlib import Path
 from statistics import median
 
-from herald_monitor.pace import BUSY
-from herald_monitor.redis_store import RedisStore
+from herald_core.store.redis.store import RedisStore
+from herald_monitor.ingest.batch_pacer import BUSY_EVENTS_PER_S
 from tests.bench import latency
 from tests.bench.agents_rows import measure_mcp
 from tests.bench.floors import blobs
 from tests.bench.ingest_rows import measure_held, measure_ingest, measure_rabbit
 from tests.bench.million import measure_million
+from tests.bench.outbox import measure_outbox
 from tests.bench.push_rows import measure_push
 from tests.bench.replaced import measure_replaced
+from tests.bench.search import measure_search
 from tests.bench.startup import ready, startup
 from tests.bench.store import PREFIX, used, write
 from tests.bench.table import Table
-from tests.servers import private_valkey
+from tests.bench.worker import measure_worker
+from tests.support.servers.redis import private_valkey
 
 BASELINE = Path(__file__).parent / "baseline.json"
 TOLERATED = 1.3
 BY_CLOCK = ": time of"
-"""Ratios of times by the clock say how many cores were free: told, not compared."""
+"""Ratios of times by the clock depend on the free cores: printed, not compared."""
 
 
 def measure_store(table: Table, quick: bool) -> None:
@@ -92,7 +95,7 @@ def measure_latency(table: Table, quick: bool) -> None:
     for rate, told in latency.herald(rates).items():
         floor = floors[rate]
         table.row(f"publish → subscriber, {rate:.0f}/s", _quantiles(floor))
-        if rate > BUSY:
+        if rate > BUSY_EVENTS_PER_S:
             # It gathers on purpose, so the floor says nothing about it.
             table.row(f"event → frame, {rate:.0f}/s", _quantiles(told))
             continue
@@ -128,14 +131,17 @@ PARTS = {
     "replaced": measure_replaced,
     "store": measure_store,
     "million": measure_million,
+    "search": measure_search,
     "latency": measure_latency,
     "push": measure_push,
     "mcp": measure_mcp,
     "start": measure_start,
+    "worker": measure_worker,
+    "outbox": measure_outbox,
 }
 
 
-LONG = ("rabbit", "held", "replaced", "push", "million")
+LONG = ("rabbit", "held", "replaced", "push", "million", "worker", "outbox", "search")
 """What takes minutes, or more than this machine may have: not in the quick run."""
 
 

@@ -1,4 +1,4 @@
-"""Agents over MCP: how soon who waits is told, and what asking costs.
+"""Agents over MCP: how soon a waiting one gets its answer, and what asking costs.
 
 Calls are bare HTTP, so that a server is measured and not a client library.
 """
@@ -17,29 +17,29 @@ from typing import Any, NamedTuple
 import httpx2
 import redis
 
-from herald_monitor.model.events import Event
-from herald_monitor.redis_store import RedisStore
-from tests.conformance import suite
-from tests.herald import TOKEN, HeraldProcess
-from tests.mcp_wire import Wire
+from herald_core.model.events.event import Event
+from herald_core.store.redis.store import RedisStore
+from tests.support.clients.mcp_json import Wire
+from tests.support.conformance import suite
+from tests.support.herald.process import TOKEN, HeraldProcess
 
 READS = re.compile(r"^(get|mget|hget|hgetall|hmget|zrange|zrevrange|smembers|sscan)")
 LISTENS = Path(suite.__file__).with_name("listens.mjs")
 CLIENT = "2.4.0"
 SETTLED = 0.3
-"""Seconds in which every wait that was begun has been heard."""
+"""Seconds in which every wait that was started has arrived."""
 
 
 class Waited(NamedTuple):
-    """How late those who waited were told, in ms, and what the store was asked."""
+    """How late waiting agents got their answer, in ms, and what the store was asked."""
 
     late: list[float]
     told: int
-    """How many were told the right thing."""
+    """How many got the right answer."""
     begun_with: int
     """Reads of the store until all waited."""
     ended_with: int
-    """Reads of the store from then until all were told."""
+    """Reads of the store from then until all had their answer."""
 
 
 @asynccontextmanager
@@ -167,7 +167,7 @@ async def asked(server: HeraldProcess, url: str, active: int, times: int) -> Ask
 
 
 class Pushed(NamedTuple):
-    """What a client in another language was told, and how late, in ms."""
+    """What a client in another language received, and how late, in ms."""
 
     late: float
     told: int

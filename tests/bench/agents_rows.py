@@ -8,8 +8,8 @@ from pathlib import Path
 
 from tests.bench import agents
 from tests.bench.table import Table
-from tests.herald import HeraldProcess
-from tests.servers import private_valkey
+from tests.support.herald.process import HeraldProcess
+from tests.support.servers.redis import private_valkey
 
 
 @contextmanager
@@ -25,7 +25,7 @@ def _server() -> Generator[tuple[HeraldProcess, str]]:
 
 
 def measure_mcp(table: Table, quick: bool) -> None:
-    """Measure how soon agents are told, and what their questions cost."""
+    """Measure how soon agents get their answers, and what their calls cost."""
     table.part("agents over MCP, milliseconds; server, store and clients together")
     with _server() as (server, url):
         _waiting(table, server, url, *((20, 1.0) if quick else (200, 10.0)))

@@ -11,16 +11,15 @@ import time
 from collections.abc import Callable
 from random import Random
 
-from herald_monitor.model.changes import TASK, Change, Entry
-from herald_monitor.model.codec import to_json
-from herald_monitor.model.cursor import Cursor
-from herald_monitor.model.filters import Before, Filter
-from herald_monitor.model.shape import TaskImage
-from herald_server import frames
-from herald_server.hub import Hub, Watcher, concerns
-from herald_server.messages import Subscribe
-from herald_server.session import Session
-from herald_server.subscription import Subscription
+from herald_core.model.changes import TASK, Change, LogEntry
+from herald_core.model.codec import to_json
+from herald_core.model.cursor import Cursor
+from herald_core.model.filters import Filter, PreviousValues
+from herald_core.model.tasks.views import TaskView
+from herald_server.push.log.hub import Hub, Subscriber, is_relevant
+from herald_server.push.protocol.messages import SubscribeMessage
+from herald_server.push.session.session import Session
+from herald_server.push.session.subscription import DataFrame, Subscription
 
 EPOCH = 1_800_000_000_000
 TASKS = 100_000
@@ -32,7 +31,7 @@ def change_of(n: int, number: int, random: Random) -> Change:
     id_ = f"task-{random.randrange(TASKS):08}-0000-4000-8000-000000000000"
     cursor = Cursor(EPOCH, n)
     rev = f"{cursor}.{number}"
-    task = TaskImage(
+    task = TaskView(
         id=id_,
         name=f"shop.orders.{number % 20}",
         state="STARTED",
@@ -41,15 +40,17 @@ def change_of(n: int, number: int, random: Random) -> Change:
         args=TEXT,
         rev=rev,
     )
-    before = Before("RECEIVED", None, "celery")
+    before = PreviousValues("RECEIVED", None, "celery")
     return Change(TASK, id_, rev, (cursor, number), to_json(task), task, before)
 
 
-def entries(count: int, changes: int) -> list[Entry]:
+def entries(count: int, changes: int) -> list[LogEntry]:
     """Return `count` entries of so many changes each."""
     random = Random(7)
     return [
-        Entry(Cursor(EPOCH, n), tuple(change_of(n, i, random) for i in range(changes)))
+        LogEntry(
+            Cursor(EPOCH, n), tuple(change_of(n, i, random) for i in range(changes))
+        )
         for n in range(1, count + 1)
     ]
 
@@ -64,12 +65,12 @@ def best(job: Callable[[], None], laps: int = 5) -> float:
     return min(taken)
 
 
-def watching(filters: list[Filter]) -> tuple[Hub, list[Watcher]]:
+def watching(filters: list[Filter]) -> tuple[Hub, list[Subscriber]]:
     """Return a hub with a watcher for each filter."""
     hub = Hub()
-    watchers = [Watcher(filter_, lambda: None) for filter_ in filters]
+    watchers = [Subscriber(filter_, lambda: None) for filter_ in filters]
     for watcher in watchers:
-        hub.watch(watcher)
+        hub.subscribe(watcher)
     return hub, watchers
 
 
@@ -90,7 +91,7 @@ KINDS: dict[str, Callable[[int], list[Filter]]] = {
 
 
 def unconcerned() -> None:
-    """Print what a change costs that (nearly) nobody asked for."""
+    """Print what a change costs that (nearly) no subscription matches."""
     told = entries(40, 50)
     count = 40 * 50
     print("A change that concerns nobody, µs of CPU in the hub:")
@@ -103,25 +104,25 @@ def unconcerned() -> None:
         print(f"  {name:<20}{costs[0]:>9.2f}{costs[1]:>9.2f}{scan:>21.1f}")
 
 
-def _hub_cost(hub: Hub, told: list[Entry]) -> float:
+def _hub_cost(hub: Hub, told: list[LogEntry]) -> float:
     return best(lambda: _publish(hub, told))
 
 
-def _scan_cost(filters: list[Filter], told: list[Entry]) -> float:
+def _scan_cost(filters: list[Filter], told: list[LogEntry]) -> float:
     return best(lambda: _scan(filters, told), 2)
 
 
-def _publish(hub: Hub, told: list[Entry]) -> None:
+def _publish(hub: Hub, told: list[LogEntry]) -> None:
     for entry in told:
         for watcher in hub.offer(entry.changes):
-            watcher.take()
+            watcher.drain()
 
 
-def _scan(filters: list[Filter], told: list[Entry]) -> None:
+def _scan(filters: list[Filter], told: list[LogEntry]) -> None:
     for entry in told:
         for change in entry.changes:
             for filter_ in filters:
-                concerns(filter_, change)
+                is_relevant(filter_, change)
 
 
 def everybody(number: int) -> None:
@@ -139,37 +140,37 @@ def everybody(number: int) -> None:
         )
 
 
-def _delivered(number: int, told: list[Entry]) -> tuple[float, float]:
+def _delivered(number: int, told: list[LogEntry]) -> tuple[float, float]:
     """Return seconds in the hub, and in sessions that make frames of it."""
     hub = Hub()
     sessions = [Session(hub, lambda: None) for _ in range(number)]
     for session in sessions:
-        session.subscribe(Subscribe("all", Filter(), TASK), 0.0)
-        read = session.reads.popleft()
-        read.sub.awake(hub.pos)
-        session.page(read, [])
-        session.synced(read, hub.pos)
-        session.data(0.0)
+        session.subscribe(SubscribeMessage("all", Filter(), TASK), 0.0)
+        read = session.read_requests.popleft()
+        read.sub.resume(hub.pos)
+        session.on_page(read, [])
+        session.on_snapshot_end(read, hub.pos)
+        session.take_data_frames(0.0)
     in_hub = in_sessions = 0.0
     for entry in told:
         begun = time.process_time()
         hub.publish(entry)
         done = time.process_time()
         for session in sessions:
-            session.data(0.0)
+            session.take_data_frames(0.0)
         in_hub += done - begun
         in_sessions += time.process_time() - done
     return in_hub, in_sessions
 
 
-def _joined(entry: Entry) -> float:
+def _joined(entry: LogEntry) -> float:
     """Return the µs that joining one frame takes."""
     images = [change.json for change in entry.changes]
     laps = 2_000
 
     def join() -> None:
         for _ in range(laps):
-            frames.data("all", images, (), entry.cursor)
+            DataFrame("all", images, []).encode(entry.cursor)
 
     return best(join) / laps * 1e6
 
@@ -177,13 +178,13 @@ def _joined(entry: Entry) -> float:
 def subscribing() -> None:
     """Print what it costs to come and go among many."""
     hub, _ = watching(one_id_each(10_000))
-    wish = Subscribe("one", Filter(ids=("x",)), TASK)
+    wish = SubscribeMessage("one", Filter(ids=("x",)), TASK)
 
     def come_and_go() -> None:
         for _ in range(1_000):
             sub = Subscription(wish, lambda: None)
-            hub.watch(sub.watcher)
-            hub.drop(sub.watcher)
+            hub.subscribe(sub.subscriber)
+            hub.unsubscribe(sub.subscriber)
 
     taken = statistics.median([best(come_and_go, 1) for _ in range(5)])
     print(f"\nTo come and go among 10,000 watchers: {taken * 1e3:.2f} µs")

@@ -17,11 +17,11 @@ from pathlib import Path
 
 import redis
 
-from herald_monitor.child_process import end, spawn
+from herald_core.system.subprocesses import spawn, terminate
 from tests.bench.ingest import A_TASK, Cost, Publisher, broker, cpu_of
 from tests.bench.peers import SILENCE
-from tests.nginx import free_port
-from tests.servers import wait_until
+from tests.support.servers.nginx import free_port
+from tests.support.wait import wait_until
 
 FLOWER = "2.2.0"
 LOOK = 0.25
@@ -62,7 +62,7 @@ def left_out() -> str:
 
 
 def flower(tasks: int) -> Cost:
-    """Let a real Flower take in a flood; it counts what it heard itself."""
+    """Let a real Flower take in a flood; it counts what it received itself."""
     python = python_with(f"flower=={FLOWER}")
     with broker() as url, _flower(python, url) as (pid, port):
         publisher = Publisher(url, tasks)
@@ -87,7 +87,7 @@ def _flower(python: str, url: str) -> Generator[tuple[int, int]]:
             wait_until(lambda: _counted(port) is not None, 30, "Flower answers")
             yield process.pid, port
         finally:
-            end(process, 5.0)
+            terminate(process, 5.0)
 
 
 def _all_counted(port: int, most: int, begin: float) -> tuple[int, float]:
@@ -106,7 +106,7 @@ _LINE = re.compile(r'^flower_events_total\{.*type="task-.*\} (\S+)$', re.MULTILI
 
 
 def _counted(port: int) -> int | None:
-    """Return how many task events Flower has heard; None if it does not answer."""
+    """Return how many task events Flower has received; None if it does not answer."""
     try:
         # It answers late while it takes in events.
         with urllib.request.urlopen(

@@ -16,7 +16,7 @@ from typing import Any, cast
 
 import redis
 
-from herald_monitor.redis_store import RedisStore
+from herald_core.store.redis.store import RedisStore
 from tests.bench.ingest import (
     A_TASK,
     Publisher,
@@ -26,7 +26,7 @@ from tests.bench.ingest import (
     family,
     running,
 )
-from tests.servers import private_valkey
+from tests.support.servers.redis import private_valkey
 
 LIMIT = 32 * 1024 * 1024
 """Bytes of a subscriber's output buffer at which Redis cuts it off."""
@@ -110,7 +110,7 @@ async def _watch(told: Held, url: str, store: RedisStore, pid: int) -> None:
             told.buffer = max(told.buffer, waits)
             if turn % 20 == 0:
                 told.memory.append(memory_of(pid))
-                monitors = await store.monitors()
+                monitors = await store.list_monitors()
                 told.behind = max([told.behind, *(m.waiting for m in monitors)])
             await asyncio.sleep(0.05)
 

@@ -15,10 +15,11 @@ from typing import TypeAlias
 
 import redis
 
-from herald_monitor.child_process import end, spawn
-from herald_monitor.redis_store import RedisStore
+from herald_core.store.redis.store import RedisStore
+from herald_core.system.subprocesses import spawn, terminate
 from tests.bench.peers import SILENCE
-from tests.servers import ROOT, private_valkey
+from tests.support.environment import ROOT
+from tests.support.servers.redis import private_valkey
 
 TICKS = os.sysconf("SC_CLK_TCK")
 A_TASK = 4
@@ -27,7 +28,7 @@ A_TASK = 4
 
 @dataclass(frozen=True)
 class Cost:
-    """What it took to hear some events; `lost` did not arrive."""
+    """What it took to receive some events; `lost` did not arrive."""
 
     rate: float
     cpu: float
@@ -39,7 +40,7 @@ class Cost:
 
 @contextmanager
 def broker() -> Generator[str]:
-    """Run a broker that cuts nobody off, so that also slow hearers are measured."""
+    """Run a broker that disconnects no client, so that slow ones are measured too."""
     with private_valkey() as server:
         with server.client() as client:
             client.config_set("client-output-buffer-limit", "pubsub 0 0 0")
@@ -76,7 +77,7 @@ class Publisher:
         self._process.stdin.flush()
 
     def end(self) -> None:
-        """Let it end without a word."""
+        """Let it end without an event."""
         self._process.kill()
         self._process.communicate()
 
@@ -149,7 +150,7 @@ async def _taken(
     `urls` are those of the broker and of the store.
     """
     publisher = await asyncio.to_thread(Publisher, urls[0], tasks, rate, seed)
-    known = await _final(store)
+    known = await count_final(store)
     with redis.Redis.from_url(urls[1]) as client:
         before, served, begin = cpu_of(pid), _served(client), time.perf_counter()
         publisher.go()
@@ -163,9 +164,9 @@ async def _taken(
 
 
 async def connected(store: RedisStore) -> None:
-    """Wait until a monitor hears."""
+    """Wait until a monitor is connected."""
     begin = time.monotonic()
-    while not any(m.connected for m in await store.monitors()):
+    while not any(m.connected for m in await store.list_monitors()):
         assert time.monotonic() - begin < 20, "the monitor does not hear anything"
         await asyncio.sleep(0.05)
 
@@ -174,7 +175,7 @@ async def all_final(store: RedisStore, tasks: int) -> int:
     """Wait until all tasks are over; return how many are, if it ends earlier."""
     done, last = 0, time.monotonic()
     while done < tasks and time.monotonic() - last < SILENCE:
-        now_done = await _final(store)
+        now_done = await count_final(store)
         if now_done > done:
             done, last = now_done, time.monotonic()
         # To look more often would take a fiftieth of what two processors can do.
@@ -182,8 +183,9 @@ async def all_final(store: RedisStore, tasks: int) -> int:
     return done
 
 
-async def _final(store: RedisStore) -> int:
-    counts = await store.counts()
+async def count_final(store: RedisStore) -> int:
+    """Return how many tasks are over."""
+    counts = await store.count_by_state()
     return counts.get("SUCCESS", 0) + counts.get("FAILURE", 0)
 
 
@@ -201,7 +203,7 @@ def running(
     try:
         yield process.pid
     finally:
-        end(process, 8.0)
+        terminate(process, 8.0)
 
 
 def cpu_of(pid: int) -> float:

@@ -6,7 +6,7 @@ from tests.bench import foreign, ingest
 from tests.bench.held import figures, held
 from tests.bench.ingest import Cost
 from tests.bench.table import Table
-from tests.servers import rabbitmq
+from tests.support.servers.rabbitmq import rabbitmq
 
 NOOP = "kombu, doing nothing"
 STATE = "Celery's State in memory"

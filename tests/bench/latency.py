@@ -1,4 +1,4 @@
-"""From an event's publication to the WebSocket frame that tells of it."""
+"""From an event's publication to the WebSocket frame with its change."""
 
 import asyncio
 import statistics
@@ -16,8 +16,9 @@ from websockets.asyncio.client import connect
 
 from tests.bench.ingest import broker
 from tests.bench.traffic import EXCHANGE
-from tests.herald import TOKEN, HeraldProcess
-from tests.servers import ROOT, private_valkey
+from tests.support.environment import ROOT
+from tests.support.herald.process import TOKEN, HeraldProcess
+from tests.support.servers.redis import private_valkey
 
 
 @dataclass(frozen=True)

@@ -16,11 +16,11 @@ from multiprocessing.connection import Connection
 from random import Random
 from typing import Any, NamedTuple, TypeVar
 
-from herald_monitor.model.filters import Filter
-from herald_monitor.redis_store import RETENTION, RedisStore
+from herald_core.model.filters import Filter
+from herald_core.store.redis.store import RETENTION_S, RedisStore
 from tests.bench.store import NAMES, PREFIX, life, used
 from tests.bench.table import Table
-from tests.servers import private_valkey
+from tests.support.servers.redis import private_valkey
 
 TASKS = 1_000_000
 OVER = 100_000
@@ -114,7 +114,7 @@ async def _store_tasks(url: str, seed: int, tasks: int, over: int) -> None:
     await store.open()
     for first in range(0, tasks, BATCH):
         old = first < over
-        now = began - RETENTION - 60 if old else time.time()
+        now = began - RETENTION_S - 60 if old else time.time()
         numbers = range(first, min(first + BATCH, tasks))
         lives = [life(seed * tasks + n, random, now - 1) for n in numbers]
         await store.store([event for one in lives for event in one], now=now)
@@ -188,16 +188,16 @@ Read = Callable[[Random], Awaitable[object]]
 
 async def _reads(store: RedisStore) -> dict[str, Read]:
     """Return the questions, each about another place in the store each time."""
-    ids = [t.id for t in (await store.page(Filter(), limit=1000)).tasks]
+    ids = [t.id for t in (await store.list_tasks(Filter(), limit=1000)).tasks]
     places = await _places(store)
     rare = Filter(name=(NAMES[1],), state=("FAILURE",))
 
     def page(filter_: Filter) -> Read:
-        return lambda random: store.page(filter_, page=random.choice(places))
+        return lambda random: store.list_tasks(filter_, page=random.choice(places))
 
     now = time.time()
     return {
-        "status": lambda random: store.task(random.choice(ids)),
+        "status": lambda random: store.get_task(random.choice(ids)),
         "page, all": page(Filter()),
         "page, state": page(Filter(state=("FAILURE",))),
         "page, name glob": page(Filter(name=("shop.mail.*",))),
@@ -205,13 +205,13 @@ async def _reads(store: RedisStore) -> dict[str, Read]:
             Filter(name=(NAMES[0],), state=("FAILURE",), worker=("celery@worker-0",))
         ),
         "page, no task at all": page(rare),
-        "page, between times": lambda _: store.page(
+        "page, between times": lambda _: store.list_tasks(
             Filter(state=("SUCCESS",)), after=now - 600, before=now - 5
         ),
-        "counts": lambda _: store.counts(),
-        "count, name and state": lambda _: store.count(rare, 10_000),
-        "rollups of a day": lambda _: store.rollups(now - 86_400, now),
-        "rollups of an hour, parts": lambda _: store.rollups(
+        "counts": lambda _: store.count_by_state(),
+        "count, name and state": lambda _: store.count_tasks(rare, 10_000),
+        "rollups of a day": lambda _: store.read_rollups(now - 86_400, now),
+        "rollups of an hour, parts": lambda _: store.read_rollups(
             now - 3_600, now, parts=True
         ),
     }
@@ -222,7 +222,7 @@ async def _places(store: RedisStore) -> list[str | None]:
     places: list[str | None] = [None]
     failed = Filter(state=("FAILURE",))
     for _ in range(40):
-        found = await store.page(failed, limit=1_000, page=places[-1])
+        found = await store.list_tasks(failed, limit=1_000, page=places[-1])
         if found.next is None:
             break
         places.append(found.next)
@@ -243,7 +243,7 @@ async def _sweep(store: RedisStore) -> tuple[int, Delays]:
     begun, ended, swept = asyncio.Event(), asyncio.Event(), 0
     storing = asyncio.create_task(_store_until(store, ended.is_set, begun.set))
     await begun.wait()
-    while found := await store.sweep(now=time.time()):
+    while found := await store.expire_tasks(now=time.time()):
         swept += found
         await asyncio.sleep(PAUSE)
     ended.set()

@@ -17,10 +17,10 @@ from typing import Any, cast
 from celery import Celery
 from celery.events import EventReceiver
 
-from herald_monitor.model.spoken import Spoken
-from herald_monitor.receiver import Receiver
-from herald_monitor.tickets import Ticket
-from herald_monitor.unread import Said
+from herald_core.model.events.event_fast import DecodedEvent
+from herald_monitor.ingest.consumers.acks import Ack
+from herald_monitor.ingest.consumers.event_header import WireEvent
+from herald_monitor.ingest.receiver import Receiver
 
 SILENCE = 15.0
 """Seconds without an event after which the rest is lost."""
@@ -94,10 +94,10 @@ def _drain(connection: Any, wait: float) -> None:
 def herald_receiver(url: str, tally: Tally) -> None:
     """Hear with Herald's receiver."""
 
-    def deliver(batch: list[Said], heard: float, ticket: Ticket) -> None:
+    def deliver(batch: list[WireEvent], heard: float, ticket: Ack) -> None:
         ticket.confirm()
         # What is read the long way is of workers here.
-        found = sum([type(event) is Spoken for event in batch])
+        found = sum([type(event) is DecodedEvent for event in batch])
         if found:
             tally.add(found)
 

@@ -17,7 +17,8 @@ from pathlib import Path
 
 from tests.bench.ingest import A_TASK, broker, running, taken_in
 from tests.bench.push import place
-from tests.servers import ROOT, private_valkey
+from tests.support.environment import ROOT
+from tests.support.servers.redis import private_valkey
 
 SECONDS = 10
 BEGIN = 3.0
@@ -49,7 +50,7 @@ def picture(pid: int, to: Path) -> Generator[None]:
 
 
 def of_monitor(to: Path, rate: float = 20_000.0) -> None:
-    """Take a picture of a monitor that hears `rate` events a second."""
+    """Take a picture of a monitor that receives `rate` events a second."""
     tasks = int(rate * (SECONDS + BEGIN) / A_TASK)
     with (
         broker() as url,
@@ -63,7 +64,7 @@ def of_monitor(to: Path, rate: float = 20_000.0) -> None:
 
 
 def of_server(to: Path) -> None:
-    """Take a picture of a server that tells many watchers."""
+    """Take a picture of a server with many watchers."""
     with place() as room, picture(room.server.pid, to):
         told = room.tell(1_000, "one percent", 5_000.0, SECONDS + BEGIN)
         print("server:", told.late, told.wrong or "")

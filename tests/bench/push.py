@@ -1,4 +1,4 @@
-"""Many watchers of one server process: how late they are told, and what each costs.
+"""Many watchers of one server process: how late their frames are, and what each costs.
 
 Everything of it – broker, monitor, store, server and all the clients – shares two
 cores, so that a busy machine does not flatter. The clients are tests/bench/watchers.
@@ -17,12 +17,13 @@ from typing import Any, cast
 
 import msgspec
 
-from herald_monitor.child_process import end, spawn
-from herald_monitor.model.events import Event
-from herald_monitor.redis_store import RedisStore
+from herald_core.model.events.event import Event
+from herald_core.store.redis.store import RedisStore
+from herald_core.system.subprocesses import spawn, terminate
 from tests.bench.ingest import broker, cpu_of
-from tests.herald import TOKEN, HeraldProcess
-from tests.servers import ROOT, private_valkey
+from tests.support.environment import ROOT
+from tests.support.herald.process import TOKEN, HeraldProcess
+from tests.support.servers.redis import private_valkey
 
 CORES = 2
 RATE = 500.0
@@ -31,14 +32,14 @@ RATE = 500.0
 ONE_RATE = 200.0
 
 
-class Told(msgspec.Struct):
-    """What a crowd of watchers heard, and what that cost the server."""
+class WatchCost(msgspec.Struct):
+    """What many watchers received, and what that cost the server."""
 
     changes: int
     frames: int
     bytes: int
     late: dict[str, float]
-    """p50, p90, p99 and max, in ms from an event to the frame that tells of it."""
+    """p50, p90, p99 and max, in ms from an event to the frame with its change."""
     complaints: list[str]
     complained: int
     closes: dict[str, int]
@@ -86,7 +87,7 @@ class Place:
 
     def tell(
         self, number: int, kind: str, rate: float, seconds: float, **more: Any
-    ) -> Told:
+    ) -> WatchCost:
         """Connect `number` watchers of `kind` and publish for so many seconds."""
         with self.crowd(number, kind, **more) as crowd:
             tasks = max(int(rate * seconds / 4), 1)
@@ -102,7 +103,7 @@ class Place:
         """Let there be `number` tasks that run."""
         asyncio.run(_run(self.store, [f"active-{n}" for n in range(number)]))
 
-    def told_of_one(self, changes: int) -> Told:
+    def told_of_one(self, changes: int) -> WatchCost:
         """Change one task so many times, for the one who watches it."""
         with self.crowd(1, "one id") as crowd:
             used, begun = cpu_of(self.server.pid), time.monotonic()
@@ -122,7 +123,7 @@ class Place:
     @contextlib.contextmanager
     def crowd(
         self, number: int, kind: str, checked: int = 1, deaf: int = 0
-    ) -> "Generator[Crowd]":
+    ) -> "Generator[WatcherProcess]":
         """Have `number` watchers for the length of the block.
 
         `deaf` more watch everything and read nothing.
@@ -138,7 +139,7 @@ class Place:
             stdout=subprocess.PIPE,
             cwd=ROOT,
         )
-        crowd = Crowd(process, number, self.server.pid, before)
+        crowd = WatcherProcess(process, number, self.server.pid, before)
         try:
             yield crowd
         finally:
@@ -146,7 +147,7 @@ class Place:
             process.communicate()
 
 
-class Crowd:
+class WatcherProcess:
     """Watchers in a process of their own, all of which have their snapshots."""
 
     def __init__(
@@ -166,12 +167,12 @@ class Crowd:
         assert self._process.stdout is not None
         return self._process.stdout.readline()
 
-    def told(self) -> Told:
-        """Return what they heard, once each has what the store has."""
+    def told(self) -> WatchCost:
+        """Return what they received, once each has what the store has."""
         assert self._process.stdin is not None
         self._process.stdin.write(b"\n")
         self._process.stdin.flush()
-        told = msgspec.json.decode(self._line(), type=Told)
+        told = msgspec.json.decode(self._line(), type=WatchCost)
         told.grown = (resident(self._server) - self._before) / self._number
         return told
 
@@ -234,4 +235,4 @@ def place() -> Generator[Place]:
             yield Place(events, stored.url, server)
         finally:
             server.stop()
-            end(monitor, 8.0)
+            terminate(monitor, 8.0)

@@ -1,6 +1,6 @@
 """The rows of the bench's table that tell of many watchers."""
 
-from tests.bench.push import RATE, Place, Told, place
+from tests.bench.push import RATE, Place, WatchCost, place
 from tests.bench.table import Table
 
 SINGLY = 10.0
@@ -10,11 +10,11 @@ BUSY = (
     (50, "everything", "everything", 2_000.0),
     (1_000, "one percent", "1 %", 5_000.0),
 )
-"""Watchers, of what, and events a second that they are told of."""
+"""Watchers, of what, and events a second that concern them."""
 
 
 def measure_push(table: Table, quick: bool) -> None:
-    """Measure what many watchers cost, and how late they are told."""
+    """Measure what many watchers cost, and how late their frames are."""
     many, all_ = (500, 500) if quick else (5_000, 1_000)
     seconds = 2.5 if quick else 15.0
     table.part("telling many; clients, server, monitor and brokers share 2 cores")
@@ -32,14 +32,14 @@ def measure_push(table: Table, quick: bool) -> None:
         _one_of_many(table, room, *((5_000, 200) if quick else (100_000, 1_000)))
 
 
-def _row(table: Table, what: str, told: Told) -> None:
+def _row(table: Table, what: str, told: WatchCost) -> None:
     late, wrong = told.late, f"  WRONG: {told.wrong}" if told.wrong else ""
     figures = f"p50 {late['p50']:7.1f}  p99 {late['p99']:7.1f} ms  "
     figures += f"{told.each:6.2f} µs CPU a change"
     table.row(what, figures + wrong)
 
 
-def _reset(told: Told) -> str:
+def _reset(told: WatchCost) -> str:
     slow = told.resets.get("slow", 0)
     return f"told to start over: {slow}; closed: {told.closes or 'nobody'}"
 

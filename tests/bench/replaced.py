@@ -16,9 +16,10 @@ from celery.result import AsyncResult
 
 from tests.bench.latency import herald
 from tests.bench.table import Table
-from tests.herald import TOKEN, HeraldProcess
-from tests.project import environment, make_app
-from tests.servers import Worker, private_valkey
+from tests.support.celery.project import environment, make_app
+from tests.support.celery.worker import Worker
+from tests.support.herald.process import TOKEN, HeraldProcess
+from tests.support.servers.redis import private_valkey
 
 LATENCY = {50.0: 300}
 """Events a second, and how many, by which Herald is compared."""
@@ -83,7 +84,7 @@ def listing(times: int = 10) -> tuple[float, float]:
         store = server.url.rpartition("/")[0] + "/3"
         running = HeraldProcess(
             Path(place) / "herald.log",
-            *("up", "-A", "tests.project", "--store", store),
+            *("up", "-A", "tests.support.celery.project", "--store", store),
             **environment(app),  # type: ignore[arg-type]
         )
         try:

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.bench.ingest import broker, cpu_of
-from tests.herald import HeraldProcess
-from tests.servers import ROOT
+from tests.support.environment import ROOT
+from tests.support.herald.process import HeraldProcess
 
 
 @dataclass(frozen=True)

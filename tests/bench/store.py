@@ -17,10 +17,10 @@ from random import Random
 from typing import Any, cast
 from uuid import UUID
 
-from herald_monitor.model.events import Event
-from herald_monitor.model.filters import Filter
-from herald_monitor.redis_store import RedisStore
-from tests.servers import private_valkey
+from herald_core.model.events.event import Event
+from herald_core.model.filters import Filter
+from herald_core.store.redis.store import RedisStore
+from tests.support.servers.redis import private_valkey
 
 PREFIX = "{herald-bench}"
 BATCH = 200
@@ -118,8 +118,8 @@ async def timed(read: Callable[[], Awaitable[object]], times: int = 200) -> str:
 
 async def reads(store: RedisStore) -> None:
     """Print how long reads take."""
-    newest = (await store.page(Filter(), limit=100)).tasks
-    middle = (await store.page(Filter(state=("SUCCESS",)))).next
+    newest = (await store.list_tasks(Filter(), limit=100)).tasks
+    middle = (await store.list_tasks(Filter(state=("SUCCESS",)))).next
     filters = {
         "page of 100, all": Filter(),
         "page of 100, one state": Filter(state=("SUCCESS",)),
@@ -131,15 +131,16 @@ async def reads(store: RedisStore) -> None:
         "page of 100, 100 ids": Filter(ids=tuple(t.id for t in newest)),
     }
     for what, filter_ in filters.items():
-        print(f"  {what:32}", await timed(lambda f=filter_: store.page(f), 100))  # type: ignore[misc]
+        print(f"  {what:32}", await timed(lambda f=filter_: store.list_tasks(f), 100))  # type: ignore[misc]
     print(
-        f"  {'second page':32}", await timed(lambda: store.page(Filter(), page=middle))
+        f"  {'second page':32}",
+        await timed(lambda: store.list_tasks(Filter(), page=middle)),
     )
-    print(f"  {'task':32}", await timed(lambda: store.task(newest[7].id), 1000))
-    print(f"  {'counts':32}", await timed(store.counts))
+    print(f"  {'task':32}", await timed(lambda: store.get_task(newest[7].id), 1000))
+    print(f"  {'counts':32}", await timed(store.count_by_state))
     print(f"  {'count, name and state':32}", end=" ")
     both = Filter(name=(NAMES[0],), state=("FAILURE",))
-    print(await timed(lambda: store.count(both, 10_000)))
+    print(await timed(lambda: store.count_tasks(both, 10_000)))
 
 
 async def used(store: RedisStore) -> dict[str, int]:

@@ -106,7 +106,7 @@ class Traffic:
             yield from self._in_batches(own)
 
     def _in_batches(self, told: list[RawEvent]) -> Iterator[Message]:
-        """Take all that a worker told out of `told`, in messages as workers send."""
+        """Take all that a worker sent out of `told`, in messages as workers send."""
         while told:
             [size] = self._random.choices(SIZES, OFTEN)
             batch, told[:] = told[:size], told[size:]

@@ -1,4 +1,4 @@
-"""Thousands of WebSocket clients in one process, each of which checks what it hears.
+"""Thousands of WebSocket clients in one process, each of which checks what it receives.
 
 `python -m tests.bench.watchers WS STORE --number N --kind KIND` prints `ready` once
 all have their snapshots; after a line on standard input it waits until each has
@@ -22,12 +22,14 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from herald_monitor.model.filters import parse_filter
-from herald_monitor.redis_store import RedisStore
+from herald_core.model.filters import parse_filter
+from herald_core.store.ports import Store
+from herald_core.store.redis.store import RedisStore
 from tests.bench.traffic import SPREAD
-from tests.contract.labs import walk
-from tests.herald import TOKEN
-from tests.validators import Journal, complaints
+from tests.support.herald.process import TOKEN
+from tests.support.journal import Journal
+from tests.support.store.labs import walk
+from tests.support.validators import complaints
 
 JOURNALS = 20
 """Watchers whose whole story is kept, and checked by all validators."""
@@ -36,7 +38,7 @@ AT_ONCE = 50
 """Handshakes under way at a time."""
 
 LATE = 10.0
-"""Seconds after the last event in which everybody must have everything."""
+"""Seconds after the last event in which all must have everything."""
 
 Wish = dict[str, Any]
 
@@ -86,12 +88,12 @@ def _place(rev: str) -> tuple[int, int, int]:
     return int(epoch), int(n), int(field or 0)
 
 
-class Heard:
-    """What all of them heard."""
+class WatchResult:
+    """What all of them received."""
 
     def __init__(self) -> None:
         self.late: list[float] = []
-        """Seconds from an event to the frame that tells of it."""
+        """Seconds from an event to the frame with its change."""
         self.changes = 0
         self.frames = 0
         self.bytes = 0
@@ -103,7 +105,7 @@ class Heard:
 class Watcher(asyncio.Protocol):
     """One client. `checked` ones are read in full, the others only counted."""
 
-    def __init__(self, ws: str, wish: Wish, heard: Heard, checked: bool) -> None:
+    def __init__(self, ws: str, wish: Wish, heard: WatchResult, checked: bool) -> None:
         self._ws = urlsplit(ws)
         self.wish = wish
         self._heard = heard
@@ -250,14 +252,14 @@ def _unix(moment: str) -> float:
     return known + float(moment[17:-1])
 
 
-class Crowd:
+class WatcherGroup:
     """All the clients of this process."""
 
-    def __init__(self, ws: str, store: RedisStore, journals: int = JOURNALS) -> None:
+    def __init__(self, ws: str, store: Store, journals: int = JOURNALS) -> None:
         self._ws = ws
         self._store = store
         self._journals = journals
-        self.heard = Heard()
+        self.heard = WatchResult()
         self.all: list[Watcher] = []
         self._checked: list[Watcher] = []
         self._deaf: list[asyncio.Transport] = []
@@ -373,7 +375,7 @@ async def main(given: argparse.Namespace) -> None:
     """Do what the command line asks for."""
     store = RedisStore(given.store)
     await store.open()
-    crowd = Crowd(given.ws, store, given.journals)
+    crowd = WatcherGroup(given.ws, store, given.journals)
     await crowd.join(given.number, given.kind, given.checked)
     await crowd.deafen(given.deaf)
     gc.collect()

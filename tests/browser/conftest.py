@@ -3,8 +3,7 @@
 import os
 import shutil
 import socket
-from collections.abc import Callable, Generator, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, cast
 
@@ -16,11 +15,13 @@ from playwright.sync_api import (
     expect,
     sync_playwright,
 )
-from tests.browser import night
-from tests.browser.scripted import ORIGIN, ScriptedServer
-from tests.herald import TOKEN, HeraldProcess
-from tests.servers import private_valkey
-from tests.stranger import Stranger
+
+from tests.support.browser import incident as night
+from tests.support.browser.scripted_server import ORIGIN, ScriptedServer
+from tests.support.browser.tabs import faultless
+from tests.support.celery.default_project import Stranger
+from tests.support.herald.process import TOKEN, HeraldProcess
+from tests.support.servers.redis import private_valkey
 
 FLAGS = [
     "--no-sandbox",
@@ -86,22 +87,6 @@ def night_page(chromium: Browser) -> Iterator[ScriptedServer]:
         expect(page.locator("#connection")).to_have_text("Live")
         yield server
     context.close()
-
-
-@contextmanager
-def faultless(context: BrowserContext) -> Generator[Page]:
-    """A tab, and at its end a look at what went wrong in it."""
-    faults: list[str] = []
-    page = context.new_page()
-    page.on("pageerror", lambda error: faults.append(str(error)))
-    page.on(
-        "console",
-        lambda said: (
-            faults.append(said.text) if "Content Security" in said.text else None
-        ),
-    )
-    yield page
-    assert faults == []
 
 
 @pytest.fixture

@@ -1,7 +1,8 @@
 """The browser client `herald.js`: what it holds after each kind of frame and loss."""
 
 import pytest
-from tests.browser.scripted import ScriptedServer
+
+from tests.support.browser.scripted_server import ScriptedServer
 
 pytestmark = pytest.mark.browser
 

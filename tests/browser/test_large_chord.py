@@ -5,8 +5,7 @@
 
 import asyncio
 import sys
-import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any, cast
@@ -14,13 +13,14 @@ from typing import Any, cast
 import httpx2
 import pytest
 from playwright.sync_api import Page, expect
-from tests.browser.main_thread import TRACED, longest_tasks
-from tests.herald import TOKEN, HeraldProcess
-from tests.mcp_wire import Wire
-from tests.servers import private_valkey
-from tests.stranger import Stranger
 
-from herald_monitor.child_process import kill, spawn
+from herald_core.system.subprocesses import kill_group, spawn
+from tests.support.browser.main_thread import TRACED, longest_tasks
+from tests.support.celery.default_project import Stranger
+from tests.support.clients.mcp_json import Wire
+from tests.support.herald.process import TOKEN, HeraldProcess
+from tests.support.servers.redis import private_valkey
+from tests.support.wait import wait_until
 
 pytestmark = pytest.mark.browser
 
@@ -129,7 +129,7 @@ def _sent(shop: Stranger, size: int) -> Generator[None]:
         yield
         assert process.wait(30) == 0, log.read_text()
     finally:
-        kill(process)
+        kill_group(process)
 
 
 def _numbers(told: dict[str, Any]) -> Numbers:
@@ -143,7 +143,7 @@ def _first_group(herald: HeraldProcess) -> str:
         found[:] = [g["group_id"] for g in herald.get("api/v1/groups")["groups"]]
         return bool(found)
 
-    _until(known)
+    wait_until(known, 30)
     return found[0]
 
 
@@ -169,10 +169,3 @@ def _is_honest(told: Numbers, size: int) -> bool:
     total, over, whole, done = told
     exact = total == size if whole else total <= size
     return exact and over <= total and done == (whole and over == size)
-
-
-def _until(is_so: Callable[[], bool]) -> None:
-    given_up = time.monotonic() + 30
-    while not is_so():
-        assert time.monotonic() < given_up
-        time.sleep(0.05)

@@ -4,10 +4,11 @@ import re
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
-from tests.browser import night
-from tests.browser.conftest import faultless
-from tests.browser.scripted import ORIGIN, Frame, ScriptedServer
+from playwright.sync_api import Browser, Page, Route, expect
+
+from tests.support.browser import incident as night
+from tests.support.browser.scripted_server import ORIGIN, Frame, ScriptedServer
+from tests.support.browser.tabs import faultless
 
 pytestmark = pytest.mark.browser
 
@@ -35,14 +36,14 @@ def test_a_connection_without_a_word_is_not_live(server: ScriptedServer) -> None
     tab = opened(server)
     server.answers_pings = False
     pill, lag = tab.locator("#connection"), tab.locator("#lag")
-    expect(pill).to_have_text(re.compile(r"^No word for \d+ s$"), timeout=LONG_MS)
+    expect(pill).to_have_text(re.compile(r"^No response for \d+ s$"), timeout=LONG_MS)
     expect(pill).to_have_attribute("data-tone", "warn")
     expect(lag).to_have_text(re.compile(r"^\d+\.\d s$"))
     before = lag.inner_text()
     expect(lag).not_to_have_text(before)
-    expect(tab.locator("#verdict")).to_contain_text("No word from the server since")
+    expect(tab.locator("#verdict")).to_contain_text("No response from the server since")
     expect(tab.locator("#system")).to_contain_text("As of")
-    expect(tab).to_have_title("No word · Overview · Herald")
+    expect(tab).to_have_title(re.compile(r"No response · Now · Herald$"))
     server.answers_pings = True
     expect(pill).to_have_text("Live", timeout=LONG_MS)
 
@@ -50,23 +51,91 @@ def test_a_connection_without_a_word_is_not_live(server: ScriptedServer) -> None
 # -- the system, and Herald ------------------------------------------------------------
 
 
-def test_the_system_is_judged_apart_from_herald(server: ScriptedServer) -> None:
+def test_each_problem_says_since_when_why_and_what_can_be_done(
+    server: ScriptedServer,
+) -> None:
     tab = opened(server)
-    system, herald = tab.locator("#system"), tab.locator("#verdict")
-    expect(system).to_have_text("5 problems")
-    expect(tab.locator(".system")).to_have_attribute("data-tone", "bad")
-    troubles = tab.locator(".troubles")
-    for said in (
-        "capture fails unusually often",
-        "1 queue without a consumer",
-        "1 worker silent",
-        "1 task lost",
-        "1 task runs unusually long",
+    expect(tab.get_by_role("heading", name="5 things need you")).to_be_visible()
+    expect(tab).to_have_title("(5) Now · Herald")
+    needs = tab.get_by_role("region", name="5 things need you")
+    expect(needs).to_have_attribute("data-tone", "bad")
+    lines = needs.get_by_role("listitem")
+    for title, said, link in (
+        ("billing.capture fails 43 %", "since .* · usually 1.2 %", "Show 19"),
+        ("Queue billing: no consumer", "since .*1,284 messages waiting", "Queue"),
+        ("Worker reports@w3 is silent", "last heartbeat .* 2 tasks", "Workers"),
+        ("1 task lost", "no worker knows it", "Show 1"),
+        ("reports.build_year runs unusually long", "99 %", "Task"),
     ):
-        expect(troubles).to_contain_text(said)
-    expect(tab.locator(".herald")).to_contain_text("Herald itself")
-    size = "(it) => parseFloat(getComputedStyle(it).fontSize)"
-    assert system.evaluate(size) > herald.evaluate(size)
+        line = lines.filter(has_text=title)
+        expect(line).to_contain_text(re.compile(said))
+        expect(line.get_by_role("link", name=link, exact=True)).to_be_visible()
+
+
+def test_a_failing_name_says_with_what(server: ScriptedServer) -> None:
+    cause = {"exception": "IntegrityError", "message_example": "duplicate key"}
+    server.rest["api/v1/failures"] = {"failures": [cause]}
+    tab = opened(server)
+    line = tab.get_by_role("listitem").filter(has_text="billing.capture fails")
+    expect(line).to_contain_text("IntegrityError: duplicate key")
+
+
+def test_what_failed_lately_can_be_retried_from_the_overview(
+    server: ScriptedServer,
+) -> None:
+    tab = opened(server)
+    asked: list[Frame] = []
+    preview: Frame = {"count": 19, "acts_on": 19, "skipped": {}, "more_names": 0}
+    preview |= {"by_name": {"billing.capture": 19}, "reasons": [], "ran_again": 0}
+
+    def answer(it: Route) -> None:
+        asked.append(it.request.post_data_json or {})
+        it.fulfill(json=preview)
+
+    tab.route("**/api/v1/orders", answer)
+    tab.get_by_role("button", name="Retry 19").click()
+    sheet = tab.get_by_role("dialog", name="Retry many tasks")
+    expect(sheet.get_by_role("heading")).to_contain_text("19 tasks")
+    assert asked[0]["query"] == "name:billing.capture state:FAILURE"
+    assert asked[0]["after"]
+
+
+def test_a_link_to_failures_keeps_their_time(server: ScriptedServer) -> None:
+    tab = opened(server)
+    tab.get_by_role("link", name="Show 19").click()
+    expect(tab).to_have_url(re.compile("state:FAILURE&at=5m"))
+
+
+def test_a_problem_is_muted_and_shown_again(server: ScriptedServer) -> None:
+    tab = opened(server)
+    tab.get_by_role("button", name="Mute for 8 hours: 1 task lost").click()
+    expect(tab.get_by_role("heading", name="4 things need you")).to_be_visible()
+    tab.reload()
+    expect(tab.get_by_role("heading", name="4 things need you")).to_be_visible()
+    tab.get_by_role("button", name="Show 1 muted").click()
+    expect(tab.get_by_role("heading", name="5 things need you")).to_be_visible()
+
+
+def test_many_problems_of_a_kind_are_one(server: ScriptedServer) -> None:
+    names = [f"q{n}" for n in range(40)]
+    queues: list[Frame] = [
+        {"id": q, "name": q, "depth": 2, "consumers": []} for q in names
+    ]
+    server.answers["queues"] = night.told(*queues)
+    tab = opened(server)
+    needs = tab.get_by_role("region", name="5 things need you")
+    expect(needs).to_contain_text("40 queues without a consumer")
+    expect(needs).to_contain_text("and 37 more")
+
+
+def test_the_health_of_herald_is_behind_the_state_of_the_connection(
+    server: ScriptedServer,
+) -> None:
+    tab = opened(server, "tasks")
+    tab.get_by_role("button", name=re.compile("^Live")).click()
+    health = tab.get_by_role("group", name="Health of Herald")
+    expect(health).to_contain_text("1 gap, 14 missing, 9 repaired, closed")
+    expect(health).to_contain_text("1 of 1 connected")
 
 
 def test_a_quiet_system_is_said_to_have_no_known_problem(
@@ -83,24 +152,12 @@ def test_a_quiet_system_is_said_to_have_no_known_problem(
         "suspects_counts": counts,
     }
     tab = opened(server)
-    expect(tab.locator("#system")).to_have_text("No problem known")
-    expect(tab.locator(".troubles li")).to_have_count(0)
+    expect(tab.locator("#system")).to_have_text("Nothing needs you")
+    expect(tab.locator(".needs")).to_contain_text("2 workers online · 129 tasks/min")
+    expect(tab.locator(".problems li")).to_have_count(0)
 
 
 # -- what is cut says so ---------------------------------------------------------------
-
-
-def test_suspects_are_counted_before_they_are_cut(server: ScriptedServer) -> None:
-    lost = [{"why": "lost", "task": {"id": f"l{n}", "name": "a.b"}} for n in range(50)]
-    server.rest["api/v1/overview"] = {
-        **night.overview(),
-        "suspects": lost,
-        "suspects_total": 100,
-        "suspects_counts": {"lost": 100},
-    }
-    tab = opened(server)
-    card = tab.get_by_role("region", name="Stuck and suspect")
-    expect(card.locator(".word")).to_have_text("50 of 100")
 
 
 def test_a_group_is_at_99_percent_until_all_have_ended(server: ScriptedServer) -> None:
@@ -132,7 +189,7 @@ def test_members_that_are_not_heard_of_may_run(server: ScriptedServer) -> None:
     tiles = tab.locator(".tile")
     expect(tiles.nth(2)).to_contain_text("not known")
     expect(tiles.nth(3)).to_contain_text("400")
-    expect(tiles.nth(3)).to_contain_text("some of them may run")
+    expect(tiles.nth(3)).to_contain_text("some may be running")
 
 
 def test_a_phone_shows_every_digit_of_a_count(server: ScriptedServer) -> None:
@@ -149,7 +206,7 @@ def test_a_phone_shows_every_digit_of_a_count(server: ScriptedServer) -> None:
             range.selectNodeContents(number);
             const text = range.getBoundingClientRect();
             const box = tile.getBoundingClientRect();
-            const over = [...tile.querySelectorAll(".shape")].some((it) => {
+            const over = [...tile.querySelectorAll(".icon")].some((it) => {
                 const sign = it.getBoundingClientRect();
                 return sign.width && sign.right > text.left && sign.left < text.right
                     && sign.bottom > text.top && sign.top < text.bottom;
@@ -173,7 +230,7 @@ def test_why_a_task_was_lost_is_said_and_its_run_has_ended(
     tab = opened(server, "task/r1")
     expect(tab.locator(".notice").first).to_contain_text(f"W{reason[1:]}.")
     expect(tab.locator(".attempts .state")).to_contain_text("1. Lost")
-    expect(tab.locator(".lifeline .going")).to_have_count(0)
+    expect(tab.locator(".attempt-timeline .going")).to_have_count(0)
 
 
 def test_the_attempt_of_a_revoked_task_is_revoked(server: ScriptedServer) -> None:
@@ -193,12 +250,12 @@ def test_arguments_are_shown_before_a_task_runs_again(server: ScriptedServer) ->
     server.rest["api/v1/tasks/r1"] = {**task, "attempts": []}
     tab = opened(server, "task/r1")
     tab.get_by_role("button", name="Run again").click()
-    again = tab.locator(".again")
+    again = tab.locator(".rerun")
     expect(again).to_contain_text("'order_id': 12")
-    expect(again).to_contain_text("not known whole")
+    expect(again).to_contain_text("known only in part")
     again.get_by_role("textbox").fill("{nonsense")
     again.get_by_role("button", name="Yes").click()
-    expect(tab.locator(".answer")).to_contain_text("no keyword arguments")
+    expect(tab.locator(".answer")).to_contain_text("Invalid keyword arguments")
 
 
 def test_a_long_chain_is_drawn_flat(server: ScriptedServer) -> None:
@@ -211,8 +268,11 @@ def test_a_long_chain_is_drawn_flat(server: ScriptedServer) -> None:
     tree = {"task_id": "r1", "root": "r1", "whole": True, "tasks": steps}
     server.rest["api/v1/tasks/r1/tree"] = tree
     tab = opened(server, "task/r1")
-    expect(tab.locator(".family > .step")).to_have_count(51)
-    expect(tab.locator(".family ul")).to_have_count(0)
+    drawn = tab.get_by_role("region", name="Task tree").locator(".task-tree > .step")
+    expect(drawn).to_have_count(3)  # its own, the next, and the rest folded
+    drawn.last.locator("summary").click()
+    expect(drawn.last.get_by_role("link")).to_have_count(49)
+    expect(tab.locator(".task-tree ul")).to_have_count(0)
 
 
 # -- help, tokens ----------------------------------------------------------------------
@@ -221,7 +281,7 @@ def test_a_long_chain_is_drawn_flat(server: ScriptedServer) -> None:
 def test_help_is_styled_on_the_first_screen(server: ScriptedServer) -> None:
     tab = opened(server)
     tab.keyboard.press("?")
-    sheet = tab.locator("#sheet")
+    sheet = tab.locator("#help-dialog")
     expect(sheet).to_be_visible()
     assert sheet.evaluate("(it) => getComputedStyle(it).borderRadius") == "6px"
     columns = sheet.locator(".columns")
@@ -261,7 +321,7 @@ def test_a_token_may_be_for_one_tab_only(
     first.page.get_by_role("button", name="Open").click()
     expect(first.page.locator("#connection")).to_have_text("Live")
     second.page.goto(ORIGIN)
-    expect(second.page.locator(".gate")).to_be_visible()
+    expect(second.page.locator(".token-form")).to_be_visible()
 
 
 def test_what_a_new_token_sees_is_chosen_in_words(server: ScriptedServer) -> None:
@@ -272,6 +332,6 @@ def test_what_a_new_token_sees_is_chosen_in_words(server: ScriptedServer) -> Non
     sees.select_option("only tasks named")
     expect(name).to_be_visible()
     expect(name).to_have_value("")
-    tab.get_by_role("button", name="Make it").click()
+    tab.get_by_role("button", name="Create", exact=True).click()
     assert name.evaluate("(it) => it.validity.valueMissing")
     expect(tab.get_by_label("The new token")).to_be_hidden()

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 from playwright.sync_api import Page, expect
-from tests.browser.scripted import ORIGIN, Frame, ScriptedServer
+
+from tests.support.browser.scripted_server import ORIGIN, Frame, ScriptedServer
 
 pytestmark = pytest.mark.browser
 
@@ -71,7 +72,7 @@ def test_without_a_token_the_page_asks_for_one(page: ScriptedServer) -> None:
 def test_a_refused_token_is_asked_for_again(page: ScriptedServer) -> None:
     tab = opened(page)
     page.close(4401, "The token has expired.")
-    expect(tab.locator(".gate")).to_contain_text("The token has expired.")
+    expect(tab.locator(".token-form")).to_contain_text("The token has expired.")
     assert tab.evaluate("sessionStorage.length") == 0
 
 
@@ -84,7 +85,9 @@ def test_another_refusal_is_shown_with_its_reason(page: ScriptedServer) -> None:
 
 def test_nothing_yet_says_what_to_do(page: ScriptedServer) -> None:
     tab = opened(page)
-    expect(tab.locator("#empty")).to_contain_text("celery -A proj worker -E")
+    expect(tab.locator("#empty")).to_contain_text(
+        "celery -A proj worker -I herald_worker.auto"
+    )
     expect(tab.locator("#empty")).to_contain_text("herald doctor")
 
 
@@ -92,7 +95,7 @@ def test_what_tasks_say_is_never_markup(page: ScriptedServer) -> None:
     evil = row("a", name=MARKUP, worker=MARKUP, args=[MARKUP], exception=MARKUP)
     page.answers["tasks"] = page.answers["panel"] = tasks(evil)
     tab = opened(page, "&task=a")
-    expect(tab.locator("#panel .notice")).to_contain_text(MARKUP)
+    expect(tab.locator("#panel .failure")).to_contain_text(MARKUP)
     assert tab.locator("main img, dialog img").count() == 0
 
 
@@ -100,7 +103,7 @@ def test_a_stale_page_says_since_when(page: ScriptedServer) -> None:
     tab = opened(page)
     page.send(type="status", stale=True, gaps=[])
     expect(tab.locator("#connection")).to_contain_text("Stale since ")
-    expect(tab.locator("#said")).to_contain_text("Connection: Stale since")
+    expect(tab.locator("#announcer")).to_contain_text("Connection: Stale since")
     expect(tab).to_have_title(re.compile("^Stale since .* · Tasks · Herald$"))
 
 
@@ -116,19 +119,23 @@ def test_gaps_are_public(page: ScriptedServer) -> None:
     expect(tab.locator("#gaps")).to_have_text("1 gap")
 
 
-def test_a_wrong_filter_gets_a_sentence_and_is_not_sent(page: ScriptedServer) -> None:
+def test_a_gap_says_how_far_its_repair_is_and_what_is_missing(
+    page: ScriptedServer,
+) -> None:
     tab = opened(page)
-    tab.get_by_role("searchbox").fill("stat:FAILURE")
-    tab.keyboard.press("Enter")
-    expect(tab.locator(".wrong")).to_contain_text("did you mean state:?")
-    assert [a["filter"] for a in page.asked if a["id"] == "tasks"] == [{}]
+    describe = "async (gap) => (await import('/page/base/gaps.js')).describeGap(gap)"
+    told = {"reason": "it was cut", "searched": 1_000, "to_search": 60_000}
+    searching = tab.evaluate(describe, {**told, "state": "open"})
+    assert searching == "it was cut. searched 1,000 of about 60,000 stored results"
+    missing = {**told, "state": "unrepairable", "unrepaired": "Tasks may be missing."}
+    assert tab.evaluate(describe, missing) == "it was cut. Tasks may be missing."
 
 
 def test_what_the_server_refuses_is_shown_as_well(page: ScriptedServer) -> None:
     tab = opened(page)
     page.until_asked(1, "tasks")
     page.send(type="error", id="tasks", code="bad_filter", message="No.", retry=False)
-    expect(tab.locator(".wrong")).to_have_text("No.")
+    expect(tab.locator(".filter-error")).to_have_text("No.")
 
 
 GRAMMAR = {
@@ -138,13 +145,15 @@ GRAMMAR = {
     "report": {"name": ["*report*"]},
     "id:abc": {"ids": ["abc"]},
 }
-READ = "async (text) => (await import('/dashboard/page/filter.js')).parse(text)"
+READ = (
+    "async (text) => (await import('/dashboard/page/base/filter.js')).parseFilter(text)"
+)
 
 
 def test_the_filter_grammar(page: ScriptedServer) -> None:
     tab = opened(page)
     assert {text: tab.evaluate(READ, text) for text in GRAMMAR} == GRAMMAR
-    tab.get_by_role("searchbox").fill("state:retry")
+    tab.get_by_role("combobox", name="Search tasks").fill("state:retry")
     tab.keyboard.press("Enter")
     assert page.until_asked(2, "tasks")["filter"] == {"state": ["RETRY"]}
 
@@ -165,7 +174,7 @@ def test_rows_stay_under_the_pointer(page: ScriptedServer) -> None:
 def test_only_rows_in_view_are_made(page: ScriptedServer) -> None:
     page.answers["tasks"] = tasks(*(row(f"t{k:03}") for k in range(300)))
     tab = opened(page)
-    expect(tab.locator("#list-word")).to_have_text("300 tasks")
+    expect(tab.locator("#list-summary")).to_have_text("300 tasks")
     expect(tab.locator("#rows tr").first).to_be_visible()
     assert tab.locator("#rows tr").count() < 60
     tab.locator("#scroller").evaluate("(it) => it.scrollTo(0, it.scrollHeight)")
@@ -202,7 +211,8 @@ def test_the_page_fits_a_phone(page: ScriptedServer) -> None:
 def test_times_are_shown_in_utc_or_here(page: ScriptedServer) -> None:
     page.answers["panel"] = tasks(row("a"))
     tab = opened(page, "&task=a")
-    expect(tab.locator(".facts")).to_contain_text("10:00:00.000 UTC")
+    facts = tab.get_by_role("region", name="Facts")
+    expect(facts).to_contain_text("10:00:00.000 UTC")
     tab.keyboard.press("Escape")
     tab.locator("#zone").click()
     expect(tab.locator("#zone")).to_have_text("Local")
@@ -221,7 +231,7 @@ def test_a_reset_keeps_the_place_and_forgets_what_is_gone(
     page.answers["tasks"] = tasks(*there[:500])
     page.rest["api/v1/tasks"] = lambda _: {"tasks": there}
     tab = opened(page)
-    word, scroller = tab.locator("#list-word"), tab.locator("#scroller")
+    word, scroller = tab.locator("#list-summary"), tab.locator("#scroller")
     expect(tab.locator("#rows tr").first).to_be_visible()
     scroller.evaluate("(it) => it.scrollTo(0, it.scrollHeight)")
     expect(word).to_have_text("800 tasks")
@@ -251,7 +261,7 @@ def test_a_page_does_not_undo_what_was_told_meanwhile(page: ScriptedServer) -> N
     scroller = tab.locator("#scroller")
     expect(tab.locator("#rows tr").first).to_be_visible()
     scroller.evaluate("(it) => it.scrollTo(0, it.scrollHeight)")
-    expect(tab.locator("#list-word")).to_have_text("600 tasks")
+    expect(tab.locator("#list-summary")).to_have_text("600 tasks")
     scroller.evaluate("(it) => it.scrollTo(0, it.scrollHeight)")
     last = tab.locator("#rows tr[data-id=t0599]")
     expect(last).to_have_attribute("data-state", "SUCCESS")
@@ -267,7 +277,7 @@ def test_a_hidden_tab_rests_and_resumes_when_it_is_seen(page: ScriptedServer) ->
     page.page.clock.install()
     page.answers["tasks"] = tasks(row("a"))
     tab = opened(page)
-    expect(tab.locator("#list-word")).to_have_text("1 task")
+    expect(tab.locator("#list-summary")).to_have_text("1 task")
     tab.evaluate(HIDE, True)
     tab.clock.run_for(61_000)
     expect(tab.locator("html")).to_have_attribute("data-connection", "resting")

@@ -18,15 +18,16 @@ import pytest
 import uvicorn
 from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket
-from tests.serving import Quiet, until
 from uvicorn.protocols.websockets.websockets_sansio_impl import (
     WebSocketsSansIOProtocol,
 )
 
-from herald_server.line import Gone
-from herald_server.serve import listen, url_of
-from herald_server.ws import SocketLine
-from herald_server.ws_protocol import CuttableProtocol
+from herald_server.api.websocket import WebSocketTransport
+from herald_server.push.connection.transport import TransportClosed
+from herald_server.wiring.web_server.server import format_url, listen
+from herald_server.wiring.web_server.websocket import DirectWebSocketProtocol
+from tests.support.herald.uvicorn_server import Quiet
+from tests.support.wait import wait_until_async
 
 pytestmark = [pytest.mark.anyio, pytest.mark.soak, pytest.mark.timeout(600)]
 
@@ -45,14 +46,14 @@ async def ours(scope: Scope, receive: Receive, send: Send) -> None:
     """Echo over the wire that our sessions use."""
     socket = WebSocket(scope, receive, send)
     await socket.accept()
-    line = SocketLine(socket)
-    line.settle()
-    with contextlib.suppress(Gone):
+    line = WebSocketTransport(socket)
+    line.release_handshake()
+    with contextlib.suppress(TransportClosed):
         while True:
-            said = await line.hear()
+            said = await line.receive()
             if isinstance(said, bytes):
                 await socket.send_bytes(said)
-            elif not line.put(said.encode()):
+            elif not line.try_send(said.encode()):
                 await line.send(said.encode())
 
 
@@ -74,8 +75,8 @@ async def echo(app: Any, protocol: Any) -> AsyncGenerator[str]:
     server = Quiet(config)
     running = asyncio.create_task(server.serve(sockets=[bound]))
     try:
-        await until(lambda: server.started)
-        yield f"ws{url_of(bound).removeprefix('http')}"
+        await wait_until_async(lambda: server.started)
+        yield f"ws{format_url(bound).removeprefix('http')}"
     finally:
         server.should_exit = True
         await running
@@ -116,7 +117,7 @@ async def test_autobahn_finds_nothing_worse_than_in_the_library(
         pytest.skip("there is no wstest; set HERALD_TEST_WSTEST")
     async with echo(bare, WebSocketsSansIOProtocol) as ws:
         theirs = await fuzzed(wstest, ws, tmp_path / "bare")
-    async with echo(ours, CuttableProtocol) as ws:
+    async with echo(ours, DirectWebSocketProtocol) as ws:
         mine = await fuzzed(wstest, ws, tmp_path / "ours")
     assert len(mine) == len(theirs) > 200
     found = {c: (mine[c], theirs[c]) for c in mine if worse(mine[c], theirs[c])}

@@ -8,12 +8,13 @@ from typing import Any
 
 import pytest
 import uvicorn
-from tests.conformance import suite
-from tests.conformance.fixture_app import Fixture
-from tests.mcp_house import Quiet
-from tests.servers import missing
 
-from herald_server.serve import listen, url_of
+from herald_server.wiring.web_server.server import format_url, listen
+from tests.support.conformance import suite
+from tests.support.conformance.fixture_app import Fixture
+from tests.support.environment import missing
+from tests.support.herald.uvicorn_server import Quiet
+from tests.support.wait import wait_until_async
 
 pytestmark = [
     pytest.mark.anyio,
@@ -37,10 +38,9 @@ async def served() -> AsyncGenerator[str, None]:
     server = Quiet(config)
     async with fixture.running():
         serving = asyncio.create_task(server.serve([bound]))
-        while not server.started:
-            await asyncio.sleep(0.005)
+        await wait_until_async(lambda: server.started)
         try:
-            yield url_of(bound) + "mcp"
+            yield format_url(bound) + "mcp"
         finally:
             fixture.listening.close()
             server.should_exit = True
@@ -77,7 +77,7 @@ async def ran(*options: str) -> suite.Verdict:
     return suite.verdict(said.decode(), process.returncode)
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(240)
 @pytest.mark.parametrize("revision", CHECKS)
 async def test_all_that_a_revision_requires(revision: str) -> None:
     told = await ran("--requirements", revision)

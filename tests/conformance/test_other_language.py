@@ -10,18 +10,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.conformance import suite
-from tests.herald import TOKEN, HeraldProcess
-from tests.servers import PrivateValkey, missing
 
-from herald_monitor.child_process import end, kill, spawn
-from herald_server.client import Herald
+from herald_client import Herald
+from herald_core.system.subprocesses import kill_group, spawn, terminate
+from tests.support.conformance import suite
+from tests.support.environment import missing
+from tests.support.herald.process import TOKEN, HeraldProcess
+from tests.support.servers.redis import PrivateValkey
 
 pytestmark = [
     pytest.mark.anyio,
     pytest.mark.celery,
     pytest.mark.soak,
-    pytest.mark.timeout(120),
+    pytest.mark.timeout(240),
     pytest.mark.xdist_group("other_language"),
 ]
 
@@ -68,8 +69,8 @@ class Place:
         options = ("worker", "-P", "prefork", "-c", "1", "-n", "late@demo")
         log = self._place / "worker.log"
         process = spawn([*words, *options], log, env=self._env)
-        self._stack.callback(kill, process)
-        self._stack.callback(end, process, 5)
+        self._stack.callback(kill_group, process)
+        self._stack.callback(terminate, process, 5)
 
 
 @pytest.fixture

@@ -5,8 +5,8 @@ from typing import cast
 
 import pytest
 
-from tests.contract.labs import Lab
-from tests.servers import PrivateValkey
+from tests.support.servers.redis import PrivateValkey
+from tests.support.store.labs import Lab
 
 EVERY = ["memory", "valkey", pytest.param("redis7", marks=pytest.mark.redis7)]
 

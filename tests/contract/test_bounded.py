@@ -4,14 +4,15 @@ from typing import Any, cast
 
 import pytest
 
-from herald_monitor.model.events import Event
-from herald_monitor.model.filters import Filter
-from herald_monitor.model.keys import BOUNDED, Apart
-from tests.contract.labs import NOW, Lab, event, walk
+from herald_core.model.events.event import Event
+from herald_core.model.filters import Filter
+from herald_core.model.index_limits import IndexLimits
+from herald_core.store.redis.keys import BOUNDED_KEYS
+from tests.support.store.labs import NOW, Lab, event, walk
 
 pytestmark = pytest.mark.anyio
 
-FEW = Apart(3, 3, 3, 3)
+FEW = IndexLimits(3, 3, 3, 3, 3)
 KEYS = ["name", "worker", "queue", "tag"]
 
 
@@ -66,7 +67,7 @@ async def test_tasks_of_further_values_are_found_by_them(lab: Lab, key: str) -> 
         for value in range(20):
             wanted = [f"t{value:02}", f"t{value + 20:02}", f"t{value + 40:02}"]
             assert await ids(store, by(key, f"v{value}"), 2) == wanted
-            assert await store.count(by(key, f"v{value}"), 100) == 3
+            assert await store.count_tasks(by(key, f"v{value}"), 100) == 3
         assert await ids(store, by(key, "v1", "v19", "v3")) == sorted(
             f"t{n:02}" for n in range(60) if n % 20 in (1, 3, 19)
         )
@@ -79,7 +80,7 @@ async def test_wildcards_find_further_values_too(lab: Lab, key: str) -> None:
     async with lab.open(apart=FEW) as store:
         await store.store(events, now=NOW)
         assert await ids(store, by(key, "v1?")) == [f"t{n}" for n in range(10, 20)]
-        assert await store.count(by(key, "v1?", "v05"), 100) == 11
+        assert await store.count_tasks(by(key, "v1?", "v05"), 100) == 11
         one_state = Filter(state=("RECEIVED",), **cast(Any, {key: ("v*",)}))
         assert await ids(store, one_state) == [f"t{n:02}" for n in range(40)]
 
@@ -92,7 +93,7 @@ async def test_a_place_is_free_again_with_the_last_task(lab: Lab, key: str) -> N
     async with lab.open(apart=FEW, retention=60, keep_unfinished=60) as store:
         await store.store(named(0), now=NOW)
         before = listed(lab, key)
-        assert await store.sweep(now=NOW + 61) == 40
+        assert await store.expire_tasks(now=NOW + 61) == 40
         assert all(number == 0 for number in apart(lab, key))
         await store.store(named(100), now=NOW + 62)
         assert all(number == 3 for number in apart(lab, key))
@@ -109,13 +110,13 @@ async def test_a_value_in_both_indexes_is_found_whole(lab: Lab, key: str) -> Non
         await store.store(early + ended, now=NOW)
         late = [of_value(key, f"x{n % 9}", f"b{n:02}") for n in range(90)]
         await store.store(late[:45], now=NOW + 1)
-        await store.sweep(now=NOW + 62)
+        await store.expire_tasks(now=NOW + 62)
         await store.store(late[45:], now=NOW + 62)
         for n in range(9):
             wanted = [f"b{m:02}" for m in range(n, 90, 9)]
             assert await ids(store, by(key, f"x{n}"), 4) == wanted
-            assert await store.count(by(key, f"x{n}"), 100) == 10
-        assert await store.sweep(now=NOW + 700) == 90
+            assert await store.count_tasks(by(key, f"x{n}"), 100) == 10
+        assert await store.expire_tasks(now=NOW + 700) == 90
         assert await ids(store, by(key, "x1")) == []
 
 
@@ -149,7 +150,7 @@ async def test_more_values_than_are_looked_for_one_by_one(lab: Lab) -> None:
         await store.store(events, now=NOW)
         wanted = by("name", *(f"n{n}" for n in range(0, 300, 2)))
         assert await ids(store, wanted, 50) == [f"t{n:03}" for n in range(0, 300, 2)]
-        assert await store.count(wanted, 1000) == 150
+        assert await store.count_tasks(wanted, 1000) == 150
 
 
 async def test_records_that_ran_out_leave_the_others_too(redis_lab: Lab) -> None:
@@ -160,12 +161,12 @@ async def test_records_that_ran_out_leave_the_others_too(redis_lab: Lab) -> None
         await store.store(events, now=NOW)
         with redis_lab.client() as client:
             client.delete(*(f"{redis_lab.prefix}:t2:t{n}" for n in range(9)))
-        assert await store.sweep(now=NOW + 61) == 9
+        assert await store.expire_tasks(now=NOW + 61) == 9
         with redis_lab.client() as plain:
             client = cast(Any, plain)
             kinds = [f"{redis_lab.prefix}:{kind}:*" for kind in "oxl"]
             assert [key for kind in kinds for key in client.scan_iter(kind)] == []
-        assert [apart(redis_lab, key) for key in BOUNDED] == [[0]] * 4
+        assert [apart(redis_lab, key) for key in BOUNDED_KEYS] == [[0]] * 5
 
 
 async def test_a_full_index_takes_a_value_once_another_has_left(

@@ -2,13 +2,13 @@
 
 import pytest
 
-from herald_monitor.errors import StoreError, StoreUnfit, StoreUnreachable
-from herald_monitor.model.cursor import START
-from herald_monitor.redis_link import without_password
-from herald_monitor.redis_store import RedisStore, check_fit, warnings
-from tests.contract.labs import NOW, Lab, event
-from tests.contract.test_storing import life, merged, stored
-from tests.servers import PrivateValkey
+from herald_core.errors import StoreError, StoreUnreachable, StoreUnsupported
+from herald_core.model.cursor import START
+from herald_core.store.redis.connection.client import mask_password
+from herald_core.store.redis.store import RedisStore, check_supported, list_warnings
+from tests.support.servers.redis import PrivateValkey
+from tests.support.store.labs import NOW, Lab, event
+from tests.support.store.records import life, merged, stored
 
 pytestmark = pytest.mark.anyio
 
@@ -34,19 +34,19 @@ async def test_a_fit_server_is_opened_without_a_word(redis_lab: Lab) -> None:
     ],
 )
 def test_an_unfit_server_is_refused(said: dict[str, str], sentence: str) -> None:
-    with pytest.raises(StoreUnfit, match=sentence):
-        check_fit({**FIT, **said}, "redis://h")
+    with pytest.raises(StoreUnsupported, match=sentence):
+        check_supported({**FIT, **said}, "redis://h")
 
 
 @pytest.mark.parametrize(
     "said", [{}, {"redis_version": "8.2.0"}, {"valkey_version": "8.0.1"}]
 )
 def test_a_new_server_is_taken(said: dict[str, str]) -> None:
-    check_fit({**FIT, **said}, "redis://h")
+    check_supported({**FIT, **said}, "redis://h")
 
 
 def test_a_server_that_evicts_is_warned_of() -> None:
-    [sentence] = warnings({"maxmemory_policy": "allkeys-lru"}, "redis://h")
+    [sentence] = list_warnings({"maxmemory_policy": "allkeys-lru"}, "redis://h")
     assert "allkeys-lru" in sentence
     assert "noeviction" in sentence
 
@@ -62,7 +62,7 @@ async def test_a_policy_that_evicts_is_warned_of(own_lab: Lab) -> None:
 async def test_a_replica_is_not_opened(own_lab: Lab) -> None:
     with own_lab.client() as client:
         client.replicaof("127.0.0.1", "1")
-    with pytest.raises(StoreUnfit, match="replica"):
+    with pytest.raises(StoreUnsupported, match="replica"):
         await own_lab.make().open()
 
 
@@ -80,21 +80,21 @@ async def test_a_wrong_password_is_said_to_be_wrong(own_lab: Lab) -> None:
     assert own_lab.url is not None
     for password in ("", ":wrong@"):
         url = own_lab.url.replace("redis://", f"redis://{password}")
-        with pytest.raises(StoreUnfit, match="does not let Herald in") as told:
+        with pytest.raises(StoreUnsupported, match="does not let Herald in") as told:
             await RedisStore(url).open()
         assert "wrong@" not in str(told.value)
 
 
 @pytest.mark.parametrize("url", ["http://x", "nonsense", "redis://h:port/0"])
 async def test_a_url_of_nothing_is_refused(url: str) -> None:
-    with pytest.raises(StoreUnfit, match="redis://HOST:PORT/DB"):
+    with pytest.raises(StoreUnsupported, match="redis://HOST:PORT/DB"):
         await RedisStore(url).open()
 
 
 async def test_a_store_that_is_not_open_says_so(redis_lab: Lab) -> None:
     store = redis_lab.make()
     with pytest.raises(StoreError, match=r"open\(\) first"):
-        await store.task("a")
+        await store.get_task("a")
     await store.close()
 
 
@@ -107,9 +107,9 @@ async def test_a_server_that_dies_is_unreachable_and_comes_back(
         with pytest.raises(StoreUnreachable):
             await store.store(life("b"), now=NOW)
         with pytest.raises(StoreUnreachable):
-            await store.task("a")
+            await store.get_task("a")
         with pytest.raises(StoreUnreachable):
-            await store.read(START, wait=1)
+            await store.read_entries(START, wait=1)
         valkey.start()
         await store.store(life("b"), now=NOW)
         assert await stored(store, ["a", "b"]) == merged(life("b"))
@@ -124,7 +124,7 @@ async def test_a_full_store_takes_nothing_and_still_forgets(own_lab: Lab) -> Non
                 await store.store([*life("b"), event("revoked", "a", 9)], now=NOW)
             await own_lab.audit(store)
             assert await stored(store, ["a", "b"]) == merged(life("a"))
-            assert await store.sweep(now=NOW + 61) == 1
+            assert await store.expire_tasks(now=NOW + 61) == 1
             client.config_set("maxmemory", "0")
         await store.store(life("b"), now=NOW)
 
@@ -136,7 +136,7 @@ async def test_a_record_of_another_version_is_told(redis_lab: Lab) -> None:
         for body in (b"garbage", b"1-0.0 1\nq", b"1-0.0 1\nm\xff", b"1-0.0 1\nzz"):
             client.set(f"{redis_lab.prefix}:t2:a", body, ex=60)
             with pytest.raises(StoreError, match="not of this version"):
-                await store.task("a")
+                await store.get_task("a")
             with pytest.raises(StoreError, match="not of this version"):
                 await store.store(life("a"), now=NOW)
     await store.close()
@@ -152,12 +152,12 @@ async def test_a_record_of_another_version_is_told(redis_lab: Lab) -> None:
     ],
 )
 def test_a_url_is_shown_without_its_password(url: str, shown: str) -> None:
-    assert without_password(url) == shown
+    assert mask_password(url) == shown
 
 
 async def test_a_store_tells_how_full_its_servers_are(lab: Lab) -> None:
     async with lab.open() as store:
-        servers = await store.memory()
+        servers = await store.read_server_memory()
         if not lab.on_redis:
             assert servers == []
             return

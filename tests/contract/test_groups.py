@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.contract.labs import NOW, Lab, event
+from tests.support.store.labs import NOW, Lab, event
 
 pytestmark = pytest.mark.anyio
 
@@ -13,9 +13,9 @@ async def test_groups_are_listed_by_their_newest_member(lab: Lab) -> None:
         await store.store([event("sent", "2", group_id="b")], now=NOW + 1)
         await store.store([event("sent", "3")], now=NOW + 2)
         await store.store([event("received", "1")], now=NOW + 3)
-        assert [name for name, _ in await store.groups(5)] == ["b", "a"]
+        assert [name for name, _ in await store.list_groups(5)] == ["b", "a"]
         await store.store([event("sent", "4", group_id="a")], now=NOW + 4)
-        [(name, at)] = await store.groups(1)
+        [(name, at)] = await store.list_groups(1)
         assert (name, round(at, 3)) == ("a", NOW + 4)
 
 
@@ -23,6 +23,8 @@ async def test_a_membership_is_registered_or_known_from_the_result(lab: Lab) -> 
     async with lab.open() as store:
         told = [
             event("sent", "herald", group_id="g", source="submitted"),
+            event("received", "herald", group_id="g", retries=3),
+            event("succeeded", "herald", group_id="g", source="backend", retries=3),
             event("sent", "producer", group_id="g"),
             event("sent", "late"),
             event("succeeded", "late", group_id="g", source="backend"),
@@ -30,8 +32,8 @@ async def test_a_membership_is_registered_or_known_from_the_result(lab: Lab) -> 
         ]
         await store.store(told, now=NOW)
         asked = ["herald", "producer", "late", "retried", "unknown"]
-        assert await store.registered(asked) == {"herald", "producer"}
-        assert await store.registered([]) == set()
+        assert await store.find_registered(asked) == {"herald"}
+        assert await store.find_registered([]) == set()
 
 
 async def test_the_members_of_a_group_are_counted_by_state(lab: Lab) -> None:
@@ -40,6 +42,6 @@ async def test_the_members_of_a_group_are_counted_by_state(lab: Lab) -> None:
         await store.store([*told, event("sent", "other", group_id="h")], now=NOW)
         ended = [event("succeeded", f"t{n}") for n in range(120)]
         await store.store(ended, now=NOW + 1)
-        assert await store.group_counts("g") == {"PENDING": 180, "SUCCESS": 120}
-        assert await store.group_counts("h") == {"PENDING": 1}
-        assert await store.group_counts("none") == {}
+        assert await store.count_group_by_state("g") == {"PENDING": 180, "SUCCESS": 120}
+        assert await store.count_group_by_state("h") == {"PENDING": 1}
+        assert await store.count_group_by_state("none") == {}

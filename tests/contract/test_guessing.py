@@ -4,10 +4,10 @@ import time
 
 import pytest
 
-from herald_monitor.model.events import Event
-from herald_monitor.redis_store import RedisStore
-from tests.contract.labs import NOW, event
-from tests.servers import private_valkey
+from herald_core.model.events.event import Event
+from herald_core.store.redis.store import RedisStore
+from tests.support.servers.redis import private_valkey
+from tests.support.store.labs import NOW, event
 
 pytestmark = pytest.mark.anyio
 
@@ -64,7 +64,7 @@ async def test_a_long_record_is_read_again_and_a_short_one_is_not() -> None:
                 before = client.info("commandstats").get("cmdstat_mget", {"calls": 0})
                 assert (await store.store([going], now=NOW)).changes == 1
                 after = client.info("commandstats").get("cmdstat_mget", {"calls": 0})
-                task = await store.task(task_id)
+                task = await store.get_task(task_id)
                 assert task is not None
                 assert task.args == args
                 return int(after["calls"]) - int(before["calls"])

@@ -4,62 +4,22 @@ import asyncio
 from typing import Any
 
 import msgspec
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
-from herald_monitor.model.events import Event, Progress
-from herald_monitor.model.filters import Filter
-from herald_monitor.model.keys import Apart
-from herald_monitor.model.shape import STATES, TaskImage
-from tests.contract.labs import NOW, Lab, walk
-from tests.contract.test_storing import merged, stored
-
-IDS = ["a", "b", "c", "d", "e"]
-NAMES = ["x.add", "x.sub", "y", "*"]
-TASK_KINDS = [
-    *("sent", "received", "started", "succeeded", "failed", "retried", "revoked"),
-    *("rejected", "cancelled", "progress"),
-]
-
-RELAXED = settings(
-    max_examples=30,
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+from herald_core.model.events.event import Event
+from herald_core.model.filters import Filter
+from herald_core.model.index_limits import IndexLimits
+from herald_core.model.tasks.views import STATES, TaskView
+from tests.support.store.labs import NOW, Lab, walk
+from tests.support.store.random_events import (
+    IDS,
+    NAMES,
+    RELAXED,
+    an_event,
+    few,
 )
-
-
-def few(*values: Any) -> st.SearchStrategy[Any]:
-    """Draw few values, so that they collide."""
-    return st.sampled_from(values)
-
-
-@st.composite
-def an_event(draw: st.DrawFn) -> Event:
-    kind = draw(st.sampled_from(TASK_KINDS))
-    fields: dict[str, Any] = {}
-    if kind in ("sent", "received"):
-        fields = {
-            "name": draw(few(None, *NAMES)),
-            "queue": draw(few(None, "q1", "q2")),
-            "root_id": draw(few(None, *IDS)),
-            "parent_id": draw(few(None, *IDS)),
-            "group_id": draw(few(None, "g1", "g2")),
-            "retries": draw(few(None, 0, 1)),
-            "tags": draw(few(None, ("t1",), ("t1", "t2"))),
-        }
-    if kind == "progress":
-        fields = {"progress": Progress(draw(few(0.0, 50.0)))}
-    return Event(
-        kind=kind,
-        task_id=draw(st.sampled_from(IDS)),
-        at=NOW + draw(few(0, 1, 2, 3)),
-        host=draw(few("w1@h", "w2@h", "w*")),
-        pid=1,
-        clock=draw(st.integers(0, 4)),
-        flag=draw(st.booleans()),
-        **fields,
-    )
-
+from tests.support.store.records import merged, stored
 
 BATCHES = st.lists(st.lists(an_event(), max_size=8), max_size=8)
 
@@ -106,7 +66,7 @@ def test_records_equal_the_merge_of_all_events(
     asyncio.run(main())
 
 
-def _without_attempts(images: dict[str, TaskImage]) -> dict[str, TaskImage]:
+def _without_attempts(images: dict[str, TaskView]) -> dict[str, TaskView]:
     return {
         id_: msgspec.structs.replace(image, attempt=None)
         for id_, image in images.items()
@@ -124,7 +84,7 @@ def test_pages_and_counts_equal_looking_at_every_task(
 
     async def main() -> None:
         here = lab.fresh()
-        async with here.open(apart=Apart(most, most, most, most)) as store:
+        async with here.open(apart=IndexLimits(*[most] * 5)) as store:
             first: dict[str, None] = {}
             for number, batch in enumerate(batches):
                 await store.store(batch, now=NOW + number)
@@ -136,13 +96,15 @@ def test_pages_and_counts_equal_looking_at_every_task(
             # Of one moment, partitions do not know each other's order.
             order = sorted if lab.parts > 1 else list
             assert order(task.id for task in found) == order(expected)
-            counted = await store.count(filter_, most=100)
+            counted = await store.count_tasks(filter_, limit=100)
             keys = sum(
                 getattr(filter_, key) is not None for key in Filter.__struct_fields__
             )
             assert counted == len(expected) if keys < 2 else counted >= len(expected)
             states = [task.state for task in images.values()]
-            assert await store.counts() == {s: states.count(s) for s in set(states)}
+            assert await store.count_by_state() == {
+                s: states.count(s) for s in set(states)
+            }
         here.clean()
 
     asyncio.run(main())

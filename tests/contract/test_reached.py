@@ -7,17 +7,16 @@ from typing import Any, cast
 
 import pytest
 
-from herald_monitor.errors import StoreUnfit, StoreUnreachable
-from herald_monitor.model.cursor import START
-from herald_monitor.model.filters import Filter
-from herald_monitor.redis_store import RedisStore
-from herald_monitor.store import Gap
-from tests.contract.labs import NOW, Lab, event
-from tests.contract.test_log import MONITOR
-from tests.contract.test_queues import measured
-from tests.contract.test_storing import life
-from tests.reached import redis_by_socket, redis_by_tls
-from tests.servers import ROOT, PrivateValkey
+from herald_core.errors import StoreUnreachable, StoreUnsupported
+from herald_core.model.cursor import START
+from herald_core.model.filters import Filter
+from herald_core.model.gaps import Gap
+from herald_core.store.redis.store import RedisStore
+from tests.support.environment import ROOT
+from tests.support.servers.redis import PrivateValkey
+from tests.support.servers.redis_connections import redis_by_socket, redis_by_tls
+from tests.support.store.labs import NOW, Lab, event
+from tests.support.store.records import MONITOR, life, measured
 
 pytestmark = pytest.mark.anyio
 
@@ -38,29 +37,32 @@ async def everything(store: RedisStore) -> None:
         gap = Gap(id="g", since=moment, until=moment, reason="tried")
         await store.store([*life("a"), event("received", "b")], now=NOW)
         await store.open_gap(gap)
-        await store.beat(MONITOR, now=NOW)
-        assert await store.lease("work", "me", 5)
-        assert await store.put_note("kind", "id", b"text", 60)
-        assert await store.notes("kind") == {"id": b"text"}
-        assert await store.noted("kind") == ["id"]
-        await store.drop_note("kind", "id")
-        await store.add_line("book", b"line", 5, 60)
-        assert await store.lines("book", 5) == [b"line"]
-        await store.gauge([measured("q")], now=NOW)
-        assert [one.name for one in await store.queues()] == ["q"]
-        assert await store.queue_names(NOW - 60) == ["q"]
-        assert await store.rollups(NOW - 60, NOW + 120, parts=True)
-        assert await store.memory()
-        assert (await store.task("a")).state == "SUCCESS"
-        assert len((await store.page(Filter(state=("SUCCESS", "RECEIVED")))).tasks) == 2
-        assert await store.count(Filter(state=("SUCCESS",)), 10) == 1
-        assert await store.counts() == {"SUCCESS": 1, "RECEIVED": 1}
-        assert await store.gaps()
-        assert await store.monitors()
-        await store.workers(now=NOW)
-        assert await store.read(START, wait=0.01)
-        assert await store.identity()
-        assert await store.sweep(now=NOW + 9 * 86_400) == 2
+        await store.record_heartbeat(MONITOR, now=NOW)
+        assert await store.acquire_lease("work", "me", 5)
+        assert await store.put_item("kind", "id", b"text", 60)
+        assert await store.get_items("kind") == {"id": b"text"}
+        assert await store.list_items("kind") == ["id"]
+        await store.delete_item("kind", "id")
+        await store.push_line("book", b"line", 5, 60)
+        assert await store.read_lines("book", 5) == [b"line"]
+        await store.store_queues([measured("q")], now=NOW)
+        assert [one.name for one in await store.list_queues()] == ["q"]
+        assert await store.list_queue_names(NOW - 60) == ["q"]
+        assert await store.read_rollups(NOW - 60, NOW + 120, parts=True)
+        assert await store.read_server_memory()
+        assert (await store.get_task("a")).state == "SUCCESS"
+        assert (
+            len((await store.list_tasks(Filter(state=("SUCCESS", "RECEIVED")))).tasks)
+            == 2
+        )
+        assert await store.count_tasks(Filter(state=("SUCCESS",)), 10) == 1
+        assert await store.count_by_state() == {"SUCCESS": 1, "RECEIVED": 1}
+        assert await store.list_gaps()
+        assert await store.list_monitors()
+        await store.list_workers(now=NOW)
+        assert await store.read_entries(START, wait=0.01)
+        assert await store.read_history_id()
+        assert await store.expire_tasks(now=NOW + 9 * 86_400) == 2
     finally:
         await store.close()
 
@@ -87,7 +89,7 @@ async def test_a_user_of_other_keys_is_refused(valkey: PrivateValkey) -> None:
     url = valkey.url.replace("redis://", "redis://herald:secret@")
     store = RedisStore(url, prefix="{others}")
     await store.open()
-    with pytest.raises(StoreUnfit, match="does not let Herald in"):
+    with pytest.raises(StoreUnsupported, match="does not let Herald in"):
         await store.store(life("a"), now=NOW)
     await store.close()
 

@@ -2,21 +2,21 @@
 
 import pytest
 
-from herald_monitor.errors import BadCursor
-from herald_monitor.model.filters import Filter
-from herald_monitor.paging import write_token
-from tests.contract.labs import NOW, Lab, event, walk
-from tests.contract.test_storing import life
+from herald_core.errors import InvalidCursor
+from herald_core.model.filters import Filter
+from herald_core.store.page_tokens import encode_token
+from tests.support.store.labs import NOW, Lab, event, walk
+from tests.support.store.records import life
 
 pytestmark = pytest.mark.anyio
 
 
 async def test_an_id_never_heard_of_is_unknown(lab: Lab) -> None:
     async with lab.open() as store:
-        assert (await store.task("never")).state == "UNKNOWN"
-        assert await store.attempts("never") == []
-        assert await store.tasks(["never", "nor"]) == [None, None]
-        assert await store.tasks([]) == []
+        assert (await store.get_task("never")).state == "UNKNOWN"
+        assert await store.list_attempts("never") == []
+        assert await store.get_tasks(["never", "nor"]) == [None, None]
+        assert await store.get_tasks([]) == []
 
 
 async def test_attempts_are_told_oldest_first(lab: Lab) -> None:
@@ -29,7 +29,7 @@ async def test_attempts_are_told_oldest_first(lab: Lab) -> None:
     ]
     async with lab.open() as store:
         await store.store(events, now=NOW)
-        told = await store.attempts("a")
+        told = await store.list_attempts("a")
         assert [(one.attempt, one.state) for one in told] == [
             (1, "RETRY"),
             (2, "STARTED"),
@@ -38,10 +38,10 @@ async def test_attempts_are_told_oldest_first(lab: Lab) -> None:
 
 async def test_an_empty_store_has_one_empty_page(lab: Lab) -> None:
     async with lab.open() as store:
-        page = await store.page(Filter())
+        page = await store.list_tasks(Filter())
         assert (page.tasks, page.next) == ((), None)
-        assert await store.counts() == {}
-        assert await store.count(Filter(), 10) == 0
+        assert await store.count_by_state() == {}
+        assert await store.count_tasks(Filter(), 10) == 0
 
 
 async def test_tasks_of_a_batch_come_newest_first(lab: Lab) -> None:
@@ -88,7 +88,7 @@ async def test_a_walk_meets_each_task_once_while_states_change(lab: Lab) -> None
         found: list[str] = []
         page, clock = None, 2
         while True:
-            got = await store.page(filter_, limit=7, page=page)
+            got = await store.list_tasks(filter_, limit=7, page=page)
             found += [task.id for task in got.tasks]
             if (page := got.next) is None:
                 break
@@ -137,7 +137,7 @@ async def test_a_root_is_found_with_its_tree(lab: Lab) -> None:
         await store.store([child, event("received", "other")], now=NOW + 1)
         filter_ = Filter(root=("root",))
         assert [t.id for t in await walk(store, filter_, 1)] == ["child", "root"]
-        assert await store.count(filter_, 10) == 2
+        assert await store.count_tasks(filter_, 10) == 2
         named = Filter(root=("root",), name=("r",))
         assert [t.id for t in await walk(store, named)] == ["root"]
 
@@ -147,7 +147,7 @@ async def test_ids_are_found_newest_first(lab: Lab) -> None:
         await store.store([*life("a"), *life("b"), *life("c")], now=NOW)
         filter_ = Filter(ids=("a", "nope", "c"))
         assert [task.id for task in await walk(store, filter_, 1)] == ["c", "a"]
-        assert await store.count(filter_, 10) == 2
+        assert await store.count_tasks(filter_, 10) == 2
 
 
 async def test_globs_find_names(lab: Lab) -> None:
@@ -163,7 +163,7 @@ async def test_globs_find_names(lab: Lab) -> None:
         assert await named("maid", "mail.s*") == ["maid", "mail.send"]
         assert len(await named("*")) == 4
         assert await named("none*") == []
-        assert await store.count(Filter(name=("mai*",)), 10) == 3
+        assert await store.count_tasks(Filter(name=("mai*",)), 10) == 3
 
 
 async def test_a_glob_over_hundreds_of_names_still_answers(lab: Lab) -> None:
@@ -174,7 +174,7 @@ async def test_a_glob_over_hundreds_of_names_still_answers(lab: Lab) -> None:
         assert len(await walk(store, Filter(name=("n*",)), 50)) == 300
         found = await walk(store, Filter(name=("n?7*",), state=("RECEIVED",)), 7)
         assert len(found) == 30
-        assert await store.count(Filter(name=("n*",)), 1000) >= 300
+        assert await store.count_tasks(Filter(name=("n*",)), 1000) >= 300
 
 
 async def test_counting_stops_above_what_was_asked_for(lab: Lab) -> None:
@@ -182,34 +182,34 @@ async def test_counting_stops_above_what_was_asked_for(lab: Lab) -> None:
     events = [event("received", f"t{n:03}", tags=tags[n % 3]) for n in range(90)]
     async with lab.open() as store:
         await store.store(events, now=NOW)
-        assert await store.count(Filter(tag=("t1", "t2")), 1000) == 90
-        assert await store.count(Filter(tag=("t1", "t2")), 10) > 10
-        assert await store.count(Filter(state=("RECEIVED",)), 10) > 10
+        assert await store.count_tasks(Filter(tag=("t1", "t2")), 1000) == 90
+        assert await store.count_tasks(Filter(tag=("t1", "t2")), 10) > 10
+        assert await store.count_tasks(Filter(state=("RECEIVED",)), 10) > 10
 
 
 @pytest.mark.parametrize(
     "token",
     [
         *("", "x", "AAAA", "é", "%%%", "a" * 5000, "////", "=="),
-        write_token(1)[:-1],
-        write_token(1) + "A",
-        write_token(-1),
+        encode_token(1)[:-1],
+        encode_token(1) + "A",
+        encode_token(-1),
     ],
 )
 async def test_a_token_that_was_never_given_out_is_refused(
     lab: Lab, token: str
 ) -> None:
     async with lab.open() as store:
-        with pytest.raises(BadCursor, match="page token"):
-            await store.page(Filter(), page=token)
+        with pytest.raises(InvalidCursor, match="page token"):
+            await store.list_tasks(Filter(), page=token)
 
 
 async def test_a_token_behind_a_forgotten_task_still_leads_on(lab: Lab) -> None:
     async with lab.open(retention=10) as store:
         await store.store([event("received", "a")], now=NOW)
         await store.store(life("b"), now=NOW)
-        page = await store.page(Filter(), limit=1)
+        page = await store.list_tasks(Filter(), limit=1)
         assert [task.id for task in page.tasks] == ["b"]
-        assert await store.sweep(now=NOW + 11) == 1
-        rest = await store.page(Filter(), limit=1, page=page.next)
+        assert await store.expire_tasks(now=NOW + 11) == 1
+        rest = await store.list_tasks(Filter(), limit=1, page=page.next)
         assert [task.id for task in rest.tasks] == ["a"]

@@ -9,16 +9,21 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from herald_monitor.minutes import Sums, rollup, spots
-from herald_monitor.model.events import Event
-from herald_monitor.model.reading import read
-from herald_monitor.model.rollups import MINUTES_FOR, MOST_PARTS, OTHER, Rollup
-from herald_monitor.model.tally import tally
-from herald_monitor.model.tasks import Task, merge
-from herald_monitor.store import Store
-from tests.contract.labs import NOW, Lab, event
-from tests.contract.test_random import IDS, RELAXED, an_event
-from tests.contract.test_storing import life
+from herald_core.model.events.event import Event
+from herald_core.model.rollups.rollup import (
+    MAX_PARTS,
+    OTHER_PART,
+    ROLLUP_RETENTION_S,
+    Rollup,
+)
+from herald_core.model.rollups.rollup_delta import count_task
+from herald_core.model.tasks.projection import project
+from herald_core.model.tasks.task import Task, merge
+from herald_core.store.ports import Store
+from herald_core.store.rollup_sums import RollupSums, list_counters, make_rollup
+from tests.support.store.labs import NOW, Lab, event
+from tests.support.store.random_events import IDS, RELAXED, an_event
+from tests.support.store.records import life
 
 pytestmark = pytest.mark.anyio
 
@@ -27,7 +32,7 @@ HOUR = 3_600.0
 
 async def counted(store: Store, **asked: Any) -> dict[str, int]:
     """Return the counts of the hour around `NOW`."""
-    found = await store.rollups(NOW - HOUR, NOW + HOUR, **asked)
+    found = await store.read_rollups(NOW - HOUR, NOW + HOUR, **asked)
     return dict(sum((Counter(one.counts) for one in found), Counter[str]()))
 
 
@@ -36,11 +41,11 @@ async def test_each_word_counts_in_the_minute_in_which_it_happened(lab: Lab) -> 
     later = event("succeeded", "a", 70, runtime=67.0)
     async with lab.open() as store:
         await store.store([sent, received, started, later], now=NOW + 200)
-        assert await store.rollups(NOW, NOW + 120) == [
+        assert await store.read_rollups(NOW, NOW + 120) == [
             Rollup(at=int(NOW), counts={"submitted": 1, "received": 1, "started": 1}),
             Rollup(at=int(NOW) + 60, counts={"succeeded": 1}, runtimes={65: 1}),
         ]
-        assert await store.rollups(NOW + 120, NOW + 600) == []
+        assert await store.read_rollups(NOW + 120, NOW + 600) == []
 
 
 async def test_what_is_heard_again_or_elsewhere_counts_once(lab: Lab) -> None:
@@ -73,7 +78,7 @@ async def test_a_task_that_was_not_lost_is_not_counted_as_lost(lab: Lab) -> None
     async with lab.open() as store:
         await store.store([*life("a")[:3], lost], now=NOW + 90)
         assert (await counted(store))["lost"] == 1
-        end = event("succeeded", "a", 95, heard=NOW + 99)
+        end = event("succeeded", "a", 95, arrived_at=NOW + 99)
         await store.store([end], now=NOW + 99)
         told = await counted(store)
         assert ("lost" not in told, told["succeeded"]) == (True, 1)
@@ -84,13 +89,13 @@ async def test_a_late_repair_counts_in_its_own_minute(lab: Lab) -> None:
     async with lab.open() as store:
         await store.store(life("a")[:3], now=NOW + 5)
         await store.store([end], now=NOW + HOUR)
-        [minute] = await store.rollups(NOW, NOW + HOUR)
+        [minute] = await store.read_rollups(NOW, NOW + HOUR)
         assert (minute.at, minute.counts["failed"]) == (int(NOW), 1)
 
 
 async def test_what_is_too_old_is_not_counted(lab: Lab) -> None:
     async with lab.open() as store:
-        await store.store(life("a"), now=NOW + MINUTES_FOR + 60)
+        await store.store(life("a"), now=NOW + ROLLUP_RETENTION_S + 60)
         assert await counted(store) == {}
 
 
@@ -117,7 +122,7 @@ async def test_a_name_and_a_queue_have_counts_of_their_own(lab: Lab) -> None:
         assert (await counted(store, name="x.sub")) == {"received": 1, "started": 1}
         assert (await counted(store, queue="q"))["received"] == 1
         assert await counted(store, name="never") == {}
-        [minute] = await store.rollups(NOW, NOW + 60, parts=True)
+        [minute] = await store.read_rollups(NOW, NOW + 60, parts=True)
         assert minute.names["x.sub"] == {"received": 1, "started": 1}
         assert set(minute.names) == {"x.add", "x.sub"}
         assert minute.queues["q"]["succeeded"] == 1
@@ -132,15 +137,15 @@ async def test_a_name_that_is_heard_late_takes_the_counts(lab: Lab) -> None:
 
 
 async def test_many_names_of_a_minute_are_bounded(lone_lab: Lab) -> None:
-    total = MOST_PARTS + 20
+    total = MAX_PARTS + 20
     events = [event("received", f"t{n}", 1, name=f"n{n}") for n in range(total)]
     async with lone_lab.open() as store:
         await store.store(events, now=NOW)
         # They count where their first word counted.
         await store.store([event("started", f"t{n}") for n in range(total)], now=NOW)
-        [minute] = await store.rollups(NOW, NOW + 60, parts=True)
-        assert len(minute.names) == MOST_PARTS + 1
-        assert minute.names[OTHER] == {"received": 20, "started": 20}
+        [minute] = await store.read_rollups(NOW, NOW + 60, parts=True)
+        assert len(minute.names) == MAX_PARTS + 1
+        assert minute.names[OTHER_PART] == {"received": 20, "started": 20}
         assert minute.counts == {"received": total, "started": total}
 
 
@@ -148,7 +153,7 @@ async def test_forgetting_a_task_leaves_the_minutes(lab: Lab) -> None:
     async with lab.open(retention=60) as store:
         await store.store(life("a"), now=NOW)
         before = await counted(store)
-        assert await store.sweep(now=NOW + 61) == 1
+        assert await store.expire_tasks(now=NOW + 61) == 1
         assert await counted(store) == before
 
 
@@ -157,15 +162,15 @@ def expected(events: list[Event], now: float) -> list[Rollup]:
     tasks: dict[str, Task] = {}
     for one in events:
         tasks[one.task_id] = merge(tasks.get(one.task_id), one)
-    sums = Sums([tally(task, read(task)) for task in tasks.values()], now)
+    sums = RollupSums([count_task(task, project(task)) for task in tasks.values()], now)
     tables: dict[Any, dict[str, dict[str, int]]] = {}
     for cell, number in sums.numbers.items():
-        for table, row, code in spots(cell):
+        for table, row, code in list_counters(cell):
             numbers = tables.setdefault(table, {}).setdefault(row, {})
             numbers[code] = numbers.get(code, 0) + number
     minutes = sorted({at for _, at in tables})
     return [
-        rollup(at, names[""], names, tables.get(("queue", at), {}))
+        make_rollup(at, names[""], names, tables.get(("queue", at), {}))
         for at in minutes
         if (names := tables["name", at])
     ]
@@ -198,9 +203,9 @@ def test_minutes_equal_what_the_final_tasks_count(
             for number, batch in enumerate(batches):
                 await (other if number % 2 else one).store(batch, now=NOW + 300)
             events = [event for batch in batches for event in batch]
-            found = await one.rollups(NOW - HOUR, NOW + HOUR, parts=True)
+            found = await one.read_rollups(NOW - HOUR, NOW + HOUR, parts=True)
             assert found == expected(events, NOW + 300)
-            assert len(await one.tasks(IDS)) == len(IDS)
+            assert len(await one.get_tasks(IDS)) == len(IDS)
         here.clean()
 
     asyncio.run(main())

@@ -6,40 +6,14 @@ from random import Random
 import msgspec
 import pytest
 
-from herald_monitor.model.cursor import START
-from herald_monitor.model.events import Event, Progress
-from herald_monitor.model.filters import Before, Filter
-from herald_monitor.model.reading import read
-from herald_monitor.model.shape import TaskImage
-from herald_monitor.model.tasks import Task, merge
-from herald_monitor.store import Store
-from tests.contract.labs import NOW, Lab, all_changes, event, walk
+from herald_core.model.cursor import START
+from herald_core.model.events.event import Progress
+from herald_core.model.filters import Filter, PreviousValues
+from herald_core.store.ports import Store
+from tests.support.store.labs import NOW, Lab, all_changes, event, walk
+from tests.support.store.records import life, merged, stored
 
 pytestmark = pytest.mark.anyio
-
-
-def life(task_id: str) -> list[Event]:
-    """Return the four events of a task that succeeds."""
-    return [
-        event("sent", task_id, 1, host="client", name="x.add", queue="q"),
-        event("received", task_id, 2, name="x.add", args="(1, 2)"),
-        event("started", task_id, 3),
-        event("succeeded", task_id, 4, result="3", runtime=0.5),
-    ]
-
-
-def merged(events: list[Event]) -> dict[str, TaskImage]:
-    """Return what all `events` come to, without any store."""
-    tasks: dict[str, Task] = {}
-    for one in events:
-        tasks[one.task_id] = merge(tasks.get(one.task_id), one)
-    return {id_: read(task) for id_, task in tasks.items()}
-
-
-async def stored(store: Store, ids: list[str]) -> dict[str, TaskImage]:
-    """Return what is stored of `ids`, without rev."""
-    images = [image for image in await store.tasks(ids) if image]
-    return {i.id: msgspec.structs.replace(i, rev=None) for i in images}
 
 
 async def test_a_stored_task_is_what_its_events_come_to(lab: Lab) -> None:
@@ -59,13 +33,13 @@ async def test_the_receipt_is_the_end_of_the_log(lab: Lab) -> None:
     async with lab.open() as store:
         for one in life("a"):
             receipt = await store.store([one], now=NOW)
-            assert receipt.cursor == await store.end()
+            assert receipt.cursor == await store.read_end()
 
 
 async def test_a_task_carries_the_rev_of_the_change_that_made_it(lone_lab: Lab) -> None:
     async with lone_lab.open() as store:
         receipt = await store.store(life("a") + life("b"), now=NOW)
-        assert (await store.task("b")).rev == f"{receipt.cursor}.1"
+        assert (await store.get_task("b")).rev == f"{receipt.cursor}.1"
 
 
 async def test_the_same_batch_again_changes_nothing(lab: Lab) -> None:
@@ -74,7 +48,7 @@ async def test_the_same_batch_again_changes_nothing(lab: Lab) -> None:
         assert await store.store(life("a"), now=NOW) == msgspec.structs.replace(
             first, changes=0
         )
-        assert len(await store.read(START)) == 1
+        assert len(await store.read_entries(START)) == 1
 
 
 async def test_a_second_monitor_stores_nothing_again(lab: Lab) -> None:
@@ -97,7 +71,7 @@ async def test_a_writer_that_is_behind_does_not_undo_the_other(lab: Lab) -> None
         await one.store([started], now=NOW)
         await other.store([succeeded], now=NOW)
         assert await stored(one, ["a"]) == merged(life("a"))
-        assert len(await one.read(START)) == 4
+        assert len(await one.read_entries(START)) == 4
 
 
 async def test_writers_at_once_come_to_what_all_events_come_to(lab: Lab) -> None:
@@ -112,14 +86,14 @@ async def test_writers_at_once_come_to_what_all_events_come_to(lab: Lab) -> None
 
         await asyncio.gather(*(write(s, n) for n, s in enumerate([one, other, one])))
         assert await stored(one, ids) == merged(events)
-        assert await one.counts() == {"SUCCESS": 40}
+        assert await one.count_by_state() == {"SUCCESS": 40}
 
 
 async def test_a_large_batch_is_stored_whole(lab: Lab) -> None:
     events = [one for n in range(600) for one in life(f"t{n}")]
     async with lab.open() as store:
         assert (await store.store(events, now=NOW)).changes == 600
-        assert await store.counts() == {"SUCCESS": 600}
+        assert await store.count_by_state() == {"SUCCESS": 600}
         assert len(await walk(store, Filter())) == 600
 
 
@@ -129,7 +103,7 @@ async def test_a_change_tells_what_was_before(lab: Lab) -> None:
         await store.store(life("a")[2:3], now=NOW)
         first, second = [change async for change in all_changes(store)]
         assert first.before is None
-        assert second.before == Before("RECEIVED", "w1@h", "q")
+        assert second.before == PreviousValues("RECEIVED", "w1@h", "q")
 
 
 async def test_a_late_event_that_shows_nothing_is_kept_all_the_same(lab: Lab) -> None:
@@ -146,7 +120,7 @@ async def test_progress_is_a_change(lab: Lab) -> None:
         for percent in (10.0, 20.0):
             step = event("progress", "a", int(percent), progress=Progress(percent))
             assert (await store.store([step], now=NOW)).changes == 1
-        assert (await store.task("a")).progress == Progress(20.0)
+        assert (await store.get_task("a")).progress == Progress(20.0)
 
 
 @pytest.mark.parametrize(

@@ -7,13 +7,16 @@ from typing import Any, cast
 
 import httpx2
 import pytest
-from tests.live_server import worker_of
-from tests.servers import PrivateValkey
-from tests.serving import TOKEN, connected, serving, until
 
-from herald_monitor.store import Gap
-from herald_server.asyncapi import document
-from herald_server.telling import Patience
+from herald_core.model.gaps import Gap
+from herald_server.push.connection.sender import Timeouts
+from herald_server.push.protocol.asyncapi import build_document
+from tests.support.clients.websocket import connected
+from tests.support.herald.memory_server import worker_of
+from tests.support.herald.server import serving
+from tests.support.herald.uvicorn_server import TOKEN
+from tests.support.servers.redis import PrivateValkey
+from tests.support.wait import wait_until_async
 
 pytestmark = pytest.mark.anyio
 
@@ -36,7 +39,7 @@ def strict(schemas: dict[str, Any]) -> dict[str, Any]:
 
 def complaints(kind: str, frame: dict[str, Any]) -> list[str]:
     """Return what is wrong with `frame` as a message called `kind`."""
-    whole = document()
+    whole = build_document()
     schemas = strict(whole["components"]["schemas"])
     ref = whole["components"]["messages"][kind]["payload"]["$ref"]
     schema = {"$ref": ref, "components": {"schemas": schemas}}
@@ -45,14 +48,14 @@ def complaints(kind: str, frame: dict[str, Any]) -> list[str]:
 
 def kind_of(frame: dict[str, Any]) -> str:
     """Return what the document calls frames of this type."""
-    messages: dict[str, Any] = document()["components"]["messages"]
+    messages: dict[str, Any] = build_document()["components"]["messages"]
     return next(k for k, m in messages.items() if m["name"] == frame["type"])
 
 
 async def test_every_frame_that_is_sent_is_documented(url: str) -> None:
     hour = "2026-01-31T12"
     gap = Gap(id="g", since=f"{hour}:00:00Z", until=f"{hour}:00:01Z", reason="a test")
-    patience = Patience(heartbeat=0.1)
+    patience = Timeouts(heartbeat=0.1)
     async with (
         serving(url, patience=patience) as server,
         connected(server) as client,
@@ -77,15 +80,15 @@ async def test_every_frame_that_is_sent_is_documented(url: str) -> None:
         await client.say(type="ping")
         await client.say(type="auth", token=TOKEN)
         await client.say(type="unsubscribe", id="some")
-        await until(lambda: len({f["id"] for f in client.of("data")}) >= 5)
+        await wait_until_async(lambda: len({f["id"] for f in client.of("data")}) >= 5)
         await server.tell("succeeded", "a", runtime=0.1)
         await server.tell("failed", "b", exception="E()", traceback="at")
         for type_ in ("hello", "status", "cursor", "done", "error", "pong"):
             await client.heard(type_)
-        await server.app.state.sockets.restart(1.0)
+        await server.app.state.sockets.announce_restart(1.0)
         await client.heard("bye")
         told = {frame["type"] for frame in client.frames}
-        messages = document()["components"]["messages"].values()
+        messages = build_document()["components"]["messages"].values()
         said_only = {"subscribe", "unsubscribe", "auth", "ping"}
         assert told == {m["name"] for m in messages} - said_only
         for frame in client.frames:
@@ -121,11 +124,13 @@ async def test_it_is_served_to_everybody_and_names_the_server(url: str) -> None:
         here = whole["servers"]["here"]
         assert f"{here['protocol']}://{here['host']}/ws" == server.ws
         assert whole["channels"]["herald"]["address"] == "/ws"
-        assert whole["components"] == json.loads(json.dumps(document()["components"]))
+        assert whole["components"] == json.loads(
+            json.dumps(build_document()["components"])
+        )
 
 
 def test_every_reference_leads_somewhere() -> None:
-    whole = document()
+    whole = build_document()
     for ref in _references(whole):
         at: Any = whole
         for part in ref.removeprefix("#/").split("/"):

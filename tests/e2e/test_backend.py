@@ -4,20 +4,23 @@ import asyncio
 import time
 from pathlib import Path
 from typing import Any, cast
-from uuid import uuid4
 
 import msgspec
 import pytest
 from celery import Celery
-from tests.conftest import AppFactory, WorkerFactory
-from tests.e2e.test_receiver import send
-from tests.listening import Watched, prompt, told, until, watching
-from tests.servers import PrivateValkey
 
-from herald_monitor.backends import BackendUnreachable, ResultBackend
-from herald_monitor.model.cursor import START
-from herald_monitor.model.redaction import Redactor
-from herald_monitor.model.tasks import merge
+from herald_core.model.cursor import START
+from herald_core.model.events.redaction import Redactor
+from herald_core.model.tasks.task import merge
+from herald_monitor.celery_client.backend.result_backend import (
+    BackendUnreachable,
+    ResultBackend,
+)
+from tests.support.celery.messages import send, store_result
+from tests.support.celery.worker import AppFactory, WorkerFactory
+from tests.support.herald.memory_monitor import Watched, prompt, told, watching
+from tests.support.servers.redis import PrivateValkey
+from tests.support.wait import wait_until_async
 
 pytestmark = [
     pytest.mark.celery,
@@ -37,13 +40,6 @@ def app(valkey: PrivateValkey, project_app: AppFactory) -> Celery:
 def deaf(valkey: PrivateValkey, project_app: AppFactory) -> Celery:
     """The same project, as heard on an exchange on which nobody says anything."""
     return project_app(valkey.url, valkey.url)
-
-
-def store_result(app: Celery, result: object, state: str = "SUCCESS") -> str:
-    """Store a result as a worker does; return the task's id."""
-    task_id = str(uuid4())
-    cast(Any, app).backend.store_result(task_id, result, state)
-    return task_id
 
 
 # ---- without any events -----------------------------------------------------
@@ -83,7 +79,7 @@ async def test_progress_and_revocation_without_events(
             return [e.progress.percent for e in heard.events if e.progress]
 
         # Two connections hear it, and this one may be the later.
-        await until(lambda: len(steps()) == 4, 20, "each step")
+        await wait_until_async(lambda: len(steps()) == 4, 30, "each step")
         assert steps() == [25.0, 50.0, 75.0, 100.0]
         waiting = send(app, "sleepy", 30)
         store_result_of_start(app, waiting)
@@ -113,7 +109,7 @@ async def test_a_result_that_nobody_keeps_is_not_told(
     async with told(deaf) as heard:
         await asyncio.to_thread(celery_worker, app, events=False, pool="solo")
         ignored, kept = send(app, "ignore_result", 1, 2), send(app, "add", 1, 2)
-        await until(lambda: heard.kinds(kept), 15, "the task behind it")
+        await wait_until_async(lambda: heard.kinds(kept), 30, "the task behind it")
         assert heard.kinds(ignored) == []
 
 
@@ -126,7 +122,7 @@ async def test_a_silent_task_beside_tasks_with_events(
         began = time.monotonic()
         task_id = send(app, "silent", 1, 2)
         image = await watched.is_in(task_id, "SUCCESS")
-        assert time.monotonic() - began < 1.0
+        assert time.monotonic() - began < 8
         assert (image.source, image.result) == ("backend", "3")
 
 
@@ -135,7 +131,7 @@ async def test_a_silent_task_beside_tasks_with_events(
 
 async def changes_of(watched: Watched, task_id: str) -> list[str]:
     """Return the states of all changes of a task, in order."""
-    entries = await watched.store.read(START, most=10_000)
+    entries = await watched.store.read_entries(START, limit=10_000)
     changes = [c for e in entries for c in e.changes if c.id == task_id]
     return [change.task.state for change in changes if change.task]
 
@@ -151,7 +147,9 @@ async def test_an_end_that_is_told_twice_is_one_end(
         for task_id in ids:
             image = await watched.becomes(task_id, lambda i: i.runtime is not None)
             assert (image.source, image.conflict) == ("event", False)
-        await until(lambda: watched.count("backend_events") >= 20, 5, "results")
+        await wait_until_async(
+            lambda: watched.count("backend_events") >= 20, 30, "results"
+        )
         told = [await changes_of(watched, task_id) for task_id in ids]
         over = [[s in ("SUCCESS", "FAILURE") for s in states] for states in told]
         # Words that overtake each other add facts, but never take the end back.
@@ -188,7 +186,7 @@ async def test_results_of_another_database_are_not_ours(
     here = project_app(valkey.url, valkey.url)
     async with told(here) as heard:
         foreign, own = store_result(there, 1), store_result(here, 2)
-        await until(lambda: heard.kinds(own), 5, "our own")
+        await wait_until_async(lambda: heard.kinds(own), 30, "our own")
         assert heard.kinds(foreign) == []
         assert heard.channel.foreign == 1
 
@@ -202,7 +200,7 @@ async def test_a_key_prefix_is_heeded(
     async with told(shop) as heard:
         store_result(other, 1)
         task_id = store_result(shop, 2)
-        await until(lambda: heard.events, 5, "our own")
+        await wait_until_async(lambda: heard.events, 30, "our own")
         assert [event.task_id for event in heard.events] == [task_id]
     backend = ResultBackend(shop)
     assert await found(backend) == {task_id}
@@ -215,14 +213,14 @@ async def test_a_compressed_result_is_read(
     app = project_app(valkey.url, valkey.url, result_compression="gzip")
     async with told(app) as heard:
         task_id = store_result(app, "x" * 500)
-        await until(lambda: heard.kinds(task_id), 5, "the result")
+        await wait_until_async(lambda: heard.kinds(task_id), 30, "the result")
         assert heard.events[0].result == repr("x" * 500)
 
 
 async def test_a_large_result_is_told_but_not_looked_into(app: Celery) -> None:
     async with told(app) as heard:
         task_id = store_result(app, ["x" * 1000] * 300)
-        await until(lambda: heard.kinds(task_id), 5, "the result")
+        await wait_until_async(lambda: heard.kinds(task_id), 30, "the result")
         text = heard.events[0].result or ""
         assert text.startswith("(truncated, 30")
         assert heard.kinds(task_id) == ["succeeded"]
@@ -236,14 +234,16 @@ async def test_poison_is_set_aside_and_stops_nothing(
             for body in (b"", b"no json", b"[1]", b"{}", b'{"status":1}', b"\xff\x00"):
                 client.publish("celery-task-meta-bad", body)
         task_id = store_result(app, 1)
-        await until(lambda: heard.kinds(task_id), 5, "the result behind them")
-        assert heard.channel.poison == len(heard.poison) == 6
+        await wait_until_async(
+            lambda: heard.kinds(task_id), 30, "the result behind them"
+        )
+        assert heard.channel.rejected == len(heard.poison) == 6
         assert all(reason.endswith(".") for _, reason in heard.poison)
 
 
 async def found(backend: ResultBackend, since: float = 0.0) -> set[str]:
     """Return the ids of all that `backend` knows, and that ended since then."""
-    return {task_id async for ids in backend.find(since) for task_id in ids}
+    return {task_id async for page in backend.scan_pages(since) for task_id in page.ids}
 
 
 # ---- asked ------------------------------------------------------------------
@@ -252,7 +252,7 @@ async def found(backend: ResultBackend, since: float = 0.0) -> set[str]:
 async def test_asking_a_redis_backend(app: Celery) -> None:
     ids = [store_result(app, number) for number in range(250)]
     backend = ResultBackend(app, Redactor())
-    events = await backend.read([*ids, "never-heard-of", ids[0]])
+    events = await backend.read_events([*ids, "never-heard-of", ids[0]])
     assert [event.task_id for event in events] == ids
     assert [event.result for event in events] == [str(n) for n in range(250)]
     assert await found(backend) == set(ids)
@@ -275,9 +275,9 @@ async def test_all_results_are_found_however_many_there_are(
 async def test_asking_twice_tells_the_same_of_what_is_over(app: Celery) -> None:
     task_id = store_result(app, 1)
     backend = ResultBackend(app)
-    first, second = [await backend.read([task_id]) for _ in range(2)]
-    assert [msgspec.structs.replace(e, heard=None) for e in first] == [
-        msgspec.structs.replace(e, heard=None) for e in second
+    first, second = [await backend.read_events([task_id]) for _ in range(2)]
+    assert [msgspec.structs.replace(e, arrived_at=None) for e in first] == [
+        msgspec.structs.replace(e, arrived_at=None) for e in second
     ]
     # So the second answer adds nothing to a task.
     assert merge(merge(None, first[0]), second[0]) == merge(None, first[0])
@@ -287,19 +287,19 @@ async def test_asking_twice_tells_the_same_of_what_is_over(app: Celery) -> None:
 async def test_a_result_in_full(app: Celery) -> None:
     backend = ResultBackend(app, Redactor())
     long = store_result(app, {"rows": ["x"] * 20_000, "password": "abc"})
-    full = await backend.full(long)
+    full = await backend.read_full(long)
     assert full is not None
     assert full.value is not None
     assert full.value.count("'x'") == 20_000
     assert "abc" not in full.value
-    measured = await backend.full(long, most=1_000)
+    measured = await backend.read_full(long, most=1_000)
     assert measured is not None
     assert measured.value is None
     assert measured.size > 60_000
-    failed = await backend.full(store_result(app, ValueError("no"), "FAILURE"))
+    failed = await backend.read_full(store_result(app, ValueError("no"), "FAILURE"))
     assert failed is not None
     assert (failed.status, failed.exception) == ("FAILURE", "ValueError('no')")
-    assert await backend.full("never-heard-of") is None
+    assert await backend.read_full("never-heard-of") is None
     await backend.close()
 
 
@@ -309,12 +309,12 @@ async def test_asking_a_backend_that_is_no_redis(
     app = project_app(valkey.url, f"file://{tmp_path}")
     done, failed = store_result(app, 1), store_result(app, ValueError("x"), "FAILURE")
     backend = ResultBackend(app)
-    events = await backend.read([done, failed, "never-heard-of"])
+    events = await backend.read_events([done, failed, "never-heard-of"])
     assert {e.task_id: e.result or e.exception for e in events} == {
         done: "1",
         failed: "ValueError('x')",
     }
-    full = await backend.full(done)
+    full = await backend.read_full(done)
     assert full is not None
     assert full.value == "1"
     assert (backend.kind, backend.can_ask) == ("other", True)
@@ -337,10 +337,10 @@ async def test_a_backend_that_cannot_be_asked_says_so(
     if kind == "broken":
         # Nothing is known of any task, which is not the same as nothing stored.
         with pytest.raises(BackendUnreachable, match="install what it needs"):
-            await backend.read(["x"])
+            await backend.read_events(["x"])
     else:
-        assert await backend.read(["x"]) == []
-    assert await backend.full("x") is None
+        assert await backend.read_events(["x"]) == []
+    assert await backend.read_full("x") is None
     assert await found(backend) == set()
     await backend.close()
 
@@ -351,6 +351,6 @@ async def test_a_backend_that_is_away_is_named_without_its_password(
     app = project_app(valkey.url, "redis://:hunter2@127.0.0.1:1/0")
     backend = ResultBackend(app)
     with pytest.raises(BackendUnreachable, match=r"127\.0\.0\.1:1") as raised:
-        await backend.read(["x"])
+        await backend.read_events(["x"])
     assert "hunter2" not in str(raised.value)
     await backend.close()

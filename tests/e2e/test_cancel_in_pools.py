@@ -5,11 +5,12 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
-from tests.conftest import AppFactory
-from tests.servers import PrivateValkey, Worker
-from tests.watched import control_of, in_state, online, settled, watched
 
-from herald_server.control import Cancelled
+from herald_server.control.control import CancelResult
+from tests.support.celery.worker import AppFactory, Worker
+from tests.support.herald.monitored_server import control_of, in_state, online, watched
+from tests.support.servers.redis import PrivateValkey
+from tests.support.wait import wait_until_async
 
 pytestmark = [
     pytest.mark.anyio,
@@ -33,14 +34,14 @@ async def test_pools_that_stop_what_runs_terminate_it(
         await asyncio.to_thread(worker.start)
         try:
             await online(made, worker.hostname)
-            outcomes: list[Cancelled] = []
+            outcomes: list[CancelResult] = []
             for _ in range(3):
                 sent = app.send_task("sleepy", kwargs={"seconds": 60})
                 await in_state(made, sent.id, "STARTED")
                 outcomes.append(await control_of(made).cancel(sent.id))
         finally:
             worker.kill()
-        tasks = [await made.store.task(one.task_id) for one in outcomes]
+        tasks = [await made.store.get_task(one.task_id) for one in outcomes]
     assert [one.outcome for one in outcomes] == ["terminated"] * 3
     assert [(one.state, one.conflict) for one in tasks] == [("REVOKED", False)] * 3
 
@@ -65,15 +66,10 @@ async def test_threads_stop_nothing_that_runs_and_never_run_what_waited(
             waiting = await control_of(made).cancel(waits.id)
             gate.touch()
             ended = await in_state(made, runs.id, "SUCCESS")
-
-            async def started() -> bool:
-                return (await made.store.task(waits.id)).started_at is not None
-
-            for _ in range(500):
-                if await started():
-                    break
-                await asyncio.sleep(0.02)
-            waited = await made.store.task(waits.id)
+            waited = await wait_until_async(
+                lambda: made.store.get_task(waits.id),
+                accept=lambda task: task.started_at,
+            )
         finally:
             worker.kill()
     assert running.outcome == "taken"
@@ -101,7 +97,7 @@ async def test_a_solo_worker_that_works_has_not_answered(
             async def is_deaf() -> bool:
                 return not await asyncio.to_thread(ping, timeout=0.5)
 
-            await settled(is_deaf)
+            await wait_until_async(is_deaf, 30)
             told = await control_of(made).cancel(sent.id)
             gate.touch()
             ended = await in_state(made, sent.id, "SUCCESS", "REVOKED")

@@ -6,12 +6,13 @@ from typing import Any, cast
 
 import pytest
 from fastmcp import Client
-from tests.conftest import AppFactory
-from tests.mcp_house import call
-from tests.servers import PrivateValkey, Worker
-from tests.watched import control_of, in_state, online, settled, watched
 
-from herald_monitor.memory import MemoryStore
+from herald_core.store.memory.store import MemoryStore
+from tests.support.celery.worker import AppFactory, Worker
+from tests.support.herald.mcp_environment import call
+from tests.support.herald.monitored_server import control_of, in_state, online, watched
+from tests.support.servers.redis import PrivateValkey
+from tests.support.wait import wait_until_async
 
 pytestmark = [
     pytest.mark.anyio,
@@ -43,8 +44,8 @@ async def test_nothing_is_sent_for_an_id_that_nobody_knows(
             revoked = await asyncio.to_thread(control.inspect(timeout=1).revoked)
         finally:
             worker.kill()
-        state = (await made.store.task("never-was")).state
-        notes = await made.store.notes("cancel")
+        state = (await made.store.get_task("never-was")).state
+        notes = await made.store.get_items("cancel")
     assert (told["outcome"], told["status"]) == ("unknown", "unknown")
     assert again["outcome"] == "unknown"
     assert "nothing was cancelled" in told["message"]
@@ -60,7 +61,7 @@ async def test_what_waits_in_a_queue_unheard_is_cancelled(
     sent = app.send_task("sleepy", kwargs={"seconds": 60})
     async with watched(app) as made:
         told = await control_of(made).cancel(sent.id)
-        kept = await made.store.notes("cancel")
+        kept = await made.store.get_items("cancel")
         worker = Worker(app, tmp_path / "worker.log", concurrency=1)
         await asyncio.to_thread(worker.start)
         try:
@@ -87,7 +88,7 @@ async def test_what_a_worker_runs_unheard_is_terminated(
                 told = await asyncio.to_thread(asked)
                 return any(told.values())
 
-            await settled(runs)
+            await wait_until_async(runs, 30)
             # As if it were of a time before Herald.
             told = await control_of(made).cancel(sent.id)
             after = await asyncio.to_thread(control.inspect(timeout=1).active)
@@ -128,7 +129,7 @@ async def test_a_cancel_without_a_broker_is_kept_and_says_so(
             await in_state(made, sent.id, "STARTED")
             broker.kill()
             told = await control_of(made).cancel(sent.id)
-            why = await control_of(made).cancels.requested_at(sent.id)
+            why = await control_of(made).canceller.get_request_time(sent.id)
             await asyncio.to_thread(broker.start)
             task = await in_state(made, sent.id, "REVOKED")
         worker.kill()

@@ -3,17 +3,19 @@
 import asyncio
 import os
 import sys
-from contextlib import suppress
+from operator import not_
 
 import pytest
 from celery import Celery
-from tests.celery_says import CelerySays, differing
-from tests.conftest import AppFactory, WorkerFactory
-from tests.project import environment
-from tests.servers import ROOT, PrivateValkey
-from tests.truth import Truth, truth
 
-from herald_monitor.redis_store import RedisStore
+from herald_core.store.redis.store import RedisStore
+from tests.support.celery.project import environment
+from tests.support.celery.reference_results import CelerySays, differing
+from tests.support.celery.worker import AppFactory, WorkerFactory
+from tests.support.environment import ROOT
+from tests.support.herald.reconciling_monitor import Truth, truth
+from tests.support.servers.redis import PrivateValkey
+from tests.support.wait import wait_until_async
 
 pytestmark = [
     pytest.mark.celery,
@@ -27,25 +29,23 @@ LONG = (pytest.mark.soak, pytest.mark.timeout(600))
 
 async def send(app: Celery, seed: int, number: int) -> None:
     """Send `number` random canvases, from a process of its own."""
-    words = ("-m", "tests.canvases", str(seed), str(number))
+    words = ("-m", "tests.support.celery.random_canvases", str(seed), str(number))
     env = {**os.environ, **environment(app), "PYTHONPATH": str(ROOT)}
     sending = await asyncio.create_subprocess_exec(sys.executable, *words, env=env)
     assert await sending.wait() == 0
 
 
-async def agrees(held: Truth, says: CelerySays, within: float = 20.0) -> int:
+async def agrees(held: Truth, says: CelerySays, within: float = 60.0) -> int:
     """Wait until all is shown as Celery says; return how many tasks it knows."""
     results, runs = says.results(), says.runs()
     ids = list({*results, *runs})
-    lines: list[str] = ["nothing was looked at"]
-    with suppress(TimeoutError):
-        async with asyncio.timeout(within):
-            while lines:
-                tasks = await held.store.tasks(ids)
-                shown = {task.id: task for task in tasks if task is not None}
-                lines = differing(results, runs, shown)
-                await asyncio.sleep(0.1 if lines else 0)
-    assert not lines, f"{len(lines)} of {len(ids)} tasks: {lines[:10]}"
+
+    async def find_differences() -> list[str]:
+        tasks = await held.store.get_tasks(ids)
+        shown = {task.id: task for task in tasks if task is not None}
+        return differing(results, runs, shown)
+
+    await wait_until_async(find_differences, within, "as Celery says", accept=not_)
     return len(ids)
 
 
@@ -87,7 +87,7 @@ async def test_every_task_of_a_canvas_is_shown_as_celery_says(
         await send(app, seed, number)
         await says.quiet(within=30 + number / 10)
         assert await agrees(held, says) > 3 * number
-        assert await store.gaps() == []
-        assert held.monitor.image().counters["poison"] == 0
+        assert await store.list_gaps() == []
+        assert held.monitor.make_view().counters["poison"] == 0
     says.close()
     await store.close()

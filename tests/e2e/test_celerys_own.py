@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tarfile
 from collections.abc import Iterator
-from contextlib import suppress
+from operator import not_
 from pathlib import Path
 from typing import cast
 
@@ -19,11 +19,13 @@ import celery
 import pytest
 import redis
 from celery import Celery
-from tests.celery_says import PREFIX, Meta, differing
-from tests.servers import PrivateValkey, missing
-from tests.truth import Truth, truth
 
-from herald_monitor.redis_store import RedisStore
+from herald_core.store.redis.store import RedisStore
+from tests.support.celery.reference_results import PREFIX, Meta, differing
+from tests.support.environment import missing
+from tests.support.herald.reconciling_monitor import Truth, truth
+from tests.support.servers.redis import PrivateValkey
+from tests.support.wait import wait_until_async
 
 pytestmark = [
     pytest.mark.celery,
@@ -82,15 +84,13 @@ def kept(backend: "redis.Redis") -> dict[str, Meta]:
 
 async def agrees(held: Truth, results: dict[str, Meta]) -> None:
     """Wait until all tasks are shown as the backend keeps them."""
-    lines: list[str] = ["nothing was looked at"]
-    with suppress(TimeoutError):
-        async with asyncio.timeout(30):
-            while lines:
-                tasks = await held.store.tasks(list(results))
-                shown = {task.id: task for task in tasks if task is not None}
-                lines = differing(results, {}, shown)
-                await asyncio.sleep(0.2 if lines else 0)
-    assert not lines, f"{len(lines)} of {len(results)} tasks: {lines[:10]}"
+
+    async def find_differences() -> list[str]:
+        tasks = await held.store.get_tasks(list(results))
+        shown = {task.id: task for task in tasks if task is not None}
+        return differing(results, {}, shown)
+
+    await wait_until_async(find_differences, 30, "all is as Celery says", accept=not_)
 
 
 async def test_what_celerys_own_tests_leave_behind_is_shown_as_celery_keeps_it(

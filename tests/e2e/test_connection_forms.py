@@ -11,21 +11,30 @@ from urllib.parse import quote
 
 import pytest
 from celery import Celery
-from tests.conftest import AppFactory, WorkerFactory
-from tests.reached import redis_by_socket, redis_by_tls, sentinel_of
-from tests.servers import PrivateValkey
-from tests.serving import until
-from tests.truth import submit
 
-from herald_monitor.backend_channel import BackendChannel
-from herald_monitor.backends import ResultBackend
-from herald_monitor.celery_app import AppError, app_for, check_backend, restrict
-from herald_monitor.config import MonitorSettings
-from herald_monitor.receiver import Receiver
-from herald_server.doctor.rules import findings
-from herald_server.doctor.visit import visit
+from herald_core.settings import MonitorSettings
+from herald_monitor.celery_client.app.celery_app import (
+    AppLoadError,
+    check_backend,
+    make_app,
+    restrict,
+)
+from herald_monitor.celery_client.backend.listener import ResultListener
+from herald_monitor.celery_client.backend.result_backend import ResultBackend
+from herald_monitor.ingest.receiver import Receiver
+from herald_server.cli.doctor.collect import collect
+from herald_server.cli.doctor.rules import find_problems
+from tests.support.celery.worker import AppFactory, WorkerFactory
+from tests.support.herald.reconciling_monitor import submit
+from tests.support.servers.redis import PrivateValkey
+from tests.support.servers.redis_connections import (
+    redis_by_socket,
+    redis_by_tls,
+    sentinel_of,
+)
+from tests.support.wait import wait_until_async
 
-pytestmark = [pytest.mark.anyio, pytest.mark.celery, pytest.mark.timeout(150)]
+pytestmark = [pytest.mark.anyio, pytest.mark.celery, pytest.mark.timeout(240)]
 
 
 def ignore(*_: object) -> None:
@@ -44,20 +53,24 @@ async def works(mine: Celery, worker: str) -> None:
     thread = threading.Thread(target=receiver.run)
     thread.start()
     results: list[Any] = []
-    channel = BackendChannel(
+    channel = ResultListener(
         mine, deliver=results.extend, lost_touch=ignore, poison=ignore
     )
     channel.start()
     backend = ResultBackend(mine)
     try:
-        await until(lambda: receiver.connected and channel.connected, 20, "it hears")
+        await wait_until_async(
+            lambda: receiver.connected and channel.connected, 30, "it hears"
+        )
         task_id = await asyncio.to_thread(submit, mine, "add", 1, 2)
-        await until(lambda: heard and results, 30, "events and results are heard")
-        [found] = await backend.read([task_id])
+        await wait_until_async(
+            lambda: heard and results, 30, "events and results are heard"
+        )
+        [found] = await backend.read_events([task_id])
         assert found.kind == "succeeded"
-        facts = await visit(MonitorSettings(), mine, store=False)
+        facts = await collect(MonitorSettings(), mine, store=False)
         assert [one.hostname for one in facts.workers] == [worker]
-        wrong = [one for one in findings(facts) if one.level == "error"]
+        wrong = [one for one in find_problems(facts) if one.level == "error"]
         assert wrong == []
     finally:
         receiver.stop()
@@ -80,7 +93,7 @@ async def test_a_unix_socket(
     with redis_by_socket(tmp_path) as path:
         where = f"redis+socket://{path}"
         app = project_app(where, f"{where}?virtual_host=1")
-        app_for(where, f"{where}?virtual_host=1")
+        make_app(where, f"{where}?virtual_host=1")
         await tried(app, celery_worker)
 
 
@@ -131,7 +144,7 @@ async def test_several_brokers_of_which_the_first_is_away(
     names = cast(Any, app).conf.herald_names
     mine = project_app(url, f"{valkey.url[:-1]}1", names=names)
     if not as_list:
-        app_for(url)
+        make_app(url)
     await tried(app, celery_worker, mine)
 
 
@@ -146,7 +159,7 @@ async def test_characters_that_mean_something_in_a_url(
     url = valkey.url.replace("//", f"//{login}")
     app = project_app(url, f"{url[:-1]}1")
     await tried(app, celery_worker)
-    facts = await visit(MonitorSettings(), app, store=False)
+    facts = await collect(MonitorSettings(), app, store=False)
     assert facts.backend
     assert quote(password, safe="") not in facts.broker.url + facts.backend.url
 
@@ -176,8 +189,8 @@ async def test_a_sentinel_without_a_name_is_told(
     valkey: PrivateValkey, tmp_path: Path
 ) -> None:
     with sentinel_of(valkey, tmp_path) as port:
-        app = app_for(f"sentinel://127.0.0.1:{port}/0")
-        facts = await visit(MonitorSettings(), app, store=False)
+        app = make_app(f"sentinel://127.0.0.1:{port}/0")
+        facts = await collect(MonitorSettings(), app, store=False)
     assert "names no primary" in facts.broker.problem
     assert "master_name" in facts.broker.fix
 
@@ -194,8 +207,8 @@ async def test_a_sentinel_without_a_name_is_told(
 def test_forms_that_celery_cannot_use_are_refused_with_the_right_one(
     url: str, says: str
 ) -> None:
-    with pytest.raises(AppError, match=says):
-        app_for(url)
+    with pytest.raises(AppLoadError, match=says):
+        make_app(url)
     if ";" not in url:
-        with pytest.raises(AppError, match=says):
+        with pytest.raises(AppLoadError, match=says):
             check_backend(url)

@@ -1,9 +1,10 @@
 """Pages of other origins: preflights, and answers that their scripts may read."""
 
 import pytest
-from tests.asking import asking
-from tests.servers import PrivateValkey
-from tests.serving import serving
+
+from tests.support.clients.http import asking
+from tests.support.herald.server import serving
+from tests.support.servers.redis import PrivateValkey
 
 pytestmark = pytest.mark.anyio
 

@@ -12,13 +12,21 @@ from urllib.parse import quote, urlsplit
 
 import msgspec
 import pytest
-from tests.herald import HeraldProcess
-from tests.imprint import Imprint, rabbitmq_imprint, redis_imprint
-from tests.proxy import Proxy
-from tests.servers import PrivateValkey, missing, rabbitmq, wait_until
-from tests.stranger import Stranger
 
-pytestmark = [pytest.mark.celery, pytest.mark.timeout(180)]
+from tests.support.celery.default_project import Stranger
+from tests.support.environment import missing
+from tests.support.herald.process import HeraldProcess
+from tests.support.servers.broker_contents import (
+    Imprint,
+    rabbitmq_imprint,
+    redis_imprint,
+)
+from tests.support.servers.fault_proxy import Proxy
+from tests.support.servers.rabbitmq import rabbitmq
+from tests.support.servers.redis import PrivateValkey
+from tests.support.wait import wait_until
+
+pytestmark = [pytest.mark.celery, pytest.mark.timeout(240)]
 
 A_DAY = """
 app.conf.broker_transport_options = {"visibility_timeout": 86_400}

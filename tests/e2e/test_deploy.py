@@ -15,20 +15,22 @@ import promql_parser
 import pytest
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
-from tests.asking import WITH_TOKEN, asking
-from tests.nginx import free_port, serving_as
-from tests.servers import ROOT, PrivateValkey
-from tests.serving import connected, make_store, serving, until
 
-from herald_monitor import logs
-from herald_monitor.alive import ailing, judged
-from herald_monitor.config import MonitorSettings
-from herald_monitor.model.keys import DEFAULT_PREFIX
-from herald_monitor.model.queues import QueueImage
-from herald_monitor.model.shape import rfc3339
-from herald_monitor.store import MonitorImage
-from herald_server.config import ServerSettings
-from herald_server.metrics import COUNTERS
+from herald_core.model.monitors import MonitorView
+from herald_core.model.tasks.views import to_rfc3339
+from herald_core.model.workers.queue import QueueView
+from herald_core.settings import DEFAULT_PREFIX, MonitorSettings
+from herald_core.system import logs
+from herald_monitor.runtime.healthcheck import find_health_problem, judge_monitors
+from herald_server.api.observability.metrics import COUNTERS
+from herald_server.wiring.settings import ServerSettings
+from tests.support.clients.http import WITH_TOKEN, asking
+from tests.support.clients.websocket import connected
+from tests.support.environment import ROOT
+from tests.support.herald.server import make_store, serving
+from tests.support.servers.nginx import free_port, serving_as
+from tests.support.servers.redis import PrivateValkey
+from tests.support.wait import wait_until_async
 
 pytestmark = pytest.mark.anyio
 
@@ -50,7 +52,7 @@ def test_every_setting_in_the_compose_file_is_one_of_ours() -> None:
     known = {f"HERALD_{name}".upper() for name in ServerSettings.model_fields}
     for name in OURS:
         for key in SERVICES[name]["environment"]:
-            assert key in {*known, logs.FORMAT}, f"{name}: {key}"
+            assert key in {*known, logs.FORMAT_VARIABLE}, f"{name}: {key}"
 
 
 def test_what_the_compose_file_refers_to_is_there() -> None:
@@ -181,25 +183,25 @@ def test_every_expression_is_promql(name: str) -> None:
 async def test_every_metric_and_label_of_an_expression_is_told(url: str) -> None:
     labels: dict[str, set[str]] = {}
     now = time.time()
-    queue = QueueImage(
+    queue = QueueView(
         id="q",
         name="q",
         depth=1,
         consumers=(),
-        oldest_at=rfc3339(now),
-        as_of=rfc3339(now),
+        oldest_at=to_rfc3339(now),
+        as_of=to_rfc3339(now),
     )
     async with serving(url) as server, asking(server) as ask:
-        await server.store.gauge([queue], now=now)
+        await server.store.store_queues([queue], now=now)
         await server.beat(counters=dict.fromkeys(COUNTERS, 1))
         await server.tell("received", "t", name="n")
         await server.tell("started", "t")
         await server.tell("succeeded", "done", runtime=1.0, result="1")
         async with connected(server) as client:
             journal = await client.subscribe()
-            await until(lambda: journal.cursor)
+            await wait_until_async(lambda: journal.cursor)
             await server.tell("failed", "t", exception="E()")
-            await until(lambda: client.frames[-1].get("put"))
+            await wait_until_async(lambda: client.frames[-1].get("put"))
             text = (await ask.get("/metrics")).text
     for family in text_string_to_metric_families(text):
         labels.setdefault(family.name, set())
@@ -263,9 +265,9 @@ async def test_nginx_spreads_clients_over_two_servers(url: str, tmp_path: Path) 
                 connected(f"ws{public[4:]}ws") as second,
             ):
                 journals = [await c.subscribe() for c in (first, second)]
-                await until(lambda: all(j.cursor for j in journals))
+                await wait_until_async(lambda: all(j.cursor for j in journals))
                 await one.tell("started", "t")
-                await until(lambda: all("t" in j.items for j in journals))
+                await wait_until_async(lambda: all("t" in j.items for j in journals))
                 nodes = {c.of("hello")[0]["node"] for c in (first, second)}
             assert nodes == {"a", "b"}
             await _turns_away(public)
@@ -282,25 +284,25 @@ async def _turns_away(public: str) -> None:
 # -- the monitor's health check --------------------------------------------------
 
 
-def monitor(id_: str, connected: bool) -> MonitorImage:
-    return MonitorImage(
-        id=id_, started_at=rfc3339(0), seen_at=rfc3339(0), connected=connected
+def monitor(id_: str, connected: bool) -> MonitorView:
+    return MonitorView(
+        id=id_, started_at=to_rfc3339(0), seen_at=to_rfc3339(0), connected=connected
     )
 
 
 def test_a_monitor_is_well_if_it_hears_its_broker() -> None:
     living = [monitor("box-1", True), monitor("my-box-7", False)]
-    assert judged(living, None, "box") == ""
-    assert "not connected to the broker" in judged(living, None, "my-box")
-    assert "has spoken" in judged(living, None, "other")
-    assert judged(living, "box-1", "other") == ""
+    assert judge_monitors(living, None, "box") == ""
+    assert "not connected to the broker" in judge_monitors(living, None, "my-box")
+    assert "has spoken" in judge_monitors(living, None, "other")
+    assert judge_monitors(living, "box-1", "other") == ""
 
 
 async def test_the_check_looks_into_the_store(valkey: PrivateValkey) -> None:
     settings = MonitorSettings(store_url=valkey.url, node="here")
-    assert "no monitor of here" in await ailing(settings)
+    assert "no monitor of here" in await find_health_problem(settings)
     store = make_store(valkey.url, DEFAULT_PREFIX)
     await store.open()
-    await store.beat(monitor("here", True), now=time.time())
+    await store.record_heartbeat(monitor("here", True), now=time.time())
     await store.close()
-    assert await asyncio.wait_for(ailing(settings), 5) == ""
+    assert await asyncio.wait_for(find_health_problem(settings), 30) == ""

@@ -13,16 +13,18 @@ import pytest
 from celery import Celery
 from fastmcp import Client
 from fastmcp.client.transports import StdioTransport, StreamableHttpTransport
-from tests.herald import TOKEN, HeraldProcess
-from tests.servers import ROOT, PrivateValkey, wait_until
 
-from herald_monitor.child_process import kill, spawn
+from herald_core.system.subprocesses import kill_group, spawn
 from herald_server.demo.app import make_app
+from tests.support.environment import ROOT
+from tests.support.herald.process import TOKEN, HeraldProcess
+from tests.support.servers.redis import PrivateValkey
+from tests.support.wait import wait_until
 
 pytestmark = [
     pytest.mark.anyio,
     pytest.mark.celery,
-    pytest.mark.timeout(90),
+    pytest.mark.timeout(240),
     pytest.mark.xdist_group("examples"),
 ]
 
@@ -78,7 +80,7 @@ def herald(env: dict[str, str]) -> Generator[HeraldProcess, None, None]:
         yield up
     finally:
         up.stop()
-        kill(worker)
+        kill_group(worker)
         cast(Any, app).close()
 
 

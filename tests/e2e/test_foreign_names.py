@@ -4,9 +4,10 @@ import re
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
-from tests.asking import asking
-from tests.servers import PrivateValkey
-from tests.serving import serving
+
+from tests.support.clients.http import asking
+from tests.support.herald.server import serving
+from tests.support.servers.redis import PrivateValkey
 
 pytestmark = pytest.mark.anyio
 

@@ -10,20 +10,21 @@ from urllib.parse import urlsplit
 
 import httpx2
 import pytest
-from tests.doors import Try, tries
-from tests.herald import TOKEN, HeraldProcess
-from tests.noise import Noise
-from tests.project import make_app
-from tests.servers import PrivateValkey
-from tests.serving import serving, until
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
-from herald_monitor.memory import MemoryStore
-from herald_server.app import create_app
-from herald_server.config import ServerSettings
+from herald_core.store.memory.store import MemoryStore
+from herald_server.wiring.asgi import create_app
+from herald_server.wiring.settings import ServerSettings
+from tests.support.celery.project import make_app
+from tests.support.clients.random_input import Noise
+from tests.support.clients.route_requests import Try, tries
+from tests.support.herald.process import TOKEN, HeraldProcess
+from tests.support.herald.server import serving
+from tests.support.servers.redis import PrivateValkey
+from tests.support.wait import wait_until_async
 
-pytestmark = [pytest.mark.anyio, pytest.mark.timeout(150)]
+pytestmark = [pytest.mark.anyio, pytest.mark.timeout(240)]
 
 AT_ONCE = 8
 INTERNAL = 1011
@@ -49,7 +50,7 @@ class Fuzzing:
     async def run(self) -> None:
         """Try one door after the other, several at a time."""
         async with httpx2.AsyncClient(
-            headers=BEARER, timeout=10, trust_env=False
+            headers=BEARER, timeout=30, trust_env=False
         ) as http:
             await asyncio.gather(*(self._go_on(http) for _ in range(AT_ONCE)))
 
@@ -191,7 +192,9 @@ async def test_nonsense_leaves_nothing_behind(
         print(f"seed {seed}: {fuzzing.asked}; RSS {before[1]:.0f} MB before", end="")
         assert not fuzzing.wrong, f"seed {seed}: {fuzzing.wrong[0]}"
         assert len(fuzzing.asked) == 4
-        await until(lambda: _descriptors(herald.pid) <= before[0] + 8, 15, "all closed")
+        await wait_until_async(
+            lambda: _descriptors(herald.pid) <= before[0] + 8, 30, "all closed"
+        )
         after = _megabytes(herald.pid)
         print(f", {after:.0f} MB after")
         assert after < before[1] + 40, f"seed {seed}"

@@ -1,23 +1,24 @@
 """Groups that a project sends: what is known of them, under real workers."""
 
-import asyncio
-import time
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import asynccontextmanager
 from typing import Any, cast
 
 import pytest
 from celery import Celery, chain, chord, group
-from tests.listening import Watched, watching
-from tests.monitors import settled
-from tests.project import make_app
-from tests.servers import PrivateValkey, Worker
 
-from herald_monitor.backends import ResultBackend
-from herald_server import group_end
-from herald_server.group_reader import GroupReader, GroupSummary
-from herald_server.group_sizes import GroupSizes
-from herald_server.seen import seen
+import herald_worker
+from herald_monitor.celery_client.backend.result_backend import ResultBackend
+from herald_server.auth.scoped_store import scope_store
+from herald_server.insight.groups import completeness
+from herald_server.insight.groups.reader import GroupReader, GroupSummary
+from herald_server.insight.groups.sizes import GroupSizeStore
+from tests.support.celery.outbox_stream import AUTO
+from tests.support.celery.project import make_app
+from tests.support.celery.worker import Worker
+from tests.support.herald.memory_monitor import Watched, watching
+from tests.support.servers.redis import PrivateValkey
+from tests.support.wait import wait_until_async
 
 pytestmark = [
     pytest.mark.celery,
@@ -29,14 +30,19 @@ pytestmark = [
 WITHIN = 30.0
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="module", params=["events", "outbox"])
 def app(
-    module_valkey: PrivateValkey, tmp_path_factory: pytest.TempPathFactory
+    request: pytest.FixtureRequest,
+    module_valkey: PrivateValkey,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Celery]:
     """The project, with one server as broker and backend, and a worker of two slots."""
     made = make_app(module_valkey.url, module_valkey.url)
     log = tmp_path_factory.mktemp("worker") / "worker.log"
-    worker = Worker(made, log, concurrency=2)
+    outbox = request.param == "outbox"
+    if outbox:
+        herald_worker.install(made)
+    worker = Worker(made, log, concurrency=2, extra=AUTO if outbox else ())
     worker.start()
     yield made
     worker.close()
@@ -48,8 +54,8 @@ async def known(app: Celery) -> AsyncGenerator[tuple[GroupReader, Watched]]:
     """Run a monitor, and yield who tells of groups."""
     backend = ResultBackend(app)
     async with watching(app) as watched:
-        store = seen(watched.store)
-        yield GroupReader(store, GroupSizes(store, backend)), watched
+        store = scope_store(watched.store)
+        yield GroupReader(store, GroupSizeStore(store, backend)), watched
     await backend.close()
 
 
@@ -61,13 +67,14 @@ def naps(app: Celery, number: int, seconds: float = 0.6) -> list[Any]:
 
 async def followed(groups: GroupReader, group_id: str) -> list[GroupSummary]:
     """Return each summary of a group, from the first one until it is done."""
-    given_up = time.monotonic() + WITHIN
     told: list[GroupSummary] = []
-    while not told or not told[-1].done:
-        found = await groups.summary(group_id)
-        told += [found] if found else []
-        assert time.monotonic() < given_up, f"not done: {told[-1:]}"
-        await asyncio.sleep(0.1)
+
+    async def is_done() -> bool:
+        found = await groups.read_summary(group_id)
+        told.extend([found] if found else [])
+        return found is not None and found.is_done
+
+    await wait_until_async(is_done, WITHIN, "the group is done")
     return told
 
 
@@ -84,14 +91,14 @@ async def test_a_group_is_not_done_while_members_run(app: Celery) -> None:
         told = await followed(groups, sent.id)
         early = [one for one in told if one.over < 6]
         assert early
-        assert not any(one.whole or one.done for one in early)
+        assert not any(one.whole or one.is_done for one in early)
         assert ends_with_all(told, 6)
 
 
 async def test_a_group_without_sent_events_is_at_least_what_is_known(
     app: Celery, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(group_end, "QUIET", 0.0)
+    monkeypatch.setattr(completeness, "QUIET_S", 0.0)
     monkeypatch.setitem(app.conf, "task_send_sent_event", False)
     async with known(app) as (groups, watched):
         sent = cast(Any, group)(naps(app, 3, 0.1)).apply_async()
@@ -100,13 +107,13 @@ async def test_a_group_without_sent_events_is_at_least_what_is_known(
 
         async def known_members() -> bool:
             # Only the result of a member tells of its group.
-            told = await groups.summary(sent.id)
+            told = await groups.read_summary(sent.id)
             return told is not None and told.over == 3
 
-        await settled(known_members, 10, "all members are known")
-        found = await groups.summary(sent.id)
+        await wait_until_async(known_members, 30, "all members are known")
+        found = await groups.read_summary(sent.id)
         assert found is not None
-        assert (found.total, found.over, found.whole, found.done) == (
+        assert (found.total, found.over, found.whole, found.is_done) == (
             3,
             3,
             False,
@@ -124,9 +131,9 @@ async def test_the_size_of_a_chord_is_known_and_its_body_is_no_member(
         assert [one.total for one in told if one.whole and one.over < 6]
         assert ends_with_all(told, 6)
         await watched.is_in(sent.id, "SUCCESS")
-        after = await groups.summary(sent.parent.id)
+        after = await groups.read_summary(sent.parent.id)
         assert after is not None
-        assert (after.total, after.over, after.done) == (6, 6, True)
+        assert (after.total, after.over, after.is_done) == (6, 6, True)
         assert sum(after.counts.values()) == 6
 
 

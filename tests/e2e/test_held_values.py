@@ -7,10 +7,14 @@ import httpx2
 import pytest
 from fastmcp import Client
 from fastmcp.client.client import CallToolResult
-from tests.asking import asking, refused
-from tests.mcp_house import refused as tool_refused
-from tests.servers import PrivateValkey
-from tests.serving import TOKEN, Server, connected, let_in, serving, until
+
+from tests.support.clients.http import asking, refused
+from tests.support.clients.websocket import connected
+from tests.support.herald.mcp_environment import refused as tool_refused
+from tests.support.herald.server import Server, let_in, serving
+from tests.support.herald.uvicorn_server import TOKEN
+from tests.support.servers.redis import PrivateValkey
+from tests.support.wait import wait_until_async
 
 pytestmark = pytest.mark.anyio
 
@@ -27,7 +31,7 @@ def url(module_valkey: PrivateValkey) -> str:
 def values(server: Server) -> int:
     """Return how many values are counted for all tokens."""
     accounts = server.app.state.shared.accounts
-    return sum(account.values for account in accounts._known.values())
+    return sum(account.values for account in accounts._accounts.values())
 
 
 async def begin(agent: Client[Any], server: Server) -> "asyncio.Task[CallToolResult]":
@@ -35,7 +39,7 @@ async def begin(agent: Client[Any], server: Server) -> "asyncio.Task[CallToolRes
     first = await agent.call_tool("wait_for_changes", {"filter": FOUR})
     given = {"filter": FOUR, "cursor": first.data.cursor, "timeout_s": 30}
     call = asyncio.create_task(agent.call_tool("wait_for_changes", given))
-    await until(lambda: values(server) == 4, what="it waits")
+    await wait_until_async(lambda: values(server) == 4, message="it waits")
     return call
 
 
@@ -56,7 +60,7 @@ async def test_values_of_waits_count_with_those_of_subscriptions(url: str) -> No
         await call
         assert values(server) == 0
         await client.say(type="subscribe", id="s", filter={"ids": ["e", "f"]})
-        await until(lambda: values(server) == 2)
+        await wait_until_async(lambda: values(server) == 2)
 
 
 async def test_each_wait_counts_for_one_at_least(url: str) -> None:
@@ -66,7 +70,7 @@ async def test_each_wait_counts_for_one_at_least(url: str) -> None:
         async with asking(server) as ask:
             path = "/api/v1/tasks/a/wait?timeout=30"
             wait = asyncio.create_task(ask.get(path))
-            await until(lambda: values(server) == 1, what="it waits")
+            await wait_until_async(lambda: values(server) == 1, message="it waits")
             answer = await ask.get(path)
             refused(answer, 429, "at most 1 values in the filters")
             assert answer.headers["retry-after"] == "5"
@@ -99,7 +103,7 @@ async def test_resources_that_are_subscribed_to_count(url: str) -> None:
         with pytest.raises(Exception, match="at most 2 values in the filters"):
             await session.subscribe_resource("task://2")
         await session.unsubscribe_resource("task://1")
-        await until(lambda: values(server) == 1)
+        await wait_until_async(lambda: values(server) == 1)
         await session.subscribe_resource("task://2")
 
 

@@ -4,15 +4,18 @@ from typing import Any
 
 import msgspec
 import pytest
-from tests.asking import asking, refused, told
-from tests.project import make_app
-from tests.servers import PrivateValkey
-from tests.serving import TOKEN, Server, connected, let_in, serving, until
 
-from herald_monitor.model.codec import to_json
-from herald_monitor.model.worker_words import parse_worker
-from herald_monitor.store import Gap
-from herald_server.http_body import MAX_BODY
+from herald_core.model.codec import to_json
+from herald_core.model.gaps import Gap
+from herald_core.model.workers.worker_reports import parse_worker
+from herald_server.api.http.body import MAX_BODY_BYTES
+from tests.support.celery.project import make_app
+from tests.support.clients.http import asking, refused, told
+from tests.support.clients.websocket import connected
+from tests.support.herald.server import Server, let_in, serving
+from tests.support.herald.uvicorn_server import TOKEN
+from tests.support.servers.redis import PrivateValkey
+from tests.support.wait import wait_until_async
 
 pytestmark = pytest.mark.anyio
 
@@ -232,7 +235,7 @@ async def test_one_task_with_its_attempts(url: str) -> None:
             ["red"],
         )
         assert [a["state"] for a in body["attempts"]] == ["STARTED"]
-        stored = await server.store.task("hit")
+        stored = await server.store.get_task("hit")
         shown = msgspec.json.decode(to_json(stored))
         assert {k: v for k, v in body.items() if k != "attempts"} == shown
         missing = await ask.get("/api/v1/tasks/nobody%2Fknows")
@@ -259,8 +262,8 @@ async def test_workers_stats_and_health(url: str) -> None:
         assert health["status"] == "down"
         assert health["problem"].startswith("no monitor has spoken")
         await server.beat(lag_ms=9)
-        end = str(await server.store.end())
-        await until(lambda: str(server.app.state.shared.hub.pos) == end)
+        end = str(await server.store.read_end())
+        await wait_until_async(lambda: str(server.app.state.shared.hub.pos) == end)
         health = (await ask.get("/api/v1/health")).json()
         assert (health["status"], health["event_lag_ms"]) == ("ok", 9)
         assert [m["id"] for m in health["monitors"]] == ["m1"]
@@ -291,7 +294,11 @@ async def test_a_body_that_cannot_be_meant_gets_a_sentence(url: str) -> None:
         (b"{}", 400, "task_type must be a text"),
         (b'{"task_type":"x","params":[1]}', 400, "params must be an object"),
         (b'{"task_type":"no-such"}', 400, "no-such"),
-        (b'"' + b"x" * MAX_BODY, 413, f"a body is at most {MAX_BODY} bytes"),
+        (
+            b'"' + b"x" * MAX_BODY_BYTES,
+            413,
+            f"a body is at most {MAX_BODY_BYTES} bytes",
+        ),
     ]
     celery = make_app(url)
     async with serving(url, celery=celery) as server, asking(server) as ask:

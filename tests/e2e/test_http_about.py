@@ -7,15 +7,15 @@ from uuid import uuid4
 import pytest
 import redis
 from celery import Celery
-from tests.asking import asking, refused
-from tests.conftest import AppFactory
-from tests.doors import minted
-from tests.e2e.test_backend import store_result
-from tests.servers import PrivateValkey
-from tests.serving import serving, watched
 
-from herald_monitor.model.filters import Filter
-from herald_server import lineage
+from herald_core.model.filters import Filter
+from herald_server.insight import family_tree
+from tests.support.celery.messages import store_result
+from tests.support.celery.worker import AppFactory
+from tests.support.clients.http import asking, refused
+from tests.support.clients.route_requests import minted
+from tests.support.herald.server import serving, watched
+from tests.support.servers.redis import PrivateValkey
 
 pytestmark = [
     pytest.mark.anyio,
@@ -53,7 +53,7 @@ async def test_why_a_task_waits_is_told(url: str) -> None:
 async def test_a_narrow_token_asks_about_its_own_tasks_only(url: str) -> None:
     async with serving(url) as server:
         await server.tell("received", "mine", "other", name="n", host="celery@h")
-        token = minted(server, only=Filter(ids=("mine",)))
+        token = minted(server, task_filter=Filter(ids=("mine",)))
         async with asking(server, {"Authorization": f"Bearer {token}"}) as ask:
             mine = (await ask.get("/api/v1/tasks/mine/why")).json()
             other = (await ask.get("/api/v1/tasks/other/why")).json()
@@ -95,8 +95,8 @@ async def test_parents_and_children_are_found_where_no_root_is_told(url: str) ->
 async def test_a_large_family_is_cut_and_says_so(
     url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lineage, "MOST", 3)
-    monkeypatch.setattr(lineage, "PAGE", 2)
+    monkeypatch.setattr(family_tree, "MAX_TASKS", 3)
+    monkeypatch.setattr(family_tree, "PAGE_SIZE", 2)
     async with serving(url) as server, asking(server) as ask:
         await server.tell("received", "root", root_id="root")
         await server.tell("received", *"abcdef", root_id="root", parent_id="root")
@@ -133,13 +133,15 @@ async def test_a_result_is_whole_from_the_backend_and_without_secrets(
         refused(await ask.get(f"/api/v1/tasks/{done}/result?most=0"), 400, "most must")
 
 
-async def test_a_hidden_or_unknown_task_has_no_result(url: str, app: Celery) -> None:
-    stored = store_result(app, 1)
+async def test_a_task_that_is_known_nowhere_has_no_result(
+    url: str, app: Celery
+) -> None:
+    unheard = store_result(app, 1)
     async with serving(url, celery=app) as server, asking(server) as ask:
         await watched(server)
-        refused(
-            await ask.get(f"/api/v1/tasks/{stored}/result"), 404, "nothing is known"
-        )
+        refused(await ask.get("/api/v1/tasks/never/result"), 404, "nothing is known")
+        told = (await ask.get(f"/api/v1/tasks/{unheard}/result")).json()
+        assert (told["source"], told["result"]) == ("backend", "1")
 
 
 async def test_without_a_backend_what_the_event_told_is_said(
@@ -181,8 +183,9 @@ async def test_a_backend_that_is_away_is_said(
 
 async def test_the_groups_of_late_are_lines(url: str) -> None:
     async with serving(url) as server, asking(server) as ask:
-        await server.tell("sent", "a1", "a2", group_id="older", name="n")
-        await server.tell("sent", "b1", "b2", "b3", group_id="newer", name="m")
+        own = {"source": "submitted", "host": ""}
+        await server.tell("sent", "a1", "a2", group_id="older", name="n", **own)
+        await server.tell("sent", "b1", "b2", "b3", group_id="newer", name="m", **own)
         await server.tell("sent", "alone")
         await server.tell("failed", "b1")
         await server.tell("succeeded", "a1", "a2", result="1")

@@ -6,19 +6,22 @@ from typing import Any
 import msgspec
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
-from tests.asking import asking, refused
-from tests.conftest import AppFactory
-from tests.servers import PrivateValkey
-from tests.serving import Server, at_end, connected, serving, until
 
-from herald_monitor.memory import MemoryStore
-from herald_monitor.model.events import Event
-from herald_monitor.model.queues import QueueImage
-from herald_monitor.model.rollups import Rollup, summed
-from herald_monitor.model.shape import rfc3339
-from herald_monitor.store import Gap
-from herald_server import metrics_store
-from herald_server.minutes import Minutes
+from herald_core.model.documents import replace_with
+from herald_core.model.events.event import Event
+from herald_core.model.gaps import Gap
+from herald_core.model.rollups.rollup import Rollup, merge_rollups
+from herald_core.model.tasks.views import to_rfc3339
+from herald_core.model.workers.queue import QueueView
+from herald_core.store.memory.store import MemoryStore
+from herald_server.api.observability import store_metrics
+from herald_server.insight.stats.rollup_cache import RollupCache
+from tests.support.celery.worker import AppFactory
+from tests.support.clients.http import asking, refused
+from tests.support.clients.websocket import at_end, connected
+from tests.support.herald.server import Server, serving
+from tests.support.servers.redis import PrivateValkey
+from tests.support.wait import wait_until_async
 
 pytestmark = pytest.mark.anyio
 
@@ -28,19 +31,19 @@ def url(module_valkey: PrivateValkey) -> str:
     return module_valkey.url
 
 
-def queue(name: str, **fields: Any) -> QueueImage:
+def queue(name: str, **fields: Any) -> QueueView:
     """Return a queue as it is now."""
-    return QueueImage(id=name, name=name, as_of=rfc3339(time.time()), **fields)
+    return QueueView(id=name, name=name, as_of=to_rfc3339(time.time()), **fields)
 
 
 # -- queues ------------------------------------------------------------------------
 
 
 async def test_queues_are_told_without_what_is_not_known(url: str) -> None:
-    since = rfc3339(time.time() - 30)
+    since = to_rfc3339(time.time() - 30)
     async with serving(url) as server, asking(server) as ask:
         stray = queue("stray", depth=2, consumers=(), oldest_at=since)
-        await server.store.gauge([stray, queue("dark")], now=time.time())
+        await server.store.store_queues([stray, queue("dark")], now=time.time())
         dark, told = (await ask.get("/api/v1/queues")).json()["queues"]
         assert dark.keys() == {"id", "name", "as_of", "rev"}
         assert (told["depth"], told["consumers"], told["stranded"]) == (2, [], True)
@@ -49,28 +52,47 @@ async def test_queues_are_told_without_what_is_not_known(url: str) -> None:
 
 async def test_a_watcher_of_queues_is_told_as_they_change(url: str) -> None:
     async with serving(url) as server, connected(server) as client:
-        await server.store.gauge([queue("a", depth=1)], now=time.time())
+        await server.store.store_queues([queue("a", depth=1)], now=time.time())
         journal = await client.subscribe("queues", topic="queues")
-        await until(lambda: "a" in journal.items)
-        await server.store.gauge([queue("a", depth=5)], now=time.time())
+        await wait_until_async(lambda: "a" in journal.items)
+        await server.store.store_queues([queue("a", depth=5)], now=time.time())
 
         def last() -> int:
             return int(client.of("data")[-1]["put"][0]["depth"])
 
-        await until(lambda: last() == 5)
+        await wait_until_async(lambda: last() == 5)
+
+
+async def test_a_subscriber_of_documents_gets_them_and_their_changes(url: str) -> None:
+    async def store(data: dict[str, object]) -> None:
+        updates = {"m": replace_with(data)}
+        await server.store.update_documents(
+            "marks", updates, now=time.time(), seconds=60
+        )
+
+    async with serving(url) as server, connected(server) as client:
+        await store({"what": "deploy"})
+        journal = await client.subscribe("marks", topic="marks")
+        await wait_until_async(lambda: "m" in journal.items)
+        await store({"what": "restart"})
+        await wait_until_async(
+            lambda: client.of("data")[-1]["put"][0]["what"] == "restart"
+        )
+        await server.store.delete_documents("marks", ["m"], now=time.time())
+        await wait_until_async(lambda: "m" not in journal.items)
 
 
 async def test_metrics_tell_of_the_worst_queues_only(
     url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(metrics_store, "MAX_QUEUES", 2)
+    monkeypatch.setattr(store_metrics, "MAX_QUEUES", 2)
     queues = [
         queue("deep", depth=9, consumers=("w",)),
         queue("flat", depth=0, consumers=("w",)),
         queue("stray", depth=1, consumers=()),
     ]
     async with serving(url) as server, asking(server) as ask:
-        await server.store.gauge(queues, now=time.time())
+        await server.store.store_queues(queues, now=time.time())
         families = text_string_to_metric_families((await ask.get("/metrics")).text)
         found = {f.name: f.samples for f in families if "queue" in f.name}
         depths = {s.labels["queue"]: s.value for s in found["herald_queue_depth"]}
@@ -152,7 +174,9 @@ async def test_the_overview_answers_for_the_first_screen(url: str) -> None:
         await some_tasks(server)
         await server.tell("started", "runs", name="slow")
         await server.beat()
-        await server.store.gauge([queue("pay", depth=1, consumers=())], now=time.time())
+        await server.store.store_queues(
+            [queue("pay", depth=1, consumers=())], now=time.time()
+        )
         [failed] = (await ask.get("/api/v1/failing")).json()["failing"]
         assert (failed["name"], failed["failed"]) == ("shop.pay", 2)
         told = (await ask.get("/api/v1/overview")).json()
@@ -205,14 +229,14 @@ async def test_health_tells_of_the_notifier_itself(
     now = time.time()
     gap = Gap(
         id="g",
-        since=rfc3339(now - 90),
-        until=rfc3339(now - 60),
+        since=to_rfc3339(now - 90),
+        until=to_rfc3339(now - 60),
         reason="cut",
         state="closed",
         missing=4,
         repaired=3,
     )
-    old = msgspec.structs.replace(gap, id="old", until=rfc3339(now - 9_000))
+    old = msgspec.structs.replace(gap, id="old", until=to_rfc3339(now - 9_000))
     app = project_app(url, url)
     async with serving(url, celery=app) as server, asking(server) as ask:
         await server.store.open_gap(gap)
@@ -221,7 +245,7 @@ async def test_health_tells_of_the_notifier_itself(
         await server.beat(counters=counters, lag_ms=7)
         async with connected(server) as client:
             journal = await client.subscribe()
-            await until(lambda: journal.cursor)
+            await wait_until_async(lambda: journal.cursor)
             for number in range(5):
                 await server.tell("started", f"t{number}")
                 await at_end(server, journal)
@@ -236,6 +260,7 @@ async def test_health_tells_of_the_notifier_itself(
             "open": 0,
             "missing": 4,
             "repaired": 3,
+            "unrepairable": 0,
         }
         assert (told["repairs"]["repaired"], told["repairs"]["lost"]) == (2, 1)
         assert (told["backend"]["kind"], told["backend"]["can_ask"]) == ("redis", True)
@@ -252,14 +277,14 @@ async def test_what_a_client_missed_is_no_slow_push(url: str) -> None:
         await server.tell("started", "seen")
         async with connected(server) as client:
             journal = await client.subscribe()
-            await until(lambda: journal.cursor)
+            await wait_until_async(lambda: journal.cursor)
         missed = Event(kind="received", task_id="missed", at=1.0, host="w")
         await server.store.store([missed], now=time.time())
         async with connected(server) as client:
             await client.subscribe(journal=journal)
-            await until(lambda: "missed" in journal.items)
-        pushes = server.app.state.shared.tally.pushes
-        assert pushes.lately(time.monotonic()) is None
+            await wait_until_async(lambda: "missed" in journal.items)
+        pushes = server.app.state.shared.metrics.pushes
+        assert pushes.compute_percentiles(time.monotonic()) is None
 
 
 # -- what is kept of the minutes -------------------------------------------------------
@@ -269,15 +294,15 @@ async def test_minutes_are_read_once_and_kept_up(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     store = CountingStore()
-    minutes, now = Minutes(store), time.time()
-    await minutes.since(3_600, now)
+    minutes, now = RollupCache(store), time.time()
+    await minutes.read_last(3_600, now)
     assert store.asked_for >= 86_400
     store.asked_for = 0.0
-    await minutes.since(3_600, now)
+    await minutes.read_last(3_600, now)
     assert store.asked_for == 0
-    monkeypatch.setattr("herald_server.minutes.FRESH", 0.0)
+    monkeypatch.setattr("herald_server.insight.stats.rollup_cache.TTL_S", 0.0)
     await store.store([Event(kind="sent", task_id="1", at=now, host="c")], now=now)
-    assert sum(m.counts["submitted"] for m in await minutes.since(3_600, now)) == 1
+    assert sum(m.counts["submitted"] for m in await minutes.read_last(3_600, now)) == 1
     assert 0 < store.asked_for < 600
 
 
@@ -286,11 +311,11 @@ async def test_the_sums_of_a_day_are_those_of_its_minutes() -> None:
     for ago in (80_000, 4_000, 400, 200, 1):
         told = Event(kind="sent", task_id=str(ago), at=now - ago, host="c", name="n")
         await store.store([told], now=now)
-    minutes = Minutes(store)
-    day = await minutes.day(300, now)
-    assert day.lately.counts["submitted"] in (2, 3), "the minute of the split counts"
+    minutes = RollupCache(store)
+    day = await minutes.read_day(300, now)
+    assert day.recent.counts["submitted"] in (2, 3), "the minute of the split counts"
     assert day.whole.names == {"n": {"submitted": 5}}
-    assert summed(await minutes.since(86_400, now)).names == day.whole.names
+    assert merge_rollups(await minutes.read_last(86_400, now)).names == day.whole.names
 
 
 class CountingStore(MemoryStore):
@@ -300,6 +325,6 @@ class CountingStore(MemoryStore):
         super().__init__()
         self.asked_for = 0.0
 
-    async def rollups(self, since: float, until: float, **of: Any) -> list[Rollup]:
+    async def read_rollups(self, since: float, until: float, **of: Any) -> list[Rollup]:
         self.asked_for += until - since
-        return await super().rollups(since, until, **of)
+        return await super().read_rollups(since, until, **of)

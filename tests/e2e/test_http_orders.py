@@ -8,9 +8,10 @@ from urllib.request import Request, urlopen
 
 import pytest
 from celery import Celery
-from tests.conftest import AppFactory
-from tests.live_server import TOKEN, LiveServer, live_server
-from tests.servers import PrivateValkey
+
+from tests.support.celery.worker import AppFactory
+from tests.support.herald.memory_server import TOKEN, LiveServer, live_server
+from tests.support.servers.redis import PrivateValkey
 
 
 @pytest.fixture
@@ -90,7 +91,15 @@ def test_a_group_is_one_object(server: LiveServer) -> None:
     status, none = ask(server, "GET", "groups/never")
     assert (status, "nothing is known" in none["detail"]) == (404, True)
     for number in range(2):
-        server.tell("sent", f"t{number}", name="add", retries=0, group_id="g")
+        server.tell(
+            "sent",
+            f"t{number}",
+            name="add",
+            retries=0,
+            group_id="g",
+            source="submitted",
+            host="",
+        )
         server.tell("received", f"t{number}", name="add", retries=0)
         server.tell("succeeded", f"t{number}")
     _, told = ask(server, "GET", "groups/g")

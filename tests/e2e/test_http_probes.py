@@ -4,12 +4,16 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from starlette.requests import Request
 from starlette.responses import Response
-from tests.asking import asking, refused
-from tests.servers import PrivateValkey
-from tests.serving import connected, serving, until
 
-from herald_server import metrics
-from herald_server.pages import HEADERS
+from herald_core.model.monitors import OutboxView
+from herald_server.api.dashboard import HEADERS
+from herald_server.api.observability import metrics
+from herald_server.push.log.hub import TOPICS
+from tests.support.clients.http import asking, refused
+from tests.support.clients.websocket import connected
+from tests.support.herald.server import serving
+from tests.support.servers.redis import PrivateValkey
+from tests.support.wait import wait_until_async
 
 pytestmark = pytest.mark.anyio
 
@@ -36,11 +40,11 @@ async def test_it_is_ready_once_a_monitor_tells_the_truth(
         await server.beat(connected=False)
         refused(await ask.get("/readyz"), 503, "no monitor is connected to the broker")
         await server.beat(connected=True)
-        end = await server.store.end()
-        await until(lambda: server.app.state.shared.hub.pos == end)
+        end = await server.store.read_end()
+        await wait_until_async(lambda: server.app.state.shared.hub.pos == end)
         answer = await ask.get("/readyz")
         assert (answer.status_code, answer.json()) == (200, {"status": "ready"})
-        monkeypatch.setattr("herald_server.feed.STALE_AFTER", 0.0)
+        monkeypatch.setattr("herald_server.push.log.log_reader.STALE_AFTER_S", 0.0)
         refused(await ask.get("/readyz"), 503, "the change log stands still")
 
 
@@ -72,15 +76,18 @@ async def test_metrics_tell_of_the_process_the_store_and_the_monitors(url: str) 
         await server.tell("started", "hit")
         await server.tell("received", "miss")
         counters = {"events": 12, "dropped": 1, "not in the table": 7}
-        await server.beat(lag_ms=250, waiting=3, writers=2, counters=counters)
+        outbox = OutboxView(connected=True, exists=True, unread=5, lag_ms=1_500)
+        await server.beat(
+            lag_ms=250, waiting=3, writers=2, counters=counters, outbox=outbox
+        )
         async with connected(server) as client:
             journal = await client.subscribe()
-            await until(lambda: journal.cursor)
+            await wait_until_async(lambda: journal.cursor)
             answer = await ask.get("/metrics")
             found = _samples(answer.text)
         assert answer.headers["content-type"] == metrics.MEDIA_TYPE
         assert found["herald_connections"] == {"": 1}
-        watchers = {"tasks": 1, "workers": 0, "queues": 0, "counts": 0}
+        watchers = {**dict.fromkeys(TOPICS, 0), "tasks": 1}
         assert found["herald_watchers"] == watchers
         assert found["herald_frames_sent_total"][""] >= 3
         assert found["herald_bytes_sent_total"][""] > 500
@@ -92,6 +99,9 @@ async def test_metrics_tell_of_the_process_the_store_and_the_monitors(url: str) 
         assert found["herald_monitor_lag_seconds"] == {"m1": 0.25}
         assert found["herald_monitor_waiting"] == {"m1": 3}
         assert found["herald_monitor_writers"] == {"m1": 2}
+        assert found["herald_monitor_outbox_lag_seconds"] == {"m1": 1.5}
+        assert found["herald_monitor_outbox_unread"] == {"m1": 5}
+        assert found["herald_monitor_outbox_pending"] == {"m1": 0}
         assert found["herald_monitor_events_total"] == {"m1": 12}
         assert found["herald_monitor_dropped_total"] == {"m1": 1}
         assert "not in the table" not in answer.text
@@ -108,7 +118,8 @@ async def test_every_metric_is_in_the_table(url: str) -> None:
     named = {row.removesuffix("_total") for row in rows if "…" not in row}
     told = {name for name in told if not name.startswith("herald_webhook_")}
     counted = {f"herald_monitor_{name}" for name in metrics.COUNTERS}
-    assert told == named | counted
+    # Of a server with several environments, see test_environments.py.
+    assert told | {"herald_environment_up"} == named | counted
 
 
 # -- everything else ---------------------------------------------------------------

@@ -5,12 +5,14 @@ from __future__ import annotations
 import time
 
 import pytest
-from tests.asking import asking, refused
-from tests.live_server import gone_worker, worker_of
-from tests.servers import PrivateValkey
-from tests.serving import Server, connected, let_in, serving, until
 
-from herald_monitor.model.filters import Filter
+from herald_core.model.filters import Filter
+from tests.support.clients.http import asking, refused
+from tests.support.clients.websocket import connected
+from tests.support.herald.memory_server import gone_worker, worker_of
+from tests.support.herald.server import Server, let_in, serving
+from tests.support.servers.redis import PrivateValkey
+from tests.support.wait import wait_until_async
 
 pytestmark = pytest.mark.anyio
 
@@ -30,9 +32,9 @@ async def test_a_worker_that_is_gone_is_dismissed_and_watchers_are_told(
         await heard(server)
         async with connected(server) as client:
             workers = await client.subscribe("w", topic="workers")
-            await until(lambda: "celery@left/1" in workers.items)
+            await wait_until_async(lambda: "celery@left/1" in workers.items)
             answer = await ask.delete(f"{WORKERS}/celery%40left%2F1")
-            await until(lambda: list(workers.items) == ["celery@stays"])
+            await wait_until_async(lambda: list(workers.items) == ["celery@stays"])
         assert answer.status_code == 200
         assert answer.json()["hostname"] == "celery@left/1"
         assert answer.json()["state"] == "silent"
@@ -59,13 +61,13 @@ async def test_only_admins_who_see_everything_dismiss(
     async with serving(module_valkey.url) as server:
         await heard(server)
         let_in(server, "no-admin", scopes=frozenset(["read", "start", "cancel"]))
-        let_in(server, "narrow", only=Filter(name=("shop.*",)))
+        let_in(server, "narrow", task_filter=Filter(name=("shop.*",)))
         for token in ("no-admin", "narrow"):
             headers = {"Authorization": f"Bearer {token}"}
             async with asking(server, headers) as ask:
                 answer = await ask.delete(f"{WORKERS}/celery@left/1")
                 assert answer.status_code == 403, token
-        assert len(await server.store.workers(now=time.time())) == 2
+        assert len(await server.store.list_workers(now=time.time())) == 2
 
 
 async def test_workers_are_listed_in_parts(module_valkey: PrivateValkey) -> None:
@@ -99,7 +101,7 @@ async def test_a_snapshot_of_many_workers_comes_in_pages(
         await server.store.store([], workers, now=time.time())
         async with connected(server) as client:
             journal = await client.subscribe("w", topic="workers")
-            await until(lambda: journal.cursor)
+            await wait_until_async(lambda: journal.cursor)
             pages = client.of("data")
         assert [len(page["put"]) for page in pages] == [100, 100, 50]
         assert ["reset" in page for page in pages] == [True, False, False]

@@ -7,15 +7,15 @@ from typing import Any
 
 import pytest
 import redis
-from tests.asking import asking
-from tests.conftest import AppFactory
-from tests.pauses import pauses
-from tests.servers import PrivateValkey
-from tests.serving import serving
 
-from herald_monitor.backends import ResultBackend
-from herald_monitor.model.redaction import Redactor
-from herald_server import full_result
+from herald_core.model.events.redaction import Redactor
+from herald_monitor.celery_client.backend.result_backend import ResultBackend
+from herald_server.insight import full_result
+from tests.support.celery.worker import AppFactory
+from tests.support.clients.http import asking
+from tests.support.herald.server import serving
+from tests.support.loop_pauses import pauses
+from tests.support.servers.redis import PrivateValkey
 
 pytestmark = [
     pytest.mark.anyio,
@@ -81,7 +81,7 @@ async def test_results_beyond_what_is_fetched_are_only_measured(
 ) -> None:
     keep(module_valkey, "huge", "x" * 17_000_000)
     backend = ResultBackend(project_app(module_valkey.url, module_valkey.url))
-    found = await backend.full("huge")
+    found = await backend.read_full("huge")
     await backend.close()
     assert found is not None
     assert found.value is None
@@ -93,7 +93,7 @@ async def test_a_result_that_cannot_be_looked_at_in_time_is_said_to_be(
     project_app: AppFactory,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(full_result, "WITHIN", 0.5)
+    monkeypatch.setattr(full_result, "TIMEOUT_S", 0.5)
     keep(module_valkey, "slow", "bearer a " * (MEGABYTE // 9))
     url = module_valkey.url
     async with serving(url, celery=project_app(url, url)) as server:

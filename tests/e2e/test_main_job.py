@@ -11,11 +11,13 @@ from uuid import uuid4
 import pytest
 import websockets
 from celery.result import AsyncResult
-from tests.herald import TOKEN, HeraldProcess
-from tests.servers import PrivateValkey, wait_until
-from tests.stranger import Stranger
 
-pytestmark = [pytest.mark.celery, pytest.mark.anyio, pytest.mark.timeout(120)]
+from tests.support.celery.default_project import Stranger
+from tests.support.herald.process import TOKEN, HeraldProcess
+from tests.support.servers.redis import PrivateValkey
+from tests.support.wait import wait_until
+
+pytestmark = [pytest.mark.celery, pytest.mark.anyio, pytest.mark.timeout(240)]
 
 COUNT = 1_000
 ENDINGS = {"SUCCESS", "FAILURE", "REVOKED"}
@@ -44,7 +46,7 @@ def herald(
     up = HeraldProcess(tmp_path / "up.log", "up", "--broker", broker_url)
     up.start()
     yield up
-    assert up.stop(5.0), "SIGTERM did not end it within 5 s"
+    assert up.stop(), "SIGTERM did not end it"
 
 
 class Watcher:
@@ -134,9 +136,9 @@ async def test_what_is_known_survives_a_restart(
     broker_url: str, stranger: Stranger, herald: HeraldProcess
 ) -> None:
     sent = await asyncio.to_thread(submit, stranger, 50)
-    wait_until(lambda: sum(t["final"] for t in _final(herald)) >= len(sent), 20)
+    wait_until(lambda: sum(t["final"] for t in _final(herald)) >= len(sent), 30)
     before = herald.tasks()
-    assert herald.stop(5.0)
+    assert herald.stop()
     herald.start()
     assert herald.tasks().keys() == before.keys()
     assert {i: t["state"] for i, t in herald.tasks().items()} == {

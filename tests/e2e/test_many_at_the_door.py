@@ -8,10 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.servers import PrivateValkey
 
-from herald_server.config import ServerSettings
-from herald_server.serve import ACCEPTS_AT_ONCE, BACKLOG, listen, serve
+from herald_server.wiring.settings import ServerSettings
+from herald_server.wiring.web_server.server import (
+    ACCEPT_BATCH,
+    BACKLOG_CONNECTIONS,
+    listen,
+    serve,
+)
+from tests.support.servers.redis import PrivateValkey
 
 pytestmark = [
     pytest.mark.anyio,
@@ -43,12 +48,12 @@ async def test_few_are_taken_at_once_and_many_may_wait(
         serve(settings, None, bound, stop, lambda _: ready.set())
     )
     try:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(30):
             await ready.wait()
         most = int(Path("/proc/sys/net/core/somaxconn").read_text())
         # asyncio takes so many before others have a turn.
-        assert told == [ACCEPTS_AT_ONCE]
-        assert may_wait(bound) == min(BACKLOG, most)
+        assert told == [ACCEPT_BATCH]
+        assert may_wait(bound) == min(BACKLOG_CONNECTIONS, most)
     finally:
         stop.set()
         await running

@@ -9,10 +9,12 @@ from contextlib import asynccontextmanager, contextmanager
 from random import Random
 
 import pytest
+
 from tests.bench.traffic import SPREAD
-from tests.bench.watchers import Crowd
-from tests.servers import PrivateValkey
-from tests.serving import Server, serving
+from tests.bench.watchers import WatcherGroup
+from tests.support.herald.server import Server, serving
+from tests.support.servers.redis import PrivateValkey
+from tests.support.wait import wait_until_async
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(300)]
 
@@ -42,12 +44,12 @@ async def changing(server: Server) -> AsyncGenerator[None]:
 
 
 @contextmanager
-def crowd_at(server: Server) -> Generator[Crowd]:
-    crowd = Crowd(server.ws, server.store)
+def crowd_at(server: Server) -> Generator[WatcherGroup]:
+    group = WatcherGroup(server.ws, server.store)
     try:
-        yield crowd
+        yield group
     finally:
-        crowd.leave()
+        group.leave()
 
 
 @pytest.mark.parametrize("number", MANY)
@@ -56,14 +58,13 @@ async def test_each_is_told_all_that_it_asks_for_and_no_more(
 ) -> None:
     async with serving(module_valkey.url) as server:
         await server.beat()
-        with crowd_at(server) as crowd:
+        with crowd_at(server) as group:
             async with changing(server):
-                await crowd.join(number, "one percent", 1)
-                while crowd.heard.changes < 3 * number:
-                    await asyncio.sleep(0.01)
-            await crowd.agree()
-            assert crowd.heard.complaints == []
-            assert crowd.heard.resets == {"new": number}
+                await group.join(number, "one percent", 1)
+                await wait_until_async(lambda: group.heard.changes >= 3 * number)
+            await group.agree()
+            assert group.heard.complaints == []
+            assert group.heard.resets == {"new": number}
 
 
 @pytest.mark.parametrize("number", MANY)
@@ -72,11 +73,11 @@ async def test_all_come_back_at_once_and_nothing_is_missed_or_told_twice(
 ) -> None:
     async with serving(module_valkey.url) as server:
         await server.beat()
-        with crowd_at(server) as crowd:
+        with crowd_at(server) as group:
             async with changing(server):
-                await crowd.join(number, "one percent", 1)
-                await crowd.come_back()
-                await crowd.come_back()
-            await crowd.agree()
-            assert crowd.heard.complaints == []
-            assert crowd.heard.resets == {"new": number}
+                await group.join(number, "one percent", 1)
+                await group.come_back()
+                await group.come_back()
+            await group.agree()
+            assert group.heard.complaints == []
+            assert group.heard.resets == {"new": number}

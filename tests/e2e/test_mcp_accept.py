@@ -4,10 +4,11 @@ import json
 from typing import Any
 
 import pytest
-from tests.asking import asking
-from tests.mcp_wire import INITIALIZE
-from tests.servers import PrivateValkey
-from tests.serving import serving
+
+from tests.support.clients.http import asking
+from tests.support.clients.mcp_json import INITIALIZE
+from tests.support.herald.server import serving
+from tests.support.servers.redis import PrivateValkey
 
 pytestmark = pytest.mark.anyio
 

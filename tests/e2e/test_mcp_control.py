@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
+from collections.abc import AsyncGenerator, Iterator
 from pathlib import Path
 from typing import Any, cast
 from uuid import uuid4
@@ -10,14 +10,15 @@ from uuid import uuid4
 import pytest
 from celery import Celery
 from fastmcp import Client
-from tests.conftest import AppFactory
-from tests.mcp_house import House, call, house
-from tests.project import make_app
-from tests.servers import PrivateValkey, Worker
 
-from herald_monitor.monitor import Monitor
-from herald_server.catalog import Catalog
-from herald_server.repeating import Repeating
+from herald_monitor.runtime.monitor import Monitor
+from herald_server.catalog.catalog import Catalog
+from herald_server.control.cancel.replay import CancelReplay
+from tests.support.celery.project import make_app
+from tests.support.celery.worker import AppFactory, Worker
+from tests.support.herald.mcp_environment import House, call, house
+from tests.support.servers.redis import PrivateValkey
+from tests.support.wait import wait_until_async
 
 pytestmark = [
     pytest.mark.anyio,
@@ -68,10 +69,12 @@ async def opened(app: Celery) -> AsyncGenerator[tuple[House, Client[Any]], None]
         hearing = asyncio.create_task(Monitor(app, made.store, node=node).run(stop))
         assert made.shared.control is not None
         repeating = asyncio.create_task(
-            Repeating(made.shared.control.cancels, made.store, made.hub, node).run()
+            CancelReplay(
+                made.shared.control.canceller, made.store, made.hub, node
+            ).run()
         )
         try:
-            await settled(lambda: heard(made))
+            await wait_until_async(lambda: heard(made), 30)
             async with Client(made.door) as client:
                 yield made, client
         finally:
@@ -82,35 +85,26 @@ async def opened(app: Celery) -> AsyncGenerator[tuple[House, Client[Any]], None]
 
 async def heard(made: House) -> bool:
     """Say whether the monitor hears the broker."""
-    return any(one.connected for one in await made.store.monitors())
-
-
-async def settled(
-    predicate: Callable[[], Awaitable[bool]], within: float = 15.0
-) -> None:
-    """Wait until `predicate` answers yes."""
-    async with asyncio.timeout(within):
-        while not await predicate():
-            await asyncio.sleep(0.02)
+    return any(one.connected for one in await made.store.list_monitors())
 
 
 async def in_state(made: House, task_id: str, *states: str) -> None:
     """Wait until a task is in one of `states`."""
 
     async def there() -> bool:
-        return (await made.store.task(task_id)).state in states
+        return (await made.store.get_task(task_id)).state in states
 
-    await settled(there)
+    await wait_until_async(there, 30)
 
 
 async def alive(made: House, hostname: str = "w1@shared") -> None:
     """Wait until a heartbeat of the worker was heard."""
 
     async def there() -> bool:
-        workers = await made.store.workers(now=asyncio.get_running_loop().time())
+        workers = await made.store.list_workers(now=asyncio.get_running_loop().time())
         return any(one.hostname == hostname for one in workers)
 
-    await settled(there)
+    await wait_until_async(there, 30)
 
 
 async def start(client: Client[Any], name: str, **arguments: Any) -> str:
@@ -160,7 +154,7 @@ async def test_a_running_task_is_terminated(door: Door) -> None:
     task_id = await start(client, "sleepy", params={"seconds": 60})
     await in_state(made, task_id, "STARTED")
     told = await call(client, "cancel_task", task_id=task_id)
-    assert await made.store.notes("cancel") == {}
+    assert await made.store.get_items("cancel") == {}
     assert (told["outcome"], told["status"]) == ("terminated", "revoked")
     assert "terminated while it ran" in told["message"]
 
@@ -188,7 +182,7 @@ async def test_a_task_that_waits_in_a_queue_never_runs(door: Door) -> None:
     await call(client, "cancel_group", group_id=busy["group_id"])
     after = await start(client, "add", params={"x": 1, "y": 3})
     await in_state(made, after, "SUCCESS")
-    task = await made.store.task(task_id)
+    task = await made.store.get_task(task_id)
     assert told["outcome"] == "revoked"
     assert (task.state, task.started_at) == ("REVOKED", None)
 
@@ -245,9 +239,9 @@ async def test_a_cancel_that_nobody_heard_is_told_to_a_worker_that_joins(
             await in_state(made, task_id, "REVOKED")
 
             async def forgotten() -> bool:
-                return not await made.store.notes("cancel")
+                return not await made.store.get_items("cancel")
 
-            await settled(forgotten)
+            await wait_until_async(forgotten, 30)
             await starting
         finally:
             worker.kill()

@@ -13,17 +13,18 @@ import pytest
 from celery import Celery
 from fastmcp import Client
 from fastmcp.client.transports import StdioTransport
-from tests.mcp_house import call, refused
-from tests.servers import PrivateValkey, private_valkey, wait_until
-from tests.ten_types import TYPES
 
-from herald_monitor.child_process import end, kill, spawn
+from herald_core.system.subprocesses import kill_group, spawn, terminate
 from herald_server.demo.app import make_app
+from tests.support.celery.sample_task_types import TYPES
+from tests.support.herald.mcp_environment import call, refused
+from tests.support.servers.redis import PrivateValkey, private_valkey
+from tests.support.wait import wait_until
 
 pytestmark = [
     pytest.mark.anyio,
     pytest.mark.celery,
-    pytest.mark.timeout(90),
+    pytest.mark.timeout(240),
     pytest.mark.xdist_group("mcp_http"),
 ]
 
@@ -68,7 +69,7 @@ def worker(place: Path, env: dict[str, str]) -> Generator[None, None, None]:
         wait_until(lambda: control.ping(timeout=0.3), 30, "the worker answers")
         yield
     finally:
-        kill(process)
+        kill_group(process)
         cast(Any, app).close()
 
 
@@ -93,12 +94,12 @@ def herald(
 
     try:
         wait_until(address, 30, f"the server is ready; see {log}")
-        wait_until(hears, 10, f"the monitor hears the broker; see {place}")
+        wait_until(hears, 30, f"the monitor hears the broker; see {place}")
         yield address()
     finally:
         for process in started:
-            end(process, 10)
-            kill(process)
+            terminate(process, 10)
+            kill_group(process)
 
 
 @asynccontextmanager

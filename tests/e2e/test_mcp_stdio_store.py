@@ -8,12 +8,13 @@ from pathlib import Path
 import pytest
 from fastmcp import Client
 from fastmcp.client.transports import StdioTransport
-from tests.mcp_house import call
-from tests.servers import PrivateValkey, wait_until
 
-from herald_monitor.child_process import end, kill, spawn
+from herald_core.system.subprocesses import kill_group, spawn, terminate
+from tests.support.herald.mcp_environment import call
+from tests.support.servers.redis import PrivateValkey
+from tests.support.wait import wait_until
 
-pytestmark = [pytest.mark.anyio, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.anyio, pytest.mark.timeout(240)]
 
 HERALD = (sys.executable, "-m", "herald_server")
 
@@ -77,6 +78,6 @@ async def test_it_finds_a_herald_whose_data_lies_elsewhere(
         assert told["status"] == "unknown"
         assert "Outdated" not in told["message"]
     finally:
-        end(up, 15)
-        kill(up)
+        terminate(up, 15)
+        kill_group(up)
     assert "no running Herald was found" in refusal(env)

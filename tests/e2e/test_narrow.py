@@ -10,17 +10,28 @@ import httpx2
 import pytest
 from fastmcp import Client
 from mcp.types import ResourceTemplateReference
-from tests.asking import asking
-from tests.doors import gap_of, minted
-from tests.live_server import worker_of
-from tests.mcp_wire import Wire
-from tests.narrow import GROUP, HIDDEN, MINE, ONLY, ended, hidden, marks, mine
-from tests.project import make_app
-from tests.servers import PrivateValkey
-from tests.serving import connected, serving, until
 
-from herald_monitor.model.filters import Filter
-from herald_server.mcp.tasks import ID as TASKS
+from herald_core.model.filters import Filter
+from herald_server.mcp.tasks_extension.extension import EXTENSION_ID as TASKS
+from tests.support.celery.project import make_app
+from tests.support.clients.http import asking
+from tests.support.clients.mcp_json import Wire
+from tests.support.clients.narrow_token import (
+    GROUP,
+    HIDDEN,
+    MINE,
+    ONLY,
+    ended,
+    hidden,
+    marks,
+    mine,
+)
+from tests.support.clients.route_requests import gap_of, minted
+from tests.support.clients.websocket import connected
+from tests.support.herald.memory_server import worker_of
+from tests.support.herald.server import serving
+from tests.support.servers.redis import PrivateValkey
+from tests.support.wait import wait_until_async
 
 pytestmark = pytest.mark.anyio
 
@@ -43,8 +54,15 @@ ARGUMENTS: dict[str, Any] = {
     "queue": "secret-queue",
     "id": HIDDEN,
     "worker": "celery@secret-host",
+    "command": "pool_grow",
+    "schedule": "none",
+    "order_id": "none",
+    "action": "cancel",
+    "expect": 1,
+    "expect_depth": 1,
     "webhook_id": "none",
     "url": "https://example.org/",
+    "what": "deploy",
 }
 
 
@@ -58,7 +76,7 @@ async def test_nothing_over_mcp_tells_of_a_hidden_task(url: str, mode: str) -> N
         await hidden(server, "failed", exception="hidden-word")
         worker = worker_of("celery@secret-host")
         await server.store.store([], [worker], now=time.time())
-        token = minted(server, only=ONLY)
+        token = minted(server, task_filter=ONLY)
         async with (
             Client(f"{server.url}mcp", auth="a-token-for-tests", mode=mode) as owner,
             Client(f"{server.url}mcp", auth=token, mode=mode) as narrow,
@@ -142,10 +160,10 @@ def _without(asked: tuple[str, ...], said: str) -> str:
 
 async def test_methods_of_the_extensions_tell_nothing_either(url: str) -> None:
     async with serving(url) as server:
-        before = await server.store.end()
+        before = await server.store.read_end()
         await hidden(server, "received")
         await mine(server, "received")
-        headers = {"Authorization": f"Bearer {minted(server, only=ONLY)}"}
+        headers = {"Authorization": f"Bearer {minted(server, task_filter=ONLY)}"}
         async with httpx2.AsyncClient(headers=headers, trust_env=False) as http:
             wire = Wire(http, f"{server.url}mcp", TASKS)
             polled = await wire("events/poll", name="task.changed", cursor=str(before))
@@ -169,8 +187,8 @@ async def test_on_a_socket_they_hear_of_their_own_tasks_only(url: str) -> None:
         await hidden(server, "received")
         await mine(server, "received")
         await server.store.open_gap(gap_of("celery@secret-host fell silent"))
-        token = minted(server, only=ONLY)
-        start = str(await server.store.end())
+        token = minted(server, task_filter=ONLY)
+        start = str(await server.store.read_end())
         async with connected(server, token) as client:
             await client.say(type="subscribe", id="all")
             await client.say(type="subscribe", id="each", mode="events")
@@ -178,33 +196,35 @@ async def test_on_a_socket_they_hear_of_their_own_tasks_only(url: str) -> None:
                 type="subscribe", id="both", filter={"ids": [HIDDEN, MINE]}
             )
             await client.say(type="subscribe", id="since", since=start)
-            for topic in ("workers", "counts", "queues"):
+            for topic in ("workers", "counts", "queues", "orders"):
                 await client.say(type="subscribe", id=topic, topic=topic)
-            await client.heard("error", 3)
+            await client.heard("error", 4)
             await hidden(server, "started")
             await hidden(server, "succeeded", result="'hidden-word'")
             await mine(server, "started")
             await mine(server, "succeeded")
-            await until(
+            await wait_until_async(
                 lambda: ended(client.frames) >= {"all", "each", "both", "since"}
             )
             assert {frame["code"] for frame in client.of("error")} == {"forbidden"}
             assert not marks(client.frames)
             assert not client.of("done"), "one of two ids is as if it never was"
-            await until(lambda: any(f["gaps"] for f in client.of("status")))
+            await wait_until_async(lambda: any(f["gaps"] for f in client.of("status")))
             assert not marks(client.of("status"))
 
 
 async def test_what_leaves_their_filter_is_taken_back_and_not_shown(url: str) -> None:
     async with serving(url) as server:
         only = Filter(state=("STARTED",), name=("reports.*",))
-        async with connected(server, minted(server, only=only)) as client:
+        async with connected(server, minted(server, task_filter=only)) as client:
             await client.say(type="subscribe", id="all")
             await client.heard("data")
             await mine(server, "started")
-            await until(lambda: any(f.get("put") for f in client.of("data")))
+            await wait_until_async(lambda: any(f.get("put") for f in client.of("data")))
             await mine(server, "failed", exception="hidden-word")
-            await until(lambda: any(f.get("del") == [MINE] for f in client.of("data")))
+            await wait_until_async(
+                lambda: any(f.get("del") == [MINE] for f in client.of("data"))
+            )
             assert not marks(client.frames)
 
 
@@ -213,9 +233,9 @@ async def test_streams_of_mcp_tell_of_their_own_tasks_only(url: str) -> None:
         await hidden(server, "received")
         await mine(server, "received")
         # The first entries ever void all that was told, whatever they hold.
-        end, hub = await server.store.end(), server.app.state.shared.hub
-        await until(lambda: hub.pos >= end)
-        headers = {"Authorization": f"Bearer {minted(server, only=ONLY)}"}
+        end, hub = await server.store.read_end(), server.app.state.shared.hub
+        await wait_until_async(lambda: hub.pos >= end)
+        headers = {"Authorization": f"Bearer {minted(server, task_filter=ONLY)}"}
         async with httpx2.AsyncClient(headers=headers, trust_env=False) as http:
             wire = Wire(http, f"{server.url}mcp", TASKS)
             uris = [f"task://{HIDDEN}", f"group://{GROUP}", "tasks://active"]
@@ -252,7 +272,7 @@ def _without_uris(told: list[dict[str, Any]]) -> str:
 async def test_waiting_for_a_hidden_task_is_waiting_for_nothing(url: str) -> None:
     async with serving(url) as server:
         await mine(server, "received")
-        token = minted(server, only=ONLY)
+        token = minted(server, task_filter=ONLY)
         headers = {"Authorization": f"Bearer {token}"}
         async with (
             asking(server, headers) as ask,
@@ -261,7 +281,7 @@ async def test_waiting_for_a_hidden_task_is_waiting_for_nothing(url: str) -> Non
         ):
             await client.say(type="subscribe", id="all")
             await client.heard("data")
-            watchers = server.app.state.shared.hub.watchers
+            watchers = server.app.state.shared.hub.count_subscribers
             before = watchers()
             waits: list[asyncio.Task[Any]] = [
                 asyncio.create_task(
@@ -277,7 +297,7 @@ async def test_waiting_for_a_hidden_task_is_waiting_for_nothing(url: str) -> Non
                     )
                 ),
             ]
-            await until(lambda: watchers() >= before + 2)
+            await wait_until_async(lambda: watchers() >= before + 2)
             await hidden(server, "received")
             await hidden(server, "succeeded", result="'hidden-word'")
             polled, awaited, changed = await asyncio.gather(*waits)
@@ -310,7 +330,7 @@ async def test_a_session_of_mcp_is_of_who_opened_it(url: str) -> None:
             session = {**accept, "Mcp-Session-Id": opened.headers["mcp-session-id"]}
             mine_too = await owner.post("/mcp", json=listed, headers=session)
             assert mine_too.status_code == 200
-        for token in (minted(server), minted(server, only=ONLY)):
+        for token in (minted(server), minted(server, task_filter=ONLY)):
             async with asking(server, {"Authorization": f"Bearer {token}"}) as other:
                 for method in ("POST", "GET", "DELETE"):
                     body = listed if method == "POST" else None

@@ -7,13 +7,13 @@ import pytest
 from fastmcp import Client
 from fastmcp.exceptions import ToolError
 from mcp.types import PromptReference
-from tests.doors import minted
-from tests.mcp_house import call
-from tests.project import make_app
-from tests.servers import PrivateValkey
-from tests.serving import serving
 
-from herald_monitor.model.filters import Filter
+from herald_core.model.filters import Filter
+from tests.support.celery.project import make_app
+from tests.support.clients.route_requests import minted
+from tests.support.herald.mcp_environment import call
+from tests.support.herald.server import serving
+from tests.support.servers.redis import PrivateValkey
 
 pytestmark = pytest.mark.anyio
 
@@ -36,7 +36,7 @@ async def test_hidden_types_are_told_nowhere(
     path.write_text(TOML)
     app = make_app(url, url)
     async with serving(url, celery=app, catalog=path) as server:
-        token = minted(server, only=Filter(name=("reports.*",)))
+        token = minted(server, task_filter=Filter(name=("reports.*",)))
         async with (
             Client(f"{server.url}mcp", auth="a-token-for-tests", mode=mode) as owner,
             Client(f"{server.url}mcp", auth=token, mode=mode) as narrow,

@@ -6,13 +6,13 @@ from typing import Any, cast
 
 import pytest
 from fastmcp import Client
-from tests.asking import asking, refused
-from tests.doors import minted
-from tests.mcp_house import call
-from tests.servers import PrivateValkey
-from tests.serving import Server, serving
 
-from herald_monitor.model.filters import Filter
+from herald_core.model.filters import Filter
+from tests.support.clients.http import asking, refused
+from tests.support.clients.route_requests import minted
+from tests.support.herald.mcp_environment import call
+from tests.support.herald.server import Server, serving
+from tests.support.servers.redis import PrivateValkey
 
 pytestmark = pytest.mark.anyio
 
@@ -77,7 +77,7 @@ async def answers(url: str, only: Filter, hidden: int) -> dict[str, Any]:
     told: dict[str, Any] = {}
     async with serving(url) as server:
         await fill(server, hidden)
-        token = minted(server, only=only)
+        token = minted(server, task_filter=only)
         async with asking(server, {"Authorization": f"Bearer {token}"}) as ask:
             for query in ASKED:
                 answer = await ask.get(f"/api/v1/tasks?{query}")
@@ -101,7 +101,7 @@ async def test_page_tokens_are_those_of_their_caller(url: str) -> None:
         await fill(server, 10)
         pages: dict[str, str] = {}
         for name in ("reports.*", "reports.d*"):
-            token = minted(server, only=Filter(name=(name,)))
+            token = minted(server, task_filter=Filter(name=(name,)))
             async with asking(server, {"Authorization": f"Bearer {token}"}) as ask:
                 page = (await ask.get("/api/v1/tasks?limit=4")).json()
                 pages[name] = page["next"]

@@ -8,23 +8,26 @@ from typing import Any, cast
 import msgspec
 import pytest
 from celery import Celery
-from tests.conftest import AppFactory, WorkerFactory
-from tests.imprint import held_by, redis_imprint
-from tests.servers import PrivateValkey
-from tests.serving import until
-from tests.truth import submit
 
-from herald_monitor.backends import ResultBackend
-from herald_monitor.celery_app import restrict
-from herald_monitor.consumers import broker_connection, let_go
-from herald_monitor.errors import HeraldError
-from herald_monitor.inspection import Inspection
-from herald_monitor.model.shape import TaskImage
-from herald_monitor.queue_depths import QueueDepths
-from herald_server.asking_workers import ask as ask_why
-from herald_server.doctor.workers import ask_workers
+from herald_core.errors import HeraldError
+from herald_core.model.tasks.views import TaskView
+from herald_monitor.celery_client.app.celery_app import restrict
+from herald_monitor.celery_client.backend.result_backend import ResultBackend
+from herald_monitor.celery_client.broker.connection import (
+    connect_broker,
+    drop_connection,
+)
+from herald_monitor.celery_client.queues.depths import QueueDepthReader
+from herald_monitor.celery_client.workers.inspect import WorkerInspector
+from herald_server.cli.doctor.workers import ask_workers
+from herald_server.diagnosis.worker_query import ask_workers as ask_why
+from tests.support.celery.worker import AppFactory, WorkerFactory
+from tests.support.herald.reconciling_monitor import submit
+from tests.support.servers.broker_contents import held_by, redis_imprint
+from tests.support.servers.redis import PrivateValkey
+from tests.support.wait import wait_until_async
 
-pytestmark = [pytest.mark.anyio, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.anyio, pytest.mark.timeout(240)]
 
 
 def give_out(server: PrivateValkey, app: Celery) -> str:
@@ -45,16 +48,16 @@ async def test_no_question_redelivers_what_others_hold(
     give_out(valkey, app)
     before = redis_imprint(valkey)
     restrict(app)
-    inspection = Inspection(app)
+    inspection = WorkerInspector(app)
     # kombu looks for what to put back at each tenth poll that gets nothing.
     for _ in range(12):
-        assert not (await inspection.ask(["nobody@h"], 0.05)).answered
+        assert not (await inspection.inspect(["nobody@h"], 0.05)).answered
     inspection.close()
     for _ in range(3):
         await asyncio.to_thread(
-            ask_why, app, TaskImage(id="1", state="PENDING"), ["nobody@h"]
+            ask_why, app, TaskView(id="1", state="PENDING"), ["nobody@h"]
         )
-    await asyncio.to_thread(ask_workers, app, 0.2)
+    await asyncio.to_thread(ask_workers, app, {}, 0.2)
     await asyncio.to_thread(cast(Any, app).control.revoke, ["1"], reply=True, timeout=1)
     assert redis_imprint(valkey) == before
     assert held_by(valkey) == {"tag-1"}
@@ -66,13 +69,13 @@ async def test_a_transport_of_its_own_never_restores(
     """An app that nobody restricted is connected to in the same way."""
     app = project_app(valkey.url)
     give_out(valkey, app)
-    connection = await asyncio.to_thread(broker_connection, app)
+    connection = await asyncio.to_thread(connect_broker, app)
     channel = cast(Any, connection).default_channel
     for _ in range(20):
         channel.qos.restore_visible(num=None, interval=1)
     channel.qos.restore_by_tag("tag-1")
     channel.qos.restore_unacked()
-    let_go(connection)
+    drop_connection(connection)
     assert held_by(valkey) == {"tag-1"}
 
 
@@ -86,12 +89,14 @@ async def test_answers_of_workers_leave_nothing(
     cast(Any, app).close()
     before = redis_imprint(valkey)
     restrict(app)
-    inspection = Inspection(app)
-    assert (await inspection.ask([worker.hostname], 5)).answered == {worker.hostname}
+    inspection = WorkerInspector(app)
+    assert (await inspection.inspect([worker.hostname], 5)).answered == {
+        worker.hostname
+    }
     inspection.close()
-    [told] = await asyncio.to_thread(ask_workers, app, 1.0)
+    [told], _ = await asyncio.to_thread(ask_workers, app, {}, 1.0)
     assert told.hostname == worker.hostname
-    await QueueDepths(app).measure(["celery", "other"])
+    await QueueDepthReader(app).measure(["celery", "other"])
     assert redis_imprint(valkey) == before
 
 
@@ -101,19 +106,19 @@ async def test_a_question_that_was_cut_off_is_cleared_away_later(
     app = project_app(valkey.url)
     line = proxy(valkey.url)
     mine = restrict(project_app(line.url, None, names=cast(Any, app).conf.herald_names))
-    inspection = Inspection(mine)
+    inspection = WorkerInspector(mine)
     exchange = cast(Any, app).conf.control_exchange
     with valkey.client() as client, client.pubsub() as worker:
         # One that gets the question, and keeps silent.
         cast(Any, worker).subscribe(f"/0.{exchange}.pidbox")
-        asking = asyncio.create_task(inspection.ask(["nobody@h"], 10))
-        await until(lambda: redis_imprint(valkey), 20, "the question is put")
+        asking = asyncio.create_task(inspection.inspect(["nobody@h"], 10))
+        await wait_until_async(lambda: redis_imprint(valkey), 30, "the question is put")
         line.refuse()
         with contextlib.suppress(HeraldError):
             await asking
     assert redis_imprint(valkey), "nobody could clear it away"
     line.heal()
-    await inspection.ask(["nobody@h"], 0.05)
+    await inspection.inspect(["nobody@h"], 0.05)
     inspection.close()
     assert redis_imprint(valkey) == {}
 
@@ -149,7 +154,7 @@ async def test_a_backend_of_tables_is_only_read(tmp_path: Any, tables: bool) -> 
     before = place.read_bytes() if tables else b""
     mine = restrict(Celery("mine", backend=url, set_as_current=False))
     backend = ResultBackend(mine)
-    found = await backend.read(["1", "2"])
+    found = await backend.read_events(["1", "2"])
     await backend.close()
     states = {event.task_id: event.kind for event in found}
     assert states == ({"1": "succeeded"} if tables else {})
@@ -163,7 +168,7 @@ async def test_a_backend_of_files_is_only_read(tmp_path: Any) -> None:
     touched = tmp_path.stat().st_mtime_ns
     mine = restrict(Celery("mine", backend=url, set_as_current=False))
     backend = ResultBackend(mine)
-    [found] = await backend.read(["1", "2"])
+    [found] = await backend.read_events(["1", "2"])
     await backend.close()
     assert found.task_id == "1"
     assert tmp_path.stat().st_mtime_ns == touched, "no file was made, nor taken away"

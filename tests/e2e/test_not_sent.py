@@ -4,15 +4,15 @@ import time
 from collections.abc import AsyncGenerator
 
 import pytest
-from tests.conftest import AppFactory
-from tests.mcp_house import House, house
-from tests.servers import PrivateValkey
-from tests.watched import ALL, control_of
 
-from herald_monitor.errors import HeraldError
-from herald_monitor.model.events import Event
-from herald_monitor.model.filters import Filter
-from herald_server.control import BrokerUnreachable, Control
+from herald_core.errors import HeraldError
+from herald_core.model.events.event import Event
+from herald_core.model.filters import Filter
+from herald_server.control.control import BrokerUnreachable, Control
+from tests.support.celery.worker import AppFactory
+from tests.support.herald.mcp_environment import House, house
+from tests.support.herald.monitored_server import ALL, control_of
+from tests.support.servers.redis import PrivateValkey
 
 pytestmark = [pytest.mark.anyio, pytest.mark.xdist_group("not_sent")]
 
@@ -51,9 +51,9 @@ async def test_what_could_not_be_sent_is_withdrawn(away: House, what: str) -> No
     with pytest.raises(BrokerUnreachable, match="cannot be reached"):
         await start(control, what)
     assert time.monotonic() - began < 25
-    left = [task.id for task in (await away.store.page(Filter())).tasks]
+    left = [task.id for task in (await away.store.list_tasks(Filter())).tasks]
     assert left == (["old"] if what == "retry" else [])
-    assert not await away.store.notes("start")
+    assert not await away.store.get_items("start")
 
 
 async def test_a_backend_that_is_away_stops_no_start(
@@ -65,7 +65,7 @@ async def test_a_backend_that_is_away_stops_no_start(
         started = await control.start("shop.pay", {"x": 1})
         group = await control.start_group(ITEMS)
         states = [
-            (await made.store.task(one.task_id)).state
+            (await made.store.get_task(one.task_id)).state
             for one in (started, *group.tasks)
         ]
     assert states == ["PENDING"] * 6
@@ -82,7 +82,7 @@ async def test_a_message_that_is_refused_leaves_nothing(
             async with house(app, catalog=ALL) as made:
                 with pytest.raises(HeraldError, match="nothing was sent"):
                     await control_of(made).start("shop.pay", {"x": 1})
-                assert not (await made.store.page(Filter())).tasks
+                assert not (await made.store.list_tasks(Filter())).tasks
         finally:
             client.config_set("maxmemory", "0")
 
@@ -97,5 +97,5 @@ async def test_what_was_heard_of_meanwhile_is_not_withdrawn(away: House) -> None
         now=2.0,
     )
     assert await away.store.withdraw(["a", "b", "c"]) == 1
-    states = [(await away.store.task(id_)).state for id_ in ("a", "b", "c")]
+    states = [(await away.store.get_task(id_)).state for id_ in ("a", "b", "c")]
     assert states == ["UNKNOWN", "RECEIVED", "UNKNOWN"]

@@ -12,14 +12,14 @@ import pytest
 from fastmcp import Client
 from fastmcp.client.transports import StreamableHttpTransport
 from fastmcp.exceptions import ToolError
-from tests.cli_runs import runner_at
-from tests.live_server import TOKEN, LiveServer, live_server
 from websockets.sync.client import connect
 
-from herald_monitor.errors import BadFilter
-from herald_monitor.model.filters import KEYS
-from herald_server.client import Herald
-from herald_server.commands.asking import FILTERS
+from herald_client import Herald
+from herald_core.errors import InvalidFilter
+from herald_core.model.filters import KEYS
+from herald_server.cli.client_options import FILTER_OPTIONS
+from tests.support.herald.command_line import runner_at
+from tests.support.herald.memory_server import TOKEN, LiveServer, live_server
 
 BEARER = {"Authorization": f"Bearer {TOKEN}"}
 Door = Callable[[LiveServer, dict[str, Any]], str]
@@ -89,7 +89,7 @@ def mcp(server: LiveServer, wrong: dict[str, Any]) -> str:
 def python_client(server: LiveServer, wrong: dict[str, Any]) -> str:
     async def watch() -> str:
         async with Herald(server.url, token=TOKEN) as herald:
-            with pytest.raises(BadFilter) as refused:
+            with pytest.raises(InvalidFilter) as refused:
                 await anext(cast(Any, herald.watch(**wrong)))
         return str(refused.value)
 
@@ -123,7 +123,7 @@ def test_the_shell_says_so_of_values_and_its_own_of_options(
 
 
 def test_the_shell_has_an_option_for_every_key() -> None:
-    options = {name for add in FILTERS for name in _options(add)}
+    options = {name for add in FILTER_OPTIONS for name in _options(add)}
     assert options == {f"--{key}" for key in KEYS if key != "ids"}
 
 

@@ -13,13 +13,14 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
-from tests.reached import redis_by_tls, sentinel_of
-from tests.servers import PrivateValkey, wait_until
-from tests.stranger import Stranger
 
-from herald_monitor.child_process import end, spawn
+from herald_core.system.subprocesses import spawn, terminate
+from tests.support.celery.default_project import Stranger
+from tests.support.servers.redis import PrivateValkey
+from tests.support.servers.redis_connections import redis_by_tls, sentinel_of
+from tests.support.wait import wait_until
 
-pytestmark = [pytest.mark.celery, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.celery, pytest.mark.timeout(240)]
 
 OWN_WAYS = """
 app.conf.update(
@@ -121,7 +122,7 @@ class Plugin:
 
     def stop(self) -> bool:
         """Send SIGTERM; say whether it went by itself."""
-        return end(self._process, 8.0)
+        return terminate(self._process, 8.0)
 
 
 def test_a_project_with_ways_of_its_own_is_heard_without_any_setting(
@@ -134,11 +135,11 @@ def test_a_project_with_ways_of_its_own_is_heard_without_any_setting(
         with page as answer:
             assert b"<title>Herald" in answer.read()
         sent = cast(Any, stranger.app).send_task("shop.pay", (21,)).id
-        wait_until(lambda: state(plugin, sent) == "SUCCESS", 15, "it is told")
+        wait_until(lambda: state(plugin, sent) == "SUCCESS", 30, "it is told")
         task = plugin.get(f"api/v1/tasks/{sent}")
         assert (task["name"], task["result"]) == ("shop.pay", "42")
         queue = str(cast(Any, stranger.app.conf).task_default_queue)
-        wait_until(lambda: queue in queues(plugin), 20, "its queue is measured")
+        wait_until(lambda: queue in queues(plugin), 30, "its queue is measured")
         (worker,) = plugin.get("api/v1/workers")["workers"]
         assert worker["state"] == "online"
     finally:

@@ -12,15 +12,18 @@ import httpx2
 import pytest
 from fastmcp import Client
 from fastmcp.client.transports import StreamableHttpTransport
-from tests.nginx import nginx
-from tests.prefixed import behind
-from tests.servers import PrivateValkey
-from tests.serving import TOKEN, Server, at_end, connected, serving, until
-from tests.streams import streaming
-from tests.validators import Journal
 
-from herald_monitor.errors import BadInput
-from herald_server.commands.options import settings_of
+from herald_core.errors import InvalidInput
+from herald_server.wiring.settings import make_settings
+from tests.support.clients.event_stream import streaming
+from tests.support.clients.websocket import at_end, connected
+from tests.support.herald.server import Server, serving
+from tests.support.herald.uvicorn_server import TOKEN
+from tests.support.journal import Journal
+from tests.support.servers.nginx import nginx
+from tests.support.servers.prefix_proxy import behind
+from tests.support.servers.redis import PrivateValkey
+from tests.support.wait import wait_until_async
 
 pytestmark = pytest.mark.anyio
 
@@ -113,7 +116,7 @@ async def test_an_agent_is_told_through_it(url: str, front: Front) -> None:
             waiting = asyncio.create_task(
                 client.call_tool("wait_for_task", asked, progress_handler=note)
             )
-            await until(lambda: told == ["received"], what=str(told))
+            await wait_until_async(lambda: told == ["received"], message=str(told))
             await server.tell("succeeded", "t")
             assert (await waiting).data.status == "success"
 
@@ -147,10 +150,10 @@ async def test_the_prefix_alone_leads_to_the_page(url: str) -> None:
     [("", ""), ("/", ""), ("herald", "/herald"), ("/a//b/", "/a/b")],
 )
 def test_a_prefix_is_taken_as_people_write_it(given: str, prefix: str) -> None:
-    assert settings_of(root_path=given).root_path == prefix
+    assert make_settings(root_path=given).root_path == prefix
 
 
 @pytest.mark.parametrize("given", ["/api", "/ws/x", "/a b", "/a?b"])
 def test_a_prefix_that_would_confuse_is_refused(given: str) -> None:
-    with pytest.raises(BadInput, match="HERALD_ROOT_PATH: "):
-        settings_of(root_path=given)
+    with pytest.raises(InvalidInput, match="HERALD_ROOT_PATH: "):
+        make_settings(root_path=given)

@@ -1,4 +1,4 @@
-"""`herald_monitor.progress`: heard from any worker, and harmless everywhere else."""
+"""`herald_worker.progress`: heard from any worker, and harmless everywhere else."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ from typing import Any, cast
 
 import pytest
 from celery import Celery
-from tests.conftest import AppFactory, WorkerFactory
-from tests.hearing import Heard, hearing
-from tests.servers import PrivateValkey, wait_until
 
-import herald_monitor
-from herald_monitor.wire import RawEvent
+import herald_worker
+from herald_monitor.ingest.consumers.envelope import RawEvent
+from tests.support.celery.event_receiver import Heard, hearing
+from tests.support.celery.worker import AppFactory, WorkerFactory
+from tests.support.servers.redis import PrivateValkey
+from tests.support.wait import wait_until
 
 TOLD = "task-progress"
 
@@ -55,8 +56,8 @@ def test_a_worker_without_events_is_heard_all_the_same(
             for name in ("tells", "tells_nobody_else")
         )
         for one in (sent, quiet):
-            wait_until(partial(has_all, heard, one), 15, "the last word was heard")
-        wait_until(lambda: status(app, sent) == "SUCCESS", 5, "it has ended")
+            wait_until(partial(has_all, heard, one), 30, "the last word was heard")
+        wait_until(lambda: status(app, sent) == "SUCCESS", 30, "it has ended")
     events = told(heard, sent)
     assert events[0]["current"] == 1
     assert len(events) < 50, "five a second, not a thousand at once"
@@ -66,14 +67,14 @@ def test_a_worker_without_events_is_heard_all_the_same(
 
 
 def test_outside_of_a_task_nothing_happens() -> None:
-    herald_monitor.progress(1, 2, "nobody listens")
+    herald_worker.progress(1, 2, "nobody listens")
 
 
 def test_a_task_that_is_called_like_a_function_tells_nobody() -> None:
     app = Celery("unreachable", broker="redis://127.0.0.1:1/0", set_as_current=False)
 
     def work() -> str:
-        herald_monitor.progress(1, 2)
+        herald_worker.progress(1, 2)
         return "done"
 
     task = cast(Any, app).task(work, name="work", shared=False)
@@ -85,7 +86,7 @@ def test_a_broker_that_is_away_costs_a_task_little_and_breaks_nothing() -> None:
     app = Celery("unreachable", broker="redis://127.0.0.1:1/0", set_as_current=False)
 
     def work() -> str:
-        herald_monitor.progress(1, 2)
+        herald_worker.progress(1, 2)
         return "done"
 
     task = cast(Any, app).task(work, name="work", shared=False)
@@ -95,4 +96,4 @@ def test_a_broker_that_is_away_costs_a_task_little_and_breaks_nothing() -> None:
         assert task.run() == "done"
     finally:
         task.pop_request()
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 20

@@ -8,20 +8,20 @@ from typing import Any, cast
 
 import pytest
 from celery import Celery
-from tests.conftest import AppFactory, WorkerFactory
-from tests.monitors import settled
-from tests.servers import PrivateValkey
-from tests.truth import submit
 
-from herald_monitor.broker_queues import BrokerQueues
-from herald_monitor.celery_app import app_for
-from herald_monitor.memory import MemoryStore
-from herald_monitor.model.redaction import Redactor
-from herald_monitor.monitor import Monitor
-from herald_monitor.project_options import project_options
-from herald_monitor.queue_depths import UNKNOWN, QueueDepths
-from herald_server.options import Options
-from herald_server.sending import Order, QueuesUnknown, Sender
+from herald_core.model.events.redaction import Redactor
+from herald_core.store.memory.store import MemoryStore
+from herald_monitor.celery_client.app.celery_app import make_app
+from herald_monitor.celery_client.app.project_options import get_project_options
+from herald_monitor.celery_client.queues.depths import UNKNOWN_DEPTH, QueueDepthReader
+from herald_monitor.celery_client.queues.lookup import QueueLookup
+from herald_monitor.runtime.monitor import Monitor
+from herald_server.control.start.publisher import QueuesUnknown, TaskPublisher, TaskSpec
+from herald_server.control.start.send_options import SendOptions
+from tests.support.celery.worker import AppFactory, WorkerFactory
+from tests.support.herald.reconciling_monitor import submit
+from tests.support.servers.redis import PrivateValkey
+from tests.support.wait import wait_until_async
 
 pytestmark = [pytest.mark.anyio]
 
@@ -54,7 +54,7 @@ async def running(app: Celery, store: MemoryStore) -> AsyncGenerator[Monitor]:
         yield monitor
     finally:
         stop.set()
-        await asyncio.wait_for(working, 10)
+        await asyncio.wait_for(working, 30)
 
 
 @pytest.mark.celery
@@ -67,7 +67,7 @@ async def test_options_of_the_workers_are_taken_over(
 ) -> None:
     project = project_app(valkey.url, valkey.url, herald_shared=shared(transport))
     queue = cast(Any, project).conf.task_default_queue
-    ours, store = app_for(valkey.url, valkey.url), MemoryStore()
+    ours, store = make_app(valkey.url, valkey.url), MemoryStore()
     waiting = [submit(project, "add", 1, 2, queue="other", priority=p) for p in (0, 5)]
     worker = await asyncio.to_thread(
         celery_worker, project, pool="threads", concurrency=1
@@ -77,28 +77,30 @@ async def test_options_of_the_workers_are_taken_over(
 
         async def heard() -> bool:
             sent.append(submit(project, "add", 2, 3, priority=5))
-            states = [task.state for task in await store.tasks(sent) if task]
-            return bool(monitor.image().connected) and "SUCCESS" in states
+            states = [task.state for task in await store.get_tasks(sent) if task]
+            return bool(monitor.make_view().connected) and "SUCCESS" in states
 
-        await settled(heard, 30, "events are heard with the options taken over")
-        order = Order(
+        await wait_until_async(
+            heard, 30, "events are heard with the options taken over"
+        )
+        order = TaskSpec(
             task_id="started", name="add", args=(1, 2),
-            options=Options(queue=queue, priority=5),
+            options=SendOptions(queue=queue, priority=5),
         )  # fmt: skip
-        sender = Sender(ours, store)
+        sender = TaskPublisher(ours, store)
         await sender.register([order], time.time())
         await sender.send(order)
 
         async def done() -> bool:
-            return (await store.task("started")).state == "SUCCESS"
+            return (await store.get_task("started")).state == "SUCCESS"
 
-        await settled(done, 20, "what Herald starts is read by the worker")
-        looked = BrokerQueues(ours)
-        found = await looked.look(set(waiting), ["other"])
+        await wait_until_async(done, 30, "what Herald starts is read by the worker")
+        looked = QueueLookup(ours)
+        found = await looked.find(set(waiting), ["other"])
         assert found.queued == set(waiting)
         looked.close()
         assert cast(Any, ours.conf).task_default_queue == queue
-        assert not monitor.image().trouble
+        assert not monitor.make_view().trouble
     worker.kill()
 
 
@@ -117,18 +119,20 @@ async def test_nothing_is_concluded_of_queues_that_cannot_be_told_apart(
         )
         for one in ("a:", "b:")
     ]
-    ours = app_for(valkey.url)
-    queues, depths = BrokerQueues(ours), QueueDepths(ours)
-    found = await queues.look({"x"}, ["celery"])
-    assert (found.known, found.queued) == (False, frozenset())
-    assert "--transport-option global_keyprefix=a:" in found.doubt
-    assert await depths.measure(["celery"]) == {"celery": UNKNOWN}
+    ours = make_app(valkey.url)
+    queues, depths = QueueLookup(ours), QueueDepthReader(ours)
+    found = await queues.find({"x"}, ["celery"])
+    assert (found.is_complete, found.queued) == (False, frozenset())
+    assert "--transport-option global_keyprefix=a:" in found.uncertainty
+    assert await depths.measure(["celery"]) == {"celery": UNKNOWN_DEPTH}
     store = MemoryStore()
     with pytest.raises(QueuesUnknown, match="nothing was sent: the project on this"):
-        await Sender(ours, store).register([Order(task_id="t", name="add")], 1.0)
-    assert (await store.task("t")).state == "UNKNOWN"
-    given = app_for(valkey.url, transport={"global_keyprefix": "b:"})
-    assert "control_exchange" not in project_options(given).check()
+        await TaskPublisher(ours, store).register(
+            [TaskSpec(task_id="t", name="add")], 1.0
+        )
+    assert (await store.get_task("t")).state == "UNKNOWN"
+    given = make_app(valkey.url, transport={"global_keyprefix": "b:"})
+    assert "control_exchange" not in get_project_options(given).check()
     for one in workers:
         one.kill()
     queues.close()
@@ -143,8 +147,8 @@ async def test_a_queue_that_nobody_names_is_looked_at_where_it_was_declared(
         options = {"broker_transport_options": {"global_keyprefix": prefix}}
         project = project_app(valkey.url, **options)
         task_id = submit(project, "add", 1, 2, queue="orphan")
-        queues = BrokerQueues(
-            app_for(valkey.url, transport={"global_keyprefix": prefix})
+        queues = QueueLookup(
+            make_app(valkey.url, transport={"global_keyprefix": prefix})
         )
-        assert (await queues.look({task_id}, [])).queued == {task_id}
+        assert (await queues.find({task_id}, [])).queued == {task_id}
         queues.close()

@@ -15,17 +15,20 @@ import pytest
 from celery import Celery
 from fastmcp import Client
 from fastmcp.client.transports import StreamableHttpTransport
-from tests.herald import TOKEN, HeraldProcess
-from tests.servers import ROOT, PrivateValkey, wait_until
 
-from herald_monitor.child_process import kill, spawn
-from herald_server.client import Herald
+import herald_worker
+from herald_client import Herald, Put
+from herald_core.system.subprocesses import kill_group, spawn
 from herald_server.demo.app import make_app
+from tests.support.environment import ROOT
+from tests.support.herald.process import TOKEN, HeraldProcess
+from tests.support.servers.redis import PrivateValkey
+from tests.support.wait import wait_until
 
 pytestmark = [
     pytest.mark.anyio,
     pytest.mark.celery,
-    pytest.mark.timeout(90),
+    pytest.mark.timeout(240),
     pytest.mark.xdist_group("readme"),
 ]
 
@@ -52,6 +55,7 @@ ELSEWHERE = {
     "Two commands: sh 1": "installs with pip; tests/e2e/test_main_job.py runs the demo",
     "Two commands: sh 2": "installs with pip, and runs all tests, this one too",
     "From a web page: js 1": "wants a browser: tests/browser/test_example_page.py",
+    "All tasks of one user: js 3": "one message: tests/e2e/test_narrow_tags.py",
 }
 """What is not run here, and why."""
 
@@ -93,7 +97,8 @@ def installation(
     """`herald up` as the README has it, and a worker of the sample project."""
     place, broker = tmp_path_factory.mktemp("readme"), module_valkey.url
     env = environment(place, broker)
-    words = (sys.executable, "-m", "celery", "-A", "herald_server.demo.app", "worker")
+    _, _, *words = shlex.split(BLOCKS[UP].splitlines()[2], comments=True)
+    words = [sys.executable, "-m", "celery", "-A", "herald_server.demo.app", *words[1:]]
     worker = spawn(
         [*words, "-P", "threads", "-c", "2", "-n", "readme@demo"],
         place / "worker.log",
@@ -113,7 +118,7 @@ def installation(
         wait_until(lambda: control.ping(timeout=0.3), 30, "the worker answers")
         yield Installation(up, app, broker, {**env, "HERALD_URL": up.url})
     finally:
-        kill(worker)
+        kill_group(worker)
         up.stop()
         cast(Any, app).close()
 
@@ -164,11 +169,56 @@ async def finished(env: dict[str, str], script: str) -> tuple[int | None, str]:
 
 async def own_project(here: Installation, code: str) -> None:
     """Its first command is the Herald of this module; the second has a test."""
-    first, second, *more = code.splitlines()
+    first, second, third, *more = code.splitlines()
     assert not more
     assert shlex.split(first)[1:2] == ["up"]
     assert "celery -A proj herald " in second  # tests/e2e/test_plugin.py
+    assert shlex.split(third, comments=True)[:3] == ["celery", "-A", "proj"]
     assert here.herald.get("api/v1/health")["monitors"]
+    [worker] = here.herald.get("api/v1/workers")["workers"]
+    assert worker["outbox"]
+
+
+async def tagged(here: Installation, code: str) -> None:
+    """Send a task with a tag; Herald finds it by the tag, and no other."""
+    herald_worker.install(here.app)
+    here.send("app.resilience.tasks.periodic_health_check")
+    exec(code, {"report": Report(here.app)})
+    assert await follow_tag(here, TOKEN, tag="user:42") == {("user:42",)}
+
+
+class Report:
+    """A task of the project, as its code sends it."""
+
+    def __init__(self, app: Celery) -> None:
+        self._app = app
+
+    def delay(self, *args: object) -> None:
+        """Send it."""
+        cast(Any, self._app).send_task("reports.monthly", args)
+
+
+async def minted_for_tag(here: Installation, script: str) -> None:
+    """Make a token for a tag; it sees what carries the tag, and nothing else."""
+    name, headers = "app.resilience.tasks.periodic_health_check", ["user:42"]
+    cast(Any, here.app).send_task(name, headers={"herald_tags": headers})
+    code, out = await finished({**here.env, "HERALD_TOKEN": TOKEN}, script)
+    assert code == 0, out
+    assert await follow_tag(here, out.split()[0]) == {("user:42",)}
+
+
+async def follow_tag(
+    here: Installation, token: str, tag: str | None = None
+) -> set[tuple[str, ...] | None]:
+    """Return the tags of all tasks that a token sees, once one of them has ended."""
+    found: set[tuple[str, ...] | None] = set()
+    async with Herald(here.herald.url, token=token) as herald, asyncio.timeout(30):
+        async for change in herald.watch(tag=tag) if tag else herald.watch():
+            if isinstance(change, Put):
+                found.add(change.image.tags)
+                if change.image.final:
+                    return found
+    return found
 
 
 async def agent_over_http(here: Installation, code: str) -> None:
@@ -270,6 +320,8 @@ async def shell(here: Installation, code: str) -> None:
 
 RUN: dict[str, Callable[[Installation, str], Awaitable[None]]] = {
     UP: own_project,
+    "All tasks of one user: python 1": tagged,
+    "All tasks of one user: sh 2": minted_for_tag,
     "From an AI agent: json 1": agent_over_http,
     "From an AI agent: json 2": agent_over_stdio,
     "From Python: python 1": python,

@@ -10,10 +10,19 @@ from urllib.parse import urlsplit
 from uuid import uuid4
 
 import pytest
-from tests.real_projects import DJANGO, FASTAPI, FLASK, PLAIN, TASKS, Project
-from tests.servers import PrivateValkey, missing, wait_until
 
-from herald_monitor.model.shape import unix
+from herald_core.model.tasks.views import from_rfc3339
+from tests.support.celery.framework_projects import (
+    DJANGO,
+    FASTAPI,
+    FLASK,
+    PLAIN,
+    TASKS,
+    Project,
+)
+from tests.support.environment import missing
+from tests.support.servers.redis import PrivateValkey
+from tests.support.wait import wait_until
 
 pytestmark = [pytest.mark.celery, pytest.mark.timeout(300)]
 
@@ -153,4 +162,4 @@ def check_repair(project: Project) -> None:
     for task, state in zip(project.known(ids), both, strict=True):
         assert task is not None
         assert (task["state"], task["source"]) == (state, "backend")
-        assert began - 2 <= unix(task["finished_at"]) <= ended + 2
+        assert began - 2 <= from_rfc3339(task["finished_at"]) <= ended + 2

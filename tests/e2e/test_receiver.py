@@ -4,14 +4,14 @@ import time
 from typing import Any, cast
 
 import pytest
-from celery import Celery
-from kombu import Producer
-from tests.conftest import AppFactory, WorkerFactory
-from tests.hearing import Heard, hearing
-from tests.servers import PrivateValkey, wait_until
 
-from herald_monitor.broadcaster import PROBE
-from herald_monitor.kept_queue import KeptQueue
+from herald_monitor.celery_client.broker.control_broadcaster import PROBE_EVENT
+from herald_monitor.ingest.consumers.durable_queue import DurableQueue
+from tests.support.celery.event_receiver import Heard, hearing
+from tests.support.celery.messages import emit, emit_raw, send
+from tests.support.celery.worker import AppFactory, WorkerFactory
+from tests.support.servers.redis import PrivateValkey
+from tests.support.wait import wait_until
 
 pytestmark = pytest.mark.celery
 
@@ -19,14 +19,9 @@ SUCCESS = {"task-sent", "task-received", "task-started", "task-succeeded"}
 FAILURE = {"task-sent", "task-received", "task-started", "task-failed"}
 
 
-def send(app: Celery, name: str, *args: object, **options: object) -> str:
-    """Send a task; return its id."""
-    return str(cast(Any, app).send_task(name, args, **options).id)
-
-
 def wait_for_last(heard: Heard, task_id: str, kind: str) -> None:
     """Wait until an event of this kind was heard of the task."""
-    wait_until(lambda: kind in heard.types_of(task_id), 15, f"{kind} of {task_id}")
+    wait_until(lambda: kind in heard.types_of(task_id), 30, f"{kind} of {task_id}")
 
 
 @pytest.mark.parametrize(
@@ -54,9 +49,9 @@ def test_hears_every_kind_of_event(
         wait_for_last(heard, progress, "task-succeeded")
         wait_for_last(heard, rejected, "task-rejected")
         wait_for_last(heard, expired, "task-revoked")
-        wait_until(lambda: "worker-heartbeat" in kinds(heard), 5, "a heartbeat")
+        wait_until(lambda: "worker-heartbeat" in kinds(heard), 30, "a heartbeat")
         worker.stop()
-        wait_until(lambda: "worker-offline" in kinds(heard), 5, "worker-offline")
+        wait_until(lambda: "worker-offline" in kinds(heard), 30, "worker-offline")
     assert set(heard.types_of(added)) == SUCCESS
     assert set(heard.types_of(failed)) == FAILURE
     assert heard.types_of(retried).count("task-retried") == 2
@@ -74,7 +69,7 @@ def test_events_of_one_task_come_in_order(
         celery_worker(app)
         ids = [send(app, "add", 1, i) for i in range(30)]
         wait_until(
-            lambda: all("task-succeeded" in heard.types_of(i) for i in ids), 15, "30"
+            lambda: all("task-succeeded" in heard.types_of(i) for i in ids), 30, "30"
         )
     for task_id in ids:
         told = [t for t in heard.types_of(task_id) if t != "task-sent"]
@@ -102,10 +97,10 @@ def test_turns_events_on(
 
         def told() -> bool:
             task_id = send(app, "add", 1, 2)
-            wait_until(lambda: "task-sent" in heard.types_of(task_id), 5, "sent")
+            wait_until(lambda: "task-sent" in heard.types_of(task_id), 30, "sent")
             return "task-succeeded" in kinds(heard)
 
-        wait_until(told, 10, "events are on")
+        wait_until(told, 30, "events are on")
 
 
 def test_says_when_the_events_were_heard(
@@ -115,7 +110,7 @@ def test_says_when_the_events_were_heard(
     with hearing(app) as heard:
         before = time.time()
         emit(app, {"type": "task-x", "uuid": "1"})
-        wait_until(lambda: heard.events, 5, "an event")
+        wait_until(lambda: heard.events, 30, "an event")
     assert before <= heard.times[0] <= time.time()
     assert heard.receiver.last_event_at == heard.times[0]
     assert heard.receiver.events == 1
@@ -126,7 +121,7 @@ def test_lists_are_taken_apart(broker_url: str, project_app: AppFactory) -> None
     sent: list[object] = [{"type": "task-x", "uuid": str(i)} for i in range(100)]
     with hearing(app) as heard:
         emit(app, sent)
-        wait_until(lambda: len(heard.events) == 100, 5, "100 events")
+        wait_until(lambda: len(heard.events) == 100, 30, "100 events")
     assert heard.events == sent
 
 
@@ -149,10 +144,10 @@ def test_poison_is_set_aside_and_stops_nothing(
     with hearing(app) as heard:
         emit_raw(app, body, kind)
         emit(app, {"type": "task-x", "uuid": "1"})
-        wait_until(lambda: heard.events, 5, "the event behind it")
+        wait_until(lambda: heard.events, 30, "the event behind it")
     assert [event["uuid"] for event in heard.events] == ["1"]
     assert heard.poison
-    assert heard.receiver.poison == len(heard.poison)
+    assert heard.receiver.rejected == len(heard.poison)
     assert all(isinstance(b, bytes) and reason for b, reason in heard.poison)
     assert heard.gaps == []
 
@@ -179,7 +174,7 @@ def test_what_is_no_message_is_set_aside_on_redis(
     with hearing(app) as heard, valkey.client() as client:
         client.publish(f"/0.{exchange}/task.x", published)
         emit(app, {"type": "task-x", "uuid": "1"})
-        wait_until(lambda: heard.events, 5, "the event behind it")
+        wait_until(lambda: heard.events, 30, "the event behind it")
     assert [body for body, _ in heard.poison] == [shown]
 
 
@@ -189,7 +184,7 @@ def test_values_that_only_python_calls_json_are_read(
     app = project_app(broker_url)
     with hearing(app) as heard:
         emit_raw(app, b'{"type": "worker-x", "load": Infinity}', "application/json")
-        wait_until(lambda: heard.events, 5, "the event")
+        wait_until(lambda: heard.events, 30, "the event")
     assert heard.events == [{"type": "worker-x", "load": float("inf")}]
 
 
@@ -200,14 +195,14 @@ def test_compressed_and_yaml_bodies_are_read(
     with hearing(app) as heard:
         emit(app, {"type": "task-x", "uuid": "1"}, compression="zlib")
         emit(app, {"type": "task-x", "uuid": "2"}, serializer="yaml")
-        wait_until(lambda: len(heard.events) == 2, 5, "both")
+        wait_until(lambda: len(heard.events) == 2, 30, "both")
 
 
 def test_probes_are_not_delivered(broker_url: str, project_app: AppFactory) -> None:
     app = project_app(broker_url)
     with hearing(app, probe_every=0.1) as heard:
-        wait_until(lambda: heard.receiver.messages >= 3, 5, "three probes")
-    assert PROBE not in kinds(heard)
+        wait_until(lambda: heard.receiver.messages >= 3, 30, "three probes")
+    assert PROBE_EVENT not in kinds(heard)
     assert heard.receiver.events == 0
     assert heard.receiver.last_event_at is None
     assert heard.gaps == []
@@ -218,7 +213,7 @@ def test_leaves_nothing_on_redis(
 ) -> None:
     app = project_app(valkey.url)
     with hearing(app) as heard:
-        wait_until(lambda: heard.receiver.messages, 5, "the first probe")
+        wait_until(lambda: heard.receiver.messages, 30, "the first probe")
     with valkey.client() as client:
         assert client.keys("*") == []
 
@@ -238,7 +233,7 @@ def test_channels_are_named_as_the_project_names_them(
     app = project_app(valkey.url, broker_transport_options=options)
     with hearing(app) as heard:
         emit(app, {"type": "task-x", "uuid": "1"})
-        wait_until(lambda: heard.events, 5, "the event")
+        wait_until(lambda: heard.events, 30, "the event")
 
 
 @pytest.mark.rabbitmq
@@ -246,41 +241,15 @@ def test_named_receiver_misses_nothing_while_it_is_away(
     amqp_url: str, project_app: AppFactory
 ) -> None:
     app = project_app(amqp_url)
-    with hearing(app, kept=KeptQueue("kept")) as heard:
+    with hearing(app, kept=DurableQueue("kept")) as heard:
         emit(app, {"type": "task-x", "uuid": "before"})
-        wait_until(lambda: heard.events, 5, "the first")
+        wait_until(lambda: heard.events, 30, "the first")
     emit(app, {"type": "task-x", "uuid": "meanwhile"})
-    with hearing(app, kept=KeptQueue("kept")) as heard:
-        wait_until(lambda: heard.events, 5, "the second")
+    with hearing(app, kept=DurableQueue("kept")) as heard:
+        wait_until(lambda: heard.events, 30, "the second")
     assert [event["uuid"] for event in heard.events] == ["meanwhile"]
 
 
 def kinds(heard: Heard) -> set[str]:
     """Name the kinds of all events heard."""
     return {str(event["type"]) for event in heard.events}
-
-
-def emit(app: Celery, body: object, **options: object) -> None:
-    """Publish an event or a list of them as a worker does."""
-    with cast(Any, app).connection_for_write() as connection:
-        dispatcher = cast(Any, app).events.Dispatcher(connection, enabled=False)
-        producer = Producer(connection.channel())
-        cast(Any, producer).publish(
-            body,
-            exchange=dispatcher.exchange.name,
-            routing_key="task.multi",
-            declare=[dispatcher.exchange],
-            **{"serializer": "json", **options},
-        )
-
-
-def emit_raw(app: Celery, body: bytes, content_type: str) -> None:
-    """Publish a body that says of itself that it is an event."""
-    binary = "binary" if content_type != "application/json" else "utf-8"
-    emit(
-        app,
-        body,
-        serializer=None,
-        content_type=content_type,
-        content_encoding=binary,
-    )

@@ -10,21 +10,30 @@ from typing import Any
 
 import pytest
 from celery import Celery
-from tests.conftest import AppFactory, WorkerFactory
-from tests.e2e.test_receiver import emit, emit_raw, send
-from tests.monitors import open_store
-from tests.project import environment
-from tests.servers import ROOT, PrivateValkey, wait_until
 
-from herald_monitor.child_process import end, spawn
+from herald_core.system.subprocesses import spawn, terminate
+from tests.support.celery.messages import emit, emit_raw, send
+from tests.support.celery.project import environment
+from tests.support.celery.worker import AppFactory, WorkerFactory
+from tests.support.environment import ROOT
+from tests.support.herald.monitor_process import open_store
+from tests.support.servers.redis import PrivateValkey
+from tests.support.wait import wait_until
 
 pytestmark = [pytest.mark.celery, pytest.mark.anyio]
 
 
 def herald(app: Celery, log: Path, *words: str) -> "subprocess.Popen[bytes]":
-    """Start a `herald` command for the app of `tests/project.py`."""
+    """Start a `herald` command for the app of `support/celery/project.py`."""
     env = {**os.environ, **environment(app), "PYTHONPATH": str(ROOT)}
-    command = [sys.executable, "-m", "herald_server", *words, "-A", "tests.project"]
+    command = [
+        sys.executable,
+        "-m",
+        "herald_server",
+        *words,
+        "-A",
+        "tests.support.celery.project",
+    ]
     return spawn(command, log, env=env)
 
 
@@ -51,7 +60,7 @@ async def test_recording_of_real_workers_gives_their_tasks(
     recording = herald(app, tmp_path / "record.log", "record", str(file))
     try:
         worker = celery_worker(app)
-        wait_until(lambda: worker.hostname in str(events(file)), 20, "the worker")
+        wait_until(lambda: worker.hostname in str(events(file)), 30, "the worker")
         ids = [send(app, "add", 1, number) for number in range(10)]
         ids += [send(app, "fail", "password=hunter2"), send(app, "retry_twice")]
 
@@ -60,11 +69,11 @@ async def test_recording_of_real_workers_gives_their_tasks(
             ended = {e["uuid"] for e in events(file) if e["type"] in ends}
             return set(ids) <= ended
 
-        wait_until(over, 20, "all have ended")
+        wait_until(over, 30, "all have ended")
         os.kill(recording.pid, signal.SIGINT)
-        assert recording.wait(5) == 0, (tmp_path / "record.log").read_text()
+        assert recording.wait(30) == 0, (tmp_path / "record.log").read_text()
     finally:
-        end(recording, 5)
+        terminate(recording, 5)
     assert "hunter2" not in file.read_text()
     assert {"task.multi", "task.sent"} <= {one["routing_key"] for one in messages(file)}
     assert all(one["heard"] > 1e9 for one in messages(file))
@@ -73,12 +82,12 @@ async def test_recording_of_real_workers_gives_their_tasks(
     told = subprocess.run(
         [*words, "--store", valkey.url.rpartition("/")[0] + "/5"],
         capture_output=True,
-        timeout=20,
+        timeout=30,
         check=True,
     )
     assert b"0 set aside" in told.stderr
     async with open_store(valkey.url.rpartition("/")[0] + "/5") as store:
-        found = await store.tasks(ids)
+        found = await store.get_tasks(ids)
     states = [task.state if task else None for task in found]
     assert states == ["SUCCESS"] * 10 + ["FAILURE", "SUCCESS"]
 
@@ -95,12 +104,12 @@ def test_recording_ends_by_itself_and_notes_what_is_unreadable(
             emit(app, {"type": "task-x", "uuid": "1"})
             return bool(events(file))
 
-        wait_until(heard, 15, "it records")
+        wait_until(heard, 30, "it records")
         emit_raw(app, b'{"type": "task-x", "password": "hunter2"', "application/json")
         emit(app, [{"type": "task-x", "uuid": str(number)} for number in range(5)])
-        assert recording.wait(5) == 0
+        assert recording.wait(30) == 0
     finally:
-        end(recording, 5)
+        terminate(recording, 5)
     assert len(events(file)) >= 5
     [unread] = [one["unread"] for one in messages(file) if "unread" in one]
     assert "cannot be read" in unread
@@ -114,7 +123,7 @@ def test_recording_stops_in_time_though_nothing_is_heard(
     app, log = project_app(valkey.url), tmp_path / "record.log"
     recording = herald(app, log, "record", "-", "--for", "0.3")
     try:
-        assert recording.wait(10) == 0
+        assert recording.wait(30) == 0
     finally:
-        end(recording, 5)
+        terminate(recording, 5)
     assert "recorded 0 events in 0 messages" in log.read_text()

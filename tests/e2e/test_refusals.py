@@ -12,40 +12,45 @@ from urllib.parse import urlsplit, urlunsplit
 
 import pytest
 import redis
-from tests.herald import HeraldProcess
-from tests.proxy import Proxy
-from tests.reached import redis_by_tls
-from tests.servers import PrivateValkey, missing, rabbitmq, wait_until
 
-from herald_monitor.celery_app import app_for
-from herald_monitor.config import MonitorSettings
-from herald_monitor.redis_results import RedisResults
-from herald_monitor.refusals import (
-    ABSENT,
-    LOGIN,
-    OTHER,
-    RIGHTS,
-    SILENT,
-    TLS,
-    UNKNOWN_NAME,
-    refusal_of,
+from herald_core.settings import MonitorSettings
+from herald_core.system.error_sentences import (
+    KIND_ABSENT,
+    KIND_LOGIN,
+    KIND_OTHER,
+    KIND_RIGHTS,
+    KIND_SILENT,
+    KIND_TLS,
+    KIND_UNKNOWN_NAME,
+    find_cause,
 )
-from herald_server.doctor.facts import Facts
-from herald_server.doctor.rules import findings
-from herald_server.doctor.visit import visit
+from herald_monitor.celery_client.app.celery_app import make_app
+from herald_monitor.celery_client.backend.redis_reader import RedisResultReader
+from herald_server.cli.doctor.collect import collect
+from herald_server.cli.doctor.report import InstallationFacts
+from herald_server.cli.doctor.rules import find_problems
+from tests.support.environment import missing
+from tests.support.herald.process import HeraldProcess
+from tests.support.servers.fault_proxy import Proxy
+from tests.support.servers.rabbitmq import rabbitmq
+from tests.support.servers.redis import PrivateValkey
+from tests.support.servers.redis_connections import redis_by_tls
+from tests.support.wait import wait_until
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = pytest.mark.timeout(240)
 
 
-def visited(url: str, backend: str | None = None, store: str | None = None) -> Facts:
+def visited(
+    url: str, backend: str | None = None, store: str | None = None
+) -> InstallationFacts:
     """Return what `herald doctor` finds."""
-    app = app_for(url, backend)
+    app = make_app(url, backend)
     given: dict[str, Any] = {"store_url": store} if store else {}
-    return asyncio.run(visit(MonitorSettings(**given), app, store=bool(store)))
+    return asyncio.run(collect(MonitorSettings(**given), app, store=bool(store)))
 
 
-def codes(facts: Facts) -> set[str]:
-    return {one.code for one in findings(facts) if one.level == "error"}
+def codes(facts: InstallationFacts) -> set[str]:
+    return {one.code for one in find_problems(facts) if one.level == "error"}
 
 
 def user(server: PrivateValkey, name: str, *rights: str) -> str:
@@ -65,7 +70,7 @@ def test_a_wrong_password_and_a_missing_one(valkey: PrivateValkey) -> None:
     for login in ("app:wrong@", "nobody:pw@", ""):
         url = valkey.url.replace("//", f"//{login}")
         facts = visited(url, url, url)
-        assert facts.broker.kind == LOGIN, facts
+        assert facts.broker.kind == KIND_LOGIN, facts
         told = {f"{what}_login" for what in ("broker", "result_backend", "store")}
         assert codes(facts) == told
         assert "USER:PASSWORD" in facts.broker.fix
@@ -85,7 +90,9 @@ MISSING: list[tuple[tuple[str, ...], set[str]]] = [
 
 
 @pytest.fixture(scope="module")
-def without_rights(module_valkey: PrivateValkey) -> dict[tuple[str, ...], Facts]:
+def without_rights(
+    module_valkey: PrivateValkey,
+) -> dict[tuple[str, ...], InstallationFacts]:
     """What is found without some rights. Each visit waits 4 s for workers."""
     users = [
         user(module_valkey, f"app-{number}", *ALL, *taken)
@@ -98,10 +105,12 @@ def without_rights(module_valkey: PrivateValkey) -> dict[tuple[str, ...], Facts]
 
 @pytest.mark.parametrize(("taken", "left"), MISSING)
 def test_a_right_that_is_missing_is_named(
-    without_rights: dict[tuple[str, ...], Facts], taken: tuple[str, ...], left: set[str]
+    without_rights: dict[tuple[str, ...], InstallationFacts],
+    taken: tuple[str, ...],
+    left: set[str],
 ) -> None:
     facts = without_rights[taken]
-    said = findings(facts)
+    said = find_problems(facts)
     assert not any("start it" in one.fix for one in said), said
     errors = [one for one in said if one.level == "error"]
     if taken == ("-psubscribe",) and not facts.workers:
@@ -114,8 +123,8 @@ def test_a_right_that_is_missing_is_named(
 def test_without_info_it_is_said_what_is_not_seen(valkey: PrivateValkey) -> None:
     url = user(valkey, "app", *ALL, "-info")
     facts = visited(url, url)
-    assert facts.broker.reachable
-    [note] = [one for one in findings(facts) if one.code == "broker_unseen"]
+    assert facts.broker.is_reachable
+    [note] = [one for one in find_problems(facts) if one.code == "broker_unseen"]
     assert "INFO is not allowed for this user" in note.message
     assert "maxmemory-policy" in note.message
 
@@ -124,20 +133,20 @@ def test_keys_that_are_not_allowed(valkey: PrivateValkey) -> None:
     url = user(valkey, "app", "~others*", "&*", "+@all")
     facts = visited(url, url)
     assert facts.backend is not None
-    assert facts.backend.kind == RIGHTS
+    assert facts.backend.kind == KIND_RIGHTS
     assert "a key" in facts.backend.problem
 
 
 def test_nobody_listens_and_no_such_name(tmp_path: Path) -> None:
     for url in ("redis://127.0.0.1:1/0", "amqp://guest:guest@127.0.0.1:1//"):
         facts = visited(url)
-        assert (facts.broker.kind, facts.broker.fix[:8]) == (ABSENT, "start it")
+        assert (facts.broker.kind, facts.broker.fix[:8]) == (KIND_ABSENT, "start it")
     where = f"redis+socket://{tmp_path}/none.sock"
     facts = visited(where, where)
     assert facts.backend
-    assert (facts.broker.kind, facts.backend.kind) == (ABSENT, ABSENT)
+    assert (facts.broker.kind, facts.backend.kind) == (KIND_ABSENT, KIND_ABSENT)
     assert "no such socket" in facts.broker.problem
-    assert visited("redis://no-such-host.invalid/0").broker.kind == UNKNOWN_NAME
+    assert visited("redis://no-such-host.invalid/0").broker.kind == KIND_UNKNOWN_NAME
 
 
 def test_no_answer_in_time(
@@ -146,7 +155,7 @@ def test_no_answer_in_time(
     line = proxy(valkey.url)
     line.black_hole()
     facts = visited(line.url)
-    assert facts.broker.kind == SILENT
+    assert facts.broker.kind == KIND_SILENT
     assert "firewall" in facts.broker.fix
 
 
@@ -172,11 +181,13 @@ def test_tls_that_does_not_match(
     with ThreadPoolExecutor(len(asked)) as pool:
         found = pool.map(visited, *zip(*asked, strict=True))
         mismatch, plain, untrusted, without = found
-    assert mismatch.broker.kind == TLS, mismatch.broker
+    assert mismatch.broker.kind == KIND_TLS, mismatch.broker
     assert mismatch.store
-    assert mismatch.store.kind in (TLS, SILENT), "it waits for the end of a command"
+    assert mismatch.store.kind in (KIND_TLS, KIND_SILENT), (
+        "it waits for the end of a command"
+    )
     assert "TLS" in mismatch.store.fix
-    assert plain.broker.kind == OTHER
+    assert plain.broker.kind == KIND_OTHER
     assert "rediss://" in plain.broker.fix
     assert "not trusted" in untrusted.broker.problem
     place = without.broker
@@ -214,22 +225,22 @@ def somebody() -> Iterator[tuple[str, str]]:
 def test_what_rabbitmq_refuses(somebody: tuple[str, str]) -> None:
     vhost, url = somebody
     name = urlsplit(url).username or ""
-    assert visited(url.replace(":pw@", ":wrong@")).broker.kind == LOGIN
+    assert visited(url.replace(":pw@", ":wrong@")).broker.kind == KIND_LOGIN
     no_vhost = visited(url).broker
-    assert no_vhost.kind == LOGIN
+    assert no_vhost.kind == KIND_LOGIN
     assert "set_permissions" in no_vhost.fix
     rabbitmqctl("set_permissions", "-p", vhost, name, "^$", "^$", ".*")
     facts = visited(url)
-    assert facts.broker.reachable
+    assert facts.broker.is_reachable
     assert facts.unasked
     assert "access to" in facts.unasked[0]
     assert codes(facts) == {"workers_unasked"}
 
 
 async def searched(backend: Any) -> Any:
-    results = RedisResults(backend, lambda _: None)
+    results = RedisResultReader(backend, lambda _: None)
     try:
-        return [ids async for ids in results.find()]
+        return [page.ids async for page in results.scan_pages()]
     finally:
         await results.close()
 
@@ -238,7 +249,7 @@ def test_where_nothing_may_be_scanned_nothing_is_found(
     valkey: PrivateValkey, caplog: pytest.LogCaptureFixture
 ) -> None:
     url = user(valkey, "app", *ALL, "-scan")
-    backend = cast(Any, app_for(url, url)).backend
+    backend = cast(Any, make_app(url, url)).backend
     assert asyncio.run(searched(backend)) == []
     assert "SCAN is not allowed for this user" in caplog.text
 
@@ -259,6 +270,6 @@ def test_health_says_why_events_are_not_heard(
 
 
 def test_what_is_unknown_is_told_as_it_was_said() -> None:
-    told = refusal_of(redis.RedisError("LOADING the dataset"), "--store")
-    assert told.sentence("the store").startswith("the store does not answer (LOADING")
-    assert refusal_of(RuntimeError(), "--store").why == "RuntimeError"
+    told = find_cause(redis.RedisError("LOADING the dataset"), "--store")
+    assert told.format("the store").startswith("the store does not answer (LOADING")
+    assert find_cause(RuntimeError(), "--store").reason == "RuntimeError"

@@ -9,14 +9,15 @@ from typing import Any
 import pytest
 from celery import Celery
 from fastmcp import Client
-from tests.conftest import AppFactory, WorkerFactory
-from tests.live_server import worker_of
-from tests.mcp_house import House, call, house, refused
-from tests.project import make_app
-from tests.servers import PrivateValkey
-from tests.serving import TOKEN, serving
 
-from herald_server.catalog import Catalog, TaskType
+from herald_server.catalog.catalog import Catalog, TaskType
+from tests.support.celery.project import make_app
+from tests.support.celery.worker import AppFactory, WorkerFactory
+from tests.support.herald.mcp_environment import House, call, house, refused
+from tests.support.herald.memory_server import worker_of
+from tests.support.herald.server import serving
+from tests.support.herald.uvicorn_server import TOKEN
+from tests.support.servers.redis import PrivateValkey
 
 pytestmark = pytest.mark.anyio
 
@@ -46,7 +47,7 @@ async def test_types_of_the_app_are_listed_and_not_started(
             client, "start_background_task", task_type="metrics_snapshot"
         )
         tools = {tool.name: tool.description for tool in await client.list_tools()}
-        queues = await server.store.counts()
+        queues = await server.store.count_by_state()
     names = {one["task_type"]: one for one in listed}
     assert not [name for name in names if "metrics" in name or "resilience" in name]
     assert not any(one["startable"] for one in listed)
@@ -95,7 +96,7 @@ async def test_names_are_learnt_from_workers_that_join(
     bare = make_app(valkey.url, valkey.url, names)
     for name in [name for name in bare.tasks if not name.startswith("celery.")]:
         del bare.tasks[name]
-    catalog = Catalog.undeclared()
+    catalog = Catalog.make_undeclared()
     async with house(bare, catalog=catalog) as made, Client(made.door) as client:
         assert list(catalog) == []
         worker = celery_worker(project)
@@ -107,7 +108,7 @@ async def test_names_are_learnt_from_workers_that_join(
         )
         said = await refused(client, "start_background_task", task_type="add")
         tools = {tool.name: tool.description for tool in await client.list_tools()}
-        task = await made.store.task(started["task_id"])
+        task = await made.store.get_task(started["task_id"])
     assert task.name == SAMPLE
     assert "add is registered, but no herald.toml lets it be started" in said
     assert "- metrics_snapshot(" in str(tools["start_background_task"])
@@ -120,12 +121,12 @@ async def _heard_of(made: House, hostname: str) -> None:
 
 def test_a_declared_catalog_learns_nothing() -> None:
     catalog = Catalog([TaskType("report", "reports.monthly")])
-    catalog.learn([TaskType("add", "add"), TaskType(SAMPLE, SAMPLE)])
+    catalog.add_registered([TaskType("add", "add"), TaskType(SAMPLE, SAMPLE)])
     assert [kind.name for kind in catalog] == ["report"]
 
 
 def test_the_shipped_types_are_those_that_are_registered() -> None:
-    catalog = Catalog.undeclared()
-    catalog.learn([TaskType("add", "add"), TaskType(SAMPLE, SAMPLE)])
+    catalog = Catalog.make_undeclared()
+    catalog.add_registered([TaskType("add", "add"), TaskType(SAMPLE, SAMPLE)])
     known: dict[str, Any] = {kind.name: kind.startable for kind in catalog}
     assert known == {"metrics_snapshot": True, "add": False}

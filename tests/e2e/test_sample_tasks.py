@@ -16,19 +16,20 @@ from typing import Any, cast
 import pytest
 from celery import Celery
 from celery.result import AsyncResult
-from tests.servers import PrivateValkey, wait_until
-from tests.ten_types import TYPES
 
-from herald_monitor.child_process import kill, spawn
-from herald_server.catalog import Catalog
+from herald_core.system.subprocesses import kill_group, spawn
+from herald_server.catalog.catalog import Catalog
 from herald_server.demo import task_names
 from herald_server.demo.app import make_app
-from herald_server.demo.schedule import FACULTY_COUNT
-from herald_server.demo.seeding import RUN_IDS
+from herald_server.demo.planning.schedule import FACULTY_COUNT
+from herald_server.demo.planning.seeding import RUN_IDS
+from tests.support.celery.sample_task_types import TYPES
+from tests.support.servers.redis import PrivateValkey
+from tests.support.wait import wait_until
 
 pytestmark = [
     pytest.mark.celery,
-    pytest.mark.timeout(90),
+    pytest.mark.timeout(240),
     pytest.mark.xdist_group("sample_tasks"),
 ]
 
@@ -51,11 +52,11 @@ class Ear:
     def start(self) -> None:
         self._pubsub.psubscribe("celery-task-meta-*")
         self._thread.start()
-        wait_until(lambda: self.events, 10, "a heartbeat is heard")
+        wait_until(lambda: self.events, 30, "a heartbeat is heard")
 
     def stop(self) -> None:
         self._receiver.should_stop = True
-        self._thread.join(10)
+        self._thread.join(30)
         self._pubsub.close()
         self._client.close()
 
@@ -121,7 +122,7 @@ def workers(
         yield started
     finally:
         for process in started:
-            kill(process)
+            kill_group(process)
 
 
 @pytest.fixture(scope="module")
@@ -159,12 +160,12 @@ def test_each_type_succeeds_with_its_keys_and_reports_progress(
 ) -> None:
     params, keys = TYPES[task_type]
     kind = Catalog()[task_type]
-    sent = send(kind.celery_name, **kind.check(params, date(2026, 11, 22)))
+    sent = send(kind.celery_name, **kind.check_params(params, date(2026, 11, 22)))
     result = sent.get(timeout=30)
     for key in {"timestamp", *keys}:
         at(result, key)
-    wait_until(lambda: ear.of(sent.id, "task-succeeded"), 5, "success is heard")
-    wait_until(lambda: _percents(ear, sent.id)[-1:] == [100.0], 5, "all is done")
+    wait_until(lambda: ear.of(sent.id, "task-succeeded"), 30, "success is heard")
+    wait_until(lambda: _percents(ear, sent.id)[-1:] == [100.0], 30, "all is done")
     assert _percents(ear, sent.id) == sorted(set(_percents(ear, sent.id)))
     stored = ear.stored(sent.id)
     assert any(b'"status": "PROGRESS"' in meta for meta in stored[:-1])
@@ -227,7 +228,7 @@ def test_a_busy_calendar_is_tried_three_times(send: Send, ear: Ear) -> None:
     result = sent.get(timeout=30)
     assert (result["attempts"], result["service"]) == (3, "icu")
     assert result["blocks"] > 0
-    wait_until(lambda: len(ear.of(sent.id, "task-retried")) == 2, 5, "two retries")
+    wait_until(lambda: len(ear.of(sent.id, "task-retried")) == 2, 30, "two retries")
 
 
 @pytest.mark.parametrize("pool", POOLS)
@@ -235,13 +236,13 @@ def test_a_long_search_is_revoked_in_either_pool(
     pool: str, send: Send, ear: Ear
 ) -> None:
     sent = send(task_names.SEARCH_ROSTER, queue=pool, rounds=100_000)
-    wait_until(lambda: ear.of(sent.id, "task-progress"), 20, "it runs")
+    wait_until(lambda: ear.of(sent.id, "task-progress"), 30, "it runs")
     sent.revoke(terminate=True)
-    wait_until(lambda: ear.of(sent.id, "task-revoked"), 10, "it is revoked")
-    wait_until(lambda: str(sent.state) == "REVOKED", 5, "the backend knows")
+    wait_until(lambda: ear.of(sent.id, "task-revoked"), 30, "it is revoked")
+    wait_until(lambda: str(sent.state) == "REVOKED", 30, "the backend knows")
 
 
 def test_a_task_without_a_result_succeeds_in_silence(send: Send, ear: Ear) -> None:
     sent = send(task_names.NOTE_PRESENCE)
-    wait_until(lambda: ear.of(sent.id, "task-succeeded"), 20, "success is heard")
+    wait_until(lambda: ear.of(sent.id, "task-succeeded"), 30, "success is heard")
     assert ear.stored(sent.id) == []

@@ -18,24 +18,27 @@ import httpx2
 import pytest
 from click.testing import CliRunner
 from fastmcp import Client
-from tests.doors import Visitor, tries
-from tests.herald import TOKEN, HeraldProcess
-from tests.receiver_of_webhooks import Receiver, receiving
-from tests.servers import PrivateValkey, private_valkey
-from tests.serving import connected, serving, until
-from tests.vault import MARK, PASSWORD, Vault, all_of, secrets
 
-from herald_monitor.memory import MemoryStore
-from herald_monitor.model.redaction import Redactor
-from herald_monitor.recording import read_lines
-from herald_monitor.replay import Replay
-from herald_server.app import create_app
-from herald_server.cli import cli
-from herald_server.config import ServerSettings
+from herald_core.model.events.redaction import Redactor
+from herald_core.store.memory.store import MemoryStore
+from herald_monitor.ingest.recordings.format import iter_messages
+from herald_monitor.ingest.recordings.replay import ReplaySession
+from herald_server.cli.main import cli
+from herald_server.wiring.asgi import create_app
+from herald_server.wiring.settings import ServerSettings
+from tests.support.celery.secrets_project import MARK, PASSWORD, Vault, all_of, secrets
+from tests.support.clients.route_requests import Visitor, tries
+from tests.support.clients.webhook_receiver import Receiver, receiving
+from tests.support.clients.websocket import connected
+from tests.support.environment import ROOT
+from tests.support.herald.process import TOKEN, HeraldProcess
+from tests.support.herald.server import serving
+from tests.support.servers.redis import PrivateValkey, private_valkey
+from tests.support.wait import wait_until_async
 
-pytestmark = [pytest.mark.anyio, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.anyio, pytest.mark.timeout(240)]
 
-RECORDING = Path(__file__).parent.parent / "recordings" / "planted.events.jsonl"
+RECORDING = ROOT / "tests" / "recordings" / "planted.events.jsonl"
 
 ENDED = {"SUCCESS", "FAILURE"}
 MASK = "[redacted]"
@@ -74,11 +77,13 @@ async def test_recorded_secrets_are_found_nowhere(
         for mode in ("changes", "events"):
             await every.say(type="subscribe", id=mode, mode=mode)
         await every.heard("data", 2)
-        replay = Replay(server.store, Redactor())
-        await replay.run(read_lines(lines, RECORDING.name))
+        replay = ReplaySession(server.store, Redactor())
+        await replay.run(iter_messages(lines, RECORDING.name))
         assert replay.counters.poison == 2
         await server.beat(samples=tuple(replay.samples))
-        await until(lambda: len(_over(every.frames)) == 3, what="all have ended")
+        await wait_until_async(
+            lambda: len(_over(every.frames)) == 3, message="all have ended"
+        )
         async with (
             httpx2.AsyncClient(trust_env=False) as http,
             Client(f"{server.url}mcp", auth=TOKEN) as agent,
@@ -113,8 +118,8 @@ async def test_planted_secrets_are_found_nowhere(
         try:
             async with receiving() as receiver:
                 await _live(told, vault, herald, receiver)
-                told.add("webhooks", [one.body.decode() for one in receiver.heard])
-                assert receiver.heard
+                told.add("webhooks", [one.body.decode() for one in receiver.requests])
+                assert receiver.requests
             told.add("store", all_of(store.url))
         finally:
             herald.stop()
@@ -142,7 +147,7 @@ async def _live(
             base_url=herald.url,
             headers={"Authorization": f"Bearer {TOKEN}"},
             trust_env=False,
-            timeout=20,
+            timeout=30,
         ) as http,
         Client(f"{herald.url}mcp", auth=TOKEN) as agent,
         connected(ws, TOKEN) as every,
@@ -157,13 +162,17 @@ async def _live(
         ids.append(await _ordered_over_http(http))
         ids.append(await _ordered_over_mcp(agent))
         vault.whisper()
-        await until(lambda: _over(every.frames) >= set(ids), 30, "all have ended")
+        await wait_until_async(
+            lambda: _over(every.frames) >= set(ids), 30, "all have ended"
+        )
         for id_ in ids:
             await _asked(told, herald, http, agent, id_)
             for words in (("status", id_), ("tasks", "--json"), ("tasks",)):
                 told.add(words[0], await asyncio.to_thread(_run, herald, *words))
-        await until(lambda: "Set an event aside" in herald.log.read_text(), 10)
-        await until(lambda: len(receiver.heard) > 4, 30, "webhooks")
+        await wait_until_async(
+            lambda: "Set an event aside" in herald.log.read_text(), 30
+        )
+        await wait_until_async(lambda: len(receiver.requests) > 4, 30, "webhooks")
         told.add("socket", every.frames)
         told.add("stream", "".join(stream))
 

@@ -5,14 +5,14 @@ import time
 from typing import Any
 
 import pytest
-from tests.conftest import AppFactory
-from tests.monitors import settled
-from tests.project import ANSWERS_AFTER
-from tests.servers import PrivateValkey, Worker, wait_until
-from tests.truth import submit, truth
 
-from herald_monitor.gauging import Gauging
-from herald_monitor.inspection import Inspection
+from herald_monitor.celery_client.workers.inspect import WorkerInspector
+from herald_monitor.reconcile.queue_metrics import QueueMetrics
+from tests.support.celery.project import ANSWERS_AFTER
+from tests.support.celery.worker import AppFactory, Worker
+from tests.support.herald.reconciling_monitor import submit, truth
+from tests.support.servers.redis import PrivateValkey
+from tests.support.wait import wait_until, wait_until_async
 
 pytestmark = [
     pytest.mark.celery,
@@ -64,15 +64,17 @@ async def test_every_process_of_a_name_is_asked_and_counted(
             await held.looks(6)
             assert set((await held.states(ids)).values()) == {"STARTED"}
             assert held.count("lost") == 0
-            gauging = Gauging(app, held.store, lambda: True)
+            gauging = QueueMetrics(app, held.store, lambda: True)
 
             async def counted() -> bool:
                 await gauging.measure()
-                [one] = await held.store.workers(now=time.time())
+                [one] = await held.store.list_workers(now=time.time())
                 return (one.slots, one.processes, one.active) == (4, 2, 4)
 
-            await settled(counted, 30, "slots and running tasks are those of both")
-            [one] = await held.store.workers(now=time.time())
+            await wait_until_async(
+                counted, 30, "slots and running tasks are those of both"
+            )
+            [one] = await held.store.list_workers(now=time.time())
             assert "2 processes share the name worker@prod" in str(one.note)
 
 
@@ -85,16 +87,19 @@ async def test_the_end_of_one_is_not_the_end_of_the_other(
         async with truth(app) as held:
             ids = [submit(app, "sleepy", 60) for _ in range(4)]
             await held.are(ids, "STARTED", 30)
-            inspection = Inspection(app)
-            told = await inspection.ask([NAME], 2.0, {NAME: 2})
-            assert set(ids) <= told.held
-            assert (set(told.answered), dict(told.partly)) == ({NAME}, {NAME: 2})
+            inspection = WorkerInspector(app)
+            told = await inspection.inspect([NAME], 2.0, {NAME: 2})
+            assert set(ids) <= told.held_ids
+            assert (set(told.answered), dict(told.partial_answers)) == (
+                {NAME},
+                {NAME: 2},
+            )
             pair.away.kill()
 
             async def some() -> bool:
                 states = list((await held.states(ids)).values())
                 return states.count("LOST") == 2
 
-            await settled(some, 40, "the two of the dead process are lost")
+            await wait_until_async(some, 40, "the two of the dead process are lost")
             await asyncio.to_thread(pair.near.stop, 0.1)
             inspection.close()

@@ -9,21 +9,21 @@ from typing import Any, cast
 import pytest
 import redis
 from celery import Celery
-from tests.conftest import AppFactory, WorkerFactory
-from tests.servers import PrivateValkey
 
-from herald_monitor.errors import BadInput, HeraldError
-from herald_monitor.memory import MemoryStore
-from herald_monitor.model.events import Event
-from herald_monitor.model.queues import QueueImage
-from herald_monitor.model.shape import rfc3339
-from herald_server.auth import Identity
-from herald_server.caller import serving
-from herald_server.catalog import Catalog
-from herald_server.control import Control
-from herald_server.hub import Hub
-from herald_server.options import Options
-from herald_server.queue_names import refuse_queue, reserved
+from herald_core.errors import HeraldError, InvalidInput
+from herald_core.model.events.event import Event
+from herald_core.model.tasks.views import to_rfc3339
+from herald_core.model.workers.queue import QueueView
+from herald_core.store.memory.store import MemoryStore
+from herald_server.auth.identity import Identity
+from herald_server.auth.request_context import enter_request
+from herald_server.catalog.catalog import Catalog
+from herald_server.control.control import Control
+from herald_server.control.queue_names import is_reserved, refuse_queue
+from herald_server.control.start.send_options import SendOptions
+from herald_server.push.log.hub import Hub
+from tests.support.celery.worker import AppFactory, WorkerFactory
+from tests.support.servers.redis import PrivateValkey
 
 pytestmark = [pytest.mark.anyio, pytest.mark.celery]
 
@@ -40,8 +40,8 @@ RESERVED = [
 
 @pytest.mark.parametrize("name", RESERVED)
 def test_names_that_others_use_are_no_queues(name: str) -> None:
-    assert reserved(name)
-    with pytest.raises(BadInput) as caught:
+    assert is_reserved(name)
+    with pytest.raises(InvalidInput) as caught:
         refuse_queue(name, {name}, ["*"])
     assert str(caught.value).isprintable()
 
@@ -50,13 +50,13 @@ def test_a_queue_is_known_or_allowed() -> None:
     refuse_queue(None, (), ())
     refuse_queue("reports", {"reports"}, ())
     refuse_queue("reports.weekly", (), ["reports.*"])
-    with pytest.raises(BadInput, match="no worker consumes a queue 'other'"):
+    with pytest.raises(InvalidInput, match="no worker consumes a queue 'other'"):
         refuse_queue("other", {"reports"}, ["reports.*"])
 
 
 async def _refused(control: Control, queue: str, way: str) -> str:
     """Try to send to `queue`; return the sentence."""
-    options = Options(queue=queue)
+    options = SendOptions(queue=queue)
     items: list[tuple[str, dict[str, object]]] = [("add", {"x": 1, "y": 2})]
     orders: dict[str, Any] = {
         "start": lambda: control.start("add", {"x": 1, "y": 2}, options),
@@ -65,7 +65,7 @@ async def _refused(control: Control, queue: str, way: str) -> str:
         "retry": lambda: control.retry("old", {"x": 1, "y": 2}, options),
         "again": lambda: control.retry(f"old-{queue}", {"x": 1, "y": 2}),
     }
-    with serving(STARTER), pytest.raises(HeraldError) as caught:
+    with enter_request(STARTER), pytest.raises(HeraldError) as caught:
         await orders[way]()
     return str(caught.value)
 
@@ -100,7 +100,7 @@ async def test_no_start_writes_to_a_key_of_the_broker_and_the_worker_lives(
                 assert "nothing is sent to" in said
         assert "something else" in await _refused(control, "a-list-of-others", "start")
         assert _contents(client) == before
-    with serving(STARTER):
+    with enter_request(STARTER):
         started = await control.start("add", {"x": 1, "y": 2})
     result = cast(Any, app).AsyncResult(started.task_id)
     assert await asyncio.to_thread(lambda: result.get(timeout=30)) == 3
@@ -126,18 +126,18 @@ async def test_queues_of_workers_settings_and_the_store_are_known(
     celery_worker(app, extra=("-Q", f"{cast(Any, app).conf.task_default_queue},aside"))
     store = MemoryStore()
     now = time.time()
-    measured = QueueImage(
-        id="seen", name="seen", consumers=("w@h",), as_of=rfc3339(now)
+    measured = QueueView(
+        id="seen", name="seen", consumers=("w@h",), as_of=to_rfc3339(now)
     )
-    nobody = QueueImage(id="nobody", name="nobody", consumers=(), as_of=rfc3339(now))
-    await store.gauge([measured, nobody], now=now)
+    nobody = QueueView(id="nobody", name="nobody", consumers=(), as_of=to_rfc3339(now))
+    await store.store_queues([measured, nobody], now=now)
     control = Control(app, store, Hub(), Catalog([], ["add"]))
-    with serving(STARTER):
+    with enter_request(STARTER):
         for queue in ("aside", "routed", "seen"):
-            await control.start("add", {"x": 1, "y": 2}, Options(queue=queue))
+            await control.start("add", {"x": 1, "y": 2}, SendOptions(queue=queue))
         # A worker said so, and nobody need be asked again.
-        control.queues.ask_within = 0.0
-        await control.start("add", {"x": 1, "y": 2}, Options(queue="aside"))
+        control.queues.ask_timeout_s = 0.0
+        await control.start("add", {"x": 1, "y": 2}, SendOptions(queue="aside"))
     assert "no worker consumes" in await _refused(control, "nobody", "start")
     assert "no worker consumes" in await _refused(control, "*", "start")
 
@@ -153,8 +153,8 @@ async def test_on_rabbitmq_too_no_queue_comes_into_being(
     assert "nothing is sent to" in await _refused(control, "amq.gen-x", "start")
     assert not _exists(app, "stray")
     own = str(cast(Any, app).conf.task_default_queue)
-    with serving(STARTER):
-        await control.start("add", {"x": 1, "y": 2}, Options(queue=own))
+    with enter_request(STARTER):
+        await control.start("add", {"x": 1, "y": 2}, SendOptions(queue=own))
     assert worker.alive
 
 

@@ -9,14 +9,21 @@ from collections.abc import Awaitable, Callable
 
 import httpx2
 import pytest
-from tests.doors import OTHER, Visitor, gap_of, minted, sockets, tries
-from tests.live_server import worker_of
-from tests.project import make_app
-from tests.servers import PrivateValkey
-from tests.serving import Server, serving
 
-from herald_server.http_auth import PROBES
-from herald_server.telling import Patience
+from herald_server.api.http.auth_middleware import PROBE_PATHS
+from herald_server.push.connection.sender import Timeouts
+from tests.support.celery.project import make_app
+from tests.support.clients.route_requests import (
+    OTHER,
+    Visitor,
+    gap_of,
+    minted,
+    sockets,
+    tries,
+)
+from tests.support.herald.memory_server import worker_of
+from tests.support.herald.server import Server, serving
+from tests.support.servers.redis import PrivateValkey
 
 pytestmark = pytest.mark.anyio
 
@@ -36,13 +43,13 @@ def url(module_valkey: PrivateValkey) -> str:
 
 async def _revoked(server: Server) -> Visitor:
     token = minted(server)
-    await server.app.state.keyring.revoked.add("0123456789abcdef", 60.0)
+    await server.app.state.authenticator.revocations.add("0123456789abcdef", 60.0)
     return Visitor(server, token)
 
 
 async def _child_of_revoked(server: Server) -> Visitor:
-    token = minted(server, id="fedcba9876543210", by=("0123456789abcdef",))
-    await server.app.state.keyring.revoked.add("0123456789abcdef", 60.0)
+    token = minted(server, id="fedcba9876543210", issuers=("0123456789abcdef",))
+    await server.app.state.authenticator.revocations.add("0123456789abcdef", 60.0)
     return Visitor(server, token)
 
 
@@ -79,7 +86,7 @@ INTRUDERS: dict[str, tuple[Comes, int, int]] = {
 @pytest.mark.parametrize("who", INTRUDERS)
 async def test_an_intruder_is_refused_at_every_door(url: str, who: str) -> None:
     comes, status, code = INTRUDERS[who]
-    patience = Patience(auth=0.1)
+    patience = Timeouts(auth=0.1)
     async with (
         serving(url, patience=patience) as server,
         httpx2.AsyncClient(trust_env=False) as http,
@@ -90,7 +97,7 @@ async def test_an_intruder_is_refused_at_every_door(url: str, who: str) -> None:
         for one in tries(server.app, TASK):
             if one.open and status == UNNAMED:
                 continue
-            if status == 421 and one.path in PROBES:
+            if status == 421 and one.path in PROBE_PATHS:
                 # Machines reach these by whatever name their cluster has.
                 continue
             answered, text = await visitor.ask(http, one)
@@ -130,7 +137,7 @@ async def test_to_a_token_for_another_task_it_does_not_exist(url: str) -> None:
         httpx2.AsyncClient(trust_env=False) as http,
     ):
         await _fill(server)
-        visitor = Visitor(server, minted(server, only=OTHER))
+        visitor = Visitor(server, minted(server, task_filter=OTHER))
         owner = Visitor(server)
         told = [await owner.ask(http, one) for one in tries(server.app, TASK)]
         assert sum(len(_marks(text)) == len(MARKS) - 1 for _, text in told) >= 3

@@ -16,13 +16,15 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
-from tests.asking import WITH_TOKEN
-from tests.servers import PrivateValkey
-from tests.serving import connected, serving, until
 
-from herald_monitor.errors import BadInput
-from herald_server.config import ServerSettings
-from herald_server.tls import check_tls
+from herald_core.errors import InvalidInput
+from herald_server.wiring.settings import ServerSettings
+from herald_server.wiring.web_server.tls import check_tls
+from tests.support.clients.http import WITH_TOKEN
+from tests.support.clients.websocket import connected
+from tests.support.herald.server import serving
+from tests.support.servers.redis import PrivateValkey
+from tests.support.wait import wait_until_async
 
 pytestmark = pytest.mark.anyio
 
@@ -84,7 +86,7 @@ async def test_all_doors_speak_tls(url: str, certificate: Path) -> None:
                         break
         async with connected(server, ssl=context) as client:
             await client.say(type="subscribe", id="all")
-            await until(lambda: '"t"' in json.dumps(client.of("data")))
+            await wait_until_async(lambda: '"t"' in json.dumps(client.of("data")))
 
 
 def _agreed(url: str, context: ssl.SSLContext) -> tuple[str | None, str]:
@@ -138,5 +140,5 @@ async def test_only_protocols_and_ciphers_without_known_weakness_are_spoken(
 def test_a_certificate_that_cannot_be_used_is_said(
     given: dict[str, Any], sentence: str
 ) -> None:
-    with pytest.raises(BadInput, match=sentence):
+    with pytest.raises(InvalidInput, match=sentence):
         check_tls(ServerSettings(token="a" * 8, **given))

@@ -8,20 +8,31 @@ from typing import Any
 
 import httpx2
 import pytest
-from tests.asking import asking, refused
-from tests.doors import minted
-from tests.mcp_wire import Wire
-from tests.narrow import HIDDEN, MINE, ONLY, ended, hidden, marks, mine
-from tests.project import make_app
-from tests.servers import PrivateValkey
-from tests.serving import TOKEN, Server, connected, make_store, serving, until
-from tests.vault import all_of
 
-from herald_monitor.model.filters import Filter
-from herald_server.auth import Identity
-from herald_server.mcp.tasks import ID as TASKS
-from herald_server.tokens.minting import PURPOSE
-from herald_server.tokens.secret import derived_key
+from herald_core.model.filters import Filter
+from herald_server.auth.identity import Identity
+from herald_server.auth.tokens.issuer import PURPOSE
+from herald_server.auth.tokens.secret import derive_key
+from herald_server.mcp.tasks_extension.extension import EXTENSION_ID as TASKS
+from tests.support.celery.project import make_app
+from tests.support.celery.secrets_project import all_of
+from tests.support.clients.http import asking, refused
+from tests.support.clients.mcp_json import Wire
+from tests.support.clients.narrow_token import (
+    HIDDEN,
+    MINE,
+    ONLY,
+    ended,
+    hidden,
+    marks,
+    mine,
+)
+from tests.support.clients.route_requests import minted
+from tests.support.clients.websocket import connected
+from tests.support.herald.server import Server, make_store, serving
+from tests.support.herald.uvicorn_server import TOKEN
+from tests.support.servers.redis import PrivateValkey
+from tests.support.wait import wait_until_async
 
 pytestmark = pytest.mark.anyio
 
@@ -41,7 +52,7 @@ async def test_a_reader_of_the_store_finds_nothing_to_sign_tokens_with(
         token = made.json()["token"]
         stored = all_of(url)
         assert made.json()["id"] in stored
-        key = derived_key(secret, PURPOSE)
+        key = derive_key(secret, PURPOSE)
         forms = (key.hex(), key.decode("utf-8", "replace"))
         for found in (TOKEN, secret, token.rpartition(".")[2], *forms):
             assert found not in stored
@@ -56,15 +67,15 @@ async def test_another_token_on_an_open_socket_changes_what_is_told(url: str) ->
         await mine(server, "started")
         async with connected(server, minted(server)) as client:
             await client.say(type="subscribe", id="all")
-            await until(lambda: len(_ids(client.frames)) == 2)
+            await wait_until_async(lambda: len(_ids(client.frames)) == 2)
             heard = len(client.frames)
-            await client.say(type="auth", token=minted(server, only=ONLY))
-            await until(lambda: _ids(client.frames[heard:]) == {MINE})
+            await client.say(type="auth", token=minted(server, task_filter=ONLY))
+            await wait_until_async(lambda: _ids(client.frames[heard:]) == {MINE})
             resets = [f["reset"] for f in client.frames[heard:] if "reset" in f]
             assert resets == ["filter"]
             await hidden(server, "succeeded")
             await mine(server, "succeeded")
-            await until(lambda: "all" in ended(client.frames[heard:]))
+            await wait_until_async(lambda: "all" in ended(client.frames[heard:]))
             assert not marks(client.frames[heard:])
             await client.say(type="auth", token="wrong")
             assert (await client.closed())[0] == 4401
@@ -80,7 +91,7 @@ async def _all_doors(
 ) -> AsyncGenerator[dict[str, asyncio.Task[Any]]]:
     """Come in at every door that stays open; each task returns how it was left."""
     headers = {"Authorization": f"Bearer {token}"}
-    async with httpx2.AsyncClient(headers=headers, timeout=20, trust_env=False) as http:
+    async with httpx2.AsyncClient(headers=headers, timeout=30, trust_env=False) as http:
         wire = Wire(http, f"{server.url}mcp", TASKS)
         begun = [asyncio.Event() for _ in range(4)]
 
@@ -116,7 +127,7 @@ async def _all_doors(
         doors = (socket, events, listen, poll)
         tasks = {one.__name__: asyncio.create_task(one()) for one in doors}
         try:
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(30):
                 for one in begun:
                     await one.wait()
             yield tasks
@@ -127,7 +138,7 @@ async def _all_doors(
 
 
 async def _left(tasks: dict[str, asyncio.Task[Any]], why: str) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         ended = {name: await task for name, task in tasks.items()}
     code, reason = ended["socket"]
     assert (code, why in reason) == (4401, True)
@@ -234,7 +245,7 @@ async def test_a_wrong_wish_gets_a_sentence(
 async def test_what_is_started_must_be_among_their_own(url: str) -> None:
     app = make_app(url, url)
     async with serving(url, celery=app) as server:
-        token = minted(server, only=Filter(tag=("mine",)))
+        token = minted(server, task_filter=Filter(tag=("mine",)))
         async with asking(server, {"Authorization": f"Bearer {token}"}) as ask:
             order: dict[str, Any] = {"task_type": "metrics_snapshot", "params": {}}
             answer = await ask.post("/api/v1/tasks", json=order)
@@ -248,13 +259,13 @@ async def test_what_is_started_must_be_among_their_own(url: str) -> None:
 
 
 def test_what_a_token_is_made_of_never_widens() -> None:
-    from herald_server.tokens.minting import made_of
+    from herald_server.auth.tokens.issuer import derive_identity
 
     owner = Identity("a", frozenset(["read"]), ONLY, expires=100.0, id="p")
-    child = made_of(owner, frozenset(["read", "admin"]), Filter(), 999.0, "x")
+    child = derive_identity(owner, frozenset(["read", "admin"]), Filter(), 999.0, "x")
     assert child.scopes == {"read"}
     assert child.expires == 100.0
     assert child.name == "a/x"
-    assert child.by == ("p",)
-    assert child.only is not None
-    assert child.only.name == ONLY.name
+    assert child.issuers == ("p",)
+    assert child.task_filter is not None
+    assert child.task_filter.name == ONLY.name

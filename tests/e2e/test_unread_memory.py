@@ -12,12 +12,16 @@ from uuid import uuid4
 
 import httpx2
 import pytest
-from tests.servers import PrivateValkey, wait_until
-from tests.serving import TOKEN, Server, connected, make_store, serving, until
 
-from herald_monitor.child_process import end, spawn
-from herald_server import hub, unread
-from herald_server.telling import Patience
+from herald_core.system.subprocesses import spawn, terminate
+from herald_server.auth.quotas import unread_bytes
+from herald_server.push.connection.sender import Timeouts
+from herald_server.push.log import hub
+from tests.support.clients.websocket import connected
+from tests.support.herald.server import Server, make_store, serving
+from tests.support.herald.uvicorn_server import TOKEN
+from tests.support.servers.redis import PrivateValkey
+from tests.support.wait import wait_until, wait_until_async
 
 pytestmark = [
     pytest.mark.anyio,
@@ -61,7 +65,7 @@ def process(redis_url: str, prefix: str, log: Path) -> Generator[tuple[str, int]
         wait_until(lambda: "ready http" in log.read_text(), 30)
         yield log.read_text().partition("ready ")[2].split()[0], running.pid
     finally:
-        end(running, 5.0)
+        terminate(running, 5.0)
 
 
 def megabytes(pid: int) -> float:
@@ -119,41 +123,43 @@ def _flood(at: str, pid: int) -> None:
         assert ask.get("/api/v1/stats").status_code == 200
         for line in crowd:
             line.close()
-        wait_until(lambda: sockets(pid) <= had + 70, 20)
+        wait_until(lambda: sockets(pid) <= had + 70, 30)
         assert megabytes(pid) - before < 32
 
 
 async def test_watchers_that_read_nothing_end_and_others_of_the_token_stay(
     url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(unread, "MOST", 500_000)
-    monkeypatch.setattr(unread, "HARD", 1_000_000)
-    monkeypatch.setattr(unread, "GRACE_S", 0.2)
-    monkeypatch.setattr(hub, "MAX_BYTES", 500_000)
-    async with serving(url, patience=Patience(send=60.0), buffer=16_384) as server:
+    monkeypatch.setattr(unread_bytes, "MAX_BYTES", 500_000)
+    monkeypatch.setattr(unread_bytes, "HARD_MAX_BYTES", 1_000_000)
+    monkeypatch.setattr(unread_bytes, "GRACE_S", 0.2)
+    monkeypatch.setattr(hub, "MAX_PENDING_BYTES", 500_000)
+    async with serving(url, patience=Timeouts(send=60.0), buffer=16_384) as server:
         await server.tell("received", "first")
         shared = server.app.state.shared
         stream = f"GET /events?state=STARTED HTTP/1.1\r\n{AUTHORIZED}\r\n".encode()
         deaf = [await asyncio.to_thread(dial, server.url, stream) for _ in range(12)]
-        await until(lambda: shared.tally.frames >= 24)
+        await wait_until_async(lambda: shared.metrics.frames >= 24)
         async with connected(server) as same:
             journal = await same.subscribe(filter={"state": ["STARTED"]})
-            await until(lambda: journal.cursor)
+            await wait_until_async(lambda: journal.cursor)
             held = lap = 0
             for lap in range(5_000):
                 await server.tell("started", f"{lap}-a", f"{lap}-b", args="x" * 8_000)
                 held = max(held, *_totals(server))
-                if shared.tally.refusals.get("unread", 0) >= 4:
+                if shared.metrics.refusals.get("unread", 0) >= 4:
                     break
             # Beyond the bound there is what one watcher is told at once.
-            assert held < 1_000_000 + 1.5 * hub.MAX_BYTES
-            await until(lambda: f"{lap}-b" in journal.items, 20, "others are told")
-        assert 4 <= shared.tally.refusals["unread"] <= 12
+            assert held < 1_000_000 + 1.5 * hub.MAX_PENDING_BYTES
+            await wait_until_async(
+                lambda: f"{lap}-b" in journal.items, 30, "others are told"
+            )
+        assert 4 <= shared.metrics.refusals["unread"] <= 12
         for line in deaf:
             line.close()
-        await until(lambda: not any(_totals(server)), 20, "nothing waits")
+        await wait_until_async(lambda: not any(_totals(server)), 30, "nothing waits")
 
 
 def _totals(server: Server) -> list[int]:
     accounts = server.app.state.shared.accounts
-    return [account.backlog.total for account in accounts._known.values()]
+    return [account.backlog.total for account in accounts._accounts.values()]

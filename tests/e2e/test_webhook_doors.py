@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +10,16 @@ import pytest
 from fastmcp import Client
 from fastmcp.client.transports import StreamableHttpTransport
 from standardwebhooks import Webhook
-from tests.receiver_of_webhooks import receiving
-from tests.servers import PrivateValkey
-from tests.serving import TOKEN, Server, let_in, serving, until
 
-from herald_monitor.model.filters import Filter
+from herald_core.model.filters import Filter
 from herald_server.webhooks.endpoint import parse_endpoint
-from herald_server.webhooks.register import MOST_ENDPOINTS, Register
-from herald_server.webhooks.signing import new_secret
+from herald_server.webhooks.repository import MAX_ENDPOINTS, WebhookRepository
+from herald_server.webhooks.signing import make_secret
+from tests.support.clients.webhook_receiver import receiving
+from tests.support.herald.server import Server, let_in, serving
+from tests.support.herald.uvicorn_server import TOKEN
+from tests.support.servers.redis import PrivateValkey
+from tests.support.wait import wait_until_async
 
 pytestmark = pytest.mark.anyio
 
@@ -44,8 +45,8 @@ async def test_an_endpoint_lives_from_post_to_delete(
         assert (status, made["on"]) == (201, ["FAILURE"])
         await server.tell("received", "t1", "t2", name="shop.pay")
         await server.tell("failed", "t1")
-        await until(lambda: receiver.heard, what="it is told")
-        heard = receiver.heard[0]
+        await wait_until_async(lambda: receiver.requests, message="it is told")
+        heard = receiver.requests[0]
         told = Webhook(made["secret"]).verify(heard.body, heard.headers)
         assert (told["type"], told["data"]["id"]) == ("task.failed", "t1")
         _, listed = await ask(server, "GET")
@@ -58,7 +59,7 @@ async def test_an_endpoint_lives_from_post_to_delete(
         assert await ask(server, "DELETE", path) == (204, None)
         status, problem = await ask(server, "GET", path)
         assert (status, "there is no webhook" in problem["detail"]) == (404, True)
-        assert await server.store.notes("webhook") == {}
+        assert await server.store.get_items("webhook") == {}
 
 
 async def test_only_admins_who_see_everything_are_let_in(
@@ -66,7 +67,7 @@ async def test_only_admins_who_see_everything_are_let_in(
 ) -> None:
     async with serving(module_valkey.url) as server:
         let_in(server, "no-admin", scopes=frozenset(["read", "start", "cancel"]))
-        let_in(server, "narrow", only=Filter(name=("shop.*",)))
+        let_in(server, "narrow", task_filter=Filter(name=("shop.*",)))
         for token in ("no-admin", "narrow"):
             for method, path in [
                 *(("POST", ""), ("GET", ""), ("GET", "/x"), ("DELETE", "/x")),
@@ -101,31 +102,33 @@ async def test_there_is_a_bound_on_how_many_there_may_be(
     module_valkey: PrivateValkey,
 ) -> None:
     async with serving(module_valkey.url, **ALLOW) as server:
-        for n in range(MOST_ENDPOINTS):
+        for n in range(MAX_ENDPOINTS):
             made = parse_endpoint({"url": f"http://127.0.0.1:1/{n}"}, "2026")
-            await Register(server.store).put(made)
+            await WebhookRepository(server.store).put(made)
         status, problem = await ask(server, "POST", body={"url": "http://127.0.0.1:1/"})
         assert (status, "delete one first" in problem["detail"]) == (400, True)
         _, listed = await ask(server, "GET")
-        assert len(listed["webhooks"]) == MOST_ENDPOINTS
+        assert len(listed["webhooks"]) == MAX_ENDPOINTS
 
 
 async def test_endpoints_of_the_file_are_told_and_changed_only_there(
     module_valkey: PrivateValkey, tmp_path: Path
 ) -> None:
-    secret = new_secret()
+    secret = make_secret()
     async with receiving() as receiver:
         path = tmp_path / "herald.toml"
         path.write_text(
             f'[webhooks.alerts]\nurl = "{receiver.url}"\nsecret = "{secret}"\n'
         )
         async with serving(module_valkey.url, catalog=path, **ALLOW) as server:
-            async with asyncio.timeout(10):
-                while not await server.store.note("webhook-state", "alerts"):
-                    await asyncio.sleep(0.01)
+            await wait_until_async(
+                lambda: server.store.get_item("webhook-state", "alerts")
+            )
             await server.tell("succeeded", "t1")
-            await until(lambda: receiver.heard, what="it is told")
-            Webhook(secret).verify(receiver.heard[0].body, receiver.heard[0].headers)
+            await wait_until_async(lambda: receiver.requests, message="it is told")
+            Webhook(secret).verify(
+                receiver.requests[0].body, receiver.requests[0].headers
+            )
             status, problem = await ask(server, "DELETE", "/alerts")
     assert (status, "stands in herald.toml" in problem["detail"]) == (400, True)
 
@@ -140,9 +143,9 @@ async def test_a_model_registers_sees_and_deletes(module_valkey: PrivateValkey) 
                 "register_webhook", {"url": receiver.url, "on": "states"}
             )
             await server.tell("received", "t1")
-            await until(lambda: receiver.heard, what="it is told")
+            await wait_until_async(lambda: receiver.requests, message="it is told")
             Webhook(made.data.secret).verify(
-                receiver.heard[0].body, receiver.heard[0].headers
+                receiver.requests[0].body, receiver.requests[0].headers
             )
             listed: Any = await client.call_tool("list_webhooks", {})
             assert listed.data.webhooks[0].url == receiver.url

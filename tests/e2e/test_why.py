@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.conftest import AppFactory
-from tests.servers import PrivateValkey, Worker
-from tests.truth import submit
-from tests.watched import control_of, in_state, online, watched
 
-from herald_server.durations import Durations
-from herald_server.explaining import Explaining
+from herald_server.diagnosis.explain import TaskDiagnoser
+from herald_server.insight.stats.durations import RuntimeEstimator
+from tests.support.celery.worker import AppFactory, Worker
+from tests.support.herald.monitored_server import control_of, in_state, online, watched
+from tests.support.herald.reconciling_monitor import submit
+from tests.support.servers.redis import PrivateValkey
 
 pytestmark = [pytest.mark.anyio, pytest.mark.celery]
 
@@ -26,7 +26,9 @@ async def test_each_reason_is_told_while_it_is_so(
     words = {"pool": "prefork", "concurrency": 1, "extra": ONE_AHEAD}
     worker = Worker(app, tmp_path / "worker.log", **words)  # type: ignore[arg-type]
     async with watched(app) as made:
-        explain = Explaining(made.store, control_of(made), Durations(made.store))
+        explain = TaskDiagnoser(
+            made.store, control_of(made), RuntimeEstimator(made.store)
+        )
 
         async def reason(task_id: str) -> str:
             return (await explain(task_id))[1].reason

@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.conftest import AppFactory
-from tests.servers import PrivateValkey
-from tests.truth import submit
-from tests.watched import control_of, in_state
-from tests.why_scene import Scene, scene_of
 
-from herald_server.durations import LEAST
-from herald_server.options import Options
+from herald_server.control.start.send_options import SendOptions
+from herald_server.insight.stats.durations import MIN_RUNS
+from tests.support.celery.worker import AppFactory
+from tests.support.herald.monitored_server import control_of, in_state
+from tests.support.herald.reconciling_monitor import submit
+from tests.support.herald.stuck_task_environment import Scene, scene_of
+from tests.support.servers.redis import PrivateValkey
 
 pytestmark = [
     pytest.mark.anyio,
@@ -52,9 +52,9 @@ async def test_behind_a_task_that_runs(bare: Scene) -> None:
     late = submit(scene.app, "add", 1, 2, expires=1)
     for task_id in (nobodys, late):
         await in_state(scene.made, task_id, "PENDING")
-    assert await scene.reason(nobodys) == "not_registered"
+    await scene.becomes(nobodys, "not_registered")
     await scene.becomes(late, "expired")
-    assert await scene.reason(received) == "prefetched"
+    await scene.becomes(received, "prefetched")
     scene.app.control.revoke(received)
     await scene.becomes(received, "revoked")
     scene.release()
@@ -68,12 +68,12 @@ async def test_a_message_that_is_gone(scene: Scene, valkey: PrivateValkey) -> No
     await in_state(scene.made, received, "RECEIVED")
     gone = submit(scene.app, "add", 1, 2)
     await in_state(scene.made, gone, "PENDING")
-    assert await scene.reason(gone) == "in_queue"
+    await scene.becomes(gone, "in_queue")
     with valkey.client() as client:
         client.rename(queue, "elsewhere")
-        assert await scene.reason(gone) == "nowhere"
+        await scene.becomes(gone, "nowhere")
         client.rename("elsewhere", queue)
-    assert await scene.reason(gone) == "in_queue"
+    await scene.becomes(gone, "in_queue")
     scene.release()
     await scene.is_over(runs, received, gone)
 
@@ -84,36 +84,36 @@ async def test_a_rate_limit(scene: Scene) -> None:
     ids = [submit(scene.app, "add", 1, 2) for _ in range(2)]
     await in_state(scene.made, ids[0], "SUCCESS")
     await in_state(scene.made, ids[1], "RECEIVED")
-    assert await scene.reason(ids[1]) == "rate_limited"
+    await scene.becomes(ids[1], "rate_limited")
     await scene.is_over(*ids)
 
 
 async def test_between_two_attempts(scene: Scene) -> None:
     retried = submit(scene.app, "retry_twice", 2)
     await in_state(scene.made, retried, "RETRY")
-    assert await scene.reason(retried) == "waits_for_retry"
+    await scene.becomes(retried, "waits_for_retry")
     await scene.is_over(retried)
 
 
 async def test_before_its_time(scene: Scene) -> None:
     later = submit(scene.app, "add", 1, 2, countdown=3)
     await in_state(scene.made, later, "RECEIVED")
-    assert await scene.reason(later) == "eta_ahead"
+    await scene.becomes(later, "eta_ahead")
     await scene.is_over(later)
 
 
 async def test_longer_than_its_kind(scene: Scene) -> None:
-    await scene.is_over(*[submit(scene.app, "sleepy", 0.5) for _ in range(LEAST)])
+    await scene.is_over(*[submit(scene.app, "sleepy", 0.5) for _ in range(MIN_RUNS)])
     runs = submit(scene.app, "sleepy", 4)
     await in_state(scene.made, runs, "STARTED")
-    assert await scene.reason(runs) == "runs"
+    await scene.becomes(runs, "runs")
     await scene.becomes(runs, "runs_long")
     await scene.is_over(runs)
 
 
 async def test_a_worker_that_stands_still(scene: Scene) -> None:
     runs = await scene.busy()
-    assert await scene.reason(runs) == "runs"
+    await scene.becomes(runs, "runs")
     os.kill(scene.worker.pid, signal.SIGSTOP)
     await scene.becomes(runs, "worker_silent")
     os.kill(scene.worker.pid, signal.SIGCONT)
@@ -128,16 +128,16 @@ async def test_steps_of_a_chain(scene: Scene) -> None:
     going = await control.start_chain([hold, then])
     first, second = (one.task_id for one in going.tasks)
     await in_state(scene.made, first, "STARTED")
-    assert await scene.reason(second) == "waits_for_predecessor"
+    await scene.becomes(second, "waits_for_predecessor")
     # What waits for its time can be revoked; what waits in a pool of threads runs.
-    soon = Options(eta=time.time() + 2)
+    soon = SendOptions(eta=time.time() + 2)
     broken = await control.start_chain([hold, then], soon)
     cancelled, never = (one.task_id for one in broken.tasks)
     await in_state(scene.made, cancelled, "RECEIVED")
     assert scene.app.control.revoke(cancelled, reply=True, timeout=5)
     scene.release()
     await scene.is_over(first, cancelled)
-    assert await scene.reason(never) == "predecessor_ended"
+    await scene.becomes(never, "predecessor_ended")
     await scene.is_over(second)
 
 
@@ -146,8 +146,8 @@ async def test_a_task_that_nobody_told_of(scene: Scene) -> None:
     received = submit(scene.app, "add", 1, 2)
     await in_state(scene.made, received, "RECEIVED")
     scene.app.conf.task_send_sent_event = False
-    assert await scene.reason("unheard") == "unknown"
+    await scene.becomes("unheard", "unknown")
     submit(scene.app, "add", 1, 2, task_id="unheard")
-    assert await scene.reason("unheard") == "queued_unheard"
+    await scene.becomes("unheard", "queued_unheard")
     scene.release()
     await scene.is_over(runs, received, "unheard")

@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.conftest import AppFactory, WorkerFactory
-from tests.servers import PrivateValkey
-from tests.watched import in_state
-from tests.why_scene import SLOW, scene_of
+
+from tests.support.celery.worker import AppFactory, WorkerFactory
+from tests.support.herald.monitored_server import in_state
+from tests.support.herald.stuck_task_environment import SLOW, scene_of
+from tests.support.servers.redis import PrivateValkey
 
 pytestmark = [
     pytest.mark.anyio,

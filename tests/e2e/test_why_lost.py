@@ -6,14 +6,15 @@ from typing import Any
 
 import pytest
 from kombu import Connection
-from tests.conftest import AppFactory
-from tests.monitors import SOON
-from tests.servers import PrivateValkey
-from tests.truth import submit
-from tests.watched import in_state, online, settled
-from tests.why_scene import Scene, scene_of
 
-from herald_monitor.memory import MemoryStore
+from herald_core.store.memory.store import MemoryStore
+from tests.support.celery.worker import AppFactory
+from tests.support.herald.monitor_process import SOON
+from tests.support.herald.monitored_server import in_state, online
+from tests.support.herald.reconciling_monitor import submit
+from tests.support.herald.stuck_task_environment import Scene, scene_of
+from tests.support.servers.redis import PrivateValkey
+from tests.support.wait import wait_until_async
 
 pytestmark = [
     pytest.mark.anyio,
@@ -39,12 +40,14 @@ async def restarted(scene: Scene) -> None:
     async def known() -> bool:
         return await _started_at(scene) != before
 
-    await settled(known)
+    await wait_until_async(known, 30)
     await online(scene.made, scene.worker.hostname)
 
 
 async def _started_at(scene: Scene) -> str | None:
-    [worker] = await scene.made.store.workers(now=asyncio.get_running_loop().time())
+    [worker] = await scene.made.store.list_workers(
+        now=asyncio.get_running_loop().time()
+    )
     return worker.started_at
 
 
@@ -56,7 +59,7 @@ async def test_what_a_worker_that_was_killed_had(
         runs = await scene.busy()
         received = submit(app, "add", 1, 2)
         await in_state(scene.made, received, "RECEIVED")
-        assert await scene.reason(received) == "prefetched"
+        await scene.becomes(received, "prefetched")
         await restarted(scene)
         told = await scene.becomes(received, "not_held")
         assert "Its message is not confirmed" in told.message
@@ -81,7 +84,7 @@ async def test_what_ends_without_a_word(
         told = await scene.becomes(ignored, "lost")
         assert "lives but has it no more" in told.message
         assert f"See the log of {scene.worker.hostname}, which lives" in told.advice
-        assert await scene.reason(runs) == "runs"
+        await scene.becomes(runs, "runs")
         scene.release()
         app.send_task("add", (1, 2), task_id=ignored)
         await scene.is_over(runs, ignored)

@@ -8,14 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.conftest import AppFactory, WorkerFactory
-from tests.proxy import Proxy
-from tests.servers import PrivateValkey
-from tests.truth import submit
-from tests.watched import ALL, in_state, online
-from tests.why_scene import SLOW, explained, scene_of
 
-from herald_server.control import Control
+from herald_server.control.control import Control
+from tests.support.celery.worker import AppFactory, WorkerFactory
+from tests.support.herald.monitored_server import ALL, in_state, online
+from tests.support.herald.reconciling_monitor import submit
+from tests.support.herald.stuck_task_environment import SLOW, explained, scene_of
+from tests.support.servers.fault_proxy import Proxy
+from tests.support.servers.redis import PrivateValkey
+from tests.support.wait import wait_until_async
 
 pytestmark = [
     pytest.mark.anyio,
@@ -64,14 +65,14 @@ async def test_a_broker_that_does_not_answer(
         stray = submit(app, "add", 1, 2, queue="stray")
         await in_state(scene.made, stray, "PENDING")
         runs = await scene.busy()
-        assert await scene.reason(stray) == "no_worker_on_queue"
+        await scene.becomes(stray, "no_worker_on_queue")
         between.refuse()
         told = await scene.becomes(stray, "not_asked")
         assert "herald doctor" in told.advice
         # The worker beats on, but Herald does not hear it.
         told = await scene.becomes(runs, "worker_silent")
         assert "Herald cannot ask any worker" in told.message
-        assert await scene.reason(stray) == "not_asked"
+        await scene.becomes(stray, "not_asked")
         between.heal()
         await scene.becomes(stray, "no_worker_on_queue")
         await scene.becomes(runs, "runs")
@@ -92,5 +93,8 @@ async def test_queues_that_are_laid_out_otherwise(
         right: Any = project_app(valkey.url, names=names, **layout)
         made = scene.made
         control = Control(right, made.store, made.hub, ALL)
-        told = await explained(made.store, control, stray)
-        assert told.reason == "no_worker_on_queue"
+        await wait_until_async(
+            lambda: explained(made.store, control, stray),
+            message="the queues are found",
+            accept=lambda told: told.reason == "no_worker_on_queue",
+        )

@@ -5,13 +5,16 @@ import json
 from urllib.parse import urlsplit
 
 import pytest
-from tests.servers import PrivateValkey
-from tests.serving import TOKEN, Server, coded, connected, serving, until
 from websockets.exceptions import InvalidStatus
 from websockets.typing import Subprotocol
 
-from herald_server.limits import Limits
-from herald_server.telling import Patience
+from herald_server.push.connection.sender import Timeouts
+from herald_server.push.protocol.limits import Limits
+from tests.support.clients.websocket import coded, connected
+from tests.support.herald.server import Server, serving
+from tests.support.herald.uvicorn_server import TOKEN
+from tests.support.servers.redis import PrivateValkey
+from tests.support.wait import wait_until_async
 
 pytestmark = pytest.mark.anyio
 
@@ -79,7 +82,7 @@ async def test_a_bad_token_closes_4401(
 
 async def test_no_token_in_time_closes_4408(url: str) -> None:
     async with (
-        serving(url, patience=Patience(auth=0.05)) as server,
+        serving(url, patience=Timeouts(auth=0.05)) as server,
         connected(server, None) as client,
     ):
         assert await client.closed() == (4408, "no token within 0.05 s")
@@ -145,7 +148,7 @@ async def _handshake(server: Server, headers: dict[str, str]) -> str:
     reader, writer = await asyncio.open_connection(place.hostname, place.port)
     lines = ["GET /ws HTTP/1.1", *(f"{k}: {v}" for k, v in sent.items()), "", ""]
     writer.write("\r\n".join(lines).encode())
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         answer = await reader.read()
     writer.close()
     return answer.decode()
@@ -209,7 +212,7 @@ async def test_binary_frames_are_read_like_text(url: str) -> None:
 
 async def test_protocol_pings_are_answered(url: str) -> None:
     async with serving(url) as server, connected(server) as client:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             await (await client.socket.ping())
 
 
@@ -224,7 +227,7 @@ async def test_too_much_at_once_is_refused_with_a_hint(url: str) -> None:
             assert "narrow the filter" in error["message"]
             assert '"limit"' in error["message"]
             narrow = await client.subscribe("narrow", limit=3)
-            await until(lambda: narrow.cursor)
+            await wait_until_async(lambda: narrow.cursor)
             assert sorted(narrow.items) == ["t2", "t3", "t4"]
             await server.tell("started", "t0")
-            await until(lambda: "t0" in narrow.items)
+            await wait_until_async(lambda: "t0" in narrow.items)

@@ -15,22 +15,18 @@ from urllib.parse import urlsplit
 from uuid import uuid4
 
 import pytest
-from tests import validators
-from tests.servers import PrivateValkey, wait_until
-from tests.serving import (
-    TOKEN,
-    Server,
-    at_end,
-    connected,
-    make_store,
-    serving,
-    until,
-)
-from tests.validators import Journal
 
-from herald_monitor.child_process import end, spawn
-from herald_server import hub, telling
-from herald_server.telling import Patience
+from herald_core.system.subprocesses import spawn, terminate
+from herald_server.push.connection import sender
+from herald_server.push.connection.sender import Timeouts
+from herald_server.push.log import hub
+from tests.support import validators
+from tests.support.clients.websocket import at_end, connected
+from tests.support.herald.server import Server, make_store, serving
+from tests.support.herald.uvicorn_server import TOKEN
+from tests.support.journal import Journal
+from tests.support.servers.redis import PrivateValkey
+from tests.support.wait import wait_until, wait_until_async
 
 pytestmark = pytest.mark.anyio
 
@@ -50,7 +46,7 @@ def _has(journal: Journal, task_id: str, rev: str | None) -> bool:
 async def test_a_client_that_never_reads_holds_up_nobody_and_is_closed(
     url: str,
 ) -> None:
-    patience = Patience(send=0.5)
+    patience = Timeouts(send=0.5)
     text = "x" * 8_000
     async with (
         serving(url, patience=patience, buffer=16_384) as server,
@@ -59,9 +55,9 @@ async def test_a_client_that_never_reads_holds_up_nobody_and_is_closed(
         journal = await good.subscribe(
             filter={"ids": "good", "state": ["STARTED", "RETRY"]}
         )
-        await until(lambda: journal.cursor)
+        await wait_until_async(lambda: journal.cursor)
         reader, writer = await _deaf(server)
-        tally = server.app.state.shared.tally
+        tally = server.app.state.shared.metrics
         tracemalloc.start()
         before = tracemalloc.get_traced_memory()[0]
         lap = 0
@@ -69,17 +65,17 @@ async def test_a_client_that_never_reads_holds_up_nobody_and_is_closed(
             assert lap < 2_000, "it is never closed"
             await server.tell("received", *(f"{lap}-{i}" for i in range(9)), args=text)
             await server.tell("retried" if lap % 2 else "started", "good")
-            rev = (await server.store.task("good")).rev
+            rev = (await server.store.get_task("good")).rev
             # Told within a moment, whatever the other one does.
-            await until(partial(_has, journal, "good", rev), within=1)
+            await wait_until_async(partial(_has, journal, "good", rev), timeout=30)
             lap += 1
         grown = tracemalloc.get_traced_memory()[0] - before
         tracemalloc.stop()
         assert grown < 20_000_000
         validators.kept(journal)
-        await until(lambda: len(server.app.state.sockets) == 1)
+        await wait_until_async(lambda: len(server.app.state.sockets) == 1)
         # What was on its way is read in the end, and the code is there.
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             rest = await reader.read(-1)
         assert (4008).to_bytes(2, "big") in rest[-100:]
         writer.close()
@@ -112,13 +108,13 @@ async def test_for_a_client_that_takes_nothing_for_a_while_little_is_kept(
     url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It starts over (`slow`) once it reads on: many would fill the memory."""
-    monkeypatch.setattr(telling, "MAX_STALLED", 20)
-    monkeypatch.setattr(hub, "MAX_BYTES", 1_000_000_000)
-    patience = Patience(stall=0.2, heartbeat=0.6)
+    monkeypatch.setattr(sender, "MAX_STALLED_CHANGES", 20)
+    monkeypatch.setattr(hub, "MAX_PENDING_BYTES", 1_000_000_000)
+    patience = Timeouts(stall=0.2, heartbeat=0.6)
     async with serving(url, patience=patience, buffer=16_384) as server:
         _, writer = await _deaf(server)
-        watchers = server.app.state.shared.hub._rooms["t"].all
-        await until(lambda: len(watchers) == 1)
+        watchers = server.app.state.shared.hub._topics["t"].all
+        await wait_until_async(lambda: len(watchers) == 1)
         [watcher] = watchers
         lap = 0
         while not watcher.reset:
@@ -127,18 +123,18 @@ async def test_for_a_client_that_takes_nothing_for_a_while_little_is_kept(
             await server.tell("received", *ids, args="x" * 8_000)
             lap += 1
         assert not watcher.pending
-        assert server.app.state.shared.tally.closes == {}
+        assert server.app.state.shared.metrics.closes == {}
         writer.transport.abort()
 
 
 async def test_a_client_that_only_asks_and_never_reads_is_heard_no_more(
     url: str,
 ) -> None:
-    async with serving(url, patience=Patience(send=0.5), buffer=16_384) as server:
+    async with serving(url, patience=Timeouts(send=0.5), buffer=16_384) as server:
         _, writer = await _deaf(server)
         ping = b'{"type":"ping"}'
         frames = (bytes([0x81, 0x80 | len(ping), 0, 0, 0, 0]) + ping) * 1_000
-        tally = server.app.state.shared.tally
+        tally = server.app.state.shared.metrics
 
         async def flood() -> None:
             while True:
@@ -146,7 +142,7 @@ async def test_a_client_that_only_asks_and_never_reads_is_heard_no_more(
                 await writer.drain()
 
         flooding = asyncio.create_task(flood())
-        await until(lambda: tally.closes or flooding.done())
+        await wait_until_async(lambda: tally.closes or flooding.done())
         flooding.cancel()
         await asyncio.gather(flooding, return_exceptions=True)
         # Too slow, or too many: whichever is noticed first.
@@ -160,13 +156,13 @@ async def test_a_client_that_only_asks_and_never_reads_is_heard_no_more(
 async def test_clients_are_told_when_to_come_back(url: str) -> None:
     async with serving(url) as server, connected(server) as client:
         await client.heard("hello")
-        await server.app.state.sockets.restart(3.0)
+        await server.app.state.sockets.announce_restart(3.0)
         [bye] = await client.heard("bye")
         assert bye["code"] == 1012
         assert 0 <= bye["reconnect_in_ms"] <= 3_000
         assert await client.closed() == (1012, "the server restarts")
         assert len(server.app.state.sockets) == 0
-        await server.app.state.sockets.restart(3.0)
+        await server.app.state.sockets.announce_restart(3.0)
 
 
 @contextmanager
@@ -189,9 +185,9 @@ def _process(
         at = said.partition("ready http")[2].split()[0]
         yield f"ws{at}ws", process
         process.send_signal(signal.SIGTERM)
-        assert process.wait(5) == 0
+        assert process.wait(30) == 0
     finally:
-        end(process, 1.0)
+        terminate(process, 1.0)
 
 
 async def test_a_client_resumes_on_another_process(url: str, tmp_path: Path) -> None:

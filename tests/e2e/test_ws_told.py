@@ -8,24 +8,19 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from tests import validators
-from tests.servers import PrivateValkey
-from tests.serving import (
-    Listener,
-    Server,
-    at_end,
-    connected,
-    make_store,
-    serving,
-    until,
-)
-from tests.validators import Journal
 
-from herald_monitor.errors import StoreUnreachable
-from herald_monitor.model.worker_words import parse_worker
-from herald_monitor.redis_store import RedisStore
-from herald_monitor.store import Gap, Page
-from herald_server.telling import Patience
+from herald_core.errors import StoreUnreachable
+from herald_core.model.gaps import Gap
+from herald_core.model.workers.worker_reports import parse_worker
+from herald_core.store.redis.store import RedisStore
+from herald_core.store.types import TaskPage
+from herald_server.push.connection.sender import Timeouts
+from tests.support import validators
+from tests.support.clients.websocket import Listener, at_end, connected
+from tests.support.herald.server import Server, make_store, serving
+from tests.support.journal import Journal
+from tests.support.servers.redis import PrivateValkey
+from tests.support.wait import wait_until_async
 
 pytestmark = pytest.mark.anyio
 
@@ -74,7 +69,7 @@ async def test_each_filter_key_chooses_from_snapshot_and_changes(
         await server.tell("received", "miss", host="w2@h")
         async with connected(server) as client:
             journal = await client.subscribe(filter={key: FILTERS[key]})
-            await until(lambda: journal.cursor)
+            await wait_until_async(lambda: journal.cursor)
             assert list(journal.items) == ["hit"]
             before = journal.items["hit"]
             await server.tell("retried", "hit")
@@ -82,8 +77,8 @@ async def test_each_filter_key_chooses_from_snapshot_and_changes(
             await server.tell("failed", "miss", host="w2@h")
             await server.tell("succeeded", "hit")
             gone = key == "state"
-            await until(lambda: journal.items.get("hit") != before)
-            await until(lambda: ("hit" not in journal.items) is gone)
+            await wait_until_async(lambda: journal.items.get("hit") != before)
+            await wait_until_async(lambda: ("hit" not in journal.items) is gone)
             assert "miss" not in journal.items
             validators.kept(journal)
 
@@ -93,9 +88,9 @@ async def test_a_task_that_is_swept_is_deleted_on_every_client(url: str) -> None
     async with serving(url, store=store) as server, connected(server) as client:
         journal = await client.subscribe(filter={"state": "SUCCESS"})
         await server.tell("succeeded", "a")
-        await until(lambda: "a" in journal.items)
-        await store.sweep(now=4e9)
-        await until(lambda: not journal.items)
+        await wait_until_async(lambda: "a" in journal.items)
+        await store.expire_tasks(now=4e9)
+        await wait_until_async(lambda: not journal.items)
 
 
 async def test_workers_and_counts_are_topics(url: str) -> None:
@@ -103,7 +98,7 @@ async def test_workers_and_counts_are_topics(url: str) -> None:
         await server.tell("received", "a", "b")
         workers = await client.subscribe("w", topic="workers")
         counts = await client.subscribe("c", topic="counts")
-        await until(lambda: workers.cursor and counts.cursor)
+        await wait_until_async(lambda: workers.cursor and counts.cursor)
         assert [f["put"] for f in client.of("data") if f["id"] == "c"] == [
             [{"id": "RECEIVED", "count": 2}]
         ]
@@ -111,14 +106,14 @@ async def test_workers_and_counts_are_topics(url: str) -> None:
         worker = parse_worker(raw, 1.7e9)
         assert worker is not None
         await server.store.store([], [worker], now=1.7e9)
-        await until(lambda: "w1@h" in workers.items)
+        await wait_until_async(lambda: "w1@h" in workers.items)
         await server.tell("succeeded", "a")
 
         def counted() -> dict[str, int]:
             puts = [f["put"] for f in client.of("data") if f["id"] == "c"]
             return {one["id"]: one["count"] for put in puts for one in put}
 
-        await until(lambda: counted() == {"RECEIVED": 1, "SUCCESS": 1})
+        await wait_until_async(lambda: counted() == {"RECEIVED": 1, "SUCCESS": 1})
 
 
 async def test_a_watch_on_ids_ends_with_done(url: str) -> None:
@@ -126,7 +121,7 @@ async def test_a_watch_on_ids_ends_with_done(url: str) -> None:
         await server.tell("succeeded", "a")
         await server.tell("started", "b")
         journal = await client.subscribe(filter={"ids": ["a", "b"]})
-        await until(lambda: journal.cursor)
+        await wait_until_async(lambda: journal.cursor)
         assert not client.of("done")
         await server.tell("failed", "b")
         await client.heard("done")
@@ -139,27 +134,27 @@ async def test_a_watch_on_ids_ends_with_done(url: str) -> None:
 
 
 async def test_bookmarks_come_when_nothing_else_does(url: str) -> None:
-    patience = Patience(heartbeat=0.1)
+    patience = Timeouts(heartbeat=0.1)
     async with serving(url, patience=patience) as server, connected(server) as client:
         journal = await client.subscribe(filter={"ids": ["never", "heard"]})
         await client.heard("cursor", 3)
         await server.beat()
-        end = str(await server.store.end())
-        await until(lambda: journal.cursor == end)
+        end = str(await server.store.read_end())
+        await wait_until_async(lambda: journal.cursor == end)
         validators.kept(journal, bookmark_within=1.0)
 
 
 async def test_stale_and_gaps_are_told(
     url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("herald_server.feed.STALE_AFTER", 0.3)
-    monkeypatch.setattr("herald_server.status.CHECK_EVERY", 0.05)
+    monkeypatch.setattr("herald_server.push.log.log_reader.STALE_AFTER_S", 0.3)
+    monkeypatch.setattr("herald_server.push.status.CHECK_INTERVAL_S", 0.05)
     async with serving(url) as server:
         await server.beat(lag_ms=7_000)
         async with connected(server) as client:
-            await until(lambda: client.of("status"))
+            await wait_until_async(lambda: client.of("status"))
             await server.beat(lag_ms=7_000)
-            await until(lambda: client.of("status")[-1]["stale"] is False)
+            await wait_until_async(lambda: client.of("status")[-1]["stale"] is False)
             gap = Gap(
                 id="g1",
                 since="2026-01-01T00:00:00.000Z",
@@ -167,11 +162,11 @@ async def test_stale_and_gaps_are_told(
                 reason="the broker was away",
             )
             await server.store.open_gap(gap)
-            await until(lambda: client.of("status")[-1]["gaps"])
+            await wait_until_async(lambda: client.of("status")[-1]["gaps"])
             told = client.of("status")[-1]
             assert told["gaps"][0]["reason"] == "the broker was away"
             assert 7_000 <= told["lag_ms"] < 10_000
-            await until(lambda: client.of("status")[-1]["stale"] is True)
+            await wait_until_async(lambda: client.of("status")[-1]["stale"] is True)
 
 
 def is_stale(client: Listener) -> bool | None:
@@ -184,17 +179,17 @@ async def test_who_watches_is_told_that_no_monitor_hears_the_broker(
     url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The monitor lives, so the log does not stand still; but nothing comes."""
-    monkeypatch.setattr("herald_server.feed.STALE_AFTER", 60.0)
-    monkeypatch.setattr("herald_server.status.CHECK_EVERY", 0.05)
+    monkeypatch.setattr("herald_server.push.log.log_reader.STALE_AFTER_S", 60.0)
+    monkeypatch.setattr("herald_server.push.status.CHECK_INTERVAL_S", 0.05)
     async with serving(url) as server, connected(server) as client:
         await server.beat(connected=True)
-        await until(lambda: is_stale(client) is False)
+        await wait_until_async(lambda: is_stale(client) is False)
         await server.beat(connected=False)
-        await until(lambda: is_stale(client) is True)
+        await wait_until_async(lambda: is_stale(client) is True)
         problem = client.of("status")[-1]["problem"]
         assert problem == "no monitor has been connected to the broker"
         await server.beat(connected=True)
-        await until(lambda: is_stale(client) is False)
+        await wait_until_async(lambda: is_stale(client) is False)
         assert "problem" not in client.of("status")[-1]
 
 
@@ -202,15 +197,15 @@ async def test_who_watches_is_told_while_the_store_is_frozen(
     valkey: PrivateValkey, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nothing is refused and nothing answers: that must not hold up the telling."""
-    monkeypatch.setattr("herald_server.feed.STALE_AFTER", 1.0)
-    monkeypatch.setattr("herald_server.status.CHECK_EVERY", 0.05)
+    monkeypatch.setattr("herald_server.push.log.log_reader.STALE_AFTER_S", 1.0)
+    monkeypatch.setattr("herald_server.push.status.CHECK_INTERVAL_S", 0.05)
     async with serving(valkey.url) as server, connected(server) as client:
         await server.beat()
-        await until(lambda: is_stale(client) is False)
+        await wait_until_async(lambda: is_stale(client) is False)
         assert valkey.pid is not None
         os.kill(valkey.pid, signal.SIGSTOP)
         try:
-            await until(lambda: is_stale(client) is True, 4, "it is told")
+            await wait_until_async(lambda: is_stale(client) is True, 30, "it is told")
         finally:
             os.kill(valkey.pid, signal.SIGCONT)
 
@@ -239,7 +234,7 @@ async def test_cut_ten_times_and_resumed_nothing_is_missed_or_told_twice(
                 for journal, wish in zip(journals, wishes, strict=True):
                     await client.subscribe(journal.sub, journal, **wish)
                 frames = 1 + cut % 4
-                await until(partial(_heard, client, frames))
+                await wait_until_async(partial(_heard, client, frames))
                 client.socket.transport.abort()
         await working
         async with connected(server) as client:
@@ -275,7 +270,7 @@ async def test_a_flushed_store_is_told_as_a_reset(valkey: PrivateValkey) -> None
         with valkey.client() as redis:
             redis.flushall()
         await server.tell("received", "c")
-        await until(lambda: list(journal.items) == ["c"])
+        await wait_until_async(lambda: list(journal.items) == ["c"])
         assert client.of("data")[-1]["reset"] == "epoch"
         validators.kept(journal, final=await server.revs())
 
@@ -301,11 +296,11 @@ class Faltering(RedisStore):
 
     wrong = 2
 
-    async def page(self, *args: Any, **options: Any) -> Page:
+    async def list_tasks(self, *args: Any, **options: Any) -> TaskPage:
         if self.wrong:
             self.wrong -= 1
             raise StoreUnreachable("it does not answer")
-        return await super().page(*args, **options)
+        return await super().list_tasks(*args, **options)
 
 
 async def test_a_store_that_does_not_answer_is_asked_again_and_nobody_need_ask(
@@ -315,7 +310,7 @@ async def test_a_store_that_does_not_answer_is_asked_again_and_nobody_need_ask(
     async with serving(url, store=store) as server, connected(server) as client:
         await server.tell("received", "t")
         journal = await client.subscribe()
-        await until(lambda: journal.cursor)
+        await wait_until_async(lambda: journal.cursor)
         await at_end(server, journal)
         assert client.of("error") == []
         assert store.wrong == 0

@@ -5,8 +5,10 @@ from typing import Any, cast
 
 import pytest
 from celery import Celery
-from tests.project import make_app
-from tests.servers import PrivateValkey, Worker
+
+from tests.support.celery.project import make_app
+from tests.support.celery.worker import Worker
+from tests.support.servers.redis import PrivateValkey
 
 
 @pytest.fixture(scope="module")

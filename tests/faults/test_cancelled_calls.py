@@ -3,12 +3,12 @@
 import asyncio
 
 import pytest
-from tests.project import make_app
-from tests.servers import PrivateValkey
 
-from herald_monitor.backend_link import backend_of
-from herald_monitor.redis_results import RedisResults
-from herald_monitor.redis_store import RedisStore
+from herald_core.store.redis.store import RedisStore
+from herald_monitor.celery_client.backend.connection import get_result_backend
+from herald_monitor.celery_client.backend.redis_reader import RedisResultReader
+from tests.support.celery.project import make_app
+from tests.support.servers.redis import PrivateValkey
 
 pytestmark = pytest.mark.anyio
 
@@ -19,7 +19,7 @@ async def _ends(asked: asyncio.Task[None], steps: int) -> None:
         await asyncio.sleep(0)
     asked.cancel()
     with pytest.raises(asyncio.CancelledError):
-        await asyncio.wait_for(asked, 5)
+        await asyncio.wait_for(asked, 30)
 
 
 async def test_no_cancellation_is_swallowed(valkey: PrivateValkey) -> None:
@@ -28,18 +28,20 @@ async def test_no_cancellation_is_swallowed(valkey: PrivateValkey) -> None:
     try:
         for steps in range(60):
             await _ends(asyncio.create_task(_ask(store)), steps)
-        assert (await store.task("nobody")).state == "UNKNOWN"
+        assert (await store.get_task("nobody")).state == "UNKNOWN"
     finally:
         await store.close()
 
 
 async def _ask(store: RedisStore) -> None:
     while True:
-        await store.task("nobody")
+        await store.get_task("nobody")
 
 
 async def test_nor_while_the_result_backend_answers(valkey: PrivateValkey) -> None:
-    results = RedisResults(backend_of(make_app(valkey.url, valkey.url)), lambda _: None)
+    results = RedisResultReader(
+        get_result_backend(make_app(valkey.url, valkey.url)), lambda _: None
+    )
     try:
         for steps in range(80):
             await _ends(asyncio.create_task(_look(results)), steps)
@@ -48,7 +50,7 @@ async def test_nor_while_the_result_backend_answers(valkey: PrivateValkey) -> No
         await results.close()
 
 
-async def _look(results: RedisResults) -> None:
+async def _look(results: RedisResultReader) -> None:
     """Look again and again, as one who listens does."""
     while True:
-        await results.known(["nobody"])
+        await results.find_known(["nobody"])

@@ -11,12 +11,12 @@ from typing import Any, cast
 import pytest
 import redis
 from celery import Celery
-from tests.conftest import AppFactory
-from tests.fault_room import Room, fault_room
-from tests.servers import PrivateValkey, Worker, private_valkey
 
-from herald_monitor.model.filters import Filter
-from herald_monitor.model.shape import unix
+from herald_core.model.filters import Filter
+from herald_core.model.tasks.views import from_rfc3339
+from tests.support.celery.worker import AppFactory, Worker
+from tests.support.herald.fault_environment import Room, fault_room
+from tests.support.servers.redis import PrivateValkey, private_valkey
 
 pytestmark = [
     pytest.mark.celery,
@@ -77,12 +77,12 @@ async def test_one_worker_is_a_minute_ahead_and_one_a_minute_behind(
 
 async def check_skewed(room: Room, hostnames: list[str]) -> None:
     """Assert that both worked, that both are told to be wrong, and no run is odd."""
-    page = await room.store.page(Filter(), limit=1000)
+    page = await room.store.list_tasks(Filter(), limit=1000)
     assert {task.worker for task in page.tasks} == set(hostnames)
     assert not [task for task in page.tasks if task.conflict]
     retried = [task for task in page.tasks if task.name == "retry_surely"]
     assert {task.attempt for task in retried} == {3}
-    now = max(unix(task.updated_at) for task in page.tasks if task.updated_at)
+    now = max(from_rfc3339(task.updated_at) for task in page.tasks if task.updated_at)
     skews = {one.hostname: one.clock_skew_ms for one in await workers_of(room, now)}
     told = [skews[hostname] for hostname in hostnames]
     assert [abs(abs(skew or 0) - 60_000) < 2_000 for skew in told] == [True, True]
@@ -91,7 +91,7 @@ async def check_skewed(room: Room, hostnames: list[str]) -> None:
 
 async def workers_of(room: Room, now: float) -> list[Any]:
     """Return the workers as they are shown."""
-    return list(await room.store.workers(now=now))
+    return list(await room.store.list_workers(now=now))
 
 
 class Repeater:
@@ -123,7 +123,7 @@ class Repeater:
     def stop(self) -> None:
         """Repeat no more."""
         self._stop.set()
-        self._thread.join(5)
+        self._thread.join(30)
         self._pubsub.close()
         self._client.close()
 
@@ -157,11 +157,11 @@ async def test_every_event_comes_twice(
     ):
         await room.traffic.more(100)
         await room.comes_true()
-        events = room.held.monitor.image().counters["task_events"]
+        events = room.held.monitor.make_view().counters["task_events"]
         assert repeater.repeated > 300
         assert events > 1.9 * len(room.traffic.ids) * 4
-        page = await room.store.page(Filter(), limit=1000)
+        page = await room.store.list_tasks(Filter(), limit=1000)
         assert not [task for task in page.tasks if task.conflict]
         runs = {task.name: task.attempt for task in page.tasks}
         assert runs == {"add": 1, "sleepy": 1, "fail": 1, "retry_surely": 3}
-        assert await room.store.gaps() == []
+        assert await room.store.list_gaps() == []

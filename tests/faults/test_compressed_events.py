@@ -6,12 +6,12 @@ from functools import cache
 
 import pytest
 from celery import Celery
-from tests.conftest import AppFactory
-from tests.e2e.test_receiver import emit
-from tests.hearing import hearing
-from tests.servers import wait_until
 
-from herald_monitor.kept_queue import KeptQueue
+from herald_monitor.ingest.consumers.durable_queue import DurableQueue
+from tests.support.celery.event_receiver import hearing
+from tests.support.celery.messages import emit
+from tests.support.celery.worker import AppFactory
+from tests.support.wait import wait_until
 
 LARGE = 256
 
@@ -46,11 +46,11 @@ def test_its_memory_is_never_taken(broker_url: str, project_app: AppFactory) -> 
     app = project_app(broker_url)
     with hearing(app) as heard:
         emit(app, {"type": "task-x", "uuid": "before"})
-        wait_until(lambda: heard.events, 5, "an ordinary event")
+        wait_until(lambda: heard.events, 30, "an ordinary event")
         before = peak()
         emit_bomb(app)
         emit(app, {"type": "task-x", "uuid": "after"})
-        wait_until(lambda: len(heard.events) == 2, 5, "the event behind it")
+        wait_until(lambda: len(heard.events) == 2, 30, "the event behind it")
     assert peak() - before < LARGE // 2 * 1024
     [(_, reason)] = heard.poison
     assert "once it is unpacked" in reason
@@ -61,14 +61,14 @@ def test_a_durable_queue_does_not_bring_it_back(
     amqp_url: str, project_app: AppFactory
 ) -> None:
     app = project_app(amqp_url)
-    kept = KeptQueue("kept")
+    kept = DurableQueue("kept")
     with hearing(app, kept=kept) as heard:
         emit_bomb(app)
         emit(app, {"type": "task-x", "uuid": "1"})
-        wait_until(lambda: heard.events, 5, "the event behind it")
+        wait_until(lambda: heard.events, 30, "the event behind it")
         assert len(heard.poison) == 1
     emit(app, {"type": "task-x", "uuid": "2"})
     with hearing(app, kept=kept) as again:
-        wait_until(lambda: again.events, 5, "what came meanwhile")
+        wait_until(lambda: again.events, 30, "what came meanwhile")
     assert [one["uuid"] for one in again.events] == ["2"]
     assert not again.poison

@@ -17,10 +17,13 @@ from typing import Any, NamedTuple
 
 import pytest
 import redis
-from tests.herald import HeraldProcess, get, post
-from tests.hostile_clients import KINDS
-from tests.hostile_producer import ACTS
-from tests.servers import ROOT, PrivateValkey, private_valkey, wait_until
+
+from tests.support.celery.hostile_producer import ACTS
+from tests.support.clients.hostile_clients import KINDS
+from tests.support.environment import ROOT
+from tests.support.herald.process import HeraldProcess, get, post
+from tests.support.servers.redis import PrivateValkey, private_valkey
+from tests.support.wait import wait_until
 
 MEGABYTE = 1_000_000
 EVENTS_A_TASK = 4
@@ -222,7 +225,7 @@ def run(
     keep_results(broker)
     wait_until(
         lambda: set(RESULTS) <= herald.tasks(name="hostile.*").keys(),
-        20,
+        30,
         "the tasks with results are known",
     )
     warm(herald)
@@ -273,8 +276,10 @@ def attack(
     whose = ("--token", token)
     # In truth they are elsewhere: here they get only what is left of the cores.
     last: dict[str, Any] = {"preexec_fn": partial(os.nice, 19)}
-    clients = module("hostile_clients", herald.url, *ids, *whose, *common, **last)
-    producer = module("hostile_producer", broker.url, *common, **last)
+    clients = module(
+        "support.clients.hostile_clients", herald.url, *ids, *whose, *common, **last
+    )
+    producer = module("support.celery.hostile_producer", broker.url, *common, **last)
     told = [
         one.communicate(timeout=scale.hostile + 60)[0] for one in (clients, producer)
     ]
@@ -308,14 +313,14 @@ def report(
     print(f"before {before}\nduring {during}\ndone {done}\nwatchers {told}")
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(240)
 def test_honest_ones_are_served_beside_hostile_ones(
     herald: HeraldProcess, broker: PrivateValkey, module_valkey: PrivateValkey
 ) -> None:
     run(herald, broker, module_valkey, SHORT, token_of_theirs(herald))
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(240)
 def test_honest_ones_are_served_beside_strangers(
     herald: HeraldProcess, broker: PrivateValkey, module_valkey: PrivateValkey
 ) -> None:

@@ -9,20 +9,23 @@ from typing import Any, NamedTuple, cast
 
 import pytest
 from celery import Celery
-from tests.conftest import AppFactory
-from tests.e2e.test_receiver import emit, emit_raw
-from tests.herald import HeraldProcess
-from tests.monitors import monitoring, open_store, settled
-from tests.servers import PrivateValkey, wait_until
 
-from herald_monitor.errors import StoreError, StoreUnreachable
-from herald_monitor.memory import MemoryStore
-from herald_monitor.model.cursor import Cursor
-from herald_monitor.model.events import Event
-from herald_monitor.model.keys import DEFAULT_PREFIX, Keys
-from herald_monitor.model.shape import unix
-from herald_monitor.store import MonitorImage, Receipt
-from herald_monitor.storing import Item, Storing
+from herald_core.errors import StoreError, StoreUnreachable
+from herald_core.model.cursor import Cursor
+from herald_core.model.events.event import Event
+from herald_core.model.monitors import MonitorView
+from herald_core.model.tasks.views import from_rfc3339
+from herald_core.settings import DEFAULT_PREFIX
+from herald_core.store.memory.store import MemoryStore
+from herald_core.store.redis.keys import RedisKeys
+from herald_core.store.types import WriteResult
+from herald_monitor.ingest.retrying_writer import RejectedItem, RetryingWriter
+from tests.support.celery.messages import emit, emit_raw
+from tests.support.celery.worker import AppFactory
+from tests.support.herald.monitor_process import monitoring, open_store
+from tests.support.herald.process import HeraldProcess
+from tests.support.servers.redis import PrivateValkey
+from tests.support.wait import wait_until, wait_until_async
 
 pytestmark = pytest.mark.anyio
 
@@ -65,9 +68,9 @@ async def knows(store: MemoryStore, task_id: str) -> None:
     """Wait until something is known of a task."""
 
     async def known() -> bool:
-        return (await store.tasks([task_id]))[0] is not None
+        return (await store.get_tasks([task_id]))[0] is not None
 
-    await settled(known, 5, f"{task_id} is known")
+    await wait_until_async(known, 30, f"{task_id} is known")
 
 
 def received(task_id: str, **more: object) -> dict[str, object]:
@@ -94,13 +97,13 @@ async def test_what_cannot_be_read_is_set_aside(
             emit(app, received(f"after-{number}"))
             await knows(store, f"before-{number}")
             await knows(store, f"after-{number}")
-            image = monitor.image()
+            image = monitor.make_view()
             assert image.counters["poison"] == number + 1, bad.name
             assert bad.said in image.samples[-1], (bad.name, image.samples[-1])
             assert "hunter2" not in "".join(image.samples)
             assert all(len(sample) <= 500 for sample in image.samples)
-        assert monitor.image().connected
-        assert monitor.image().counters["reconnects"] == 0
+        assert monitor.make_view().connected
+        assert monitor.make_view().counters["reconnects"] == 0
 
 
 @pytest.mark.parametrize(
@@ -124,7 +127,7 @@ async def test_garbage_instead_of_base64_is_set_aside(
         emit(app, received("after"))
         await knows(store, "before")
         await knows(store, "after")
-        [sample] = monitor.image().samples
+        [sample] = monitor.make_view().samples
     assert "base64" in sample
     assert body not in sample
 
@@ -135,7 +138,7 @@ async def odd(app: Celery, store: MemoryStore, told: dict[str, object]) -> Any:
     emit(app, [received(f"{task_id}-before"), told, received(f"{task_id}-after")])
     for one in (f"{task_id}-before", task_id, f"{task_id}-after"):
         await knows(store, one)
-    return await store.task(task_id)
+    return await store.get_task(task_id)
 
 
 async def test_the_best_is_made_of_odd_events(
@@ -144,10 +147,10 @@ async def test_the_best_is_made_of_odd_events(
     app, store = project_app(broker_url), MemoryStore()
     async with monitoring(app, store) as monitor:
         nan = await odd(app, store, received("nan", timestamp=float("nan")))
-        assert abs(unix(nan.received_at) - time.time()) < 5
+        assert abs(from_rfc3339(nan.received_at) - time.time()) < 5
 
         ahead = await odd(app, store, received("ahead", timestamp=time.time() + YEAR))
-        assert unix(ahead.received_at) < time.time() + 1
+        assert from_rfc3339(ahead.received_at) < time.time() + 1
 
         named = await odd(app, store, received("named", name="n" * 10_000))
         assert len(named.name) == 512
@@ -160,7 +163,7 @@ async def test_the_best_is_made_of_odd_events(
 
         bare: dict[str, object] = {"type": "task-received", "uuid": "bare"}
         assert (await odd(app, store, bare)).state == "RECEIVED"
-        assert monitor.image().counters["poison"] == 0
+        assert monitor.make_view().counters["poison"] == 0
 
 
 async def test_event_of_ten_megabytes_is_cut_and_kept(
@@ -173,7 +176,7 @@ async def test_event_of_ten_megabytes_is_cut_and_kept(
         assert task.args.endswith("(10000000 characters)")
         nested = await odd(app, store, received("nested", args=[["y" * 99]] * 100_000))
         assert len(nested.args) == 8_192
-        assert monitor.image().counters["reconnects"] == 0
+        assert monitor.make_view().counters["reconnects"] == 0
 
 
 # -- what the store refuses --------------------------------------------------------
@@ -184,7 +187,7 @@ async def test_event_that_the_store_refuses_is_set_aside_alone(
 ) -> None:
     """Something else lies under the key of one task: Redis refuses to overwrite it."""
     app = project_app(broker_url)
-    bad = Keys(DEFAULT_PREFIX).record("t", "bad")
+    bad = RedisKeys(DEFAULT_PREFIX).make_record("t", "bad")
     with valkey.client() as client:
         client.rpush(bad, "not ours")
         client.expire(bad, 60)
@@ -193,24 +196,26 @@ async def test_event_that_the_store_refuses_is_set_aside_alone(
         emit(app, [received(name) for name in (*good[:100], "bad", *good[100:])])
 
         async def all_known() -> bool:
-            return all(await store.tasks(good))
+            return all(await store.get_tasks(good))
 
-        await settled(all_known, 10, "all others are stored")
-        await settled(lambda: _poisoned(monitor.image()), 10, "the bad one is aside")
+        await wait_until_async(all_known, 30, "all others are stored")
+        await wait_until_async(
+            lambda: _poisoned(monitor.make_view()), 30, "the bad one is aside"
+        )
         emit(app, received("later"))
 
         async def later() -> bool:
-            return (await store.tasks(["later"]))[0] is not None
+            return (await store.get_tasks(["later"]))[0] is not None
 
-        await settled(later, 5, "what comes later")
-        image = monitor.image()
+        await wait_until_async(later, 30, "what comes later")
+        image = monitor.make_view()
         assert image.counters["poison"] == 1
         assert "received of task bad" in image.samples[-1]
-        [gap] = [gap for gap in await store.gaps() if "refused" in gap.reason]
+        [gap] = [gap for gap in await store.list_gaps() if "refused" in gap.reason]
         assert "task bad" in gap.reason
 
 
-async def _poisoned(image: MonitorImage) -> bool:
+async def _poisoned(image: MonitorView) -> bool:
     return image.counters["poison"] > 0
 
 
@@ -223,7 +228,7 @@ class Picky(MemoryStore):
         self.trouble: list[Exception] = []
         self.full = 0
 
-    async def store(self, events: Any, workers: Any = (), *, now: float) -> Receipt:
+    async def store(self, events: Any, workers: Any = (), *, now: float) -> WriteResult:
         if self.trouble:
             raise self.trouble.pop()
         if self.full:
@@ -232,11 +237,11 @@ class Picky(MemoryStore):
             raise StoreError("no")
         return await super().store(events, workers, now=now)
 
-    async def lease(self, work: str, owner: str, seconds: float) -> bool:
+    async def acquire_lease(self, work: str, owner: str, seconds: float) -> bool:
         if self.full:
             self.full -= 1
             raise StoreError("out of memory")
-        return await super().lease(work, owner, seconds)
+        return await super().acquire_lease(work, owner, seconds)
 
 
 def some(number: int) -> list[Event]:
@@ -245,20 +250,20 @@ def some(number: int) -> list[Event]:
 
 
 async def test_several_refused_events_are_all_found() -> None:
-    aside: list[Item] = []
+    aside: list[RejectedItem] = []
     store = Picky({"t0", "t7", "t8", "t99"})
-    storing = Storing[Event](store, "n", lambda item, _: aside.append(item))
+    storing = RetryingWriter[Event](store, "n", lambda item, _: aside.append(item))
     receipt = await storing.store(some(100))
     assert {one.task_id for one in aside if isinstance(one, Event)} == store.refused
     assert receipt.changes == 96
-    assert receipt.cursor == await store.end()
+    assert receipt.cursor == await store.read_end()
 
 
 async def test_store_that_takes_nothing_is_waited_for_not_blamed_on_events() -> None:
-    aside: list[Item] = []
+    aside: list[RejectedItem] = []
     store = Picky(set())
     store.full = 3
-    storing = Storing[Event](store, "n", lambda item, _: aside.append(item))
+    storing = RetryingWriter[Event](store, "n", lambda item, _: aside.append(item))
     receipt = await storing.store(some(10))
     assert receipt.changes == 10
     assert aside == []
@@ -267,10 +272,10 @@ async def test_store_that_takes_nothing_is_waited_for_not_blamed_on_events() -> 
 async def test_store_that_is_away_is_waited_for(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    aside: list[Item] = []
+    aside: list[RejectedItem] = []
     store = Picky(set())
     store.trouble = [StoreUnreachable("away") for _ in range(4)]
-    storing = Storing[Event](store, "n", lambda item, _: aside.append(item))
+    storing = RetryingWriter[Event](store, "n", lambda item, _: aside.append(item))
     with caplog.at_level(logging.INFO, "herald_monitor"):
         assert (await storing.store(some(10))).changes == 10
     assert aside == []
@@ -285,12 +290,16 @@ async def test_mistake_of_our_own_is_a_refusal_as_well() -> None:
     """A bug that one event brings to light must not end the monitor."""
 
     class Buggy(MemoryStore):
-        async def store(self, events: Any, workers: Any = (), *, now: float) -> Receipt:
+        async def store(
+            self, events: Any, workers: Any = (), *, now: float
+        ) -> WriteResult:
             assert all(event.task_id != "t3" for event in events)
             return await super().store(events, workers, now=now)
 
-    aside: list[tuple[Item, str]] = []
-    storing = Storing[Event](Buggy(), "n", lambda item, why: aside.append((item, why)))
+    aside: list[tuple[RejectedItem, str]] = []
+    storing = RetryingWriter[Event](
+        Buggy(), "n", lambda item, why: aside.append((item, why))
+    )
     assert (await storing.store(some(10))).changes == 9
     [(item, why)] = aside
     assert isinstance(item, Event)
@@ -300,8 +309,8 @@ async def test_mistake_of_our_own_is_a_refusal_as_well() -> None:
 
 async def test_all_refused_leaves_no_place_in_the_log() -> None:
     store = Picky({"t0"})
-    receipt = await Storing(store, "n", lambda _item, _why: None).store(some(1))
-    assert receipt == Receipt(Cursor(0, 0))
+    receipt = await RetryingWriter(store, "n", lambda _item, _why: None).store(some(1))
+    assert receipt == WriteResult(Cursor(0, 0))
 
 
 # -- as a user sees it -------------------------------------------------------------
@@ -321,7 +330,7 @@ def test_health_shows_what_was_set_aside(
             monitors = up.get("api/v1/health")["monitors"]
             return [one for each in monitors for one in each.get("samples", ())]
 
-        wait_until(samples, 5, "a sample")
+        wait_until(samples, 30, "a sample")
         [sample] = samples()
         assert "without a usable uuid" in sample
         assert "hunter2" not in sample

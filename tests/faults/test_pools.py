@@ -21,14 +21,15 @@ import msgspec
 import pytest
 import redis
 from celery import Celery
-from tests.conftest import AppFactory
-from tests.servers import PrivateValkey, Worker
-from tests.truth import Truth, submit, truth
 
-from herald_monitor.model.changes import QUEUE, TASK, Change
-from herald_monitor.model.cursor import START
-from herald_monitor.model.queues import QueueImage
-from herald_monitor.store import Store
+from herald_core.model.changes import QUEUE, TASK, Change
+from herald_core.model.cursor import START
+from herald_core.model.workers.queue import QueueView
+from herald_core.store.ports import Store
+from tests.support.celery.worker import AppFactory, Worker
+from tests.support.herald.reconciling_monitor import Truth, submit, truth
+from tests.support.servers.redis import PrivateValkey
+from tests.support.wait import wait_until_async
 
 pytestmark = [
     pytest.mark.anyio,
@@ -111,7 +112,7 @@ class Watch:
         """Look at each change as it is told, until cancelled."""
         after = START
         while True:
-            for entry in await store.read(after, most=200):
+            for entry in await store.read_entries(after, limit=200):
                 after = entry.cursor
                 self.wrong += [
                     what for one in entry.changes if (what := self._see(one))
@@ -123,11 +124,11 @@ class Watch:
             return f"{change.task.name} was lost: {change.task.reason}"
         if change.kind != QUEUE or not change.json:
             return ""
-        queue = msgspec.json.decode(change.json, type=QueueImage)
-        if queue.stranded:
+        queue = msgspec.json.decode(change.json, type=QueueView)
+        if queue.is_unconsumed:
             return f"a queue was stranded: {queue}"
         # A worker that keeps silent is named as one that may consume.
-        if queue.may_be_stranded and self._worker not in queue.silent_consumers:
+        if queue.may_be_unconsumed and self._worker not in queue.silent_consumers:
             return f"a queue may be stranded, and not by the worker's silence: {queue}"
         return ""
 
@@ -172,13 +173,12 @@ async def _answers(held: Truth, hostname: str, within: float) -> None:
     Until then Herald rightly says that it is not known what it consumes.
     """
     await held.beats(hostname, within)
-    given_up = time.monotonic() + within
-    while not any(
-        one.hostname == hostname and one.slots
-        for one in await held.store.workers(now=time.time())
-    ):
-        assert time.monotonic() < given_up, f"no answer of {hostname}"
-        await asyncio.sleep(0.05)
+    await wait_until_async(
+        lambda: held.store.list_workers(now=time.time()),
+        within,
+        f"{hostname} has answered",
+        accept=lambda workers: any(w.hostname == hostname and w.slots for w in workers),
+    )
 
 
 async def _ends(held: Truth, sent: dict[str, str], within: float) -> list[str]:

@@ -11,18 +11,18 @@ from typing import Any, cast
 
 import pytest
 from celery import Celery
-from tests.fault_room import Room, fault_room
-from tests.followers import Follower, following
-from tests.herald import HeraldProcess
-from tests.monitors import open_store
-from tests.project import environment
-from tests.proxy import Proxy
-from tests.servers import PrivateValkey, private_valkey
-from tests.serving import until
-from tests.truth import Truth
 
-from herald_monitor.model.events import Event
-from herald_monitor.redis_store import RedisStore
+from herald_core.model.events.event import Event
+from herald_core.store.redis.store import RedisStore
+from tests.support.celery.project import environment
+from tests.support.clients.followers import Follower, following
+from tests.support.herald.fault_environment import Room, fault_room
+from tests.support.herald.monitor_process import open_store
+from tests.support.herald.process import HeraldProcess
+from tests.support.herald.reconciling_monitor import Truth
+from tests.support.servers.fault_proxy import Proxy
+from tests.support.servers.redis import PrivateValkey, private_valkey
+from tests.support.wait import wait_until_async
 
 pytestmark = [
     pytest.mark.celery,
@@ -71,11 +71,11 @@ async def test_monitor_is_killed_within_a_batch_and_started_again(
 ) -> None:
     """The store is frozen, so that a batch is on its way when the monitor dies."""
     env = {**environment(module_app), "HERALD_RECONCILE_EVERY": "0.5"}
-    words = ("up", "-A", "tests.project", "--store", keeper.url)
+    words = ("up", "-A", "tests.support.celery.project", "--store", keeper.url)
     herald = HeraldProcess(tmp_path / "herald.log", *words, **cast(Any, env))
     async with started(herald), open_store(keeper.url) as store:
         held = Truth(store, cast(Any, None))
-        room = Room(module_app, held, herald.url, HERALDS_HEARTBEAT)
+        room = Room(module_app, held, herald.url, heartbeat=HERALDS_HEARTBEAT)
         async with room.at_work():
             first = monitor_of(herald.pid)
             assert first is not None
@@ -86,8 +86,8 @@ async def test_monitor_is_killed_within_a_batch_and_started_again(
                 os.kill(first, signal.SIGKILL)
             finally:
                 os.kill(keeper.pid, signal.SIGCONT)
-            await until(
-                lambda: monitor_of(herald.pid) not in (None, first), 10, "started again"
+            await wait_until_async(
+                lambda: monitor_of(herald.pid) not in (None, first), 30, "started again"
             )
             await room.comes_true()
             await room.gaps("no monitor was running")
@@ -111,11 +111,11 @@ async def test_server_is_killed_within_a_snapshot_and_the_client_goes_elsewhere(
         moving = Follower(f"ws{slow.url.removeprefix('http')}ws")
         room.followers.append(moving)
         async with following(moving):
-            await until(lambda: moving.journal.items, 10, "the first page")
+            await wait_until_async(lambda: moving.journal.items, 30, "the first page")
             moving.url = room.all.url
             os.kill(dying.pid, signal.SIGKILL)
             slow.cut()
-            await until(lambda: moving.closes, 10, "cut off")
+            await wait_until_async(lambda: moving.closes, 30, "cut off")
             assert moving.journal.since[0] is None
             assert moving.journal.steps[-1].cursor is None, "within the snapshot"
             await room.comes_true()

@@ -10,18 +10,18 @@ from pathlib import Path
 from random import Random
 
 import pytest
-from tests import validators
-from tests.contract.labs import walk
-from tests.followers import Follower, following
-from tests.herald import HeraldProcess
-from tests.monitors import open_store
-from tests.proxy import Proxy
-from tests.servers import private_valkey
-from tests.serving import until
 
-from herald_monitor.model.events import Event
-from herald_monitor.model.filters import Filter
-from herald_monitor.redis_store import RedisStore
+from herald_core.model.events.event import Event
+from herald_core.model.filters import Filter
+from herald_core.store.redis.store import RedisStore
+from tests.support import validators
+from tests.support.clients.followers import Follower, following
+from tests.support.herald.monitor_process import open_store
+from tests.support.herald.process import HeraldProcess
+from tests.support.servers.fault_proxy import Proxy
+from tests.support.servers.redis import private_valkey
+from tests.support.store.labs import walk
+from tests.support.wait import wait_until_async
 
 pytestmark = [pytest.mark.anyio, pytest.mark.soak, pytest.mark.timeout(1_800)]
 
@@ -74,14 +74,18 @@ async def killed_within_a_snapshot(
     follower = Follower(f"ws{slow.url.removeprefix('http')}ws")
     journal = follower.journal
     async with following(follower):
-        await until(lambda: len(journal.items) >= first, 20, "some of the snapshot")
+        await wait_until_async(
+            lambda: len(journal.items) >= first, 30, "some of the snapshot"
+        )
         os.kill(dying.pid, signal.SIGKILL)
         slow.cut()
         follower.url = f"ws{other.url.removeprefix('http')}ws"
-        await until(lambda: follower.closes, 10, "cut off")
+        await wait_until_async(lambda: follower.closes, 30, "cut off")
         assert journal.steps[-1].cursor is None, "killed within the snapshot"
         told = len(journal.steps)
-        await until(lambda: journal.cursor and len(journal.steps) > told + 5, 20)
+        await wait_until_async(
+            lambda: journal.cursor and len(journal.steps) > told + 5, 30
+        )
     return follower
 
 
@@ -101,7 +105,7 @@ async def test_a_hundred_times_nothing_is_missed_or_told_twice(
                     first = random.randint(1, TASKS // 2)
                     moved = await killed_within_a_snapshot(dying, other, slow, first)
                 await ends_right(moved, other, kept)
-                dying.wait(5)
+                dying.wait(30)
                 dying = other
             dying.stop()
 
@@ -114,6 +118,6 @@ async def ends_right(
     tasks = await walk(kept, Filter())
     revs = {task.id: task.rev or "" for task in tasks}
     async with following(follower):
-        await until(lambda: journal.items == revs, 20, "it has all")
+        await wait_until_async(lambda: journal.items == revs, 30, "it has all")
     validators.kept(journal, final=revs)
     assert follower.resets == ["new", "new"], "the second began anew, and only once"

@@ -6,13 +6,16 @@ from random import Random
 from typing import Any
 
 import pytest
-from tests.conftest import AppFactory, WorkerFactory
-from tests.fault_room import Traffic
-from tests.followers import Follower, following
-from tests.servers import PrivateValkey
-from tests.serving import make_store, serving, until
-from tests.truth import truth
-from tests.validators import Journal, kept
+
+from tests.support.celery.worker import AppFactory, WorkerFactory
+from tests.support.clients.followers import Follower, following
+from tests.support.herald.fault_environment import Traffic
+from tests.support.herald.reconciling_monitor import truth
+from tests.support.herald.server import make_store, serving
+from tests.support.journal import Journal
+from tests.support.servers.redis import PrivateValkey
+from tests.support.validators import kept
+from tests.support.wait import wait_until_async
 
 pytestmark = [
     pytest.mark.anyio,
@@ -51,10 +54,12 @@ async def test_nothing_goes_back_or_is_told_twice(
     async with truth(app, store, listen_backend=True), serves as server:
         followers = [Follower(server.ws, mode=m) for m in ("changes", "events") * 2]
         async with following(*followers):
-            await until(lambda: all(f.journal.cursor for f in followers))
+            await wait_until_async(lambda: all(f.journal.cursor for f in followers))
             await break_off(followers, Traffic(app), tasks)
             steps = followers[0].journal.steps
-            await until(lambda: any(one.frame.get("del") for one in steps), 20)
+            await wait_until_async(
+                lambda: any(one.frame.get("del") for one in steps), 30
+            )
     await store.close()
     for follower in followers:
         kept(follower.journal)

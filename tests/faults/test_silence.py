@@ -11,9 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.conftest import AppFactory, WorkerFactory
-from tests.servers import PrivateValkey, Worker
-from tests.truth import Truth, submit, truth
+
+from tests.support.celery.worker import AppFactory, Worker, WorkerFactory
+from tests.support.herald.reconciling_monitor import Truth, submit, truth
+from tests.support.servers.redis import PrivateValkey
+from tests.support.wait import wait_until_async
 
 pytestmark = [pytest.mark.anyio, pytest.mark.celery]
 
@@ -43,14 +45,14 @@ def working(worker: Worker) -> Generator[Worker]:
 async def states_of(held: Truth, task_id: str, within: float) -> list[str]:
     """Return the states in which the task is told until it is final."""
     told: list[str] = []
-    given_up = time.monotonic() + within
-    while True:
+
+    async def is_final() -> bool:
         task = await held.image(task_id)
-        told += [task.state] if told[-1:] != [task.state] else []
-        if task.final:
-            return told
-        assert time.monotonic() < given_up, told
-        await asyncio.sleep(0.02)
+        told.extend([task.state] if told[-1:] != [task.state] else [])
+        return task.final
+
+    await wait_until_async(is_final, within, f"{told} has an end")
+    return told
 
 
 async def test_after_its_goodbye_a_worker_finishes_what_runs(
@@ -107,13 +109,14 @@ async def test_a_stopped_worker_that_never_answers_lives_while_it_consumes(
 
 async def silent(held: Truth, hostname: str) -> None:
     """Wait until a worker is shown as silent."""
-    given_up = time.monotonic() + 15
-    while True:
-        workers = await held.store.workers(now=time.time())
-        if any(w.hostname == hostname and w.state == "silent" for w in workers):
-            return
-        assert time.monotonic() < given_up, workers
-        await asyncio.sleep(0.05)
+    await wait_until_async(
+        lambda: held.store.list_workers(now=time.time()),
+        30,
+        f"{hostname} is silent",
+        accept=lambda workers: any(
+            w.hostname == hostname and w.state == "silent" for w in workers
+        ),
+    )
 
 
 async def test_a_worker_without_heartbeats_is_online_while_it_answers(
@@ -126,12 +129,13 @@ async def test_a_worker_without_heartbeats_is_online_while_it_answers(
         await held.are([running], "STARTED")
         await held.looks(6)
         assert await held.states([running]) == {running: "STARTED"}
-        workers = await held.store.workers(now=time.time())
+        workers = await held.store.list_workers(now=time.time())
         assert [w.state for w in workers] == ["online"]
         worker.kill()
 
 
-@pytest.mark.soak  # 20 s; the rule itself is in tests/unit/model/test_consumption.py
+# 20 s; the rule itself is in unit/herald_core/model/workers/test_consumption.py
+@pytest.mark.soak
 @pytest.mark.rabbitmq
 async def test_what_a_rate_limit_keeps_back_is_not_lost(
     amqp_url: str, project_app: AppFactory, celery_worker: WorkerFactory

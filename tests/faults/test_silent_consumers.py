@@ -4,12 +4,12 @@ import asyncio
 from typing import Any, cast
 
 import pytest
-from tests.conftest import AppFactory, WorkerFactory
-from tests.servers import PrivateValkey
 
-from herald_monitor.inspection import Inspection
-from herald_monitor.model.workers import SILENT, WorkerImage
-from herald_monitor.worker_answers import Consumers
+from herald_core.model.workers.worker import SILENT, WorkerView
+from herald_monitor.celery_client.workers.inspect import WorkerInspector
+from herald_monitor.celery_client.workers.worker_answers import ConsumerCache
+from tests.support.celery.worker import AppFactory, WorkerFactory
+from tests.support.servers.redis import PrivateValkey
 
 pytestmark = [pytest.mark.anyio, pytest.mark.celery]
 
@@ -20,13 +20,13 @@ async def test_a_silent_worker_that_answers_consumes(
     """One that was blocked is asked as it goes on, before its heartbeat is heard."""
     app = project_app(valkey.url)
     worker = await asyncio.to_thread(celery_worker, app, pool="solo")
-    name, inspection = worker.hostname, Inspection(app)
-    consumers = Consumers(inspection)
-    image = WorkerImage(id=name, hostname=name, state=SILENT, slots=1)
+    name, inspection = worker.hostname, WorkerInspector(app)
+    consumers = ConsumerCache(inspection)
+    image = WorkerView(id=name, hostname=name, state=SILENT, slots=1)
     try:
-        assert await consumers.look([image]) == {name}
+        assert await consumers.refresh([image]) == {name}
     finally:
         inspection.close()
     queue = str(cast(Any, app).conf.task_default_queue)
-    assert consumers.of(queue) == (name,)
-    assert (consumers.answered, consumers.silent(queue)) == (1, ())
+    assert consumers.find_consumers(queue) == (name,)
+    assert (consumers.answered, consumers.find_silent_consumers(queue)) == (1, ())

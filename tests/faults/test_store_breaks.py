@@ -10,12 +10,14 @@ from typing import Any, cast
 
 import pytest
 from celery import Celery
-from tests.fault_room import fault_room
-from tests.proxy import Proxy
-from tests.servers import PrivateValkey, private_valkey, wait_until
 
-from herald_monitor.model.keys import DEFAULT_PREFIX, Keys
-from herald_monitor.model.shape import unix
+from herald_core.model.tasks.views import from_rfc3339
+from herald_core.settings import DEFAULT_PREFIX
+from herald_core.store.redis.keys import RedisKeys
+from tests.support.herald.fault_environment import fault_room
+from tests.support.servers.fault_proxy import Proxy
+from tests.support.servers.redis import PrivateValkey, private_valkey
+from tests.support.wait import wait_until
 
 pytestmark = [
     pytest.mark.celery,
@@ -110,7 +112,7 @@ async def test_failover_loses_the_last_writes(
         await room.comes_true()
         assert set(room.all.resets[1:]) == {"epoch"}
         gaps = await room.gaps("new history")
-        assert all(unix(gap.since) < apart_since for gap in gaps)
+        assert all(from_rfc3339(gap.since) < apart_since for gap in gaps)
     replica.close()
     feeding.cut()
 
@@ -122,7 +124,7 @@ def follow_primary(primary: PrivateValkey, replica: Any, way: Proxy) -> None:
     replica.replicaof("127.0.0.1", way.port)
     wait_until(
         lambda: replica.info("replication").get("master_link_status") == "up",
-        15,
+        30,
         "the replica follows",
     )
 
@@ -132,14 +134,14 @@ async def test_log_is_trimmed_past_a_cursor(
 ) -> None:
     """Who was away too long is told so; who stayed does not notice."""
     # Too long for what the process remembers by itself, too.
-    monkeypatch.setattr("herald_server.hub.RECENT", 0)
+    monkeypatch.setattr("herald_server.push.log.hub.MAX_RECENT_CHANGES", 0)
     async with fault_room(module_app, keeper.url) as room:
         await room.follows(room.ended)
         room.all.leave()
         await room.traffic.more(20)
         await room.remember()
         with keeper.client() as client:
-            client.xtrim(Keys(DEFAULT_PREFIX).log, maxlen=1, approximate=False)
+            client.xtrim(RedisKeys(DEFAULT_PREFIX).log, maxlen=1, approximate=False)
         room.all.come_back()
         await room.comes_true()
         assert room.all.resets == ["new", "trimmed"]
@@ -164,23 +166,25 @@ async def test_store_is_frozen(
             os.kill(keeper.pid, signal.SIGCONT)
         await room.comes_true()
         assert room.all.resets == room.ended.resets == ["new"]
-        assert await room.store.gaps() == []
+        assert await room.store.list_gaps() == []
 
 
+@pytest.mark.parametrize("events", [20, pytest.param(800, marks=LONG, id="soak")])
 async def test_store_is_out_of_memory(
-    keeper: PrivateValkey, module_app: Celery
+    keeper: PrivateValkey, module_app: Celery, events: int
 ) -> None:
     """It refuses writes, and answers reads: events wait, and what is shown is stale."""
     async with fault_room(module_app, keeper.url) as room:
         with keeper.client() as client:
             client.config_set("maxmemory", 1)
             await room.unready()
-            await room.traffic.more(20)
+            for _ in range(0, events, 20):
+                await room.traffic.more(20)
             client.config_set("maxmemory", 0)
         await room.comes_true()
         assert room.all.resets == room.ended.resets == ["new"]
-        assert await room.store.gaps() == []
-        assert room.held.monitor.image().counters["poison"] == 0
+        assert await room.store.list_gaps() == []
+        assert room.held.monitor.make_view().counters["poison"] == 0
 
 
 @pytest.mark.parametrize("way", ["cut", "slow", "half-open"])
@@ -202,4 +206,4 @@ async def test_network_between_herald_and_store(
         line.heal()
         await room.comes_true()
         assert room.all.resets == room.ended.resets == ["new"]
-        assert await room.store.gaps() == []
+        assert await room.store.list_gaps() == []

@@ -4,13 +4,13 @@ from collections.abc import Iterator
 
 import pytest
 from celery import Celery
-from tests.cluster import Cluster, cluster
-from tests.fault_room import fault_room
-from tests.serving import until
 
-from herald_monitor.partitioned_store import PartitionedStore
-from herald_monitor.partitions import prefixes
-from herald_monitor.redis_store import RedisStore
+from herald_core.store.partitioned.routing import list_prefixes
+from herald_core.store.partitioned.store import PartitionedStore
+from herald_core.store.redis.store import RedisStore
+from tests.support.herald.fault_environment import fault_room
+from tests.support.servers.redis_cluster import Cluster, cluster
+from tests.support.wait import wait_until_async
 
 pytestmark = pytest.mark.anyio
 
@@ -27,7 +27,7 @@ def partitioned(url: str, patience: float) -> PartitionedStore:
     return PartitionedStore(
         [
             RedisStore(url, prefix=prefix, part=part, patience=patience)
-            for part, prefix in enumerate(prefixes("{herald}", PARTITIONS))
+            for part, prefix in enumerate(list_prefixes("{herald}", PARTITIONS))
         ]
     )
 
@@ -36,5 +36,5 @@ async def test_a_node_fails_over_under_load(nodes: Cluster, module_app: Celery) 
     async with fault_room(module_app, nodes.url, make=partitioned) as room:
         await room.remember()
         nodes.primaries[-1].kill()
-        await until(nodes.promoted, 15, "the replica took over")
+        await wait_until_async(nodes.promoted, 30, "the replica took over")
         await room.comes_true()

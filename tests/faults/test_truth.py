@@ -12,16 +12,17 @@ from uuid import uuid4
 
 import pytest
 from celery import Celery
-from tests.conftest import AppFactory, WorkerFactory
-from tests.live_server import gone_worker, worker_of
-from tests.proxy import Proxy
-from tests.servers import PrivateValkey
-from tests.truth import submit, truth
 
-from herald_monitor.child_process import end, kill, spawn
-from herald_monitor.memory import MemoryStore
-from herald_monitor.model.events import Event
-from herald_monitor.redis_store import RedisStore
+from herald_core.model.events.event import Event
+from herald_core.store.memory.store import MemoryStore
+from herald_core.store.redis.store import RedisStore
+from herald_core.system.subprocesses import kill_group, spawn, terminate
+from tests.support.celery.worker import AppFactory, WorkerFactory
+from tests.support.herald.memory_server import gone_worker, worker_of
+from tests.support.herald.reconciling_monitor import submit, truth
+from tests.support.servers.fault_proxy import Proxy
+from tests.support.servers.redis import PrivateValkey
+from tests.support.wait import wait_until_async
 
 pytestmark = [
     pytest.mark.celery,
@@ -61,10 +62,9 @@ async def test_no_state_is_wrong_after_the_receiver_was_cut_three_times(
                 line.heal()
             await asyncio.sleep(0.005)
         results = [cast(Any, app).AsyncResult(i) for i in ids]
-        while not all(result.ready() for result in results):
-            await asyncio.sleep(0.05)
-        await held.are(known, "SUCCESS", 20)
-        gaps = await held.closed(20)
+        await wait_until_async(lambda: all(result.ready() for result in results))
+        await held.are(known, "SUCCESS", 30)
+        gaps = await held.closed(30)
         states = await held.states(ids)
         unknown = number - len(states)
         assert set(states.values()) == {"SUCCESS"}
@@ -83,7 +83,7 @@ async def test_a_warm_shutdown_loses_nothing(
         await held.are([running], "STARTED")
         waiting = [submit(app, "add", 1, n) for n in range(5)]
         stopping = asyncio.create_task(asyncio.to_thread(worker.stop))
-        await held.are([running], "SUCCESS", 15)
+        await held.are([running], "SUCCESS", 30)
         await stopping
         await held.looks(3)
         # Nobody is there to run them, but their messages are.
@@ -125,7 +125,7 @@ async def test_a_task_that_ends_without_a_word_is_lost_with_the_reason(
         ignored = submit(module_app, "ignore")
         # What runs for longer is not.
         running = submit(module_app, "sleepy", 4)
-        await held.are([ignored], "LOST", 20)
+        await held.are([ignored], "LOST", 30)
         assert "ended without a word" in str((await held.image(ignored)).reason)
         await held.are([running], "SUCCESS")
         assert held.count("lost") == 1
@@ -139,12 +139,18 @@ async def test_what_ran_on_a_dismissed_worker_is_lost(
     async with truth(app, lost_after=8.0) as held:
         running = submit(app, "sleepy", 60)
         await held.are([running], "STARTED")
-        [before] = await held.store.workers(now=time.time())
+        [before] = await wait_until_async(
+            lambda: held.store.list_workers(now=time.time()),
+            message="its heartbeat is heard",
+        )
         await asyncio.to_thread(worker.kill)
-        while await held.store.dismiss(before.id, now=time.time()) != "silent":
-            await asyncio.sleep(0.1)
+        await wait_until_async(
+            lambda: held.store.delete_worker(before.id, now=time.time()),
+            30,
+            accept=lambda state: state == "silent",
+        )
         await held.are([running], "LOST", 30)
-        assert await held.store.workers(now=time.time()) == []
+        assert await held.store.list_workers(now=time.time()) == []
 
 
 async def test_a_pod_that_was_replaced_is_forgotten(
@@ -156,9 +162,11 @@ async def test_a_pod_that_was_replaced_is_forgotten(
     heard = [gone_worker(old), gone_worker("celery@ip-10-1-2-3"), started]
     await store.store([], heard, now=time.time())
     async with truth(project_app(valkey.url, valkey.url), store, lost_after=1.0):
-        async with asyncio.timeout(30):
-            while len(left := await store.workers(now=time.time())) > 2:
-                await asyncio.sleep(0.1)
+        left = await wait_until_async(
+            lambda: store.list_workers(now=time.time()),
+            30,
+            accept=lambda workers: len(workers) <= 2,
+        )
     assert [one.id for one in left] == ["celery@ip-10-1-2-3", new]
 
 
@@ -201,8 +209,8 @@ async def test_what_runs_and_was_never_heard_of_is_found(
     worker = await asyncio.to_thread(celery_worker, app, pool="threads", concurrency=1)
     running = submit(app, "sleepy", 5)
     later = submit(app, "add", 1, 2, countdown=30)
-    while not cast(Any, app).control.inspect([worker.hostname]).scheduled():
-        await asyncio.sleep(0.05)
+    inspect = cast(Any, app).control.inspect([worker.hostname])
+    await wait_until_async(inspect.scheduled)
     store = MemoryStore()
     async with truth(app, store) as held:
         await held.are([running], "STARTED")
@@ -227,11 +235,11 @@ async def test_a_monitor_that_starts_repairs_what_happened_without_it(
     async with truth(app, store) as held:
         task_id = submit(app, "sleepy", 3)  # it outlives the monitor
         await held.are([task_id], "STARTED")
-        assert await store.gaps() == []
+        assert await store.list_gaps() == []
     unseen = submit(app, "add", 1, 2)
-    cast(Any, app).AsyncResult(unseen).get(timeout=10)
+    cast(Any, app).AsyncResult(unseen).get(timeout=30)
     async with truth(app, store, node="m2") as held:
-        await held.are([task_id, unseen], "SUCCESS", 5)
+        await held.are([task_id, unseen], "SUCCESS", 30)
         [gap] = await held.closed()
         assert (gap.reason, gap.repaired) == ("no monitor was running", 2)
         assert gap.closed_at is not None
@@ -248,8 +256,8 @@ async def test_only_one_monitor_reconciles_and_the_other_follows_it(
         truth(app, store, node="m2") as other,
     ):
         await one.looks()
-        assert one.monitor.image().reconciling
-        assert not other.monitor.image().reconciling
+        assert one.monitor.make_view().reconciling
+        assert not other.monitor.make_view().reconciling
         assert other.count("looks") == 0
     await store.close()
 
@@ -269,18 +277,17 @@ async def test_a_reconciler_that_is_killed_is_followed(
     store = RedisStore(valkey.url)
     await store.open()
     try:
-        while not any(m.reconciling for m in await store.monitors()):
-            assert process.poll() is None, (tmp_path / "monitor.log").read_text()
-            await asyncio.sleep(0.02)
+        await wait_until_async(
+            store.list_monitors,
+            30,
+            accept=lambda found: any(m.reconciling for m in found),
+        )
         async with truth(app, store, node="second") as held:
             await asyncio.sleep(0.1)
-            assert not held.monitor.image().reconciling
-            kill(process)
-            began = time.monotonic()
-            while not held.monitor.image().reconciling:
-                assert time.monotonic() - began < 10
-                await asyncio.sleep(0.02)
+            assert not held.monitor.make_view().reconciling
+            kill_group(process)
+            await wait_until_async(lambda: held.monitor.make_view().reconciling)
             await held.looks()
     finally:
-        end(process, 1)
+        terminate(process, 1)
         await store.close()

@@ -9,26 +9,26 @@ from typing import Any
 
 import msgspec
 import pytest
-from tests.conftest import AppFactory, WorkerFactory
-from tests.e2e.test_receiver import send
-from tests.monitors import (
+
+from herald_core.model.changes import TASK
+from herald_core.model.tasks.views import TaskView
+from herald_core.store.redis.store import RedisStore
+from tests.support.celery.messages import send
+from tests.support.celery.project import BROKER, environment
+from tests.support.celery.worker import AppFactory, WorkerFactory
+from tests.support.herald.monitor_process import (
     MonitorProcess,
     all_final,
     heard_by,
     image,
     open_store,
-    settled,
 )
-from tests.project import BROKER, environment
-from tests.proxy import Proxy
-from tests.servers import PrivateValkey, private_valkey
-from tests.validators import place
+from tests.support.journal import place
+from tests.support.servers.fault_proxy import Proxy
+from tests.support.servers.redis import PrivateValkey, private_valkey
+from tests.support.wait import wait_until_async
 
-from herald_monitor.model.changes import TASK
-from herald_monitor.model.shape import TaskImage
-from herald_monitor.redis_store import RedisStore
-
-pytestmark = [pytest.mark.celery, pytest.mark.anyio, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.celery, pytest.mark.anyio, pytest.mark.timeout(240)]
 
 SOAK = pytest.param(600, marks=pytest.mark.soak)
 Pair = tuple[MonitorProcess, MonitorProcess]
@@ -46,14 +46,14 @@ class Watcher:
 
     def __init__(self, store: RedisStore) -> None:
         self._store = store
-        self.images: dict[str, list[TaskImage]] = {}
+        self.images: dict[str, list[TaskView]] = {}
         self.problems: list[str] = []
 
     async def watch(self) -> None:
         """Follow the log until cancelled."""
-        after = await self._store.end()
+        after = await self._store.read_end()
         while True:
-            for entry in await self._store.read(after, wait=1.0):
+            for entry in await self._store.read_entries(after, wait=1.0):
                 if entry.cursor.n != after.n + 1 and after.n:
                     self.problems.append(f"{after} and then {entry.cursor}")
                 after = entry.cursor
@@ -61,7 +61,7 @@ class Watcher:
                     if change.kind == TASK and change.task is not None and change.json:
                         self.take(msgspec.structs.replace(change.task, rev=change.rev))
 
-    def take(self, new: TaskImage) -> None:
+    def take(self, new: TaskView) -> None:
         """Look at one change."""
         told = self.images.setdefault(new.id, [])
         if told and place(told[-1].rev or "") >= place(new.rev or ""):
@@ -69,12 +69,12 @@ class Watcher:
         told.append(new)
 
 
-def repeated(images: list[TaskImage]) -> int:
+def repeated(images: list[TaskView]) -> int:
     """Count the images that are told though they show nothing new."""
     return sum(same(a, b) for a, b in pairwise(images))
 
 
-def same(a: TaskImage, b: TaskImage) -> bool:
+def same(a: TaskView, b: TaskView) -> bool:
     """Say whether two images differ in nothing but their place in the log."""
     return msgspec.structs.replace(a, rev=b.rev) == b
 
@@ -130,7 +130,7 @@ async def cut_in_turn(
                 now and now.connected and now.counters.get("reconnects", 0) >= times
             )
 
-        await settled(hears_again, 10, f"{monitor.node} hears again")
+        await wait_until_async(hears_again, 30, f"{monitor.node} hears again")
     return sum(cuts)
 
 
@@ -204,7 +204,7 @@ async def test_monitor_killed_under_load_loses_nothing(
             monitor.stop()
 
 
-def check(found: list[TaskImage], watcher: Watcher) -> None:
+def check(found: list[TaskView], watcher: Watcher) -> None:
     """Assert that every task is right, and that every change was one."""
     assert {task.state for task in found} == {"SUCCESS"}
     wrong = [
@@ -220,7 +220,7 @@ def check(found: list[TaskImage], watcher: Watcher) -> None:
         assert repeated(watcher.images[task.id]) <= (task.attempt or 1) - 1
 
 
-async def told_to_the_end(watcher: Watcher, found: list[TaskImage]) -> None:
+async def told_to_the_end(watcher: Watcher, found: list[TaskView]) -> None:
     """Wait until the watcher was told each task as it is in the store."""
     wanted = {task.id: task.rev for task in found}
 
@@ -228,5 +228,5 @@ async def told_to_the_end(watcher: Watcher, found: list[TaskImage]) -> None:
         last = {id_: images[-1].rev for id_, images in watcher.images.items()}
         return all(last.get(id_) == rev for id_, rev in wanted.items())
 
-    await settled(told, 5, "the watcher knows it all")
+    await wait_until_async(told, 30, "the watcher knows it all")
     assert not watcher.problems, watcher.problems[:5]

@@ -5,21 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from tests.contract.labs import all_changes
-from tests.proxy import Proxy
-from tests.receiver_of_webhooks import (
+
+from herald_core.model.changes import TASK
+from herald_core.store.redis.store import RedisStore
+from tests.support.clients.webhook_receiver import (
     Answer,
     Receiver,
     in_order,
     receiving,
     verified,
 )
-from tests.servers import PrivateValkey
-from tests.serving import Server, until
-from tests.webhook_house import QUICK, House
-
-from herald_monitor.model.changes import TASK
-from herald_monitor.redis_store import RedisStore
+from tests.support.herald.server import Server
+from tests.support.herald.webhook_environment import QUICK, WebhookEnvironment
+from tests.support.servers.fault_proxy import Proxy
+from tests.support.servers.redis import PrivateValkey
+from tests.support.store.labs import all_changes
+from tests.support.wait import wait_until_async
 
 pytestmark = pytest.mark.anyio
 
@@ -36,7 +37,7 @@ def third_time(receiver: Receiver) -> Callable[[dict[str, str], bytes], Answer]:
     """Refuse each message twice: by chance one could fail until it is given up."""
 
     def answer(headers: dict[str, str], _: bytes) -> Answer:
-        before = [one.id for one in receiver.heard].count(headers["webhook-id"])
+        before = [one.id for one in receiver.requests].count(headers["webhook-id"])
         return 200 if before > 1 else 503, {}
 
     return answer
@@ -50,19 +51,23 @@ async def test_a_store_that_is_away_delays_and_loses_nothing(
     store, far = RedisStore(valkey.url), RedisStore(line.url)
     await store.open()
     await far.open()
-    house = House(far, QUICK)
-    async with receiving() as receiver, house.delivering():
+    environment = WebhookEnvironment(far, QUICK)
+    async with receiving() as receiver, environment.delivering():
         receiver.answer = third_time(receiver)
-        made = await house.desk.register({"url": receiver.url, "on": "states"})
+        made = await environment.admin.register({"url": receiver.url, "on": "states"})
         await run_all(store, "before")
-        await until(lambda: len(receiver.first) >= 5, what="some are there")
+        await wait_until_async(
+            lambda: len(receiver.first) >= 5, message="some are there"
+        )
         getattr(line, how)()
         await run_all(store, "meanwhile")
         if how == "refuse":
-            await until(lambda: house.feed.problem, what="the store is away")
+            await wait_until_async(
+                lambda: environment.feed.problem, message="the store is away"
+            )
         line.heal()
         await run_all(store, "after")
-        await until(lambda: len(receiver.first) >= 90, 20, "all are there")
+        await wait_until_async(lambda: len(receiver.first) >= 90, 30, "all are there")
     changes = [change async for change in all_changes(store) if change.kind == TASK]
     ids = {f"msg-{change.rev.replace('.', '-')}" for change in changes}
     assert set(receiver.first) == ids

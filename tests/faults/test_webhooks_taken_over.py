@@ -15,26 +15,27 @@ from typing import Any
 
 import httpx2
 import pytest
-from tests.contract.labs import all_changes
-from tests.herald import TOKEN, HeraldProcess
-from tests.monitors import open_store
-from tests.receiver_of_webhooks import (
+
+from herald_core.model.changes import TASK
+from herald_core.store.redis.keys import RedisKeys
+from herald_core.store.redis.store import RedisStore
+from tests.support.clients.webhook_receiver import (
     Receiver,
     in_order,
     receiving,
     verified,
 )
-from tests.servers import PrivateValkey
-from tests.serving import Server, until
-from tests.webhook_house import QUICK, House
-
-from herald_monitor.model.changes import TASK
-from herald_monitor.model.keys import Keys
-from herald_monitor.redis_store import RedisStore
+from tests.support.herald.monitor_process import open_store
+from tests.support.herald.process import TOKEN, HeraldProcess
+from tests.support.herald.server import Server
+from tests.support.herald.webhook_environment import QUICK, WebhookEnvironment
+from tests.support.servers.redis import PrivateValkey
+from tests.support.store.labs import all_changes
+from tests.support.wait import wait_until_async
 
 pytestmark = pytest.mark.anyio
 
-LEASE = Keys().lease("webhooks")
+LEASE = RedisKeys().make_lease("webhooks")
 KINDS = ("received", "started", "succeeded")
 
 
@@ -74,7 +75,9 @@ async def servers(
             )
         )
         with valkey.client() as client:
-            await until(lambda: client.exists(LEASE), what="one has the lease")
+            await wait_until_async(
+                lambda: client.exists(LEASE), message="one has the lease"
+            )
             owner = str(client.get(LEASE))
         yield next(one for one in made if f"-{one.pid}-" in owner)
     finally:
@@ -91,8 +94,13 @@ async def server_and_us(
     one = await asyncio.to_thread(started, log, valkey.url, "0.02")
     try:
         with valkey.client() as client:
-            await until(lambda: client.exists(LEASE), what="it has the lease")
-        async with open_store(valkey.url) as store, House(store, QUICK).delivering():
+            await wait_until_async(
+                lambda: client.exists(LEASE), message="it has the lease"
+            )
+        async with (
+            open_store(valkey.url) as store,
+            WebhookEnvironment(store, QUICK).delivering(),
+        ):
             yield one
     finally:
         await asyncio.to_thread(one.stop)
@@ -140,7 +148,7 @@ async def through_everything(
         told = await register(one, url=receiver.url, on="states")
         began = time.monotonic()
         telling = asyncio.create_task(run_all(store, tasks, 50))
-        await until(
+        await wait_until_async(
             lambda: len(receiver.accepted) > wanted // 5, 60, "a fifth is there"
         )
         os.kill(one.pid, signal.SIGKILL)
@@ -151,7 +159,9 @@ async def through_everything(
         await asyncio.gather(telling, asyncio.sleep(down))
         await receiver.up()
         up = time.monotonic()
-        await until(lambda: len(receiver.first) >= wanted, 180, f"{wanted} are there")
+        await wait_until_async(
+            lambda: len(receiver.first) >= wanted, 180, f"{wanted} are there"
+        )
         took = time.monotonic() - began
         back = min(one.at for one in receiver.accepted if one.at > up) - up
         assert {heard.id for heard in receiver.accepted} == await revs(store)
@@ -179,6 +189,6 @@ async def test_ten_thousand_arrive_through_a_killed_deliverer_and_20_s_of_silenc
     repeated = len(receiver.accepted) - len(receiver.first)
     print(
         f"\n{len(receiver.first)} deliveries in {took:.1f} s, "
-        f"{len(receiver.heard)} requests, {repeated} repeated; "
+        f"{len(receiver.requests)} requests, {repeated} repeated; "
         f"{back:.1f} s from up again to the next one"
     )

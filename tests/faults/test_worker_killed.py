@@ -7,11 +7,12 @@ from typing import Any, cast
 
 import pytest
 from celery import Celery
-from tests.conftest import AppFactory, WorkerFactory
-from tests.listening import until
-from tests.monitors import MonitorProcess, heard_by, open_store
-from tests.servers import PrivateValkey
-from tests.truth import Truth, submit, truth
+
+from tests.support.celery.worker import AppFactory, WorkerFactory
+from tests.support.herald.monitor_process import MonitorProcess, heard_by, open_store
+from tests.support.herald.reconciling_monitor import Truth, submit, truth
+from tests.support.servers.redis import PrivateValkey
+from tests.support.wait import wait_until_async
 
 pytestmark = [
     pytest.mark.celery,
@@ -25,10 +26,14 @@ QUICK = ("--heartbeat-interval", "1")
 """So that a worker counts as silent after three seconds."""
 
 
-async def received(held: Truth, ids: list[str]) -> set[str]:
-    """Return which of `ids` a worker has taken and not begun."""
-    states = await held.states(ids)
-    return {task_id for task_id, state in states.items() if state == "RECEIVED"}
+async def four_received(held: Truth, ids: list[str]) -> set[str]:
+    """Wait until a worker has taken and not begun four of `ids`; return which."""
+
+    async def received() -> set[str]:
+        states = await held.states(ids)
+        return {task_id for task_id, state in states.items() if state == "RECEIVED"}
+
+    return await wait_until_async(received, accept=lambda found: len(found) >= 4)
 
 
 async def test_what_ran_on_a_worker_that_was_killed_is_lost_and_nothing_else(
@@ -48,12 +53,11 @@ async def test_what_ran_on_a_worker_that_was_killed_is_lost_and_nothing_else(
         await held.beats(worker.hostname)
         # It holds eight messages that it has not confirmed, and takes no more now:
         # one that it takes from Redis as it dies is lost in earnest.
-        while len(await received(held, waiting)) < 4:
-            await asyncio.sleep(0.02)
+        await four_received(held, waiting)
         worker.kill()
-        await held.are(running, "LOST", 20)
+        await held.are(running, "LOST", 30)
         # Their messages are not confirmed, so they will run again one day.
-        await held.are(late, "PENDING", 20)
+        await held.are(late, "PENDING", 30)
         image = await held.image(running[0])
         assert (image.source, image.worker, image.final) == (
             "inferred",
@@ -80,17 +84,17 @@ async def test_a_worker_that_connects_again_has_what_it_runs(
         await held.are([submit(app, "add", 1, 2)], "SUCCESS")
         runs = submit(app, "sleepy", 8)
         await held.are([runs], "STARTED")
-        [before] = await held.store.workers(now=time.time())
+        [before] = await held.store.list_workers(now=time.time())
         with valkey.client() as client:
             for kind in ("pubsub", "normal"):
                 cast(Any, client).client_kill_filter(_type=kind, skipme=True)
-        await until(
+        await wait_until_async(
             lambda: worker.log.read_text().count("Connected to redis") > 1,
             message="the worker is connected again",
         )
         await held.beats(worker.hostname)
         await held.looks(3)
-        [again] = await held.store.workers(now=time.time())
+        [again] = await held.store.list_workers(now=time.time())
         assert again.started_at == before.started_at
         assert (await held.image(runs)).state == "STARTED"
         await held.are([runs], "SUCCESS")
@@ -114,12 +118,12 @@ async def test_what_is_delivered_again_is_not_lost_any_more(
         # What a worker was last seen to run tells whether it comes again.
         await held.looks(2)
         worker.kill()
-        await held.are([gone], "LOST", 20)
-        await held.are([late], "PENDING", 20)
+        await held.are([gone], "LOST", 30)
+        await held.are([late], "PENDING", 30)
         assert "deliver it again" in str((await held.image(late)).reason)
         assert "deliver" not in str((await held.image(gone)).reason)
         await asyncio.to_thread(celery_worker, app, pool="threads", concurrency=2)
-        await held.are([late], "SUCCESS", 20)
+        await held.are([late], "SUCCESS", 30)
         image = await held.image(late)
         assert (image.attempt, image.reason) == (2, None)
         assert (await held.image(gone)).state == "LOST"
@@ -152,14 +156,13 @@ async def test_a_killed_worker_is_noticed_within_90_seconds_as_herald_is_shipped
         late = [submit(app, "late", 20) for _ in range(4)]
         await held.are(gone + late, "STARTED")
         waiting = [submit(app, "add", 1, n) for n in range(40)]
-        while len(taken := await received(held, waiting)) < 4:
-            await asyncio.sleep(0.02)
+        taken = await four_received(held, waiting)
         await asyncio.to_thread(celery_worker, app, concurrency=8)
         worker.kill()
         killed = time.monotonic()
         # Redis gives out again what the dead worker took, but only after an hour.
         left = set(waiting) - (set() if redelivers else taken)
-        await held.are(left, "SUCCESS", 20)
+        await held.are(left, "SUCCESS", 30)
         if redelivers:
             await held.are(late, "SUCCESS", 90)
         else:

@@ -9,12 +9,12 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
-from tests.bench.ingest import Publisher, all_final, broker, connected, family, running
-from tests.contract.labs import all_changes
-from tests.servers import private_valkey
-from tests.serving import until
 
-from herald_monitor.redis_store import RedisStore
+from herald_core.store.redis.store import RedisStore
+from tests.bench.ingest import Publisher, all_final, broker, connected, family, running
+from tests.support.servers.redis import private_valkey
+from tests.support.store.labs import all_changes
+from tests.support.wait import wait_until_async
 
 pytestmark = pytest.mark.anyio
 TASKS = 12_000
@@ -63,7 +63,7 @@ def writes(pid: int) -> bool:
         state = (place / "stat").read_text().rpartition(")")[2].split()[0]
     except OSError:
         return False
-    return b"herald_monitor.writing_process" in words and state != "Z"
+    return b"herald_monitor.ingest.writers.process" in words and state != "Z"
 
 
 @asynccontextmanager
@@ -81,7 +81,7 @@ async def flooded(floods: int = 1) -> AsyncGenerator[Flooded]:
             await connected(store)
             house = await asyncio.to_thread(Flooded, url, store, pid, floods)
             await house.flood()
-            await until(lambda: house.helpers, 20, "help has come")
+            await wait_until_async(lambda: house.helpers, 30, "help has come")
             await house.stored(1)
             try:
                 yield house
@@ -96,10 +96,10 @@ async def test_one_of_them_is_killed_and_nothing_is_lost() -> None:
         await house.flood()
         os.kill(house.helpers[0], signal.SIGKILL)
         await house.stored(2)
-        [monitor] = await house.store.monitors()
+        [monitor] = await house.store.list_monitors()
         counted = {k: monitor.counters[k] for k in ("dropped", "poison", "missing")}
         assert counted == {"dropped": 0, "poison": 0, "missing": 0}
-        assert await house.store.gaps() == []
+        assert await house.store.list_gaps() == []
         # Each change once, in a log without a hole: that is looked at on the way.
         places = [change.place async for change in all_changes(house.store)]
         assert len(set(places)) == len(places) >= 2 * TASKS
@@ -108,16 +108,19 @@ async def test_one_of_them_is_killed_and_nothing_is_lost() -> None:
 async def test_a_monitor_says_how_many_help_it() -> None:
     async with flooded() as house:
         number = len(house.helpers)
-        async with asyncio.timeout(10):
-            while [m.writers for m in await house.store.monitors()] != [number]:
-                await asyncio.sleep(0.05)
+        await wait_until_async(
+            house.store.list_monitors,
+            accept=lambda found: [m.writers for m in found] == [number],
+        )
 
 
 async def test_none_outlives_its_monitor() -> None:
     async with flooded() as house:
         helpers = house.helpers
         os.kill(house.pid, signal.SIGKILL)
-        await until(lambda: not any(map(writes, helpers)), 5, "they have ended")
+        await wait_until_async(
+            lambda: not any(map(writes, helpers)), 30, "they have ended"
+        )
 
 
 async def test_they_end_with_a_monitor_that_is_stopped() -> None:
@@ -126,8 +129,10 @@ async def test_they_end_with_a_monitor_that_is_stopped() -> None:
         helpers = house.helpers
         await house.flood()
         os.kill(house.pid, signal.SIGTERM)
-        await until(lambda: not any(map(writes, helpers)), 15, "they have ended")
-        tasks = await house.store.counts()
+        await wait_until_async(
+            lambda: not any(map(writes, helpers)), 30, "they have ended"
+        )
+        tasks = await house.store.count_by_state()
         changes = [change async for change in all_changes(house.store)]
         assert len({change.id for change in changes if change.kind == "t"}) == sum(
             tasks.values()

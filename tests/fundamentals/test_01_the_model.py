@@ -2,10 +2,10 @@
 they mean.
 """
 
-from herald_monitor.model.events import parse
-from herald_monitor.model.reading import attempts, read
-from herald_monitor.model.shape import to_dict
-from herald_monitor.model.tasks import Task, merge
+from herald_core.model.events.event import parse_event
+from herald_core.model.tasks.projection import list_attempts, project
+from herald_core.model.tasks.task import Task, merge
+from herald_core.model.tasks.views import to_dict
 
 NOON = 1_800_014_400.0
 
@@ -29,7 +29,7 @@ def hear(*events: dict[str, object]) -> Task:
     """Merge what was said into one task."""
     task: Task | None = None
     for raw in events:
-        event = parse(raw, heard=NOON + 60)
+        event = parse_event(raw, heard=NOON + 60)
         assert event is not None
         task = merge(task, event)
     assert task is not None
@@ -42,7 +42,7 @@ SUCCEEDED = say("succeeded", 3, result="42", runtime=0.5)
 
 
 def test_a_task_is_what_was_said_of_it() -> None:
-    shown = to_dict(read(hear(RECEIVED, STARTED, SUCCEEDED)))
+    shown = to_dict(project(hear(RECEIVED, STARTED, SUCCEEDED)))
     assert shown["name"] == "reports.daily"
     assert shown["state"] == "SUCCESS"
     assert shown["result"] == "42"
@@ -53,7 +53,7 @@ def test_a_task_is_what_was_said_of_it() -> None:
 
 
 def test_what_is_not_known_is_left_out() -> None:
-    shown = to_dict(read(hear(STARTED)))
+    shown = to_dict(project(hear(STARTED)))
     assert shown["state"] == "STARTED"
     assert "name" not in shown
     assert "result" not in shown
@@ -65,7 +65,7 @@ def test_order_does_not_matter() -> None:
 
 def test_repetition_does_not_matter() -> None:
     task = hear(RECEIVED, STARTED)
-    again = parse(STARTED, heard=NOON + 90)
+    again = parse_event(STARTED, heard=NOON + 90)
     assert again is not None
     assert merge(task, again) is task
 
@@ -79,8 +79,8 @@ def test_a_retry_makes_a_new_attempt() -> None:
         say("started", 5),
         say("succeeded", 6, result="42", runtime=0.5),
     )
-    assert read(retried).attempt == 2
-    assert [one.state for one in attempts(retried)] == ["RETRY", "SUCCESS"]
+    assert project(retried).attempt == 2
+    assert [one.state for one in list_attempts(retried)] == ["RETRY", "SUCCESS"]
 
 
 def test_a_worker_whose_clock_is_wrong_confuses_nothing() -> None:
@@ -93,18 +93,18 @@ def test_a_worker_whose_clock_is_wrong_confuses_nothing() -> None:
         say("started", 2, "w2@host", timestamp=NOON - 599),
         say("succeeded", 3, "w2@host", timestamp=NOON - 598, result="42", runtime=0.5),
     )
-    assert read(task).state == "SUCCESS"
-    assert read(task).worker == "w2@host"
+    assert project(task).state == "SUCCESS"
+    assert project(task).worker == "w2@host"
 
 
 def test_a_contradiction_is_kept_and_shown() -> None:
-    shown = read(hear(RECEIVED, STARTED, SUCCEEDED, say("failed", 9)))
+    shown = project(hear(RECEIVED, STARTED, SUCCEEDED, say("failed", 9)))
     assert shown.state == "SUCCESS"
     assert shown.conflict
 
 
 def test_progress_is_shown_while_the_task_runs() -> None:
     halfway = say("progress", 3, current=5, total=10, message="half")
-    progress = read(hear(RECEIVED, STARTED, halfway)).progress
+    progress = project(hear(RECEIVED, STARTED, halfway)).progress
     assert progress is not None
     assert (progress.percent, progress.message) == (50.0, "half")

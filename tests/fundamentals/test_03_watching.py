@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
-from herald_monitor.memory import MemoryStore
-from herald_monitor.model.events import Event
-from herald_server.feed import Feed
-from herald_server.hub import Hub
-from herald_server.reading import Library
-from herald_server.session import Session
+from herald_core.model.events.event import Event
+from herald_core.store.memory.store import MemoryStore
+from herald_server.push.log.hub import Hub
+from herald_server.push.log.log_reader import LogReader
+from herald_server.push.session.session import Session
+from herald_server.push.session.snapshots import SnapshotReader
 
 pytestmark = pytest.mark.anyio
 
@@ -26,8 +26,8 @@ class House:
     def __init__(self) -> None:
         self.store = MemoryStore()
         self.hub = Hub()
-        self.feed = Feed(self.store, self.hub)
-        self.library = Library(self.store, self.hub, self.feed)
+        self.feed = LogReader(self.store, self.hub)
+        self.library = SnapshotReader(self.store, self.hub, self.feed)
         self._clock = 0
 
     async def hear(self, kind: str, task_id: str) -> None:
@@ -43,7 +43,7 @@ class House:
             retries=0 if kind == "received" else None,
         )
         await self.store.store([event], now=time.time())
-        for entry in await self.store.read(self.hub.pos):
+        for entry in await self.store.read_entries(self.hub.pos):
             self.hub.publish(entry)
 
 
@@ -65,11 +65,14 @@ class Client:
 
     async def pump(self) -> None:
         """Do what a server does for a connection, once."""
-        while self.session.reads:
-            read = self.session.reads.popleft()
-            async for _ in self.house.library.serve(self.session, read):
+        while self.session.read_requests:
+            read = self.session.read_requests.popleft()
+            async for _ in self.house.library.fulfil(self.session, read):
                 pass
-        for frame in [*self.session.control(), *self.session.data(now=0.0)]:
+        for frame in [
+            *self.session.take_control_frames(),
+            *self.session.take_data_frames(now=0.0),
+        ]:
             self.take(json.loads(frame))
 
     def take(self, frame: dict[str, Any]) -> None:

@@ -8,11 +8,12 @@ from typing import Any, cast
 import pytest
 from celery import Celery
 
-from herald_monitor.memory import MemoryStore
-from herald_monitor.model.shape import TaskImage
-from herald_monitor.monitor import Monitor
-from tests.conftest import AppFactory, WorkerFactory
-from tests.servers import PrivateValkey
+from herald_core.model.tasks.views import TaskView
+from herald_core.store.memory.store import MemoryStore
+from herald_monitor.runtime.monitor import Monitor
+from tests.support.celery.worker import AppFactory, WorkerFactory
+from tests.support.servers.redis import PrivateValkey
+from tests.support.wait import wait_until_async
 
 pytestmark = [pytest.mark.anyio, pytest.mark.celery]
 
@@ -22,18 +23,19 @@ async def monitoring(app: Celery, store: MemoryStore) -> AsyncGenerator[None]:
     """Run a monitor, from when it hears the broker on."""
     stop = asyncio.Event()
     running = asyncio.create_task(Monitor(app, store).run(stop))
-    while not any(m.connected for m in await store.monitors()):
-        await asyncio.sleep(0.01)
+    await wait_until_async(
+        store.list_monitors, accept=lambda found: any(m.connected for m in found)
+    )
     yield
     stop.set()
     await running
 
 
-async def ended(store: MemoryStore, task_id: str) -> TaskImage:
+async def ended(store: MemoryStore, task_id: str) -> TaskView:
     """Wait for the end of a task, on the log."""
-    at = await store.end()
-    while not (task := await store.task(task_id)).final:
-        for entry in await store.read(at, wait=5):
+    at = await store.read_end()
+    while not (task := await store.get_task(task_id)).final:
+        for entry in await store.read_entries(at, wait=5):
             at = entry.cursor
     return task
 

@@ -8,37 +8,38 @@ from typing import Any
 import msgspec
 from starlette.applications import Starlette
 
-from herald_monitor.model.changes import Change
-from herald_monitor.model.cursor import START, parse_cursor
-from herald_monitor.model.events import Event, parse
-from herald_monitor.model.filters import parse_filter
-from herald_monitor.model.queues import QueueImage
-from herald_monitor.model.shape import TaskImage
-from herald_monitor.model.worker_words import parse_worker
-from herald_monitor.model.workers import Worker
-from herald_monitor.records import unpack_body
-from herald_monitor.redis_store import RedisStore
-from herald_monitor.store import Gap, MonitorImage
-from herald_server import limits
-from herald_server.catalog_toml import read_catalog
-from herald_server.cli import cli
-from herald_server.config import ServerSettings
-from herald_server.limits import Limits
-from herald_server.telling import Patience
-from herald_server.tokens.static import read_tokens
+from herald_core.model.changes import Change
+from herald_core.model.cursor import START, parse_cursor
+from herald_core.model.events.event import Event, parse_event
+from herald_core.model.filters import parse_filter
+from herald_core.model.gaps import Gap
+from herald_core.model.monitors import MonitorView
+from herald_core.model.tasks.views import TaskView
+from herald_core.model.workers.queue import QueueView
+from herald_core.model.workers.worker_record import Worker
+from herald_core.model.workers.worker_reports import parse_worker
+from herald_core.store.redis.encoding.record_codec import decode_record_body
+from herald_core.store.redis.store import RedisStore
+from herald_server.auth.quotas import close_codes as codes
+from herald_server.auth.tokens.static import read_tokens
+from herald_server.catalog.toml import read_catalog
+from herald_server.cli.main import cli
+from herald_server.push.connection.sender import Timeouts
+from herald_server.push.protocol.limits import Limits
 from herald_server.webhooks.toml import read_endpoints
+from herald_server.wiring.settings import ServerSettings
 
 __all__ = [
     "START",
     "Event",
     "Gap",
     "Limits",
-    "MonitorImage",
-    "Patience",
-    "QueueImage",
+    "MonitorView",
+    "QueueView",
     "RedisStore",
     "ServerSettings",
-    "TaskImage",
+    "TaskView",
+    "Timeouts",
     "change_fields",
     "cli",
     "close_codes",
@@ -60,7 +61,7 @@ def parse_events(
     events: list[Event] = []
     workers: list[Worker] = []
     for one in raw:
-        if (event := parse(one, heard)) is not None:
+        if (event := parse_event(one, heard)) is not None:
             events.append(event)
         elif (worker := parse_worker(one, heard)) is not None:
             workers.append(worker)
@@ -69,13 +70,13 @@ def parse_events(
 
 def close_codes() -> list[int]:
     """Return the codes with which a server closes WebSockets."""
-    numbers = [one for one in vars(limits).values() if isinstance(one, int)]
+    numbers = [one for one in vars(codes).values() if isinstance(one, int)]
     return sorted({one for one in numbers if 1_000 <= one < 5_000})
 
 
 def decode_body(stored: bytes) -> Any:
     """Return the record in `FLAG BODY` as plain values."""
-    return unpack_body(stored, msgspec.msgpack.Decoder())
+    return decode_record_body(stored, msgspec.msgpack.Decoder())
 
 
 def change_fields(change: Change) -> dict[str, Any]:

@@ -6,19 +6,19 @@ import socket
 import tomllib
 from collections.abc import Iterator
 from importlib import import_module
-from pathlib import Path
 from typing import Any
 
 import click
 import pytest
 from click.testing import CliRunner, Result
 
-from tests.cli_runs import environment
 from tests.golden.comparison import compare
 from tests.golden.product import cli
-from tests.live_server import LiveServer, live_server
+from tests.support.environment import ROOT
+from tests.support.herald.command_line import environment
+from tests.support.herald.memory_server import LiveServer, live_server
 
-PROJECT = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 ENDED = {"good": "succeeded", "bad": "failed", "gone": "revoked", "runs": "started"}
 
 

@@ -13,12 +13,13 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 from websockets.typing import Subprotocol
 
-from tests.doors import minted
 from tests.golden.comparison import compare
-from tests.golden.product import Limits, Patience, close_codes
-from tests.golden.support.clients import WITHIN, websocket
-from tests.servers import PrivateValkey
-from tests.serving import TOKEN, Server, serving
+from tests.golden.product import Limits, Timeouts, close_codes
+from tests.support.clients.route_requests import minted
+from tests.support.golden.clients import WITHIN, websocket
+from tests.support.herald.server import Server, serving
+from tests.support.herald.uvicorn_server import TOKEN
+from tests.support.servers.redis import PrivateValkey
 
 pytestmark = pytest.mark.anyio
 
@@ -59,7 +60,7 @@ async def end_of(
 async def test_close_codes(module_valkey: PrivateValkey) -> None:
     url = module_valkey.url
     told: dict[str, Any] = {"all of them": close_codes()}
-    patience, limits = Patience(auth=0.05), Limits(subscribes_per_s=0, subs=12)
+    patience, limits = Timeouts(auth=0.05), Limits(subscribes_per_s=0, subs=12)
     async with serving(url, patience=patience, limits=limits) as server:
         told["no token in time"] = await end_of(server, None)
         told["wrong token"] = await end_of(server, "wrong")
@@ -74,7 +75,7 @@ async def test_close_codes(module_valkey: PrivateValkey) -> None:
         told["a wrong token later"] = await end_of(server, then=renewed)
 
         async def restart(_: ClientConnection) -> None:
-            await server.app.state.sockets.restart(1.0)
+            await server.app.state.sockets.announce_restart(1.0)
 
         told["restart"] = await end_of(server, then=restart)
     async with serving(url, max_connections=1) as server, websocket(server):

@@ -10,17 +10,18 @@ import httpx2
 import pytest
 
 from tests.golden.comparison import compare
-from tests.golden.product import Event, Patience, log_position
-from tests.golden.support.clients import (
+from tests.golden.product import Event, Timeouts, log_position
+from tests.support.golden.clients import (
     BEARER,
     RawSocket,
     event_stream,
     mask,
     websocket,
 )
-from tests.golden.support.stream import EPOCH, SENT, store_stream
-from tests.servers import PrivateValkey
-from tests.serving import Server, make_store, serving, until
+from tests.support.golden.stream import EPOCH, SENT, store_stream
+from tests.support.herald.server import Server, make_store, serving
+from tests.support.servers.redis import PrivateValkey
+from tests.support.wait import wait_until_async
 
 pytestmark = pytest.mark.anyio
 
@@ -38,7 +39,7 @@ Scenario = Callable[[Server, RawSocket], Awaitable[None]]
 
 @contextlib.asynccontextmanager
 async def recorded(
-    valkey: PrivateValkey, patience: Patience | None = None
+    valkey: PrivateValkey, patience: Timeouts | None = None
 ) -> AsyncGenerator[Server]:
     """Serve a store that holds the stream."""
     client = valkey.client()
@@ -48,8 +49,10 @@ async def recorded(
     store = make_store(valkey.url, PREFIX)
     async with serving(valkey.url, store=store, patience=patience) as server:
         await store_stream(store)
-        end = str(await store.end())
-        await until(lambda: log_position(server.app) == end, what="the log was read")
+        end = str(await store.read_end())
+        await wait_until_async(
+            lambda: log_position(server.app) == end, message="the log was read"
+        )
         yield server
 
 
@@ -91,7 +94,7 @@ async def changes(server: Server, client: RawSocket) -> None:
 async def transitions(server: Server, client: RawSocket) -> None:
     await client.say(type="subscribe", id="s", mode="events", since=MIDDLE)
     while (await client.receive_until("data", "cursor"))["cursor"] != str(
-        await server.store.end()
+        await server.store.read_end()
     ):
         pass
     await tell(server, "received", SENT[1])
@@ -133,7 +136,7 @@ async def small_messages(server: Server, client: RawSocket) -> None:
 
 
 async def restart(server: Server, client: RawSocket) -> None:
-    await server.app.state.sockets.restart(1.0)
+    await server.app.state.sockets.announce_restart(1.0)
     await client.receive_until("bye")
 
 
@@ -180,7 +183,7 @@ async def test_frames_of_websockets_are_as_they_were(
 
 async def test_a_quiet_websocket_gets_bookmarks(module_valkey: PrivateValkey) -> None:
     async with (
-        recorded(module_valkey, Patience(heartbeat=0.2)) as server,
+        recorded(module_valkey, Timeouts(heartbeat=0.2)) as server,
         websocket(server) as client,
     ):
         await client.say(type="subscribe", id="s", filter={"name": "nothing"})
@@ -202,7 +205,7 @@ STREAMS = {
 async def test_event_streams_are_as_they_were(module_valkey: PrivateValkey) -> None:
     lines: list[str] = []
     async with recorded(module_valkey) as server:
-        end = str(await server.store.end())
+        end = str(await server.store.read_end())
         for name, (query, last_id) in STREAMS.items():
             headers = {"Last-Event-ID": last_id} if last_id else {}
             async with event_stream(server, query, **headers) as stream:
@@ -214,7 +217,7 @@ async def test_event_streams_are_as_they_were(module_valkey: PrivateValkey) -> N
         lines += [f"# done: {query}", *stream.lines]
         async with event_stream(server, "limit=1&fields=state") as stream:
             await stream.receive_until(lambda line: line == f"id: {end}")
-            await server.app.state.streams.restart(1.0)
+            await server.app.state.streams.announce_restart(1.0)
             await stream.receive_until(lambda line: line == "event: bye")
         lines += ["# restart", *stream.lines]
     compare("event-stream.txt", "\n".join(lines))

@@ -11,11 +11,11 @@ import httpx2
 import pytest
 
 from tests.golden.comparison import compare
-from tests.golden.support.clients import BEARER
-from tests.golden.support.recent import recent
-from tests.golden.support.shapes import shape_of, without_stale
-from tests.mcp_wire import INITIALIZE, Wire
-from tests.servers import PrivateValkey
+from tests.support.clients.mcp_json import INITIALIZE, Wire
+from tests.support.golden.clients import BEARER
+from tests.support.golden.recent import recent
+from tests.support.golden.shapes import shape_of, without_stale
+from tests.support.servers.redis import PrivateValkey
 
 pytestmark = pytest.mark.anyio
 
@@ -69,7 +69,7 @@ async def both(valkey: PrivateValkey) -> AsyncGenerator[tuple[Session, Wire]]:
     """A client of each version, on a server that holds the stream."""
     async with (
         recent(valkey) as server,
-        httpx2.AsyncClient(trust_env=False, headers=BEARER, timeout=20) as http,
+        httpx2.AsyncClient(trust_env=False, headers=BEARER, timeout=30) as http,
     ):
         url = f"{server.url}mcp"
         yield Session(http, url), Wire(http, url, "io.modelcontextprotocol/events")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
 import httpx2
@@ -12,12 +11,13 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
 from tests.golden.comparison import compare
-from tests.golden.support.clients import BEARER, websocket
-from tests.golden.support.recent import recent
-from tests.monitors import monitoring, open_store
-from tests.project import make_app
-from tests.servers import PrivateValkey
-from tests.serving import Server
+from tests.support.celery.project import make_app
+from tests.support.golden.clients import BEARER, websocket
+from tests.support.golden.recent import recent
+from tests.support.herald.monitor_process import monitoring, open_store
+from tests.support.herald.server import Server
+from tests.support.servers.redis import PrivateValkey
+from tests.support.wait import wait_until_async
 
 pytestmark = pytest.mark.anyio
 
@@ -64,7 +64,6 @@ async def test_metrics_are_as_they_were(module_valkey: PrivateValkey) -> None:
 async def test_what_a_monitor_counts(valkey: PrivateValkey) -> None:
     app = make_app(valkey.url, valkey.url)
     async with open_store(valkey.url) as store, monitoring(app, store):
-        while not (found := await store.monitors()):
-            await asyncio.sleep(0.02)
+        found = await wait_until_async(store.list_monitors)
     compare("monitor-counters.json", sorted(found[0].counters))
     app.close()

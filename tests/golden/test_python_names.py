@@ -10,12 +10,13 @@ from typing import Any
 from tests.golden.comparison import compare
 
 NAMES = {
-    "herald_monitor": ("__version__", "progress"),
-    "herald_server.client": (
+    "herald_core": ("__version__",),
+    "herald_worker": ("progress",),
+    "herald_client": (
         *("Cancelled", "Change", "ClientError", "ConfirmationNeeded", "CountImage"),
-        *("Dismissed", "FilterKeys", "Forgotten", "Gone", "Herald", "NoEnding"),
-        *("Put", "Refused", "Reset", "ServerProblem", "Started", "Stats"),
-        *("TaskDetail", "TimedOut", "Unreachable", "Watch"),
+        *("AccessRefused", "Dismissed", "FilterKeys", "Gone", "Herald"),
+        *("Put", "RecordExpired", "Reset", "ServerProblem", "Started", "Stats"),
+        *("TaskDetail", "TaskNotFinished", "TimedOut", "Unreachable", "Watch"),
     ),
     # `celery -A herald_server.demo.app`
     "herald_server.demo.app": ("app", "make_app"),
@@ -23,8 +24,12 @@ NAMES = {
 """Modules from which users import, and what."""
 
 RUN = (
-    *("herald_monitor.__main__", "herald_monitor.alive", "herald_server.__main__"),
-    "herald_server.demo.sending",
+    *(
+        "herald_monitor.__main__",
+        "herald_monitor.runtime.healthcheck",
+        "herald_server.__main__",
+    ),
+    "herald_server.demo.run_workload",
 )
 """Modules for `python -m`."""
 

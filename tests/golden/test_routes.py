@@ -11,14 +11,14 @@ import httpx2
 import pytest
 from starlette.routing import Mount, Route, WebSocketRoute
 
-from tests.doors import tries
 from tests.golden.comparison import compare
-from tests.golden.support.clients import BEARER
-from tests.golden.support.recent import GONE, LIVING, recent
-from tests.golden.support.shapes import problem_shape, shape_of, without_stale
-from tests.golden.support.stream import GROUP, SENT
-from tests.servers import PrivateValkey
-from tests.serving import Server, serving
+from tests.support.clients.route_requests import tries
+from tests.support.golden.clients import BEARER
+from tests.support.golden.recent import GONE, LIVING, recent
+from tests.support.golden.shapes import problem_shape, shape_of, without_stale
+from tests.support.golden.stream import GROUP, SENT
+from tests.support.herald.server import Server, serving
+from tests.support.servers.redis import PrivateValkey
 
 pytestmark = pytest.mark.anyio
 
@@ -165,6 +165,7 @@ ASKS: dict[str, Ask] = {
     "tokens": Ask("GET", f"{V1}/tokens"),
     "revoke": Ask("DELETE", f"{V1}/tokens/{{mint}}"),
     "revoke: unknown": Ask("DELETE", f"{V1}/tokens/unknown"),
+    "caller and links": Ask("GET", f"{V1}/page"),
     "audit": Ask("GET", f"{V1}/audit?limit=2"),
     "audit: bad limit": Ask("GET", f"{V1}/audit?limit=x"),
     # -- everything else
@@ -224,7 +225,7 @@ async def test_answers_of_routes(module_valkey: PrivateValkey) -> None:
     names: dict[str, str] = {}
     async with (
         recent(module_valkey) as server,
-        httpx2.AsyncClient(trust_env=False, headers=BEARER, timeout=20) as http,
+        httpx2.AsyncClient(trust_env=False, headers=BEARER, timeout=30) as http,
     ):
 
         async def ask(name: str) -> None:

@@ -16,8 +16,8 @@ from tests.golden.product import (
     read_endpoints,
     read_tokens,
 )
+from tests.support.environment import ROOT
 
-ROOT = Path(__file__).parents[2]
 VARIABLE = re.compile(r"\bHERALD_[A-Z][A-Z_]*[A-Z]\b")
 
 

@@ -15,14 +15,14 @@ from tests.golden.product import (
     START,
     Event,
     RedisStore,
-    TaskImage,
+    TaskView,
     change_fields,
     parse_cursor,
     parse_filter,
 )
-from tests.golden.support.keys import Dump, dump_keys, restore_keys, show_keys
-from tests.golden.support.stream import EPOCH, GROUP, SENT, store_stream
-from tests.servers import PrivateValkey
+from tests.support.golden.keys import Dump, dump_keys, restore_keys, show_keys
+from tests.support.golden.stream import EPOCH, GROUP, SENT, store_stream
+from tests.support.servers.redis import PrivateValkey
 
 pytestmark = pytest.mark.anyio
 
@@ -38,7 +38,7 @@ async def fill(client: redis.Redis, url: str) -> None:
     await store.open()
     try:
         now = await store_stream(store)
-        await store.sweep(now=now + RETENTION + 1, most=2)
+        await store.expire_tasks(now=now + RETENTION + 1, limit=2)
     finally:
         await store.close()
 
@@ -75,7 +75,7 @@ def plain(value: object) -> Any:
 
 
 async def test_records_of_version_0_1_are_read(old: RedisStore) -> None:
-    page = await old.page(parse_filter({}), limit=500)
+    page = await old.list_tasks(parse_filter({}), limit=500)
     ids = [task.id for task in page.tasks]
     now = 1_795_328_900.0
     compare(
@@ -83,19 +83,19 @@ async def test_records_of_version_0_1_are_read(old: RedisStore) -> None:
         {
             "tasks": {task.id: plain(task) for task in page.tasks},
             "order": ids,
-            "attempts": {id_: plain(await old.attempts(id_)) for id_ in ids},
-            "counts": await old.counts(),
-            "workers": plain(await old.workers(now=now)),
-            "gaps": plain(await old.gaps()),
-            "queues": plain(await old.queues()),
-            "monitors": plain(await old.monitors()),
-            "groups": plain(await old.groups(10)),
-            "group_counts": await old.group_counts(GROUP),
-            "registered": sorted(await old.registered([*SENT, *ids])),
-            "queue_names": sorted(await old.queue_names(0.0)),
-            "rollups": plain(await old.rollups(now - 900, now + 900, parts=True)),
-            "note": plain((await old.note("golden", "note") or b"").decode()),
-            "lines": [line.decode() for line in await old.lines("golden", 10)],
+            "attempts": {id_: plain(await old.list_attempts(id_)) for id_ in ids},
+            "counts": await old.count_by_state(),
+            "workers": plain(await old.list_workers(now=now)),
+            "gaps": plain(await old.list_gaps()),
+            "queues": plain(await old.list_queues()),
+            "monitors": plain(await old.list_monitors()),
+            "groups": plain(await old.list_groups(10)),
+            "group_counts": await old.count_group_by_state(GROUP),
+            "registered": sorted(await old.find_registered([*SENT, *ids])),
+            "queue_names": sorted(await old.list_queue_names(0.0)),
+            "rollups": plain(await old.read_rollups(now - 900, now + 900, parts=True)),
+            "note": plain((await old.get_item("golden", "note") or b"").decode()),
+            "lines": [line.decode() for line in await old.read_lines("golden", 10)],
         },
     )
 
@@ -117,8 +117,8 @@ async def test_records_of_version_0_1_are_read(old: RedisStore) -> None:
 async def test_indexes_of_version_0_1_find_the_same_tasks(
     old: RedisStore, asked: dict[str, Any]
 ) -> None:
-    found = await old.page(parse_filter(asked), limit=500)
-    every = await old.page(parse_filter({}), limit=500)
+    found = await old.list_tasks(parse_filter(asked), limit=500)
+    every = await old.list_tasks(parse_filter({}), limit=500)
     filter_ = parse_filter(asked)
     matching = [task.id for task in every.tasks if filter_.matches(task)]
     assert [task.id for task in found.tasks] == matching
@@ -127,25 +127,25 @@ async def test_indexes_of_version_0_1_find_the_same_tasks(
 
 async def test_a_page_of_version_0_1_goes_on(old: RedisStore) -> None:
     """The token `next` was given out by version 0.1."""
-    whole = await old.page(parse_filter({}), limit=500)
-    first = await old.page(parse_filter({}), limit=4)
+    whole = await old.list_tasks(parse_filter({}), limit=500)
+    first = await old.list_tasks(parse_filter({}), limit=4)
     compare("page-token.json", {"next": first.next})
-    rest = await old.page(parse_filter({}), limit=500, page=first.next)
+    rest = await old.list_tasks(parse_filter({}), limit=500, page=first.next)
     assert [t.id for t in (*first.tasks, *rest.tasks)] == [t.id for t in whole.tasks]
 
 
 async def test_the_log_of_version_0_1_is_read_from_any_cursor(old: RedisStore) -> None:
-    entries = await old.read(START, most=500)
+    entries = await old.read_entries(START, limit=500)
     told = [[str(e.cursor), [change_fields(c) for c in e.changes]] for e in entries]
-    compare("log.json", {"end": str(await old.end()), "entries": told})
+    compare("log.json", {"end": str(await old.read_end()), "entries": told})
     for number, entry in enumerate(entries):
-        behind = await old.read(parse_cursor(str(entry.cursor)), most=500)
+        behind = await old.read_entries(parse_cursor(str(entry.cursor)), limit=500)
         assert behind == entries[number + 1 :]
 
 
 async def test_a_store_of_version_0_1_is_written_on(old: RedisStore) -> None:
     ended = [task for task in await _tasks(old) if task.state == "STARTED"]
-    end = await old.end()
+    end = await old.read_end()
     told: set[str] = set()
     for task in ended:
         event = Event(
@@ -158,14 +158,14 @@ async def test_a_store_of_version_0_1_is_written_on(old: RedisStore) -> None:
             result="5",
         )
         await old.store([event], now=1_795_400_000.0)
-        told.add((await old.task(task.id)).state)
+        told.add((await old.get_task(task.id)).state)
     assert told == {"SUCCESS"}
     # Another server has another history: it opens the next epoch.
-    assert (await old.end()).epoch == end.epoch + 1
-    counts = await old.counts()
+    assert (await old.read_end()).epoch == end.epoch + 1
+    counts = await old.count_by_state()
     assert counts.get("STARTED", 0) == 0
     assert sum(counts.values()) == len(await _tasks(old))
 
 
-async def _tasks(store: RedisStore) -> Sequence[TaskImage]:
-    return (await store.page(parse_filter({}), limit=500)).tasks
+async def _tasks(store: RedisStore) -> Sequence[TaskView]:
+    return (await store.list_tasks(parse_filter({}), limit=500)).tasks

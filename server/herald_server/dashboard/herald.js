@@ -6,9 +6,9 @@
  *     client.subscribe({ id: "failed", filter: { state: ["FAILURE"] } },
  *                      (tasks) => console.log(tasks.items));
  *
- * One WebSocket, subprotocol `herald.v1`; no dependency. The connection mends
- * itself and resumes where it was; what could not be resumed arrives as a new
- * snapshot (`change.reset`), so `items` is never a mixture of then and now.
+ * One WebSocket, subprotocol `herald.v1`; no dependency. The client reconnects
+ * and resumes at its cursor; where that cannot be, a new snapshot arrives
+ * (`change.reset`), so `items` never mixes old and new data.
  */
 
 // Served at the root, beside `dashboard/`, so that its address is short.

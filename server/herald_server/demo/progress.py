@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import herald_monitor
+import herald_worker
 
 Report = Callable[[int, int, str], None]
 """Takes what is done, of how much, and a word about it."""
 
 
-def forward(say: Report = herald_monitor.progress) -> Report:
+def forward(say: Report = herald_worker.progress) -> Report:
     """Return what tells progress of one run, and never goes back.
 
     Steps that are solved side by side end in any order.

@@ -11,13 +11,13 @@ from typing import Any, Final
 
 from celery import Task, shared_task
 
-from herald_server.demo import database, fairness, measures, snapshots
-from herald_server.demo.measures import Measures
-from herald_server.demo.periods import Period, ahead, back, between, now, stamp
-from herald_server.demo.planning import Report
+from herald_server.demo.planning import database, fairness, schedule_metrics, snapshots
+from herald_server.demo.planning.periods import Period, ahead, back, between, now, stamp
+from herald_server.demo.planning.plan import Report
+from herald_server.demo.planning.schedule import People, Week
+from herald_server.demo.planning.schedule_metrics import Measures
+from herald_server.demo.planning.seeding import CURRENT_RUN, DAYS_AHEAD, DAYS_BACK
 from herald_server.demo.progress import forward
-from herald_server.demo.schedule import People, Week
-from herald_server.demo.seeding import CURRENT_RUN, DAYS_AHEAD, DAYS_BACK
 
 Result = dict[str, Any]
 
@@ -45,7 +45,7 @@ def compute_schedule_metrics(
             "violations": found.violations,
             "blocks": found.blocks,
         },
-        "stability_metrics": measures.churn(people, weeks, forward()),
+        "stability_metrics": schedule_metrics.churn(people, weeks, forward()),
         "task_status": "completed",
     }
 
@@ -56,7 +56,7 @@ def snapshot_metrics(self: Task[..., Result], period_days: int = 90) -> Result:
     period = back(period_days)
     with database.opened(database.demo_path()) as db:
         people, weeks, found = _measured(db, CURRENT_RUN, period)
-        stability = measures.churn(people, weeks, forward())
+        stability = schedule_metrics.churn(people, weeks, forward())
         metrics = {**_values(found), **stability}
         kept = snapshots.take(db, now(), metrics)
     return {
@@ -102,7 +102,7 @@ def generate_fairness_trend_report(
         weeks = database.weeks(db, period.first, period.last)
         cover = database.cover(db, CURRENT_RUN, weeks[0].monday, weeks[-1].days[-1])
     rng = random.Random(f"fairness:{period.first.isoformat()}")
-    loads = measures.weekly_loads(people, weeks, cover)
+    loads = schedule_metrics.weekly_loads(people, weeks, cover)
     weekly = _weekly(loads, rng, forward())
     values = [float(week["fairness"]) for week in weekly]
     chance = fairness.trend_chance(values, SHUFFLES, rng)
@@ -130,7 +130,7 @@ def compute_version_diff(
         weeks = database.weeks(db, period.first, period.last)
         covers = [_cover(db, run_id, weeks) for run_id in runs]
     weekly = _compared(people, weeks, covers, forward())
-    first, second = (measures.measure(people, weeks, cover) for cover in covers)
+    first, second = (schedule_metrics.measure(people, weeks, cover) for cover in covers)
     moved = sum(a != b for a, b in _pairs(weeks, covers))
     return _diff(first, second, moved, weekly, runs)
 
@@ -138,16 +138,18 @@ def compute_version_diff(
 def _compared(
     people: People,
     weeks: Sequence[Week],
-    covers: Sequence[measures.Cover],
+    covers: Sequence[schedule_metrics.Cover],
     report: Report,
 ) -> list[Result]:
     """Compare week by week: where the second run got better or worse."""
     changed: list[Result] = []
     for number, week in enumerate(weeks, start=1):
-        before, after = (measures.measure(people, [week], cover) for cover in covers)
+        before, after = (
+            schedule_metrics.measure(people, [week], cover) for cover in covers
+        )
         moved = sum(a != b for a, b in _pairs([week], covers))
         worse = after.violation_count - before.violation_count
-        weak = [measures.weak_points(people, week, cover) for cover in covers]
+        weak = [schedule_metrics.weak_points(people, week, cover) for cover in covers]
         if moved:
             changed.append(
                 {
@@ -162,7 +164,7 @@ def _compared(
 
 
 def _pairs(
-    weeks: Sequence[Week], covers: Sequence[measures.Cover]
+    weeks: Sequence[Week], covers: Sequence[schedule_metrics.Cover]
 ) -> Iterator[tuple[int | None, int | None]]:
     for week in weeks:
         for block in week.blocks:
@@ -211,12 +213,12 @@ def _measured(
     people = database.people(db)
     weeks = database.weeks(db, period.first, period.last)
     cover = _cover(db, run_id, weeks)
-    return people, weeks, measures.measure(people, weeks, cover)
+    return people, weeks, schedule_metrics.measure(people, weeks, cover)
 
 
 def _cover(
     db: sqlite3.Connection, run_id: str, weeks: Sequence[Week]
-) -> measures.Cover:
+) -> schedule_metrics.Cover:
     return database.cover(db, run_id, weeks[0].monday, weeks[-1].days[-1])
 
 
@@ -229,7 +231,7 @@ def _values(found: Measures) -> dict[str, float]:
 
 
 def _weekly(
-    loads: measures.WeeklyLoads, rng: random.Random, report: Report
+    loads: schedule_metrics.WeeklyLoads, rng: random.Random, report: Report
 ) -> list[Result]:
     weekly: list[Result] = []
     for number, (monday, load) in enumerate(loads.items(), start=1):

@@ -8,14 +8,20 @@ from typing import Any, Final
 
 from celery import Task, shared_task
 
-from herald_server.demo import contingency, crisis, database, forecast, scenarios
-from herald_server.demo.contingency import Losses
-from herald_server.demo.coverage import Problem
-from herald_server.demo.periods import Period, ahead, now, stamp
-from herald_server.demo.planning import Report, problem_of
+from herald_server.demo.planning import (
+    contingency,
+    crisis,
+    database,
+    forecast,
+    scenarios,
+)
+from herald_server.demo.planning.contingency import Losses
+from herald_server.demo.planning.coverage import Problem
+from herald_server.demo.planning.periods import Period, ahead, now, stamp
+from herald_server.demo.planning.plan import Report, problem_of
+from herald_server.demo.planning.scenarios import Fallback
+from herald_server.demo.planning.schedule import People
 from herald_server.demo.progress import forward
-from herald_server.demo.scenarios import Fallback
-from herald_server.demo.schedule import People
 
 Result = dict[str, Any]
 

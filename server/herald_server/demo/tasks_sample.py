@@ -15,12 +15,12 @@ from celery import Task, shared_task
 from celery.exceptions import Ignore
 from celery.worker.state import revoked
 
-from herald_server.demo import database
-from herald_server.demo.coverage import solve
-from herald_server.demo.periods import now
-from herald_server.demo.planning import problem_of
+from herald_server.demo.planning import database
+from herald_server.demo.planning.coverage import solve
+from herald_server.demo.planning.periods import now
+from herald_server.demo.planning.plan import problem_of
+from herald_server.demo.planning.schedule import Absence
 from herald_server.demo.progress import forward
-from herald_server.demo.schedule import Absence
 from herald_server.demo.task_names import (
     IMPORT_ABSENCES,
     NOTE_PRESENCE,

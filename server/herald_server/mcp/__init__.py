@@ -1,5 +1,5 @@
-"""The MCP door: tools, resources, and pushed task status.
+"""The MCP server: tools, resources, and pushed task status.
 
-Importing a room of this one costs half a second (FastMCP), so nothing is
-imported here; `herald_server.mcp.door` is the way in.
+Importing a module of this package takes half a second (FastMCP), so nothing is imported
+here; `herald_server.mcp.door` is the entry point.
 """

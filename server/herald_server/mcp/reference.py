@@ -13,104 +13,118 @@ from typing import Any
 
 from fastmcp.tools import Tool
 
-from herald_monitor.memory import MemoryStore
-from herald_server.catalog import Catalog
-from herald_server.feed import Feed
-from herald_server.hub import Hub
-from herald_server.mcp.door import build_mcp
-from herald_server.state import Shared
-from herald_server.status import Status
+from herald_core.store.memory.store import MemoryStore
+from herald_server.api.context import ServerContext
+from herald_server.catalog.catalog import Catalog
+from herald_server.mcp.server import build_mcp
+from herald_server.push.log.hub import Hub
+from herald_server.push.log.log_reader import LogReader
+from herald_server.push.status import ServerStatus
 
-BEGIN = "<!-- tools -->"
-END = "<!-- /tools -->"
+BEGIN_MARK = "<!-- tools -->"
+END_MARK = "<!-- /tools -->"
 
 SCOPES = {
     **{"start": "start", "retry": "start", "cancel": "cancel"},
-    "dismiss": "admin",
+    **{"dismiss": "admin", "purge": "admin", "mark": "admin", "run": "start"},
+    **dict.fromkeys(("order", "pause", "resume"), "admin"),
 }
 """The scope that a tool needs, by the first word of its name; all others read."""
 
 Schema = Mapping[str, Any]
 
 
-async def reference() -> str:
+async def write_reference() -> str:
     """Return the reference as Markdown."""
     store, hub = MemoryStore(), Hub()
-    feed = Feed(store, hub)
-    door = build_mcp(Shared(store, hub, feed, Status(store, feed)), None, Catalog())
+    feed = LogReader(store, hub)
+    door = build_mcp(
+        ServerContext(store, hub, feed, ServerStatus(store, feed)), None, Catalog()
+    )
     tools = sorted(await door.list_tools(), key=lambda tool: tool.name)
-    return "\n".join([_table(tools), *(_tool(tool) for tool in tools)])
+    return "\n".join([_format_table(tools), *(_format_tool(tool) for tool in tools)])
 
 
-def scope_of(name: str) -> str:
+def find_scope(name: str) -> str:
     """Return the scope that a tool needs."""
     if "webhook" in name:
         return "admin"
+    if name == "mark_deploy":
+        return "mark"
     return SCOPES.get(name.partition("_")[0], "read")
 
 
-def _table(tools: list[Tool]) -> str:
+def _format_table(tools: list[Tool]) -> str:
     rows = [
-        f"| [`{tool.name}`](#{tool.name}) | `{scope_of(tool.name)}` | {_first(tool)} |"
+        f"| [`{tool.name}`](#{tool.name}) | `{find_scope(tool.name)}` "
+        f"| {_cut_first_sentence(tool)} |"
         for tool in tools
     ]
     return "\n".join(["| tool | scope | what it does |", "|---|---|---|", *rows, ""])
 
 
-def _first(tool: Tool) -> str:
+def _cut_first_sentence(tool: Tool) -> str:
     return (tool.description or "").partition("\n")[0]
 
 
-def _tool(tool: Tool) -> str:
-    # What follows the docstring is the catalog of one installation.
-    said = (tool.description or "").partition("\n\nTask types and their params:")[0]
+def _format_tool(tool: Tool) -> str:
+    # The text after the docstring is the catalog of one installation.
+    description = (tool.description or "").partition(
+        "\n\nTask types and their params:"
+    )[0]
     answers: Schema = tool.output_schema or {}
-    parts = [f"#### {tool.name}", "", said, "", *_fields("Takes", tool.parameters)]
-    return "\n".join([*parts, *_fields("Answers", answers)])
+    parts = [
+        f"#### {tool.name}",
+        "",
+        description,
+        "",
+        *_format_fields("Takes", tool.parameters),
+    ]
+    return "\n".join([*parts, *_format_fields("Answers", answers)])
 
 
-def _fields(title: str, schema: Schema) -> list[str]:
+def _format_fields(title: str, schema: Schema) -> list[str]:
     properties: Mapping[str, Schema] = schema.get("properties", {})
     if not properties:
         return [f"{title} nothing.", ""]
     required = schema.get("required", ()) if title == "Takes" else ()
     rows = [
-        f"| `{name}` | {_type(one)}{' (needed)' if name in required else ''} "
-        f"| {_cell(one.get('description', ''))} |"
+        f"| `{name}` | {_format_type(one)}{' (needed)' if name in required else ''} "
+        f"| {_format_cell(one.get('description', ''))} |"
         for name, one in properties.items()
     ]
     return [f"| {title.lower()} | type | what it is |", "|---|---|---|", *rows, ""]
 
 
-def _cell(text: str) -> str:
+def _format_cell(text: str) -> str:
     return text.replace("|", "\\|").replace("\n", " ")
 
 
-def _type(schema: Schema) -> str:
+def _format_type(schema: Schema) -> str:
     if "anyOf" in schema:
-        kinds = [_type(one) for one in schema["anyOf"]]
+        kinds = [_format_type(one) for one in schema["anyOf"]]
         return " or ".join(kind for kind in kinds if kind != "null")
     if "enum" in schema:
         return " or ".join(f"`{one}`" for one in schema["enum"])
     kind = str(schema.get("type", "object" if "$ref" in schema else "any"))
     if kind == "array":
-        return f"list of {_type(schema.get('items', {}))}"
+        return f"list of {_format_type(schema.get('items', {}))}"
     return kind
 
 
-def put(text: str, told: str) -> str:
-    """Return `text` with `told` between its marks, which are added if missing."""
-    if BEGIN not in text or END not in text:
-        text = f"{text.rstrip()}\n\n{BEGIN}\n{END}\n".lstrip()
-    before, _, rest = text.partition(BEGIN)
-    _, _, after = rest.partition(END)
-    return f"{before}{BEGIN}\n{told.strip()}\n{END}{after}"
+def replace_section(text: str, section: str) -> str:
+    """Return `text` with `section` between the marks, which are added if missing."""
+    if BEGIN_MARK not in text or END_MARK not in text:
+        text = f"{text.rstrip()}\n\n{BEGIN_MARK}\n{END_MARK}\n".lstrip()
+    before, _, rest = text.partition(BEGIN_MARK)
+    _, _, after = rest.partition(END_MARK)
+    return f"{before}{BEGIN_MARK}\n{section.strip()}\n{END_MARK}{after}"
 
 
 def main(path: Path) -> None:
     """Write the reference into the file at `path`."""
     text = path.read_text("utf-8") if path.exists() else ""
-    path.write_text(put(text, asyncio.run(reference())), "utf-8")
+    path.write_text(replace_section(text, asyncio.run(write_reference())), "utf-8")
 
 
 if __name__ == "__main__":

@@ -1,11 +1,11 @@
-"""The resources by their URIs, and what of the store each one shows. Pure."""
+"""The URIs of resources. Pure."""
 
 from __future__ import annotations
 
 from urllib.parse import unquote
 
-from herald_monitor.model import shape
-from herald_monitor.model.events import MAX_ID, MAX_NAME
+from herald_core.model.events.event import MAX_ID, MAX_NAME
+from herald_core.model.tasks import views
 
 TASK = "task://"
 GROUP = "group://"
@@ -17,27 +17,27 @@ TYPES = "herald://task-types"
 CATALOG = "catalog://task-types"
 """The same as `TYPES`, under its first name. It never changes."""
 
-FAILURES = (shape.FAILURE, shape.REJECTED, shape.LOST)
-"""States of tasks that came to nothing although nobody cancelled them."""
+FAILURES = (views.FAILURE, views.REJECTED, views.LOST)
+"""States of tasks that failed without being cancelled."""
 
-SINGLE = frozenset([ACTIVE, FAILED, HEALTH, TYPES])
-MANY = {TASK: MAX_ID, GROUP: MAX_ID, WORKER: MAX_NAME}
-"""Schemes of which there are many, with the longest name each may have."""
+FIXED_URIS = frozenset([ACTIVE, FAILED, HEALTH, TYPES])
+NAMED_SCHEMES = {TASK: MAX_ID, GROUP: MAX_ID, WORKER: MAX_NAME}
+"""Schemes with a name in their URIs, and the maximum length of the name."""
 
-FORMS = (
+URI_FORMS = (
     "task://TASK_ID, group://GROUP_ID, worker://NAME, tasks://active, "
     "tasks://failed, herald://health or herald://task-types"
 )
 
 
-def watchable(uri: str) -> bool:
-    """Say whether `uri` names something that can be subscribed to."""
-    return uri in SINGLE or any(named(uri, scheme) for scheme in MANY)
+def is_watchable(uri: str) -> bool:
+    """Return True if `uri` can be subscribed to."""
+    return uri in FIXED_URIS or any(parse_name(uri, scheme) for scheme in NAMED_SCHEMES)
 
 
-def named(uri: str, scheme: str) -> str:
-    """Return the name that `uri` has behind `scheme`; empty if it has none."""
+def parse_name(uri: str, scheme: str) -> str:
+    """Return the name after `scheme` in `uri`; empty if it has none."""
     if not uri.startswith(scheme):
         return ""
     name = unquote(uri[len(scheme) :])
-    return name if len(name) <= MANY[scheme] else ""
+    return name if len(name) <= NAMED_SCHEMES[scheme] else ""

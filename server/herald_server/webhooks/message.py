@@ -13,33 +13,33 @@ import hashlib
 
 import msgspec
 
-from herald_monitor.model import shape
-from herald_monitor.model.changes import TASK, Change
-from herald_monitor.model.codec import to_json
-from herald_monitor.model.cursor import Cursor
-from herald_monitor.model.filters import Before
-from herald_monitor.model.shape import TaskImage
-from herald_monitor.model.vector import parse_any_cursor
-from herald_server.webhooks.endpoint import UPDATES, Endpoint
+from herald_core.model.changes import TASK, Change
+from herald_core.model.codec import to_json
+from herald_core.model.cursor import Cursor
+from herald_core.model.filters import PreviousValues
+from herald_core.model.tasks import views
+from herald_core.model.tasks.views import TaskView
+from herald_core.model.vector_cursor import parse_rev
+from herald_server.webhooks.endpoint import UPDATES, WebhookEndpoint
 
-RESET = "herald.reset"
-UPDATED = "task.updated"
-TYPES = {
-    shape.PENDING: "task.pending",
-    shape.RECEIVED: "task.received",
-    shape.STARTED: "task.started",
-    shape.RETRY: "task.retried",
-    shape.SUCCESS: "task.succeeded",
-    shape.FAILURE: "task.failed",
-    shape.REVOKED: "task.revoked",
-    shape.REJECTED: "task.rejected",
-    shape.IGNORED: "task.ignored",
-    shape.LOST: "task.lost",
+RESET_TYPE = "herald.reset"
+UPDATED_TYPE = "task.updated"
+STATE_TYPES = {
+    views.PENDING: "task.pending",
+    views.RECEIVED: "task.received",
+    views.STARTED: "task.started",
+    views.RETRY: "task.retried",
+    views.SUCCESS: "task.succeeded",
+    views.FAILURE: "task.failed",
+    views.REVOKED: "task.revoked",
+    views.REJECTED: "task.rejected",
+    views.IGNORED: "task.ignored",
+    views.LOST: "task.lost",
 }
 """The type of a change by the state that it leads to."""
 
-RUN_AGAIN = frozenset([shape.STARTED, *shape.FINAL])
-"""States that say something new when another run is in them."""
+RUN_AGAIN = frozenset([views.STARTED, *views.FINAL_STATES])
+"""States that are news when another run reaches them."""
 
 SOURCE = "/celery-herald"
 MEDIA_TYPES = {
@@ -47,21 +47,21 @@ MEDIA_TYPES = {
     "cloudevents": "application/cloudevents+json",
 }
 
-Place = tuple[int, int, int]
+ChangePosition = tuple[int, int, int]
 """Epoch, number and field of a change: their order is that of a task's changes."""
 
 
-class Message(msgspec.Struct, eq=False):
-    """What is posted to one endpoint. Only the last fields ever change.
+class WebhookMessage(msgspec.Struct, eq=False):
+    """A message to one endpoint. Only the last fields ever change.
 
-    `lane` names what it must stay in order with: a task. `since` is when it was
-    tried first, in unix seconds.
+    `lane` is the key of its order: a task. `since` is its first attempt, in unix
+    seconds.
     """
 
     id: str
     type: str
     lane: str
-    place: Place
+    place: ChangePosition
     at: str
     body: bytes
     attempts: int = 0
@@ -70,77 +70,74 @@ class Message(msgspec.Struct, eq=False):
     """What the last attempt came to."""
 
 
-def of_change(change: Change, endpoint: Endpoint) -> Message | None:
-    """Return what `endpoint` is told of `change`, if anything."""
+def make_change_message(
+    change: Change, endpoint: WebhookEndpoint
+) -> WebhookMessage | None:
+    """Return the message about `change` for `endpoint`; None if it does not match."""
     task = change.task
-    if change.kind != TASK or change.gone or task is None:
+    if change.kind != TASK or change.is_deletion or task is None:
         return None
     if not endpoint.filter.matches(task):
         return None
-    moved = _moved(change.before, task)
+    moved = _is_transition(change.before, task)
     if task.state not in endpoint.states if moved else UPDATES not in endpoint.on:
         return None
-    type_ = TYPES[task.state] if moved else UPDATED
-    return _message(endpoint, type_, task, change.json, change.rev)
+    type_ = STATE_TYPES[task.state] if moved else UPDATED_TYPE
+    return _make_message(endpoint, type_, task, change.json, change.rev)
 
 
-def _moved(before: Before | None, task: TaskImage) -> bool:
-    """Say whether a change led to the state that the task is in now."""
+def _is_transition(before: PreviousValues | None, task: TaskView) -> bool:
+    """Return True if a change led to the task's current state."""
     if before is None or before.state != task.state:
         return True
-    # Another run came to the same before the store was told of what lay between.
+    # Another run reached the same state before the changes between were stored.
     return before.attempt is not None and task.state in RUN_AGAIN
 
 
-def of_image(task: TaskImage, endpoint: Endpoint) -> Message:
-    """Return what is told of a stored task after changes were missed."""
+def make_task_message(task: TaskView, endpoint: WebhookEndpoint) -> WebhookMessage:
+    """Return the message about a stored task after changes were missed."""
     json = to_json(task)
-    type_ = TYPES.get(task.state, UPDATED)
-    return _message(endpoint, type_, task, json, task.rev or "0-0.0", True)
+    type_ = STATE_TYPES.get(task.state, UPDATED_TYPE)
+    return _make_message(endpoint, type_, task, json, task.rev or "0-0.0", True)
 
 
-def of_reset(
-    endpoint: Endpoint, reason: str, since: Cursor, end: Cursor, now: float
-) -> Message:
-    """Return the news that changes behind `since` were missed."""
-    told = {
+def make_reset_message(
+    endpoint: WebhookEndpoint, reason: str, since: Cursor, end: Cursor, now: float
+) -> WebhookMessage:
+    """Return the message that changes after `since` were missed."""
+    data = {
         "reason": reason,
         "since": str(since),
         "until": str(end),
         "message": "Changes between the two cursors were missed; the tasks that match "
         "and that changed since follow as they are now, marked as snapshot.",
     }
-    at = shape.rfc3339(now)
-    # Hashed, for the cursor of a store of many partitions is long.
+    at = views.to_rfc3339(now)
+    # Hashed, because the cursor of a store with many partitions is long.
     id_ = f"reset-{hashlib.sha256(str(since).encode()).hexdigest()[:24]}"
-    body = _body(endpoint, id_, RESET, at, "", to_json(told), False)
-    return Message(id_, RESET, "", (end.epoch, end.n, -1), at, body)
+    body = _encode_body(endpoint, id_, RESET_TYPE, at, "", to_json(data), False)
+    return WebhookMessage(id_, RESET_TYPE, "", (end.epoch, end.n, -1), at, body)
 
 
-def place_of(rev: str) -> Place:
-    """Return the place of a change that `rev` names."""
-    cursor, _, number = rev.partition(".")
-    place = parse_any_cursor(cursor)
-    return place.epoch, place.n, int(number or 0)
-
-
-def _message(
-    endpoint: Endpoint,
+def _make_message(
+    endpoint: WebhookEndpoint,
     type_: str,
-    task: TaskImage,
+    task: TaskView,
     json: bytes,
     rev: str,
     snapshot: bool = False,
-) -> Message:
-    # A full stop separates what is signed, so ids had better have none.
+) -> WebhookMessage:
+    # A full stop separates the signed parts, so ids must have none.
+    cursor, number = parse_rev(rev)
+    place = cursor.epoch, cursor.n, number
     id_ = f"msg-{rev.replace('.', '-')}"
     at = task.updated_at or task.as_of or ""
-    body = _body(endpoint, id_, type_, at, task.id, json, snapshot)
-    return Message(id_, type_, task.id, place_of(rev), at, body)
+    body = _encode_body(endpoint, id_, type_, at, task.id, json, snapshot)
+    return WebhookMessage(id_, type_, task.id, place, at, body)
 
 
-def _body(
-    endpoint: Endpoint,
+def _encode_body(
+    endpoint: WebhookEndpoint,
     id_: str,
     type_: str,
     at: str,

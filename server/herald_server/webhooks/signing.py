@@ -1,4 +1,4 @@
-"""Signatures as the Standard Webhooks specification has them, version `v1`.
+"""Signatures of the Standard Webhooks specification, version `v1`.
 
 The specification is at www.standardwebhooks.com: HMAC-SHA256 over
 `webhook-id.webhook-timestamp.body`, in Base64, one signature for each secret.
@@ -13,36 +13,40 @@ import hmac
 import secrets
 from collections.abc import Iterable
 
-from herald_monitor.errors import BadInput
+from herald_core.errors import InvalidInput
 
-PREFIX = "whsec_"
-BYTES = 32
-LEAST, MOST = 24, 64
+SECRET_PREFIX = "whsec_"
+SECRET_BYTES = 32
+MIN_SECRET_BYTES, MAX_SECRET_BYTES = 24, 64
 """Bytes of a secret, by the specification."""
 
 
-def new_secret() -> str:
-    """Return a fresh secret of 256 bits."""
-    return PREFIX + base64.b64encode(secrets.token_bytes(BYTES)).decode()
+def make_secret() -> str:
+    """Return a new random secret of 256 bits."""
+    return SECRET_PREFIX + base64.b64encode(secrets.token_bytes(SECRET_BYTES)).decode()
 
 
-def key_of(secret: str) -> bytes:
-    """Return the bytes of a secret. Raises `BadInput`."""
-    text = secret.removeprefix(PREFIX)
+def decode_secret(secret: str) -> bytes:
+    """Return the bytes of a secret. Raises `InvalidInput`."""
+    text = secret.removeprefix(SECRET_PREFIX)
     try:
         key = base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
     except (binascii.Error, ValueError):
         key = b""
-    if not secret.startswith(PREFIX) or not LEAST <= len(key) <= MOST:
-        raise BadInput(
-            f"secret must be {PREFIX} and {LEAST} to {MOST} random bytes in Base64; "
+    if (
+        not secret.startswith(SECRET_PREFIX)
+        or not MIN_SECRET_BYTES <= len(key) <= MAX_SECRET_BYTES
+    ):
+        raise InvalidInput(
+            f"secret must be {SECRET_PREFIX} and {MIN_SECRET_BYTES} "
+            f"to {MAX_SECRET_BYTES} random bytes in Base64; "
             "leave it out to have one made",
             "secret",
         )
     return key
 
 
-def signed_headers(
+def sign_headers(
     id_: str, now: float, body: bytes, signing: Iterable[str]
 ) -> dict[str, str]:
     """Return the three headers of a delivery, signed with each secret.
@@ -51,7 +55,7 @@ def signed_headers(
     """
     at = str(int(now))
     signed = b"%b.%b.%b" % (id_.encode(), at.encode(), body)
-    macs = (hmac.digest(key_of(one), signed, hashlib.sha256) for one in signing)
+    macs = (hmac.digest(decode_secret(one), signed, hashlib.sha256) for one in signing)
     return {
         "webhook-id": id_,
         "webhook-timestamp": at,

@@ -1,35 +1,35 @@
 /**
- * The connection to a Herald server: keeps itself open, resumes, and says how it is.
+ * The connection to a Herald server: it reconnects, resumes and reports its state.
  *
  * @typedef {{id: string, [key: string]: any}} Item
- * @typedef {{id: string, since: string, until?: string, reason: string, state: string}} Gap
+ * @typedef {{id: string, since: string, until?: string, reason: string, state: "open"|"closed"|"unrepairable", unrepaired?: string}} Gap
  * @typedef {"connecting"|"live"|"behind"|"silent"|"reconnecting"|"stale"|"resting"|"refused"|"closed"} Word  `silent`: the
- *   connection is open, but the server has not said a word for 6 s, nor answered a ping
+ *   connection is open, but the server has sent nothing for 6 s and answered no ping
  * @typedef {{word: Word, since: number, reason: string, code: number, lagMs: number|null,
  *            gaps: Gap[]|null, heardAt: number|null, way: "socket"|"streams"}} State  Times are ms
  *            since 1970; `way` is how frames travel.
  * @typedef {{code: string, message: string, retry?: boolean}} Refusal
  * @typedef {{put: string[], del: string[], reset?: string,
  *            told?: {put: Item[], del: string[]}}} Change  Ids that changed in `items`;
- *   `told` is what the server said, also of items beyond `limit`.
- * @typedef {{id: string, topic?: "tasks"|"workers"|"counts",
+ *   `told` is what the server sent, items beyond `limit` included.
+ * @typedef {{id: string, topic?: "tasks"|"workers"|"queues"|"counts"|"failures"|"schedules"|"orders"|"marks",
  *            filter?: Record<string, any>, limit?: number}} Wanted
  */
 
 import { Collection } from "./collection.js";
 
 const SUBPROTOCOL = "herald.v1";
-const BEHIND_MS = 2_000; // lag from which "live" would be a lie
-const PING_MS = 3_000; // how long the server may say nothing before it is asked
-const SILENT_MS = 6_000; // and before "live" would be a lie
-const DEAD_MS = 15_000; // and before the connection is given up
-const STALE_MS = 5_000; // how long a lost connection may be called a blip
-const WAKING = ["online", "visibilitychange"]; // a good moment to look again
-const OPEN_MS = 10_000; // a handshake that takes longer will not come
-const BLOCKED = 2; // handshakes that fail before streams are tried, if none ever came
+const BEHIND_MS = 2_000; // lag from which the state is `behind`
+const PING_MS = 3_000; // silence after which a ping is sent
+const SILENT_MS = 6_000; // silence after which the state is `silent`
+const DEAD_MS = 15_000; // silence after which the client reconnects
+const STALE_MS = 5_000; // a longer loss makes the data stale
+const RECONNECT_EVENTS = ["online", "visibilitychange"]; // reconnect at once on these events
+const OPEN_MS = 10_000; // timeout of the handshake
+const MAX_BLOCKED = 2; // failed handshakes after which streams are tried, if none ever succeeded
 
 /**
- * Open a connection that keeps itself open until `client.close()`.
+ * Open a connection that reconnects until `client.close()`.
  * @param {{url: string|URL, token?: string, protocols?: string[]}} options
  * @returns {Client}
  */
@@ -39,34 +39,34 @@ export function connect({ url, token, protocols = [] }) {
   return client;
 }
 
-/** The connection, and what is subscribed to over it. */
+/** The connection and its subscriptions. */
 export class Client {
   #url;
   #token;
   #protocols;
   #socket = null;
-  #ready = false; // hello was heard on this socket
-  #greeted = false; // hello was heard on any WebSocket
-  #streamed = false; // or over streams
-  #dials = 0;
-  /** @type {any} The class of `streams.js`, once it was needed. */ #streams = null;
+  #isOpen = false; // hello was received on this connection
+  #socketWorks = false; // hello was received on any WebSocket
+  #streamsWork = false; // or over event streams
+  #attempts = 0;
+  /** @type {any} The class of `streams.js`, once it is needed. */ #streams = null;
   #resting = false;
   #collections = new Map();
   #listeners = new Set();
   #shown = "";
-  #tries = 0; // in a row, without success
-  #pause = null; // what the server asked us to wait, ms
-  #retry = 0;
-  #pulse = 0;
-  #heartbeat = 15; // seconds after which a server without news says something
-  #unheard = 0; // pings that the server has not answered yet
+  #failures = 0; // in a row
+  #pause = null; // pause that the server asked for, ms
+  #retryTimer = 0;
+  #checkTimer = 0;
+  #heartbeat = 15; // seconds after which the server sends something
+  #unansweredPings = 0; // pings without an answer
   #pingedAt = 0;
   #openedAt = 0;
-  #lostAt = Date.now();
+  #wordSince = Date.now();
   #heardAt = null;
   #staleAt = null;
   #lagMs = null;
-  #gaps = null; // not told yet
+  #gaps = null; // not known yet
   #reason = "";
   #ended = null; // "refused" or "closed", and since when
   #code = 0; // the close code of a refusal (4401: the token is not valid)
@@ -77,7 +77,7 @@ export class Client {
     this.#protocols = protocols;
   }
 
-  /** Follow a collection; `onChange(collection, change)` runs after each frame about it. */
+  /** Subscribe to a collection; `onChange(collection, change)` runs after each of its frames. */
   subscribe(/** @type {Wanted} */ wanted, onChange) {
     const collection = new Collection(wanted, (c) => this.#request(c), onChange);
     this.#collections.set(wanted.id, collection);
@@ -89,7 +89,7 @@ export class Client {
     if (this.#collections.delete(id)) this.#send({ type: "unsubscribe", id });
   }
 
-  /** Hear of every change of `state`, and of the present one at once. Returns how to stop. */
+  /** Call `listener` with `state` now and after each change; returns a function that stops it. */
   observe(/** @type {(state: State) => void} */ listener) {
     this.#listeners.add(listener);
     listener(this.state);
@@ -98,7 +98,7 @@ export class Client {
 
   /** @returns {State} */
   get state() {
-    const [word, since] = this.#judge();
+    const [word, since] = this.#getWord();
     const reason = word === "live" ? "" : this.#reason;
     const [lagMs, gaps, heardAt] = [this.#lagMs, this.#gaps, this.#heardAt];
     const way = this.#streaming ? "streams" : "socket";
@@ -108,16 +108,16 @@ export class Client {
   open() {
     if (this.#ended || this.#socket) return;
     this.#resting = false;
-    clearTimeout(this.#retry);
-    this.#pulse ||= setInterval(() => this.#check(), 1_000);
-    for (const type of WAKING) globalThis.addEventListener?.(type, this.#nudge);
+    clearTimeout(this.#retryTimer);
+    this.#checkTimer ||= setInterval(() => this.#check(), 1_000);
+    for (const type of RECONNECT_EVENTS) globalThis.addEventListener?.(type, this.#reconnectNow);
     this.#openedAt = Date.now();
-    this.#unheard = 0;
-    const socket = this.#dial();
-    const mine = (act) => (event) => socket === this.#socket && act(event);
-    socket.onopen = mine(() => this.#ask());
-    socket.onmessage = mine(({ data }) => this.#read(data));
-    socket.onclose = mine(({ code, reason }) => this.#lose(code, reason));
+    this.#unansweredPings = 0;
+    const socket = this.#openSocket();
+    const ifCurrent = (act) => (event) => socket === this.#socket && act(event);
+    socket.onopen = ifCurrent(() => this.#subscribeAll());
+    socket.onmessage = ifCurrent(({ data }) => this.#onMessage(data));
+    socket.onclose = ifCurrent(({ code, reason }) => this.#onClose(code, reason));
     this.#socket = socket;
   }
 
@@ -125,42 +125,42 @@ export class Client {
     this.#stop("closed", "");
   }
 
-  /** Hear nothing more until `open()`, which resumes: for a page that nobody sees. */
+  /** Disconnect until `open()`, which resumes: for a hidden page. */
   rest() {
     if (this.#ended) return;
     const socket = this.#socket;
-    if (socket) this.#lose(1000, "");
-    clearTimeout(this.#retry); // nor go on trying
+    if (socket) this.#onClose(1000, "");
+    clearTimeout(this.#retryTimer); // and do not retry
     this.#resting = true;
     socket?.close();
-    this.#tell();
+    this.#notify();
   }
 
   get #streaming() {
     return this.#streams !== null && this.#socket instanceof this.#streams;
   }
 
-  // Some networks let no WebSocket through. A server that is away answers neither way.
-  #dial() {
-    const turn = this.#dials++;
-    const streams = this.#streamed ? turn % 4 : turn >= BLOCKED && turn % 2 === 0;
-    if (streams && this.#streams && !this.#greeted) return new this.#streams(this.#url, this.#token);
-    if (turn === BLOCKED - 1) import("./streams.js").then((found) => (this.#streams = found.Streams), () => {});
-    return new WebSocket(this.#url, [SUBPROTOCOL, ...bearer(this.#token), ...this.#protocols]);
+  // Some networks block WebSockets. A server that is down answers neither way.
+  #openSocket() {
+    const turn = this.#attempts++;
+    const streams = this.#streamsWork ? turn % 4 : turn >= MAX_BLOCKED && turn % 2 === 0;
+    if (streams && this.#streams && !this.#socketWorks) return new this.#streams(this.#url, this.#token);
+    if (turn === MAX_BLOCKED - 1) import("./streams.js").then((found) => (this.#streams = found.Streams), () => {});
+    return new WebSocket(this.#url, [SUBPROTOCOL, ...createTokenProtocols(this.#token), ...this.#protocols]);
   }
 
-  #nudge = () => {
+  #reconnectNow = () => {
     this.#check();
-    if (globalThis.document?.hidden !== true) this.open(); // no waiting out the pause
+    if (globalThis.document?.hidden !== true) this.open(); // without the rest of the pause
   };
 
-  #ask() {
+  #subscribeAll() {
     for (const collection of this.#collections.values())
       if (!collection.done) this.#request(collection);
   }
 
-  // A cursor stands for all subscriptions that the server knows when it sends it.
-  // The answer to a ping tells that it has come to know this one.
+  // A cursor covers all subscriptions that the server knew when it sent it.
+  // The answer to a ping proves that it knows this one.
   #request(collection) {
     this.#send(collection.request());
     this.#ping();
@@ -168,13 +168,13 @@ export class Client {
 
   #ping() {
     if (!this.#send({ type: "ping" })) return;
-    this.#unheard += 1;
+    this.#unansweredPings += 1;
     this.#pingedAt = Date.now();
   }
 
-  #answered() {
-    this.#unheard -= 1;
-    if (this.#unheard) return;
+  #onPong() {
+    this.#unansweredPings -= 1;
+    if (this.#unansweredPings) return;
     for (const collection of this.#collections.values()) collection.acknowledge();
   }
 
@@ -184,50 +184,50 @@ export class Client {
     return true;
   }
 
-  #read(data) {
+  #onMessage(data) {
     this.#heardAt = Date.now();
     try {
-      this.#receive(JSON.parse(data));
+      this.#onFrame(JSON.parse(data));
     } catch (error) {
       if (!(error instanceof SyntaxError)) throw error;
       this.#drop("The server sent something that is not JSON.");
     }
-    this.#tell();
+    this.#notify();
   }
 
-  #receive(frame) {
+  #onFrame(frame) {
     const collection = this.#collections.get(frame.id);
-    if (frame.type === "hello") this.#greet(frame);
+    if (frame.type === "hello") this.#onHello(frame);
     else if (frame.type === "data") collection?.apply(frame);
-    else if (frame.type === "pong") this.#answered();
+    else if (frame.type === "pong") this.#onPong();
     else if (frame.type === "done") collection?.finish();
-    else if (frame.type === "error") this.#complain(collection, frame);
-    else if (frame.type === "status") this.#note(frame);
+    else if (frame.type === "error") this.#onError(collection, frame);
+    else if (frame.type === "status") this.#onStatus(frame);
     else if (frame.type === "bye") this.#pause = frame.reconnect_in_ms ?? null;
     if (frame.cursor) this.#bookmark(frame.cursor, frame.alone ? collection : null);
     this.#lagMs = frame.lag_ms ?? this.#lagMs;
   }
 
-  #greet({ heartbeat }) {
-    this.#ready = true;
-    if (this.#streaming) this.#streamed = true;
-    else this.#greeted = true;
+  #onHello({ heartbeat }) {
+    this.#isOpen = true;
+    if (this.#streaming) this.#streamsWork = true;
+    else this.#socketWorks = true;
     this.#heartbeat = heartbeat ?? this.#heartbeat;
-    this.#lostAt = this.#heardAt;
+    this.#wordSince = this.#heardAt;
     this.#reason = "";
   }
 
   #bookmark(cursor, alone) {
-    this.#tries = 0; // only what moved us on counts as success
+    this.#failures = 0; // only a cursor counts as success
     for (const collection of alone ? [alone] : this.#collections.values()) collection.bookmark(cursor);
   }
 
-  #complain(collection, error) {
+  #onError(collection, error) {
     if (collection) collection.refuse(error);
     else this.#reason = error.message;
   }
 
-  #note({ stale, gaps, problem = "" }) {
+  #onStatus({ stale, gaps, problem = "" }) {
     this.#reason = problem;
     if (stale !== undefined) this.#staleAt = stale ? (this.#staleAt ?? Date.now()) : null;
     this.#gaps = gaps ?? this.#gaps;
@@ -236,39 +236,39 @@ export class Client {
   #check() {
     if (this.#resting) return;
     const now = Date.now();
-    const silent = now - this.#lastWord();
-    const beat = 1_000 * this.#heartbeat;
-    if (this.#ready && silent > Math.min(DEAD_MS, 2.5 * beat)) this.#drop("Nothing was heard from the server.", this.#lastWord());
-    else if (this.#ready && silent > Math.min(PING_MS, beat) && now - this.#pingedAt > Math.min(PING_MS, beat)) this.#ping(); // a server without news is quiet
-    else if (this.#socket && !this.#ready && now - this.#openedAt > OPEN_MS)
+    const silent = now - this.#lastReceivedAt();
+    const heartbeatMs = 1_000 * this.#heartbeat;
+    if (this.#isOpen && silent > Math.min(DEAD_MS, 2.5 * heartbeatMs)) this.#drop("The server sent nothing.", this.#lastReceivedAt());
+    else if (this.#isOpen && silent > Math.min(PING_MS, heartbeatMs) && now - this.#pingedAt > Math.min(PING_MS, heartbeatMs)) this.#ping(); // a server without changes is silent
+    else if (this.#socket && !this.#isOpen && now - this.#openedAt > OPEN_MS)
       this.#drop("The server does not answer.");
-    this.#tell();
+    this.#notify();
   }
 
-  #lastWord() {
+  #lastReceivedAt() {
     return Math.max(this.#heardAt ?? 0, this.#openedAt);
   }
 
   #drop(reason, since = Date.now()) {
     const socket = this.#socket;
-    this.#lose(4000, reason, since);
-    socket?.close(); // late on a half-open line, so nobody waits for it
+    this.#onClose(4000, reason, since);
+    socket?.close(); // takes long on a half-open connection: not awaited
   }
 
-  #lose(code, reason, since = Date.now()) {
-    if (this.#ready) this.#lostAt = since;
+  #onClose(code, reason, since = Date.now()) {
+    if (this.#isOpen) this.#wordSince = since;
     this.#socket = null;
-    this.#ready = false;
+    this.#isOpen = false;
     this.#staleAt = null;
     if (code >= 4400) return this.#stop("refused", reason || `Close code ${code}.`, code);
     this.#reason = reason || "The server cannot be reached.";
-    // 3.2 s at most: whoever was away long is back soon, and 5,000 do not come at once.
-    this.#tries = Math.min(this.#tries + 1, 5);
-    const pause = this.#pause ?? 50 + Math.random() * 100 * 2 ** this.#tries;
+    // At most 3.2 s, with jitter: 5,000 clients do not reconnect at once.
+    this.#failures = Math.min(this.#failures + 1, 5);
+    const pause = this.#pause ?? 50 + Math.random() * 100 * 2 ** this.#failures;
     this.#pause = null;
-    clearTimeout(this.#retry);
-    this.#retry = setTimeout(() => this.open(), pause);
-    this.#tell();
+    clearTimeout(this.#retryTimer);
+    this.#retryTimer = setTimeout(() => this.open(), pause);
+    this.#notify();
   }
 
   #stop(word, reason, code = 0) {
@@ -278,24 +278,24 @@ export class Client {
     const socket = this.#socket;
     this.#socket = null;
     socket?.close(1000);
-    clearTimeout(this.#retry);
-    clearInterval(this.#pulse);
-    for (const type of WAKING) globalThis.removeEventListener?.(type, this.#nudge);
-    this.#tell();
+    clearTimeout(this.#retryTimer);
+    clearInterval(this.#checkTimer);
+    for (const type of RECONNECT_EVENTS) globalThis.removeEventListener?.(type, this.#reconnectNow);
+    this.#notify();
   }
 
-  #judge() {
+  #getWord() {
     if (this.#ended) return [this.#ended.word, this.#ended.since];
-    if (this.#resting) return ["resting", this.#lostAt];
-    if (this.#ready && this.#staleAt) return ["stale", this.#staleAt];
-    if (this.#ready && Date.now() - this.#lastWord() >= SILENT_MS) return ["silent", this.#lastWord()];
-    if (this.#ready) return [(this.#lagMs ?? 0) > BEHIND_MS ? "behind" : "live", this.#lostAt];
-    if (!this.#heardAt) return [this.#tries ? "reconnecting" : "connecting", this.#lostAt];
-    const blip = Date.now() - this.#lostAt < STALE_MS;
-    return blip ? ["reconnecting", this.#lostAt] : ["stale", this.#heardAt];
+    if (this.#resting) return ["resting", this.#wordSince];
+    if (this.#isOpen && this.#staleAt) return ["stale", this.#staleAt];
+    if (this.#isOpen && Date.now() - this.#lastReceivedAt() >= SILENT_MS) return ["silent", this.#lastReceivedAt()];
+    if (this.#isOpen) return [(this.#lagMs ?? 0) > BEHIND_MS ? "behind" : "live", this.#wordSince];
+    if (!this.#heardAt) return [this.#failures ? "reconnecting" : "connecting", this.#wordSince];
+    const isShort = Date.now() - this.#wordSince < STALE_MS;
+    return isShort ? ["reconnecting", this.#wordSince] : ["stale", this.#heardAt];
   }
 
-  #tell() {
+  #notify() {
     const state = this.state;
     const shown = JSON.stringify({ ...state, heardAt: 0 });
     if (shown === this.#shown) return;
@@ -304,7 +304,7 @@ export class Client {
   }
 }
 
-function bearer(token) {
+function createTokenProtocols(token) {
   if (!token) return [];
   const bytes = String.fromCharCode(...new TextEncoder().encode(token));
   return ["bearer." + btoa(bytes).replaceAll("+", "-").replaceAll("/", "_").replace(/=+$/, "")];

@@ -1,19 +1,23 @@
 /**
- * A `WebSocket` of `herald.v1` for places where WebSockets are blocked: the same
- * frames, over event streams. One stream a subscription to tasks; a browser opens six
- * connections to a host at most, so counts, workers and queues are asked for instead.
+ * A substitute for the WebSocket where WebSockets are blocked: the same frames over
+ * event streams, one for each subscription to tasks. A browser opens at most six
+ * connections to a host, so all other topics are polled.
  *
- * The cursor of a stream stands for that stream alone: its frames say `alone`.
+ * A cursor covers its own stream only: such frames are marked `alone`.
  */
 
-const ASK_MS = 3_000; // how often the topics are asked for
-const PING_MS = 5_000; // how long an answer may take
-const DEAD_MS = 40_000; // streams say something each 15 s; less is no answer to a ping
-const REFUSALS = { 401: 4401, 403: 4403, 421: 4403 }; // HTTP's word → the close code's
+const POLL_MS = 3_000; // interval between two polls of a topic
+const PING_MS = 5_000; // timeout of a ping
+const DEAD_MS = 40_000; // streams send something every 15 s
+const REFUSALS = { 401: 4401, 403: 4403, 421: 4403 }; // HTTP status → close code
 const TOPICS = {
   counts: ["api/v1/stats", ({ counts }) => Object.entries(counts).map(([id, count]) => ({ id, count }))],
   workers: ["api/v1/workers", ({ workers }) => workers],
   queues: ["api/v1/queues", ({ queues }) => queues],
+  failures: ["api/v1/failures", ({ failures }) => failures],
+  schedules: ["api/v1/schedules", ({ schedules }) => schedules],
+  orders: ["api/v1/orders", ({ orders }) => orders],
+  marks: ["api/v1/marks", ({ marks }) => marks],
 };
 
 export class Streams {
@@ -24,13 +28,13 @@ export class Streams {
   #base;
   #headers;
   #open = new Map(); // subscription → how to stop it
-  #heardAt = Date.now();
+  #receivedAt = Date.now();
 
-  /** @param {string} url of the WebSocket that cannot be had @param {string} [token] */
+  /** @param {string} url of the blocked WebSocket @param {string} [token] */
   constructor(url, token) {
     this.#base = new URL(".", url.replace(/^ws/, "http"));
     this.#headers = token ? { Authorization: `Bearer ${token}` } : {};
-    this.#greet();
+    this.#connect();
   }
 
   send(/** @type {string} */ text) {
@@ -44,18 +48,18 @@ export class Streams {
     this.#end(1000, "");
   }
 
-  // The server is asked, for it says nothing by itself for 15 s.
+  // The stream itself is silent for up to 15 s.
   async #ping() {
     try {
       await this.#get("healthz", AbortSignal.timeout(PING_MS));
     } catch {
-      return; // no answer is no pong
+      return; // no answer: no pong
     }
-    if (this.readyState === 1 && Date.now() - this.#heardAt < DEAD_MS) this.#tell({ type: "pong" });
+    if (this.readyState === 1 && Date.now() - this.#receivedAt < DEAD_MS) this.#deliver({ type: "pong" });
   }
 
-  // Where nothing answers there is nothing to fall back to.
-  async #greet() {
+  // Without an answer to HTTP there is no fallback.
+  async #connect() {
     try {
       await this.#get("healthz");
     } catch {
@@ -64,14 +68,14 @@ export class Streams {
     if (this.readyState) return;
     this.readyState = 1;
     this.onopen?.({});
-    this.#tell({ type: "hello", v: 1, heartbeat: 15 });
+    this.#deliver({ type: "hello", v: 1, heartbeat: 15 });
   }
 
   #subscribe({ id, topic = "tasks", ...wanted }) {
     this.#drop(id);
     const stop = new AbortController();
     this.#open.set(id, stop);
-    const work = topic in TOPICS ? this.#ask(id, topic, stop.signal) : this.#stream(id, wanted, stop.signal);
+    const work = topic in TOPICS ? this.#poll(id, topic, stop.signal) : this.#stream(id, wanted, stop.signal);
     work.catch((error) => stop.signal.aborted || this.#end(error.code ?? 1006, error.reason ?? ""));
   }
 
@@ -89,27 +93,27 @@ export class Streams {
     for (;;) {
       const { value, done } = await reader.read();
       if (done) break;
-      this.#heardAt = Date.now();
+      this.#receivedAt = Date.now();
       const events = (text + value).split("\n\n");
       text = events.pop();
-      for (const event of events) if (this.#hear(id, event)) return;
+      for (const event of events) if (this.#onEvent(id, event)) return;
     }
-    throw new Ended(1006, "");
+    throw new StreamEnded(1006, "");
   }
 
-  // Returns whether the stream has come to its end for good.
-  #hear(id, event) {
-    const line = event.split("\n").find((each) => each.startsWith("data: "));
-    if (!line) return false; // a comment
-    const frame = JSON.parse(line.slice(6));
-    if (frame.code === "closed") throw new Ended(frame.close ?? 1006, frame.message);
-    this.#tell({ ...frame, id, alone: true });
+  // Return whether the stream is done.
+  #onEvent(id, event) {
+    const dataLine = event.split("\n").find((each) => each.startsWith("data: "));
+    if (!dataLine) return false; // a comment
+    const frame = JSON.parse(dataLine.slice(6));
+    if (frame.code === "closed") throw new StreamEnded(frame.close ?? 1006, frame.message);
+    this.#deliver({ ...frame, id, alone: true });
     return frame.type === "done";
   }
 
-  async #ask(id, topic, signal) {
+  async #poll(id, topic, signal) {
     const [path, items] = TOPICS[topic];
-    let said = "";
+    let lastContent = "";
     while (!signal.aborted) {
       const put = [];
       let next;
@@ -118,11 +122,11 @@ export class Streams {
         put.push(...items(answer));
         next = answer.next;
       } while (next);
-      this.#heardAt = Date.now();
+      this.#receivedAt = Date.now();
       const now = JSON.stringify(put);
-      if (now !== said) this.#tell({ type: "data", id, reset: "new", put, cursor: "0-0", alone: true });
-      said = now;
-      await pause(ASK_MS, signal);
+      if (now !== lastContent) this.#deliver({ type: "data", id, reset: "new", put, cursor: "0-0", alone: true });
+      lastContent = now;
+      await pause(POLL_MS, signal);
     }
   }
 
@@ -130,10 +134,10 @@ export class Streams {
     const answer = await fetch(new URL(path, this.#base), { headers: this.#headers, cache: "no-store", signal });
     if (answer.ok) return answer;
     const { detail = "" } = await answer.json().catch(() => ({}));
-    throw new Ended(REFUSALS[answer.status] ?? 1006, detail);
+    throw new StreamEnded(REFUSALS[answer.status] ?? 1006, detail);
   }
 
-  #tell(frame) {
+  #deliver(frame) {
     this.onmessage?.({ data: JSON.stringify(frame) });
   }
 
@@ -145,7 +149,7 @@ export class Streams {
   }
 }
 
-class Ended extends Error {
+class StreamEnded extends Error {
   constructor(code, reason) {
     super(reason);
     this.code = code;
@@ -153,7 +157,7 @@ class Ended extends Error {
   }
 }
 
-// Hidden pages wait for as long as they are.
+// Hidden pages wait until they are visible.
 async function pause(ms, signal) {
   do await new Promise((resolve) => setTimeout(resolve, ms));
   while (!signal.aborted && globalThis.document?.hidden);

@@ -3,5 +3,5 @@ try {
   const theme = localStorage.getItem("herald.theme");
   if (theme) document.documentElement.dataset.theme = theme;
 } catch {
-  // Storage is forbidden here: the system's theme it is.
+  // Storage is forbidden here: the theme of the system is used.
 }

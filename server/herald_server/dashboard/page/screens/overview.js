@@ -1,37 +1,43 @@
-/** Overview: all that an operator asks first, on one screen. */
+/** Now: what needs a person, how much runs, and where it is slow. */
 
-import { link } from "../address.js";
-import { h, soon } from "../dom.js";
-import { empty } from "../parts/blank.js";
-import { Feed } from "./overview/feed.js";
+import { linkTo } from "../base/address.js";
+import { h, schedule } from "../base/dom.js";
+import { showView } from "../base/view/hooks.js";
+import { html } from "../base/view/preact.js";
+import { emptyState } from "../parts/common/placeholders.js";
+import { Freshness } from "../parts/shell/freshness.js";
+import { OverviewData } from "./overview/data.js";
 import { Failures } from "./overview/failures.js";
 import { History } from "./overview/history.js";
-import { Numbers } from "./overview/numbers.js";
+import { NeedsYou } from "./overview/needs-you.js";
 import { Queues } from "./overview/queues.js";
 import { Running } from "./overview/running.js";
-import { Stuck } from "./overview/stuck.js";
-import { System } from "./overview/system.js";
-import { Trust } from "./overview/trust.js";
-import { Watch } from "./overview/watch.js";
-import { Workers } from "./overview/workers.js";
+import { Stats } from "./overview/stats.js";
 
-export function show(place, visit) {
-  const watch = new Watch(visit);
-  const parts = [new System(), new Trust(), new Numbers(), new History(visit), new Queues(), new Failures(), new Stuck(), new Workers(), new Running(), new Feed(visit)];
-  const [system, trust, numbers, history, ...cards] = parts;
-  place.append(system.el, trust.el, numbers.el, history.el, h("div", { className: "cards" }, cards.map((part) => part.el)));
-  let part = false; // this token sees a part of the tasks only
-  const draw = () => {
-    if (part) return;
-    part = watch.figures?.error?.status === 403;
-    if (part) place.replaceChildren(some(watch));
-    else parts.forEach((each) => each.draw(watch));
+export function show(place, context) {
+  const data = new OverviewData(context);
+  const { attention, live } = context;
+  const freshness = new Freshness();
+  const [stats, ...cards] = [new Stats(), new Queues(), new Failures(), new Running()];
+  const top = showView(place, context, () => html`<${NeedsYou} attention=${attention} live=${live} />`);
+  place.append(freshness.el, stats.el);
+  const history = showView(place, context, History);
+  place.append(h("div", { className: "cards" }, cards.map((part) => part.el)));
+  const drawTables = () => {
+    freshness.draw(data);
+    freshness.el.hidden = freshness.isWhole; // then the state of the connection says so
+    [stats, ...cards].forEach((part) => part.draw(data));
   };
-  watch.observe(() => soon(draw));
-  visit.tick(draw);
-  soon(draw);
-  return { refresh: () => (parts.forEach((each) => each.refresh?.()), draw()) };
+  const draw = () => {
+    if (attention.isPartial) return place.replaceChildren(partialState(data));
+    top.refresh();
+    drawTables();
+  };
+  data.observe(() => schedule(draw));
+  context.everySecond(drawTables);
+  schedule(draw);
+  return { refresh: () => (history.refresh(), draw()) };
 }
 
-// Counts over all tasks are not for everybody.
-const some = ({ figures }) => empty("This token may see some tasks only", figures.error.message, h("a", { className: "button", href: link("tasks") }, "Show them"));
+// Counts over all tasks need a token for all tasks.
+const partialState = ({ figures }) => emptyState("This token permits only some tasks", figures.error.message, h("a", { className: "button", href: linkTo("tasks") }, "Show these tasks"));

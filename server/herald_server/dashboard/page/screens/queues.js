@@ -1,70 +1,89 @@
-/** Queues: where work waits, how long, who takes it, and when it will be done. */
+/** Queues: depth, waiting time, rates and consumers. */
 
-import { link } from "../address.js";
-import { h, soon } from "../dom.js";
-import { byTrouble, doubtful, orphaned, partly } from "../figures.js";
-import { ago, count, many, rate, ticking } from "../format.js";
-import { alarm } from "../parts/badge.js";
-import { unknown } from "../parts/blank.js";
-import { Listing } from "../parts/listing.js";
-import { named } from "../parts/name.js";
-import { Table } from "../parts/table.js";
+import { linkTo } from "../base/address.js";
+import { button, h, schedule, setText } from "../base/dom.js";
+import { formatAge, formatCount, formatTime, pluralize } from "../base/format.js";
+import { post } from "../base/http.js";
+import { describeUnanswered, mayBeStranded, sortByProblem } from "../base/metrics.js";
+import { queueName, queueRows, queuesUnknown, queueTimes } from "../parts/common/queue-rows.js";
+import { TableCard } from "../parts/common/table-card.js";
+import { taskName } from "../parts/common/task-name.js";
 
 const COLUMNS = [
-  { word: "Queue" },
-  { word: "Depth", num: true, name: "n7", title: "Messages that wait" },
-  { word: "Taken", num: true, name: "n7", title: "Messages that workers hold and have not confirmed", hide: true },
-  { word: "Oldest", num: true, name: "n7", title: "How long the oldest message waits" },
-  { word: "In /min", num: true, name: "n7", hide: true },
-  { word: "Out /min", num: true, name: "n7", hide: true },
-  { word: "Drain", num: true, name: "n7", title: "How long until it is empty, if both rates stay" },
-  { word: "Consumers", hide: true },
-  { word: "Measured", num: true, name: "n8", hide: true },
+  { label: "Queue" },
+  { label: "Depth", num: true, name: "n7", title: "Waiting messages" },
+  { label: "Unacked", num: true, name: "n7", title: "Messages that workers have not acknowledged", hide: true },
+  { label: "Oldest", num: true, name: "n7", title: "Waiting time of the oldest message" },
+  { label: "In /min", num: true, name: "n7", hide: true },
+  { label: "Out /min", num: true, name: "n7", hide: true },
+  { label: "Drain", num: true, name: "n7", title: "Time until the queue is empty, at the present rates" },
+  { label: "Consumers", hide: true },
+  { label: "Measured", num: true, name: "n8", hide: true },
+  { label: "Order", name: "n8", hide: true },
+  { label: "Actions", name: "n16" },
 ];
 
-export function show(place, visit) {
-  const { queues } = visit.live;
-  const table = new Table("Queues", COLUMNS, {
-    key: (queue) => queue.id, cells, mark: (row, queue) => row.toggleAttribute("data-alone", orphaned(queue)),
-  });
-  const listing = new Listing("Queues", table, unmeasured, { className: "whole" });
-  place.append(listing.el);
+export function show(place, context) {
+  const { queues } = context.live;
+  const answer = h("p", { className: "answer", role: "status" });
+  let confirming = null; // the queue whose pause must be confirmed
+  const queueCard = new TableCard("Queues", COLUMNS, queueRows((queue) => [...cells(queue), renderActions(queue)]), queuesUnknown, { className: "whole" });
+  place.append(queueCard.el);
+  queueCard.el.addEventListener("click", openPurge);
   const draw = () => {
-    const found = byTrouble(queues.items.values());
+    const found = sortByProblem(queues.items.values());
     const depth = found.reduce((n, queue) => n + (queue.depth ?? 0), 0);
-    listing.render(found, { known: queues.synced, error: queues.error, note: found.length ? `${many(depth, "message")} in ${many(found.length, "queue")}` : "" });
+    queueCard.render(found, { known: queues.synced, error: queues.error, stamp: `${confirming}`, note: found.length ? `${pluralize(depth, "message")} in ${pluralize(found.length, "queue")}` : "" });
   };
-  visit.onEnd(visit.live.observe(draw));
-  visit.tick(draw);
-  return { refresh: () => soon(draw) };
+  function confirm(name) {
+    confirming = name;
+    draw();
+  }
+  async function act(name, what) {
+    confirm(null);
+    const message = await post(`api/v1/queues/${encodeURIComponent(name)}/${what}`).then((order) => `${name}: ${order.message}`, (error) => error.message);
+    setText(answer, message);
+    if (!answer.isConnected) queueCard.el.before(answer);
+  }
+  function renderActions({ name, paused }) {
+    if (paused) return button("Resume", () => act(name, "resume"), "small");
+    if (confirming !== name) return button("Pause …", () => confirm(name), "small");
+    return h("span", { className: "pair" }, button("Yes, pause it", () => act(name, "pause"), "small danger"), button("No", () => confirm(null), "small"));
+  }
+  context.onEnd(context.live.observe(draw));
+  context.everySecond(draw);
+  return { refresh: () => schedule(draw) };
+}
+
+async function openPurge(event) {
+  const { purge: queue, depth } = event.target.closest("[data-purge]")?.dataset ?? {};
+  if (queue === undefined) return;
+  const { openPurgeSheet } = await import("../parts/orders/purge-sheet.js");
+  openPurgeSheet({ queue, depth: Number(depth) });
+}
+
+function renderPurge({ name, depth }) {
+  if (!depth) return null;
+  return h("button", { type: "button", className: "small", "data-purge": name, "data-depth": depth, "aria-label": `Purge ${name}` }, "Purge");
 }
 
 function cells(queue) {
   return [
-    h("span", { className: "pair" }, h("a", { href: link("tasks", { q: `queue:${queue.name}` }) }, named(queue.name)), orphaned(queue) ? alarm("No consumer", "No worker takes from this queue") : null),
-    queue.depth === undefined ? null : count(queue.depth),
-    queue.unacked === undefined ? null : count(queue.unacked),
-    queue.depth && queue.oldest_at ? `${queue.at_least ? "≥ " : ""}${ago(queue.oldest_at)}` : queue.depth === 0 ? "" : null,
-    queue.in_per_minute === undefined ? null : rate(queue.in_per_minute),
-    queue.out_per_minute === undefined ? null : rate(queue.out_per_minute),
-    drain(queue),
-    takers(queue),
-    queue.as_of ? ago(queue.as_of) : null,
+    queueName(queue, h("a", { href: linkTo("tasks", { q: `queue:${queue.name}` }) }, taskName(queue.name))),
+    queue.depth === undefined ? null : formatCount(queue.depth),
+    queue.unacked === undefined ? null : formatCount(queue.unacked),
+    ...queueTimes(queue),
+    renderConsumers(queue),
+    queue.as_of ? formatAge(queue.as_of) : null,
+    renderPurge(queue),
   ];
 }
 
-function drain({ depth, drain_seconds: seconds, in_per_minute: into, out_per_minute: out }) {
-  if (depth === 0) return "";
-  if (Number.isFinite(seconds)) return ticking(seconds);
-  return into > out ? h("span", { className: "warm" }, "grows") : null;
-}
-
-function takers(queue) {
-  const { consumers, consumer_count: number } = queue;
-  if (doubtful(queue)) return h("span", { className: "warm", title: partly(queue) }, partly(queue));
+function renderConsumers(queue) {
+  const { consumers, consumer_count: number, paused } = queue;
+  if (paused && !consumers?.length) return h("span", { title: `Since ${formatTime(paused.since)}` }, `paused by ${paused.who}, ${formatAge(paused.since)}`);
+  if (mayBeStranded(queue)) return h("span", { className: "warn-text", title: describeUnanswered(queue) }, describeUnanswered(queue));
   if (consumers?.length) return h("span", { title: consumers.join(", ") }, consumers.join(", "));
-  if (consumers) return h("span", { className: "hot" }, "none");
-  return number === undefined ? null : many(number, "consumer");
+  if (consumers) return h("span", { className: "bad-text" }, "none");
+  return number === undefined ? null : pluralize(number, "consumer");
 }
-
-const unmeasured = () => unknown("The monitor measures queues at the broker; nothing was measured yet.");

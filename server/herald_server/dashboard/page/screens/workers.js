@@ -1,89 +1,97 @@
-/** Workers: who is there, how busy, what each takes from, since when silent; dismissing one. */
+/** Workers: state, load, queues, heartbeats; and dismissing one that is gone. */
 
-import { link } from "../address.js";
-import { button, h, say, soon } from "../dom.js";
-import { ago, busy, clock, count, lagging } from "../format.js";
-import { workerBadge } from "../parts/badge.js";
-import { empty } from "../parts/blank.js";
-import { Listing } from "../parts/listing.js";
-import { Table } from "../parts/table.js";
-import { dismiss } from "../rest.js";
-import { WORKERS } from "../states.js";
+import { linkTo } from "../base/address.js";
+import { button, h, schedule, setText } from "../base/dom.js";
+import { formatAge, formatBusy, formatCount, formatLag, formatTime } from "../base/format.js";
+import { dismissWorker } from "../base/http.js";
+import { sortWorkers } from "../base/states.js";
+import { workerBadge } from "../parts/common/badge.js";
+import { noWorkers } from "../parts/common/placeholders.js";
+import { TableCard } from "../parts/common/table-card.js";
 
-const SKEWED_MS = 2_000; // beyond, times of this worker mislead whoever reads them
+const SKEWED_MS = 2_000; // a larger difference makes the times of this worker misleading
 
-const GONE = new Set(["silent", "offline"]); // those that may be dismissed
+const DISMISSIBLE = new Set(["silent", "offline"]); // states that can be dismissed
 
 const COLUMNS = [
-  { word: "Worker", name: "n20" },
-  { word: "State", name: "n9" },
-  { word: "Running", num: true, name: "n7", title: "Tasks that it runs now, of its slots where they are known" },
-  { word: "Done", num: true, name: "n9", title: "Tasks since it was started", hide: true },
-  { word: "Load", num: true, name: "n11", title: "Of its machine, over 1, 5 and 15 minutes", hide: true },
-  { word: "Takes from", hide: true },
-  { word: "Software", name: "n16", hide: true },
-  { word: "Clock", num: true, name: "n7", title: "How far its clock is from ours", hide: true },
-  { word: "Up since", num: true, name: "n9", hide: true },
-  { word: "Heard", num: true, name: "n6", title: "Since its last heartbeat" },
-  { word: "Actions", name: "n16" },
+  { label: "Worker", name: "n20" },
+  { label: "State", name: "n9" },
+  { label: "Running", num: true, name: "n7", title: "Running tasks, of its slots where they are known" },
+  { label: "Done", num: true, name: "n9", title: "Tasks since it was started", hide: true },
+  { label: "Load", num: true, name: "n11", title: "Load average of its machine over 1, 5 and 15 minutes", hide: true },
+  { label: "Queues", hide: true },
+  { label: "Events", name: "n7", title: "How its events reach Herald: by the outbox, which loses none, or by the broker", hide: true },
+  { label: "Software", name: "n16", hide: true },
+  { label: "Release", name: "n9", title: "The version of the project that it says it runs (HERALD_RELEASE)", hide: true },
+  { label: "Clock", num: true, name: "n7", title: "Difference of its clock from the monitor's", hide: true },
+  { label: "Up since", num: true, name: "n9", hide: true },
+  { label: "Heard", num: true, name: "n6", title: "Time since its last heartbeat" },
+  { label: "Actions", name: "n16" },
 ];
 
-export function show(place, visit) {
-  const { workers, queues } = visit.live;
+export function show(place, context) {
+  const { workers, queues } = context.live;
   const answer = h("p", { className: "answer", role: "status" });
-  let asking = null; // the worker that somebody is about to dismiss
-  const table = new Table("Workers", COLUMNS, { key: (worker) => worker.id, cells: (worker) => [...cells(worker, queues), acts(worker)] });
-  const listing = new Listing("Workers", table, nobody, { className: "whole" });
-  place.append(listing.el);
+  let confirming = null; // the worker whose dismissal must be confirmed
+  let mixed = false; // some workers have the outbox
+  const tableCard = new TableCard("Workers", COLUMNS, { key: (worker) => worker.id, cells: (worker) => [...cells(worker, queues, mixed), renderActions(worker)] }, noWorkers, { className: "whole" });
+  place.append(tableCard.el);
   const draw = () => {
-    const found = [...workers.items.values()].sort(urgency);
+    const found = sortWorkers(workers.items.values());
     const online = found.filter((worker) => worker.state === "online").length;
-    listing.render(found, { known: workers.synced, error: workers.error, note: found.length ? `${count(online)} of ${count(found.length)} online` : "" });
+    mixed = found.some((worker) => worker.outbox);
+    const without = mixed ? found.filter((worker) => isWithoutOutbox(worker)).length : 0;
+    const notes = [`${formatCount(online)} of ${formatCount(found.length)} online`, without && `${formatCount(without)} without the outbox`];
+    tableCard.render(found, { known: workers.synced, error: workers.error, stamp: `${confirming} ${mixed}`, note: found.length ? notes.filter(Boolean).join(", ") : "" });
   };
-  function ask(id) {
-    asking = id;
+  function confirm(id) {
+    confirming = id;
     draw();
   }
-  async function order(id) {
-    ask(null);
-    const said = await dismiss(id).then(({ message }) => `${id}: ${message}`, (error) => error.message);
-    say(answer, said);
-    if (!answer.isConnected) listing.el.before(answer);
+  async function dismiss(id) {
+    confirm(null);
+    const message = await dismissWorker(id).then((reply) => `${id}: ${reply.message}`, (error) => error.message);
+    setText(answer, message);
+    if (!answer.isConnected) tableCard.el.before(answer);
   }
-  function acts({ id, state }) {
-    if (!GONE.has(state)) return null;
-    if (asking !== id) return button("Dismiss …", () => ask(id), "small");
-    return h("span", { className: "pair" }, button("Yes, dismiss", () => order(id), "small danger"), button("No", () => ask(null), "small"));
+  function renderActions({ id, state }) {
+    if (!DISMISSIBLE.has(state)) return null;
+    if (confirming !== id) return button("Dismiss …", () => confirm(id), "small");
+    return h("span", { className: "pair" }, button("Yes, dismiss", () => dismiss(id), "small danger"), button("No", () => confirm(null), "small"));
   }
-  visit.onEnd(visit.live.observe(draw));
-  visit.tick(draw);
-  return { refresh: () => soon(draw) };
+  context.onEnd(context.live.observe(draw));
+  context.everySecond(draw);
+  return { refresh: () => schedule(draw) };
 }
 
-function cells(worker, queues) {
-  const off = Math.abs(worker.clock_skew_ms ?? 0) > SKEWED_MS;
+const isWithoutOutbox = ({ outbox, state }) => !outbox && state === "online";
+
+function cells(worker, queues, mixed) {
+  const skew = Math.abs(worker.clock_skew_ms ?? 0);
   return [
-    h("a", { href: link("tasks", { q: `worker:${worker.hostname}` }) }, worker.hostname),
+    h("a", { href: linkTo("worker", {}, worker.hostname) }, worker.hostname),
     workerBadge(worker.state),
-    busy(worker),
-    worker.processed === undefined ? null : count(worker.processed),
+    formatBusy(worker),
+    worker.processed === undefined ? null : formatCount(worker.processed),
     worker.loadavg?.map((one) => one.toFixed(1)).join(" ") ?? null,
-    takes(worker, queues),
+    describeQueues(worker, queues),
+    renderWay(worker, mixed),
     worker.software ?? null,
-    worker.clock_skew_ms === undefined ? null : h("span", { className: off ? "hot" : "" }, `${worker.clock_skew_ms < 0 ? "−" : "+"}${lagging(Math.abs(worker.clock_skew_ms))}`),
-    worker.started_at ? clock(worker.started_at) : null,
-    ago(worker.last_heartbeat_at),
+    worker.release ?? null,
+    worker.clock_skew_ms === undefined ? null : h("span", { className: skew > SKEWED_MS ? "bad-text" : "" }, `${worker.clock_skew_ms < 0 ? "−" : "+"}${formatLag(Math.abs(worker.clock_skew_ms))}`),
+    worker.started_at ? formatTime(worker.started_at) : null,
+    formatAge(worker.last_heartbeat_at),
   ];
 }
 
-// Whom a queue is taken by is known of the queue; unknown is not none.
-function takes({ hostname }, queues) {
+function renderWay(worker, mixed) {
+  if (worker.outbox) return "outbox";
+  const forgotten = mixed && isWithoutOutbox(worker);
+  return forgotten ? h("span", { className: "warn-text", title: "Start it with -I herald_worker.auto" }, "broker") : "broker";
+}
+
+// Consumers are known by queue; without a measurement they are unknown, not none.
+function describeQueues({ hostname }, queues) {
   const found = [...queues.items.values()].filter((queue) => queue.consumers?.includes(hostname)).map((queue) => queue.name);
   return found.length ? found.sort().join(", ") : null;
 }
-
-const nobody = () => empty("No worker has been heard of",
-  "A worker speaks when it is started with events on: celery -A proj worker -E. “herald doctor” tells what is missing.");
-
-const order = Object.keys(WORKERS);
-const urgency = (a, b) => order.indexOf(a.state) - order.indexOf(b.state) || (a.id < b.id ? -1 : 1);

@@ -1,47 +1,37 @@
-/** What fails now, the most unusual first, beside how much of it usually fails. */
+/** Failing task names, the most unusual first, with their usual failure rate. */
 
-import { link } from "../../address.js";
-import { h } from "../../dom.js";
-import { count, percent } from "../../format.js";
-import { alarm } from "../../parts/badge.js";
-import { failed, fine, loading } from "../../parts/blank.js";
-import { card } from "../../parts/card.js";
-import { named } from "../../parts/name.js";
-import { Table } from "../../parts/table.js";
+import { linkTo } from "../../base/address.js";
+import { h } from "../../base/dom.js";
+import { formatCount, formatPercent } from "../../base/format.js";
+import { alarm } from "../../parts/common/badge.js";
+import { okState } from "../../parts/common/placeholders.js";
+import { TableCard } from "../../parts/common/table-card.js";
+import { taskName } from "../../parts/common/task-name.js";
 
 const COLUMNS = [
-  { word: "Task" },
-  { word: "Failed", num: true, name: "n5" },
-  { word: "Share", num: true, name: "n5", title: "Of those that ended in the last five minutes" },
-  { word: "Usual", num: true, name: "n6", title: "Over the day before" },
+  { label: "Task" },
+  { label: "Failed", num: true, name: "n5" },
+  { label: "Share", num: true, name: "n5", title: "Of the tasks that ended in the last five minutes" },
+  { label: "Usual", num: true, name: "n6", title: "Over the day before" },
 ];
 
+const MAX_ROWS = 10;
+
 export class Failures {
-  #card = card("Failing, last 5 min", { href: link("tasks", { q: "state:FAILURE" }) });
-  #table = new Table("Failures of the last five minutes by task", COLUMNS, { key: (one) => one.name, cells });
-  #shown = "";
+  #card = new TableCard("Failing, last 5 min", COLUMNS, { key: (one) => one.name, cells },
+    () => okState("No failures", "No task failed in the last five minutes."), { href: linkTo("tasks", { q: "state:FAILURE", at: "5m" }) });
   el = this.#card.el;
 
-  draw({ figures, asked }) {
-    const found = figures?.value?.failing ?? [];
-    this.#table.render(found);
-    if (!figures) this.#show("wait", () => loading());
-    else if (figures.error) this.#show("error", () => failed(figures.error.message, () => asked.ask()));
-    else if (!found.length) this.#show("none", () => fine("Nothing failed", "Not one task in the last five minutes."));
-    else this.#show("table", () => this.#table.el);
-  }
-
-  #show(key, make) {
-    if (key !== this.#shown) this.#card.body.replaceChildren(make());
-    this.#shown = key;
+  draw({ figures, attention }) {
+    this.#card.render((figures?.value?.failing ?? []).slice(0, MAX_ROWS), { known: Boolean(figures), error: figures?.error, retry: () => attention.send() });
   }
 }
 
-function cells({ name, failed: n, rate, normal, unusual }) {
+function cells({ name, failed, rate, normal, unusual }) {
   return [
-    h("span", { className: "pair" }, h("a", { href: link("tasks", { q: `name:${name} state:FAILURE` }) }, named(name)), unusual ? alarm("Unusual", "So many would be an accident in less than one of a hundred cases") : null),
-    h("span", { className: unusual ? "hot" : "" }, count(n)),
-    percent(rate),
-    normal === undefined ? null : percent(normal),
+    h("span", { className: "pair" }, h("a", { href: linkTo("tasks", { q: `name:${name} state:FAILURE`, at: "5m" }) }, taskName(name)), unusual ? alarm("Unusual", "Statistically unusual (p < 0.01)") : null),
+    h("span", { className: unusual ? "bad-text" : "" }, formatCount(failed)),
+    formatPercent(rate),
+    normal === undefined ? null : formatPercent(normal),
   ];
 }

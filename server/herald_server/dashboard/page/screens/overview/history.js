@@ -1,70 +1,44 @@
-/** The last hour or day: how much was done, what failed, how long it took, and when not. */
+/** Successes, failures and runtimes of the time range, with gaps, workers and deploys. */
 
-import { h, mark, shape } from "../../dom.js";
-import { many } from "../../format.js";
-import { failed, loading } from "../../parts/blank.js";
-import { card } from "../../parts/card.js";
-import { Timeline } from "../../parts/timeline.js";
-import { drawn } from "./answers.js";
+import { linkTo } from "../../base/address.js";
+import { formatRange } from "../../base/context/range.js";
+import { formatDuration, formatRate, pluralize } from "../../base/format.js";
+import { usePoll, useScreen } from "../../base/view/hooks.js";
+import { html, useMemo } from "../../base/view/preact.js";
+import { Chart } from "../../parts/charts/chart.js";
+import { Card, Icon, State } from "../../parts/common/view.js";
+import { setRange } from "../../parts/shell/range-picker.js";
+import { toTimeline } from "./mappers.js";
 
-const WINDOWS = ["1h", "24h"];
-const DAY_S = 60; // how often a day is read again
+const POLL_S = { "1h": 10, "24h": 60 };
 
-export class History {
-  #window = "1h";
-  #visit;
-  #asked = null;
-  #day = null; // the answer for a day
-  #drawn = null;
-  #timeline = new Timeline();
-  #buttons = WINDOWS.map((name) => h("button", { type: "button", "aria-pressed": String(name === this.#window) }, name === "1h" ? "1 h" : "24 h"));
-  #marks = h("p", { className: "marks" });
-  #card = card("History", { className: "history", tools: [this.#marks, h("div", { className: "switch", role: "group", "aria-label": "How far back" }, this.#buttons)] });
-  #shown = "";
-  el = this.#card.el;
-
-  constructor(visit) {
-    this.#visit = visit;
-    this.#buttons.forEach((button, k) => button.addEventListener("click", () => this.#turn(WINDOWS[k])));
-    visit.onEnd(this.#timeline.live());
-  }
-
-  draw({ figures }) {
-    const answer = this.#window === "1h" ? series(figures) : this.#day;
-    if (!answer) return this.#show("wait", () => loading(4));
-    if (answer.error) return this.#show("error", () => failed(answer.error.message));
-    this.#show("drawing", () => this.#timeline.el);
-    if (answer.value === this.#drawn) return;
-    this.#drawn = answer.value;
-    const data = drawn(answer.value);
-    this.#legend(data.marks);
-    this.#timeline.show(data);
-  }
-
-  /** Draw anew, as when times changed their zone. */
-  refresh() {
-    this.#drawn = null;
-  }
-
-  #turn(name) {
-    this.#window = name;
-    this.#day = null;
-    this.#buttons.forEach((button, k) => mark(button, "aria-pressed", WINDOWS[k] === name));
-    if (name === "24h") this.#asked ??= this.#visit.ask("api/v1/stats/series?window=24h", (answer) => (this.#day = answer), DAY_S);
-    if (name === "24h") this.#asked.ask();
-  }
-
-  #legend(marks) {
-    const n = (kind) => marks.filter((mark) => mark.kind === kind).length;
-    const gone = n("worker_offline") + n("worker_silent");
-    const parts = [["start", many(n("worker_started"), "worker start")], ["gone", gone ? `${gone} gone` : ""], ["gap", many(n("gap"), "gap")]];
-    this.#marks.replaceChildren(...parts.filter(([, text]) => text).flatMap(([sign, text]) => [shape(sign), h("span", {}, text)]));
-  }
-
-  #show(key, make) {
-    if (key !== this.#shown) this.#card.body.replaceChildren(make());
-    this.#shown = key;
-  }
+export function History({ name = "" }) {
+  const { range } = useScreen();
+  const query = new URLSearchParams({ window: range.window, ...(name ? { name } : {}) });
+  const { value, error, known, send } = usePoll(`api/v1/stats/series?${query}`, POLL_S[range.window]);
+  const data = useMemo(() => (value ? toTimeline(value, range) : null), [value, range.text]);
+  return html`<${Card} title=${`History, ${range.isLive ? "1 h" : range.label}`} className="history" note=${html`<${Legend} marks=${data?.marks ?? []} />`}>
+    <${State} known=${known} error=${value ? null : error} retry=${send} empty=${data && !data.points.length && "Figures are kept for a day; this range has none."}>
+      ${() => html`<${Chart} label="History" ...${data} lanes=${LANES} onZoom=${(since, until) => setRange(formatRange(since, until))} onPick=${(point, lane) => openTasks(point, lane, data.step, name)} />`}
+    </${State}>
+  </${Card}>`;
 }
 
-const series = (answer) => answer && (answer.error ? answer : { value: answer.value.series });
+const LANES = [
+  { label: "Succeeded", get: (point) => point.succeeded, tone: "busy", format: (n) => `${formatRate(n)} /min`, share: 4, state: "SUCCESS" },
+  { label: "Failed", get: (point) => point.failed, tone: "bad", format: (n) => `${formatRate(n)} /min`, share: 2.6, state: "FAILURE" },
+  { label: "Runtime", get: (point) => point.p50, high: (point) => point.p95, format: formatDuration, share: 3.4, state: "" },
+];
+
+function openTasks(point, lane, step, name) {
+  const q = [name && `name:${name}`, lane.state && `state:${lane.state}`].filter(Boolean).join(" ");
+  location.hash = linkTo("tasks", { q, at: formatRange(point.at, point.at + step) });
+}
+
+function Legend({ marks }) {
+  const n = (kind) => marks.filter((mark) => mark.kind === kind).length;
+  const deploys = n("deploy") + n("release") + n("software");
+  const gone = n("worker_offline") + n("worker_silent");
+  const parts = [["start", n("worker_started") && pluralize(n("worker_started"), "worker start")], ["gone", gone && `${gone} gone`], ["gap", n("gap") && pluralize(n("gap"), "gap")], ["flag", deploys && pluralize(deploys, "deploy")]];
+  return html`<span class="marks">${parts.filter(([, text]) => text).map(([symbol, text]) => html`<${Icon} name=${symbol} /><span>${text}</span>`)}<span class="fine wide">drag to choose a time, click for its tasks</span></span>`;
+}

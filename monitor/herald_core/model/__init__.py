@@ -1,0 +1,1 @@
+"""The task model. Pure: no clock, no socket, no Redis, no Celery."""

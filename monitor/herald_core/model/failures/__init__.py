@@ -1,0 +1,1 @@
+"""Causes of failures: what a traceback names, and its stable fingerprint. Pure."""

@@ -1,0 +1,1 @@
+"""Marks: moments that every chart shows, such as a deploy."""

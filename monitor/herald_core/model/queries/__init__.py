@@ -1,0 +1,5 @@
+"""Queries: a selection of tasks by filter, texts, times and durations. Pure.
+
+`parse_query_text` parses what a person writes; `TaskQuery.matches` decides about one
+task. "Query language" in `server/README.md` documents the grammar.
+"""

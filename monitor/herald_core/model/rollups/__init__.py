@@ -1,0 +1,1 @@
+"""Counts per minute, and the amount that one change adds to them."""

@@ -1,0 +1,1 @@
+"""Periodic tasks: which runs belong to which due times, and what did not run."""

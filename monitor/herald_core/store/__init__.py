@@ -1,0 +1,1 @@
+"""The store: its ports, and three adapters (Redis, memory, partitioned Redis)."""

@@ -1,0 +1,1 @@
+"""A store over several partitions, for Redis Cluster."""

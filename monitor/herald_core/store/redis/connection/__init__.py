@@ -1,0 +1,1 @@
+"""Connections to Redis, discovery of its primary, and its errors."""

@@ -1,0 +1,1 @@
+"""Records and updates as bytes."""

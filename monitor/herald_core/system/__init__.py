@@ -1,0 +1,1 @@
+"""The process: logs, threads, memory, files, subprocesses."""

@@ -1,0 +1,1 @@
+"""The client of Celery: its app, its broker, its workers, its result backend."""

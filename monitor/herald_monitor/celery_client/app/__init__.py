@@ -1,0 +1,1 @@
+"""The Celery app, made from a project or from URLs."""

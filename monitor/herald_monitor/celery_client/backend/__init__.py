@@ -1,0 +1,1 @@
+"""Result backends: reading stored results, and receiving new ones."""

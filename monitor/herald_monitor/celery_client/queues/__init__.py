@@ -1,0 +1,1 @@
+"""Queues of the broker: their depths, and the messages in them."""

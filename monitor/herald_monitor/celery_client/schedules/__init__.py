@@ -1,0 +1,1 @@
+"""Schedules as Celery's own objects: read from their sources, and their due times."""

@@ -1,0 +1,1 @@
+"""Remote control of workers: questions, and their replies."""

@@ -1,0 +1,1 @@
+"""Consumers of events, one for each kind of broker."""

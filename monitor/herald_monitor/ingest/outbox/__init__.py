@@ -1,0 +1,1 @@
+"""The reader of the outbox: streams of Redis in, batches of events out."""

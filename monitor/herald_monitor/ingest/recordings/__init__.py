@@ -1,0 +1,1 @@
+"""Files of recorded events: capture and replay."""

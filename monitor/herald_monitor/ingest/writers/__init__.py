@@ -1,0 +1,1 @@
+"""Processes that help to store events during a flood."""

@@ -1,1 +1,0 @@
-"""What Celery events mean. Pure: no clock, no socket, no Redis, no Celery."""

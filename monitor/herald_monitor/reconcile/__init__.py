@@ -1,0 +1,1 @@
+"""Repair: unfinished tasks are looked up in the backend, workers and queues."""

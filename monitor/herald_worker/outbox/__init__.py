@@ -1,0 +1,1 @@
+"""The worker outbox: a Redis stream that keeps events until they are read."""

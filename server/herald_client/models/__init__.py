@@ -1,0 +1,1 @@
+"""What a Herald server answers."""

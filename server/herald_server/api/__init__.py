@@ -1,0 +1,1 @@
+"""Routes: REST, WebSocket, server-sent events, dashboard."""

@@ -1,0 +1,102 @@
+"""Serve the dashboard's files, with headers that allow no foreign content."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from pathlib import Path
+
+from starlette.datastructures import MutableHeaders
+from starlette.middleware.gzip import GZipMiddleware
+from starlette.requests import Request
+from starlette.responses import FileResponse, HTMLResponse, Response
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+DASHBOARD_PATH = Path(__file__).resolve().parents[1] / "dashboard"
+
+FIRST_MODULES = ("page/main.js", "page/screens/overview.js")
+
+_IMPORT = re.compile(r'^(?:import|export|\}) [^;]*?from "(\.[^"]+)"', re.MULTILINE)
+
+HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
+        "connect-src 'self'; base-uri 'none'; form-action 'none'; "
+        "frame-ancestors 'none'; require-trusted-types-for 'script'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=(), usb=()",
+    # Revalidated each time: files have no version in their names.
+    "Cache-Control": "no-cache",
+}
+
+
+async def send_page(request: Request) -> Response:
+    """Return the page."""
+    return HTMLResponse(read_page(), headers=HEADERS)
+
+
+@cache
+def read_page() -> str:
+    """Return the page, with a preload of each module that its first screen needs.
+
+    Without it a browser finds the modules one import after another, a round trip each.
+    """
+    page = (DASHBOARD_PATH / "index.html").read_text(encoding="utf-8")
+    links = "".join(
+        f'  <link rel="modulepreload" href="dashboard/{module}" />\n'
+        for module in list_first_modules()
+    )
+    return page.replace("</head>", f"{links}</head>", 1)
+
+
+def list_first_modules() -> list[str]:
+    """Return the modules that the first screen imports, below `DASHBOARD_PATH`."""
+    found: dict[Path, None] = {}
+    waiting = [DASHBOARD_PATH / name for name in FIRST_MODULES]
+    while waiting:
+        module = waiting.pop(0)
+        if module in found:
+            continue
+        found[module] = None
+        imports = _IMPORT.findall(module.read_text(encoding="utf-8"))
+        waiting += [(module.parent / path).resolve() for path in imports]
+    return [module.relative_to(DASHBOARD_PATH).as_posix() for module in found]
+
+
+async def send_client(request: Request) -> Response:
+    """Return the browser client, an ES module."""
+    return FileResponse(
+        DASHBOARD_PATH / "herald.js", headers=HEADERS, media_type="text/javascript"
+    )
+
+
+class _WithHeaders:
+    """Adds the headers to every answer of an ASGI app."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                MutableHeaders(scope=message).update(HEADERS)
+            await send(message)
+
+        await self._app(scope, receive, with_headers)
+
+
+def make_routes() -> list[Route | Mount]:
+    """Return the routes of the dashboard. They need no token: the
+    files contain no data."""
+    files = StaticFiles(directory=DASHBOARD_PATH)
+    return [
+        Route("/", send_page, methods=["GET"]),
+        Route("/herald.js", send_client, methods=["GET"]),
+        Mount("/dashboard", _WithHeaders(GZipMiddleware(files, minimum_size=500))),
+    ]

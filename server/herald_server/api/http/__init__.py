@@ -1,0 +1,1 @@
+"""Middleware, and parts of requests and responses."""

@@ -1,0 +1,1 @@
+"""Routes for operators: orders, failures, schedules and marks."""

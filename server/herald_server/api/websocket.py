@@ -1,0 +1,132 @@
+"""The WebSocket endpoint: handshakes, and the transport of a session's frames."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
+
+from herald_server.auth.identity import (
+    TOKEN_PROTOCOL_PREFIX,
+    parse_bearer,
+    parse_protocol_token,
+)
+from herald_server.auth.quotas.close_codes import BAD_PROTOCOL, CONNECTION_LIMIT
+from herald_server.auth.quotas.cpu_budget import Account
+from herald_server.push.connection.connection import Connection, PushContext
+from herald_server.push.connection.registry import ConnectionRegistry
+from herald_server.push.connection.transport import (
+    EXTENSION,
+    DirectWebSocket,
+    TransportClosed,
+)
+from herald_server.push.protocol import frames
+
+CLOSE_TIMEOUT_S = 1.0
+
+
+class WebSocketEndpoint(ConnectionRegistry):
+    """The WebSocket route, and its open connections."""
+
+    def __init__(self, door: PushContext) -> None:
+        super().__init__()
+        self._context = door
+
+    async def __call__(self, socket: WebSocket) -> None:
+        """Serve one WebSocket until either side closes it."""
+        given: list[object] = socket.scope["headers"]
+        offered: list[str] = socket.scope.get("subprotocols", [])
+        wire = WebSocketTransport(socket)
+        if offered and frames.PROTOCOL_NAME not in offered:
+            await socket.accept()
+            await wire.close(BAD_PROTOCOL, f"speak {frames.PROTOCOL_NAME}")
+            return
+        if self._context.is_full:
+            await socket.accept(frames.PROTOCOL_NAME if offered else None)
+            await wire.close(
+                CONNECTION_LIMIT, "as many connections as may be; come back later"
+            )
+            return
+        token = parse_bearer(
+            socket.headers.get("authorization")
+        ) or parse_protocol_token(offered)
+        sent = token is not None or any(
+            p.startswith(TOKEN_PROTOCOL_PREFIX) for p in offered
+        )
+        if not sent:
+            wire.expect_token()
+        # Only the protocol's name is echoed: the other value is the token.
+        await socket.accept(frames.PROTOCOL_NAME if offered else None)
+        # The callers' frames keep them referenced while it runs.
+        given.clear()
+        wire.release_handshake()
+        pump = Connection(self._context, wire)
+        with self.register(pump):
+            await pump.run(token, sent, wire.admit)
+
+
+class WebSocketTransport:
+    """A `Line` over Starlette's WebSocket."""
+
+    def __init__(self, socket: WebSocket) -> None:
+        self._socket = socket
+        extensions: dict[str, Any] = socket.scope.get("extensions", {})
+        self._extension: DirectWebSocket | None = extensions.get(EXTENSION)
+        self.try_send: Callable[[bytes], bool] = (
+            _put_nothing if self._extension is None else self._extension.try_send
+        )
+
+    def release_handshake(self) -> None:
+        """Release data that only the handshake needed."""
+        if self._extension is not None:
+            self._extension.release_handshake()
+
+    def expect_token(self) -> None:
+        """Accept only a message small enough for a token until one is given."""
+        if self._extension is not None:
+            self._extension.expect_token()
+
+    def admit(self, account: Account) -> None:
+        """Record that a valid token was given; `account` is charged from now on."""
+        if self._extension is not None:
+            self._extension.admit(account)
+
+    async def receive(self) -> str | bytes:
+        message = await self._socket.receive()
+        if message["type"] == "websocket.disconnect":
+            raise TransportClosed
+        text: str | None = message.get("text")
+        return text if text is not None else message.get("bytes") or b""
+
+    async def send(self, frame: bytes) -> None:
+        if self._extension is not None:
+            while not self._extension.try_send(frame):
+                await self._extension.drain()
+            return
+        try:
+            await self._socket.send({"type": "websocket.send", "text": frame.decode()})
+        except (WebSocketDisconnect, OSError, RuntimeError) as error:
+            raise TransportClosed from error
+
+    def hold(self, size: int) -> None:
+        if self._extension is not None:
+            self._extension.hold(size)
+
+    async def close(self, code: int, reason: str) -> None:
+        if self._socket.application_state is not WebSocketState.CONNECTED:
+            return
+        with suppress(WebSocketDisconnect, OSError, RuntimeError, TimeoutError):
+            async with asyncio.timeout(CLOSE_TIMEOUT_S):
+                await self._socket.close(code, reason)
+
+    def abort(self, code: int, reason: str) -> None:
+        if self._extension is not None:
+            self._extension.abort(code, reason)
+
+
+def _put_nothing(frame: bytes) -> bool:
+    """Return False: another server than ours cannot be written to directly."""
+    return False

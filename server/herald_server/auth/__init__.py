@@ -1,0 +1,1 @@
+"""Who calls, what they may see, and how much they may use."""

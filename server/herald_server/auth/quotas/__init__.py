@@ -1,0 +1,1 @@
+"""Bounds on what one caller may use: connections, CPU time, unread bytes."""

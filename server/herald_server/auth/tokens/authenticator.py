@@ -1,0 +1,115 @@
+"""Authenticate tokens of every kind."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+
+import jwt
+
+from herald_server.auth.identity import DEFAULT_ENVIRONMENT, Identity, StaticTokens
+from herald_server.auth.tokens.claims import BadToken, WrongEnvironment
+from herald_server.auth.tokens.external_jwt import ExternalJwtVerifier
+from herald_server.auth.tokens.issuer import (
+    EXPIRED_MESSAGE,
+    INVALID_MESSAGE,
+    TOKEN_TYPE,
+    TokenIssuer,
+)
+from herald_server.auth.tokens.jwks import UnknownKey
+from herald_server.auth.tokens.revocation import (
+    REVOKED_MESSAGE,
+    OnInvalid,
+    RevocationList,
+)
+
+__all__ = ["Authenticator", "BadToken"]
+
+MAX_TOKEN_CHARS = 8_192
+"""Characters of a token."""
+
+TOKEN_NEEDED = "a valid token is needed"
+
+
+class Authenticator:
+    """Authenticates static tokens, minted tokens, and those of an issuer."""
+
+    def __init__(
+        self,
+        chosen: StaticTokens,
+        mint: TokenIssuer | None = None,
+        outside: ExternalJwtVerifier | None = None,
+        revoked: RevocationList | None = None,
+        environment: str = DEFAULT_ENVIRONMENT,
+    ) -> None:
+        self.static_tokens = chosen
+        self.issuer = mint
+        self.external = outside
+        self.revocations = revoked
+        self.environment = environment
+
+    async def authenticate(self, token: str | None) -> Identity:
+        """Return the identity of `token`. Raises `BadToken` with the reason.
+
+        Fetches the issuer's keys if the token names an unknown one.
+        """
+        try:
+            return self.identify(token)
+        except UnknownKey:
+            keys = self.external.keys if self.external else None
+            if keys is None or not await keys.fetch_for_unknown():
+                raise
+            return self.identify(token)
+
+    def identify(self, token: str | None) -> Identity:
+        """Return the identity of `token` without I/O. Raises `BadToken`."""
+        if not token:
+            raise BadToken(TOKEN_NEEDED)
+        if len(token) > MAX_TOKEN_CHARS:
+            raise BadToken(INVALID_MESSAGE)
+        who = self.static_tokens.find_identity(token) or self._identify_signed(
+            token, time.time()
+        )
+        if self.revocations is not None and self.revocations.is_revoked(who):
+            raise BadToken(REVOKED_MESSAGE)
+        if not who.may_use(self.environment):
+            raise WrongEnvironment(
+                f"this token is not for the environment {self.environment}; use one "
+                "that was minted there"
+            )
+        return who
+
+    def _identify_signed(self, token: str, now: float) -> Identity:
+        try:
+            header = jwt.get_unverified_header(token)
+        except (jwt.InvalidTokenError, ValueError, RecursionError):
+            raise BadToken(TOKEN_NEEDED) from None
+        if header.get("typ") == TOKEN_TYPE and self.issuer is not None:
+            return self.issuer.verify(token, now)
+        if self.external is not None:
+            return self.external.verify(token, header, now)
+        raise BadToken(INVALID_MESSAGE)
+
+    def can_end(self, who: Identity) -> bool:
+        """Return True if the token of `who` can become invalid."""
+        return who.expires is not None or bool(who.id or who.issuers)
+
+    def call_when_invalid(self, who: Identity, leave: OnInvalid) -> Callable[[], None]:
+        """Call `leave` with the reason once the token of `who` becomes invalid.
+
+        Returns a function that stops it. Needs a running event loop.
+        """
+        ends: list[Callable[[], object]] = []
+        if who.expires is not None:
+            left = max(who.expires - time.time(), 0.0)
+            loop = asyncio.get_running_loop()
+            ends.append(loop.call_later(left, leave, EXPIRED_MESSAGE).cancel)
+        if self.revocations is not None and (who.id or who.issuers):
+            ends.append(self.revocations.call_when_revoked(who, leave))
+
+        def end() -> None:
+            for one in ends:
+                one()
+
+        return end

@@ -1,0 +1,1 @@
+"""Task types: what may be started, and with which parameters."""

@@ -1,0 +1,1 @@
+"""`herald doctor`: checks the broker, backend, workers and store."""

@@ -1,0 +1,1 @@
+"""Commands that run Herald, or prepare it."""

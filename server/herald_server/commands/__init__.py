@@ -1,1 +1,0 @@
-"""The commands of `herald`, one a file; each is imported only when it is called."""

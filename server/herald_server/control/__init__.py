@@ -1,0 +1,1 @@
+"""Commands to Celery: start, cancel, retry."""

@@ -1,0 +1,1 @@
+"""Bulk orders: retry or cancel many tasks as one tracked order."""

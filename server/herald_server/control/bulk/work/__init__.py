@@ -1,0 +1,1 @@
+"""What is done for each task of a bulk order."""

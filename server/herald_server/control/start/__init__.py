@@ -1,0 +1,1 @@
+"""Starting tasks, groups and chains."""

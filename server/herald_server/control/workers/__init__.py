@@ -1,0 +1,1 @@
+"""Orders to workers, with outcomes that are verified; pauses of queues."""

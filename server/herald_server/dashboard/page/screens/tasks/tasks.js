@@ -1,0 +1,212 @@
+/** Tasks: the list of the tasks that match a query; live, as far as a subscription understands it. */
+
+import * as address from "../../base/address.js";
+import { h, schedule, setAttr, setText } from "../../base/dom.js";
+import { getSort, matches, splitWords, toFilter, toggleState, withSort } from "../../base/query.js";
+import { html, render } from "../../base/view/preact.js";
+import { List } from "../../parts/list/list.js";
+import { getFields, parseColumns, pickFields } from "../../parts/list/columns.js";
+import { PageReader } from "../../parts/list/page-reader.js";
+import { StateCounts } from "../../parts/list/state-counts.js";
+import { TaskWindow } from "../../parts/list/task-window.js";
+import { QueryBar } from "../../parts/query/query-bar.js";
+import { setHandlers } from "../../parts/shell/keyboard.js";
+import * as sidePanel from "../../parts/shell/side-panel.js";
+import { createActions, downloadMatching } from "./actions.js";
+import { Known } from "./known.js";
+import { createPlaceholder, describeFound } from "./summary.js";
+import { SelectionBar, Toolbar } from "./toolbar.js";
+
+const HEAD_SIZE = 500; // newest tasks of the subscription
+const MIN_HEAD_SIZE = 10; // of a subscription whose snapshot is not shown
+const MAX_HEAD_SIZE = 1_500; // kept at the top of the list; older ones are read again
+
+export function show(place, context) {
+  const screen = new Tasks(context);
+  place.append(...screen.parts);
+  screen.update(context.place.params);
+  return { update: (params) => screen.update(params), refresh: () => screen.refresh() };
+}
+
+class Tasks {
+  #context;
+  #window = new TaskWindow();
+  #reader = new PageReader(this.#window);
+  #known;
+  #bar = h("div", { className: "bar" });
+  #selection = h("div");
+  #summary = h("p", { className: "card-note", id: "list-summary", role: "status" });
+  #placeholder = h("div", { id: "empty", hidden: true });
+  #list = new List(this.#window, { label: "Tasks", open: openTask, onEndNear: () => this.#readOlder(), onTicked: () => this.#renderTools(), onSort: (word) => this.#setText(withSort(this.#words, word)) });
+  #counts = new StateCounts((state) => this.#setText(toggleState(this.#words, state)));
+  #input = { current: null };
+  #tasks = null; // the collection
+  #text = null; // the query in use
+  #words = [];
+  #columns = [];
+  #isWhole = true; // whether the subscription alone decides
+  #isAll = false; // the actions are for all that match
+  #unseen = 0; // changes that may concern the list, of which the page cannot tell
+  #download = "";
+  #shown = ""; // what the tools show
+  #filterChanged = true; // the next snapshot is for another query
+
+  constructor(context) {
+    this.#context = context;
+    this.#known = new Known(context);
+    const list = h("section", { className: "card tasks", "aria-label": "Tasks" }, this.#bar, this.#selection, this.#summary, this.#list.el);
+    this.#list.el.append(this.#placeholder);
+    this.parts = [this.#counts.el, list];
+    this.#renderTools();
+    context.onEnd(() => [this.#bar, this.#selection].forEach((each) => render(null, each)));
+    context.onEnd(context.live.observe((live) => (this.#counts.render(live), this.#renderSummary())));
+    context.onEnd(this.#list.observeSize());
+    context.onEnd(setHandlers({ searchBox: this.#input.current, move: (by) => this.#move(by), tick: () => this.#list.toggleCurrent(), restoreFocus: () => this.#list.restoreFocus() || this.#input.current.focus() }));
+  }
+
+  update({ q = "", cols = "" }) {
+    const columns = parseColumns(cols);
+    const sort = getSort(splitWords(q));
+    const changed = columns.join() !== this.#columns.join();
+    this.#columns = columns;
+    if (q !== this.#text || changed) this.#start(q);
+    if (changed || sort !== this.sort) this.#list.setColumns(columns, (this.sort = sort));
+    this.#renderTools();
+    this.#renderSummary();
+  }
+
+  refresh() {
+    this.#list.setColumns(this.#columns, this.sort);
+    this.#list.refresh();
+  }
+
+  #setText(text) {
+    address.updateAddress({ q: text });
+    this.update(address.readAddress().params);
+  }
+
+  #start(text) {
+    [this.#text, this.#words] = [text, splitWords(text)];
+    const { filter, isWhole } = toFilter(this.#words);
+    this.#isWhole = isWhole && !this.#context.range.isFixed;
+    this.#counts.setPressed(filter.state ?? []);
+    this.#list.ticks.clear();
+    [this.#filterChanged, this.#isAll, this.#unseen] = [true, false, 0];
+    const fields = getFields(this.#columns);
+    this.#reader.start({ ...(isWhole ? filter : { q: text }), ...this.#context.range.query }, fields, () => schedule(this.#render));
+    const wanted = { filter, limit: this.#isWhole ? HEAD_SIZE : MIN_HEAD_SIZE, fields: [...new Set([...fields, "args", "kwargs", "exception"])] };
+    if (this.#tasks) this.#tasks.update(wanted);
+    else this.#tasks = this.#context.subscribe({ id: "tasks", ...wanted }, (_, change) => this.#onChange(change));
+    if (!this.#isWhole) this.#search();
+    schedule(this.#render);
+  }
+
+  // The server looks for them; old rows stay until it has answered.
+  async #search() {
+    const before = this.#text;
+    this.#window.beginSearch(Boolean(getSort(this.#words)));
+    await this.#reader.readMore();
+    this.#filterChanged = false;
+    if (before === this.#text) schedule(this.#render);
+  }
+
+  #onChange(change) {
+    if (change.reset && this.#isWhole) this.#onSnapshot();
+    else if (change.told && this.#tasks.synced) this.#onChanges(change.told);
+    schedule(this.#render);
+  }
+
+  #onSnapshot() {
+    const tasks = this.#tasks.newest().filter(this.#isInRange).map(this.#pick);
+    if (this.#filterChanged || this.#list.atTop) this.#window.restart(tasks, this.#tasks.truncated);
+    else this.#window.mergeSnapshot(tasks);
+    if (this.#filterChanged) this.#list.scrollToTop();
+    this.#filterChanged = false;
+    this.#reader.reset();
+    if (!this.#list.atTop) this.#reader.revalidate();
+  }
+
+  #onChanges({ put, del }) {
+    this.#window.drop(del);
+    if (!this.#isWhole) return this.#window.put(put.filter(this.#belongs).map(this.#pick));
+    this.#window.put(put.filter(this.#isInRange).map(this.#pick));
+    if (this.#list.atTop && this.#window.size > MAX_HEAD_SIZE) {
+      this.#window.trim(HEAD_SIZE);
+      this.#reader.reset();
+    }
+  }
+
+  // A row that is shown is kept current; whether another belongs, the page knows of texts only.
+  #belongs = (task) => {
+    if (this.#window.has(task.id)) return true;
+    if (!this.#isInRange(task)) return false;
+    const found = this.sort ? null : matches(this.#words, task);
+    if (found === null) this.#unseen += 1;
+    return found === true;
+  };
+
+  #isInRange = (task) => this.#context.range.contains(Date.parse(task.received_at ?? task.submitted_at ?? task.started_at ?? task.updated_at) || 0);
+  #pick = (task) => pickFields(task, getFields(this.#columns));
+
+  #readOlder() {
+    if (this.#window.more && this.#tasks && (!this.#isWhole || this.#tasks.synced)) this.#reader.readMore();
+  }
+
+  #move(by) {
+    const id = this.#list.move(by);
+    if (id && sidePanel.isOpen()) openTask(id);
+  }
+
+  #render = () => {
+    this.#list.refresh();
+    this.#renderTools();
+    this.#renderSummary();
+  };
+
+  get #problem() {
+    const error = this.#reader.error ?? this.#tasks?.error;
+    if (!error || error.status === 0) return null;
+    return { message: error.message, suggestion: error.body?.suggestion, position: error.body?.position };
+  }
+
+  // Frames come ten times a second; the tools change seldom.
+  #renderTools() {
+    const { params } = address.readAddress();
+    const shown = JSON.stringify([params, this.#text, this.#problem, this.#columns, this.#download, this.#list.ticks.ids.length, this.#isAll, this.#list.ticks.size && this.#describeTotal()]);
+    if (shown === this.#shown) return;
+    this.#shown = shown;
+    render(html`<${QueryBar} id="filter" label="Search tasks" text=${this.#text ?? ""} known=${this.#known} problem=${this.#problem} onText=${(text) => this.#setText(text)} inputRef=${this.#input} />
+      <${Toolbar} columns=${this.#columns} onColumns=${(keys) => (address.updateAddress({ cols: keys.join(",") }), this.update(address.readAddress().params))} params=${{ q: params.q, cols: params.cols, at: params.at }}
+        download=${this.#download} changes=${address.linkTo("changes")} onDownload=${(format) => downloadMatching(format, { text: this.#text, range: this.#context.range, columns: this.#columns }, (text) => ((this.#download = text), this.#renderTools()))} />`, this.#bar);
+    const { ticks } = this.#list;
+    render(html`<${SelectionBar} count=${ticks.size} total=${this.#describeTotal()} isAll=${this.#isAll} onAll=${(all) => ((this.#isAll = all), this.#renderTools())} onClear=${() => ticks.clear()}
+      actions=${createActions({ ids: () => ticks.ids, query: () => this.#text, range: this.#context.range })} />`, this.#selection);
+  }
+
+  #renderSummary() {
+    const isLoading = this.#isWhole ? this.#tasks && !this.#tasks.synced && !this.#tasks.error : this.#reader.busy && this.#window.isWaiting;
+    setAttr(this.#list.el, "aria-busy", Boolean(isLoading));
+    setAttr(this.#list.el, "data-stale", this.#problem ? "" : null);
+    setText(this.#summary, describeFound({ window: this.#window, reader: this.#reader, isLoading, arriving: this.#tasks?.arriving ?? 0, total: this.#countMatching(), unseen: this.#unseen, sort: this.sort, problem: this.#problem }));
+    this.#placeholder.hidden = this.#window.size > 0;
+    if (this.#placeholder.hidden) this.#placeholder.replaceChildren();
+    else if (this.#tasks) this.#placeholder.replaceChildren(createPlaceholder(isLoading || this.#reader.busy, this.#words.length > 0 || !this.#context.range.isLive, this.#problem));
+  }
+
+  #describeTotal() {
+    const total = this.#window.more ? this.#countMatching() : this.#window.size;
+    return total === null ? `${this.#window.size}+` : String(total);
+  }
+
+  // Counts are known by state only: other queries have no total until all is read.
+  #countMatching() {
+    const { state, ...others } = toFilter(this.#words).filter;
+    if (!this.#isWhole || !this.#context.range.isLive || Object.keys(others).length) return null;
+    return state?.length ? this.#context.live.count(...state) : this.#context.live.total;
+  }
+}
+
+function openTask(id) {
+  address.updateAddress({ task: id }, !sidePanel.isOpen());
+  sidePanel.open(id);
+}

@@ -1,0 +1,1 @@
+"""The scheduling domain of the demo."""

@@ -1,0 +1,1 @@
+"""Why a task does not run: facts, rules, and a sentence."""

@@ -1,0 +1,1 @@
+"""Answers computed from what the store knows."""

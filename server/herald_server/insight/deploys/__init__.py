@@ -1,0 +1,1 @@
+"""Task types before and after a mark, such as a deploy."""

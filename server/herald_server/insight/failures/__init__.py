@@ -1,0 +1,1 @@
+"""Failures by cause: counts, descriptions and examples."""

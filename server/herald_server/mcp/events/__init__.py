@@ -1,0 +1,1 @@
+"""The events extension of MCP."""

@@ -1,0 +1,117 @@
+"""ASGI endpoint in front of MCP's application: complete messages, and
+session owners."""
+
+from __future__ import annotations
+
+from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
+from mcp.server.auth.provider import AccessToken
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from herald_core.model.codec import to_json
+from herald_server.api.http.body import MAX_BODY_BYTES
+from herald_server.api.http.problems import make_problem_response
+from herald_server.auth.identity import Identity
+from herald_server.auth.tokens.claims import encode_filter_claim
+from herald_server.mcp.http.accept_header import accept_either
+from herald_server.mcp.http.session_quota import MAX_SESSIONS, SESSION_ID, SessionQuota
+
+MAX_CONTAINERS = 20_000
+"""Maximum number of lists and objects in one message: the SDK takes 1 ms for 500."""
+
+TOO_LARGE_MESSAGE = f"a message is at most {MAX_BODY_BYTES} bytes"
+TOO_NESTED_MESSAGE = f"a message has at most {MAX_CONTAINERS} lists and objects"
+TOO_MANY_SESSIONS_MESSAGE = (
+    f"this token has {MAX_SESSIONS} sessions open; end some with DELETE, or use those"
+    " that there are (one that is idle ends after 30 minutes, an unused one after one)"
+)
+
+
+class SessionOwnerMiddleware:
+    """ASGI middleware around MCP's application.
+
+    A session can be used only with the credential that opened it: the same name and the
+    same tasks, so an issuer's token may be renewed meanwhile. A message is passed on
+    once it is complete. `quota` bounds the sessions of one token.
+    """
+
+    def __init__(self, app: ASGIApp, quota: SessionQuota) -> None:
+        self._app = app
+        self._quota = quota
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection."""
+        body = await _read_body(receive) if scope["method"] == "POST" else b""
+        if body is None:
+            return
+        if (excess := _find_excess(body)) is not None:
+            await _send_refusal(413, "body", excess, scope, receive, send)
+            return
+        who: Identity | None = scope.get("state", {}).get("identity")
+        may_open = bool(body) and SESSION_ID not in Headers(scope=scope)
+        if who is not None:
+            scope = {**scope, "user": _make_user(who)}
+        scope, answer = accept_either(scope, send)
+        if who is None or not may_open:
+            await self._app(scope, _replay_body(body, receive), answer)
+        elif self._quota.is_used_up(who.root_token):
+            await _send_refusal(
+                429, "sessions", TOO_MANY_SESSIONS_MESSAGE, scope, receive, send
+            )
+        else:
+            async with self._quota.count_session(who.root_token, answer) as counted:
+                await self._app(scope, _replay_body(body, receive), counted)
+
+
+async def _send_refusal(
+    status: int, why: str, detail: str, scope: Scope, receive: Receive, send: Send
+) -> None:
+    scope["app"].state.shared.metrics.count_refusal(why)
+    await make_problem_response(status, detail)(scope, receive, send)
+
+
+def _find_excess(body: bytes) -> str | None:
+    """Return what is excessive about a message, before it is parsed;
+    None if nothing is."""
+    if len(body) > MAX_BODY_BYTES:
+        return TOO_LARGE_MESSAGE
+    # Brackets in strings count as well: few messages have that many.
+    if body.count(b"[") + body.count(b"{") > MAX_CONTAINERS:
+        return TOO_NESTED_MESSAGE
+    return None
+
+
+async def _read_body(receive: Receive) -> bytes | None:
+    """Return the body, or enough of it to see that it is too large;
+    None if it broke off."""
+    body = bytearray()
+    while len(body) <= MAX_BODY_BYTES:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            return None
+        body += message.get("body", b"")
+        if not message.get("more_body", False):
+            break
+    return bytes(body)
+
+
+def _replay_body(body: bytes, receive: Receive) -> Receive:
+    """Return a `receive` that returns `body` first."""
+    is_sent = False
+
+    async def replay() -> Message:
+        nonlocal is_sent
+        if not is_sent:
+            is_sent = True
+            return {"type": "http.request", "body": body, "more_body": False}
+        return await receive()
+
+    return replay
+
+
+def _make_user(who: Identity) -> AuthenticatedUser:
+    visible = to_json(encode_filter_claim(who.task_filter)).decode()
+    # An issuer's next token for the same holder has another id.
+    subject = visible if who.name.startswith("jwt:") else f"{who.id} {visible}"
+    access = AccessToken(token="", client_id=who.name, scopes=[], subject=subject)
+    return AuthenticatedUser(access)

@@ -1,0 +1,1 @@
+"""Resources, and subscriptions to them."""

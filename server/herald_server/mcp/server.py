@@ -1,0 +1,191 @@
+"""The MCP server: its tools, resources, prompts and extensions."""
+
+from __future__ import annotations
+
+import logging
+from importlib.metadata import version
+from typing import Any
+
+from fastmcp import FastMCP
+from fastmcp.server.http import StarletteWithLifespan, StreamableHTTPASGIApp
+from mcp.server.request_state import RequestStateSecurity
+from mcp.server.streamable_http import StreamableHTTPServerTransport
+
+from herald_server.api.context import ServerContext
+from herald_server.catalog.catalog import Catalog
+from herald_server.control.control import Control
+from herald_server.control.start.consent import TICKET_TTL_S
+from herald_server.insight.stats.durations import RuntimeEstimator
+from herald_server.mcp.answers.error_messages import ErrorMessages
+from herald_server.mcp.answers.stale_answers import StaleMiddleware
+from herald_server.mcp.answers.task_results import EventResults, ResultReader
+from herald_server.mcp.completion import CompletionHandler
+from herald_server.mcp.elicitation import TicketCodec
+from herald_server.mcp.events.extension import EventsExtension
+from herald_server.mcp.prompts import PromptHandler
+from herald_server.mcp.resources.legacy_subscriptions import LegacySubscriptions
+from herald_server.mcp.resources.resources import ResourceHandler
+from herald_server.mcp.resources.subscriptions import SubscriptionStreams
+from herald_server.mcp.start_tool_text import CatalogMiddleware
+from herald_server.mcp.tasks_extension.extension import TasksExtension
+from herald_server.mcp.tools.changes import ChangeTools
+from herald_server.mcp.tools.deploys import DeployTools
+from herald_server.mcp.tools.diagnosis import DiagnosisTools
+from herald_server.mcp.tools.failures import FailureTools
+from herald_server.mcp.tools.groups import GroupTools
+from herald_server.mcp.tools.history import HistoryTools
+from herald_server.mcp.tools.orders import OrderTools
+from herald_server.mcp.tools.queues import QueueTools
+from herald_server.mcp.tools.schedules import ScheduleTools
+from herald_server.mcp.tools.tasks import TaskTools
+from herald_server.mcp.tools.wait import WaitTool
+from herald_server.mcp.tools.webhooks import WebhookTools
+from herald_server.mcp.tools.worker_orders import WorkerControlTools
+from herald_server.mcp.tools.workers import WorkerTools
+from herald_server.webhooks.admin import WebhookAdmin
+from herald_server.webhooks.ssrf_guard import SsrfGuard
+
+INSTRUCTIONS = (
+    "Herald starts and follows long-running Celery tasks. Start one with "
+    "start_background_task, then call wait_for_task with its task_id: it answers the "
+    "moment the task ends, so there is no need to ask again and again. Task types and "
+    "their parameters are in the resource catalog://task-types. The resources "
+    "task://TASK_ID, group://GROUP_ID, worker://NAME, tasks://active, tasks://failed "
+    "and herald://health can be subscribed to."
+)
+
+
+class _EmptyStateStore:
+    """Stores no session state. FastMCP's own store is imported at the
+    first listing of tools, which takes 0.2 s without serving
+    requests, and 8 MB."""
+
+    async def get(self, *, key: str) -> None:
+        """Return nothing for any `key`."""
+
+
+EMPTY_STATE_STORE = _EmptyStateStore()
+
+
+class HeraldMcpServer(FastMCP[Any]):
+    """The MCP server of this process."""
+
+    def __init__(
+        self, shared: ServerContext, results: ResultReader, catalog: Catalog
+    ) -> None:
+        super().__init__(
+            "herald",
+            version=version("celery-herald"),
+            instructions=INSTRUCTIONS,
+            middleware=[
+                ErrorMessages(),
+                StaleMiddleware(shared.status.find_staleness),
+                CatalogMiddleware(catalog),
+            ],
+            mask_error_details=True,
+            request_state_security=_make_seal(shared.control),
+            # "30" is accepted for a number of seconds, as models write it.
+            strict_input_validation=False,
+        )
+        self._apps: list[StarletteWithLifespan] = []
+        # No parameter of these tools is sent in a header. Without this, FastMCP lists
+        # all tools in each call to find out, which took half of its time.
+        self._mcp_server.get_tool_input_schema = dict[str, None]().get
+        store, hub, control = shared.store, shared.hub, shared.control
+        tasks = TasksExtension(store, control, catalog, results, kept=shared.retention)
+        self.events = EventsExtension(store, hub)
+        self.streams = SubscriptionStreams(hub, shared.status, tasks)
+        self.durations = control.durations if control else RuntimeEstimator(store)
+        self.change_tools = ChangeTools(shared)
+        self.add_extension(tasks)
+        self.add_extension(self.events)
+        self._add_tools(shared, results, catalog)
+        ResourceHandler(shared, catalog).register(self)
+        PromptHandler(shared, catalog).register(self)
+        CompletionHandler(store, catalog).register(self)
+        LegacySubscriptions(hub, shared.status).register(self)
+        self.streams.register(self)
+
+    def _add_tools(
+        self, shared: ServerContext, results: ResultReader, catalog: Catalog
+    ) -> None:
+        store, control, durations = shared.store, shared.control, self.durations
+        TaskTools(store, control, catalog, results, durations).register(self)
+        HistoryTools(store, catalog, shared.rollups, shared.search).register(self)
+        GroupTools(shared.groups, control, catalog).register(self)
+        DiagnosisTools(store, control, durations).register(self)
+        WorkerTools(shared, catalog, durations).register(self)
+        WorkerControlTools(shared).register(self)
+        QueueTools(store).register(self)
+        FailureTools(shared.failures).register(self)
+        OrderTools(shared.bulk).register(self)
+        ScheduleTools(shared).register(self)
+        DeployTools(shared).register(self)
+        WebhookTools(shared.webhooks or WebhookAdmin(store, SsrfGuard())).register(self)
+        WaitTool(shared.waiter, catalog, results, durations).register(self)
+        self.change_tools.register(self)
+
+    @property
+    def _state_store(self) -> Any:
+        """The state of sessions, of which Herald keeps none."""
+        return EMPTY_STATE_STORE
+
+    def http_app(self, *args: Any, **options: Any) -> StarletteWithLifespan:
+        """Return the ASGI application; `shutdown` ends its sessions too."""
+        app = super().http_app(*args, **options)
+        self._apps.append(app)
+        return app
+
+    async def shutdown(self) -> None:
+        """End all streams and sessions before the server stops."""
+        self.streams.close()
+        self.events.close()
+        self.change_tools.close()
+        for session in self.list_sessions().values():
+            await session.terminate()
+
+    def list_sessions(self) -> dict[str, StreamableHTTPServerTransport]:
+        """Return the open sessions of the older protocol, by id."""
+        found: dict[str, StreamableHTTPServerTransport] = {}
+        for route in (route for app in self._apps for route in app.routes):
+            endpoint = getattr(route, "endpoint", None)
+            if isinstance(endpoint, StreamableHTTPASGIApp) and endpoint.session_manager:
+                # FastMCP ends them in the same way, but after the streams.
+                sessions = endpoint.session_manager._server_instances  # pyright: ignore[reportPrivateUsage]
+                found |= sessions
+        return found
+
+
+def _make_seal(control: Control | None) -> RequestStateSecurity | None:
+    """Return the encryption of questions that a client carries to another process."""
+    if control is None:
+        return None
+    codec = TicketCodec(control.consents)
+    # A ticket is bound to the caller itself.
+    return RequestStateSecurity(
+        codec=codec, ttl=TICKET_TTL_S, bind_principal=None, audience="herald"
+    )
+
+
+def build_mcp(
+    shared: ServerContext,
+    results: ResultReader | None = None,
+    catalog: Catalog | None = None,
+) -> HeraldMcpServer:
+    """Return the MCP server.
+
+    `results` reads task results; without it, only the events are used. `catalog`
+    replaces the shared task types.
+    """
+    _configure_logging()
+    if shared.control is not None or catalog is None:
+        catalog = shared.catalog
+    return HeraldMcpServer(shared, results or EventResults(), catalog)
+
+
+def _configure_logging() -> None:
+    # FastMCP formats its own log; Herald has one log, in lines, at the user's choice.
+    log = logging.getLogger("fastmcp")
+    log.handlers.clear()
+    log.propagate = True
+    log.setLevel(logging.WARNING)

@@ -1,0 +1,1 @@
+"""Tools, a family a module."""

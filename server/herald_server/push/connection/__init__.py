@@ -1,0 +1,1 @@
+"""Connections of clients: what is sent on each, and when."""

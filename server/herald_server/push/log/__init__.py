@@ -1,0 +1,1 @@
+"""The change log, read once in a process and handed to subscribers."""

@@ -1,0 +1,1 @@
+"""Messages of `herald.v1`, and their AsyncAPI document."""

@@ -1,0 +1,1 @@
+"""Sessions and subscriptions of one client, without any transport."""

@@ -1,0 +1,282 @@
+"""Compose the ASGI application: REST, WebSocket, event stream, MCP and dashboard."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Iterable
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+from celery import Celery
+from msgspec import structs
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.routing import BaseRoute, Route, WebSocketRoute
+from starlette.websockets import WebSocket
+
+from herald_core.model.events.redaction import Redactor
+from herald_core.store.ports import Store
+from herald_core.system.cancellation import run_in_background
+from herald_server.api import dashboard
+from herald_server.api.audit import AuditRoutes
+from herald_server.api.context import ServerContext
+from herald_server.api.http.auth_middleware import AuthMiddleware
+from herald_server.api.http.cross_origin import allow_origins
+from herald_server.api.http.path_prefix import PathPrefixMiddleware
+from herald_server.api.http.problems import HANDLED_ERRORS, handle_error
+from herald_server.api.http.security_headers import SecurityHeaders
+from herald_server.api.http.trailing_slash import serve_trailing_slashes
+from herald_server.api.operator.orders import OrderRoutes
+from herald_server.api.operator.page import PageRoutes
+from herald_server.api.sse import SseEndpoint
+from herald_server.api.tasks import TaskRoutes
+from herald_server.api.tokens import TokenRoutes
+from herald_server.api.webhooks import WebhookRoutes
+from herald_server.api.websocket import WebSocketEndpoint
+from herald_server.auth.identity import AllowedOrigins
+from herald_server.auth.quotas.cpu_metering import charge_tasks
+from herald_server.auth.scoped_store import get_unscoped
+from herald_server.auth.tokens import Authenticator
+from herald_server.push.connection.connection import PushContext
+from herald_server.push.connection.sender import Timeouts
+from herald_server.push.protocol import asyncapi
+from herald_server.push.protocol.limits import Limits
+from herald_server.push.session.snapshots import SnapshotReader
+from herald_server.webhooks.retry_policy import RetryPolicy
+from herald_server.wiring.authentication import make_authenticator, run_token_tasks
+from herald_server.wiring.environments.definitions import list_environments
+from herald_server.wiring.environments.dispatcher import EnvironmentDispatcher
+from herald_server.wiring.environments.hosted import (
+    DefaultEnvironment,
+    HostedEnvironment,
+)
+from herald_server.wiring.services import build_context, run_background_tasks
+from herald_server.wiring.settings import ServerSettings
+
+if TYPE_CHECKING:
+    from fastmcp.server.http import StarletteWithLifespan
+
+    from herald_server.mcp.server import HeraldMcpServer
+
+TOKEN_REQUIRED_PATHS = ("/mcp",)
+
+
+def create_app(
+    settings: ServerSettings,
+    store: Store,
+    app: Celery | None,
+    limits: Limits | None = None,
+    patience: Timeouts | None = None,
+) -> Starlette:
+    """Return the application. `store` is open already; its owner closes it.
+
+    `settings.token` must be set: the server never runs without a token. `limits` and
+    `patience` are those of each connection.
+    """
+    assert settings.token, "a server without a token would be open to everyone"
+    authenticator = make_authenticator(settings, store)
+    shared = build_context(settings, store, app)
+    hosted = _make_hosted(settings, shared, limits, patience)
+    middleware = _list_middleware(settings, hosted)
+    made = _build_app(settings, shared, authenticator, middleware, limits, patience)
+    made.state.hosted = hosted
+    lifespan = made.router.lifespan_context
+
+    @asynccontextmanager
+    async def run_with_hosted(app: Starlette) -> AsyncGenerator[None]:
+        async with lifespan(app), run_in_background(*(one.run() for one in hosted)):
+            yield
+
+    made.router.lifespan_context = run_with_hosted
+    return made
+
+
+def _make_hosted(
+    settings: ServerSettings,
+    shared: ServerContext,
+    limits: Limits | None,
+    patience: Timeouts | None,
+) -> list[HostedEnvironment]:
+    """Return the environments besides the default one, not running yet."""
+
+    def make(
+        name: str, chosen: ServerSettings, store: Store, celery: Celery
+    ) -> Starlette:
+        authenticator = make_authenticator(chosen, store, name, settings.catalog)
+        context = structs.replace(
+            build_context(chosen, store, celery),
+            environments=shared.environments,
+            environment=name,
+        )
+        return _build_app(chosen, context, authenticator, [], limits, patience)
+
+    hosted = [
+        HostedEnvironment(name, chosen, make)
+        for name, chosen in list_environments(settings).items()
+    ]
+    shared.environments.add(DefaultEnvironment(shared))
+    for one in hosted:
+        shared.environments.add(one)
+    return hosted
+
+
+def _build_app(
+    settings: ServerSettings,
+    shared: ServerContext,
+    authenticator: Authenticator,
+    outer: list[Middleware],
+    limits: Limits | None,
+    patience: Timeouts | None,
+) -> Starlette:
+    """Return the application of one environment, within the middleware `outer`."""
+    push = _make_push_context(
+        shared, authenticator, limits, patience, settings.max_connections
+    )
+    sockets, streams = WebSocketEndpoint(push), SseEndpoint(push)
+    mcp, mcp_app = _build_mcp(settings, shared)
+    made = Starlette(
+        routes=[
+            *_list_routes(shared, authenticator, sockets, streams),
+            _make_mcp_route(mcp, mcp_app),
+        ],
+        middleware=[*outer, _make_auth_middleware(settings, shared, authenticator)],
+        exception_handlers=dict.fromkeys(HANDLED_ERRORS, handle_error),
+        lifespan=lambda _: _run_lifespan(shared, authenticator, mcp_app, settings),
+    )
+    serve_trailing_slashes(made.router)
+    made.state.sockets = sockets
+    made.state.streams = streams
+    made.state.shared = shared
+    made.state.authenticator = authenticator
+    made.state.mcp = mcp
+    return made
+
+
+def _list_routes(
+    shared: ServerContext,
+    authenticator: Authenticator,
+    sockets: WebSocketEndpoint,
+    streams: SseEndpoint,
+) -> list[BaseRoute]:
+    async def ws(socket: WebSocket) -> None:
+        await sockets(socket)
+
+    return [
+        *dashboard.make_routes(),
+        *asyncapi.make_routes(),
+        *TokenRoutes(shared, authenticator).list_routes(),
+        *AuditRoutes(shared).list_routes(),
+        *PageRoutes(shared).list_routes(),
+        *(WebhookRoutes(shared.webhooks).list_routes() if shared.webhooks else ()),
+        *OrderRoutes(shared).list_routes(),
+        *TaskRoutes(shared).list_routes(),
+        Route("/events", streams, methods=["GET"]),
+        WebSocketRoute("/ws", ws),
+    ]
+
+
+def _build_mcp(
+    settings: ServerSettings, shared: ServerContext
+) -> tuple[HeraldMcpServer, StarletteWithLifespan]:
+    # Imported here: it costs half a second, which `herald --help` need not wait.
+    from herald_server.mcp.answers.task_results import BackendResults
+    from herald_server.mcp.server import build_mcp
+
+    redact = Redactor(settings.redact)
+    results = BackendResults(shared.backend, redact) if shared.backend else None
+    mcp = build_mcp(shared, results)
+    return mcp, mcp.http_app(path="/mcp", stateless_http=settings.workers > 1)
+
+
+def _make_mcp_route(mcp: HeraldMcpServer, app: StarletteWithLifespan) -> Route:
+    from herald_server.mcp.http.endpoint import SessionOwnerMiddleware
+    from herald_server.mcp.http.session_quota import SessionQuota
+
+    # A route, not a mount, so that the server's app answers unknown paths.
+    quota = SessionQuota(mcp.list_sessions)
+    return Route("/mcp", SessionOwnerMiddleware(app, quota))
+
+
+def _list_middleware(
+    settings: ServerSettings, hosted: Iterable[HostedEnvironment]
+) -> list[Middleware]:
+    environments = {one.name: one for one in hosted}
+    dispatch = Middleware(EnvironmentDispatcher, environments=environments)
+    return [
+        Middleware(SecurityHeaders),
+        *allow_origins(settings.allowed_origins),
+        *_make_prefix_middleware(settings),
+        *([dispatch] if environments else ()),
+    ]
+
+
+def _make_auth_middleware(
+    settings: ServerSettings, shared: ServerContext, authenticator: Authenticator
+) -> Middleware:
+    hosts = (*settings.allowed_hosts, settings.host)
+    return Middleware(
+        AuthMiddleware,
+        authenticator=authenticator,
+        allowed_origins=AllowedOrigins(hosts, settings.allowed_origins),
+        closed_paths=TOKEN_REQUIRED_PATHS,
+        metrics=shared.metrics,
+        accounts=shared.accounts,
+    )
+
+
+def _make_prefix_middleware(settings: ServerSettings) -> list[Middleware]:
+    prefix = settings.root_path
+    return [Middleware(PathPrefixMiddleware, prefix=prefix)] if prefix else []
+
+
+def _make_push_context(
+    shared: ServerContext,
+    authenticator: Authenticator,
+    limits: Limits | None,
+    patience: Timeouts | None,
+    max_connections: int,
+) -> PushContext:
+    limits = limits or Limits()
+    return PushContext(
+        shared.hub,
+        SnapshotReader(shared.store, shared.hub, shared.log_reader, limits),
+        authenticator,
+        shared.status,
+        shared.node,
+        limits,
+        patience or Timeouts(),
+        metrics=shared.metrics,
+        accounts=shared.accounts,
+        max_connections=max_connections,
+    )
+
+
+@asynccontextmanager
+async def _run_lifespan(
+    shared: ServerContext,
+    authenticator: Authenticator,
+    mcp_app: StarletteWithLifespan,
+    settings: ServerSettings,
+) -> AsyncGenerator[None]:
+    charge_tasks(asyncio.get_running_loop())
+    async with (
+        mcp_app.lifespan(mcp_app),
+        run_background_tasks(shared),
+        run_token_tasks(authenticator),
+        run_webhooks(shared, RetryPolicy(first=settings.webhooks_retry)),
+    ):
+        yield
+
+
+@asynccontextmanager
+async def run_webhooks(
+    shared: ServerContext, policy: RetryPolicy
+) -> AsyncGenerator[None]:
+    """Deliver webhooks while the block runs, if this process holds the lease."""
+    # Imported here: it brings an HTTP client, which `herald --help` need not wait for.
+    from herald_server.webhooks.delivery.dispatcher import run_dispatcher
+
+    assert shared.webhooks is not None
+    store: Store = get_unscoped(shared.store)
+    async with run_dispatcher(shared.webhooks, store, shared.hub, shared.node, policy):
+        yield

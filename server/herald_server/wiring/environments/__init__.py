@@ -1,0 +1,1 @@
+"""Several Celery installations, served by one server."""

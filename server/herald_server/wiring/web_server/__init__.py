@@ -1,0 +1,1 @@
+"""uvicorn: its configuration and protocols."""

@@ -1,1 +1,0 @@
-"""Streams, clients and readers for the tests of the public contract."""

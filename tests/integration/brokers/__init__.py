@@ -1,0 +1,1 @@
+"""Herald at brokers that carry neither events nor remote control."""

@@ -1,0 +1,14 @@
+"""The page names the modules of its first screen, so that they are read at once."""
+
+from herald_server.api.dashboard import DASHBOARD_PATH, list_first_modules, read_page
+
+
+def test_the_page_preloads_the_modules_of_its_first_screen() -> None:
+    modules = list_first_modules()
+    assert modules[0] == "page/main.js"
+    assert "page/screens/overview/needs-you.js" in modules
+    assert "vendor/preact-htm/standalone.module.js" in modules
+    assert "page/screens/tasks/tasks.js" not in modules
+    assert all((DASHBOARD_PATH / module).is_file() for module in modules)
+    for module in modules:
+        assert f'<link rel="modulepreload" href="dashboard/{module}" />' in read_page()

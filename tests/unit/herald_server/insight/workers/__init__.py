@@ -1,0 +1,1 @@
+"""What workers did, over a store in memory."""
