@@ -33,6 +33,7 @@ from tests.support.herald.monitor_process import (
 )
 from tests.support.outbox.trial import Findings, MixedWork, Verdict
 from tests.support.servers.redis import PrivateValkey, private_valkey
+from tests.support.wait import wait_until_async
 
 pytestmark = [
     pytest.mark.celery,
@@ -284,13 +285,27 @@ async def test_two_monitors_share_a_stream_and_one_is_killed(
                 work.run(faults.seconds, faults.pause),
                 break_things(both, store_server, faults),
             )
+            await send_until_both_read(work, store, both)
             verdict = Verdict(store, journal, work.ids, stream)
             found = await judge(verdict, worker)
             assert not found.untold, "no connection of the worker was cut"
             for monitor in both:
                 await check_nothing_lost(store, monitor.node)
-            shares = [await image(store, monitor.node) for monitor in both]
-            assert all(one and one.counters["outbox_entries"] for one in shares)
     finally:
         for monitor in both:
             monitor.stop()
+
+
+async def send_until_both_read(
+    work: MixedWork, store: RedisStore, monitors: Sequence[MonitorProcess]
+) -> None:
+    """Go on with the work until this life of each monitor has read entries."""
+
+    async def have_read() -> bool:
+        await work.run(0.1, 0.05)
+        shares = [await image(store, monitor.node) for monitor in monitors]
+        return all(one and one.counters["outbox_entries"] for one in shares)
+
+    for monitor in monitors:
+        await heard_by(store, monitor, 30)
+    await wait_until_async(have_read, 60, "each of the monitors has read entries")
