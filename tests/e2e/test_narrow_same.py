@@ -27,6 +27,9 @@ ASKED = [
     *("state=FAILURE", "state=SUCCESS", "group=team", "limit=1", "name=*&limit=1"),
     *("name=p*&name=r*", "worker=w-mine@*&queue=secret", "ids=hidden-7,mine-1"),
 ]
+WRITTEN = ("", "pay", "name:", "worker:", "queue:", "tag:", "kwargs.")
+"""Query texts for which suggestions are asked."""
+
 HIDDEN = 1_500
 """More than a page looks at before it is handed out as it is."""
 
@@ -82,6 +85,9 @@ async def answers(url: str, only: Filter, hidden: int) -> dict[str, Any]:
             for query in ASKED:
                 answer = await ask.get(f"/api/v1/tasks?{query}")
                 told[query] = (answer.status_code, without_times(answer.json()))
+            for text in WRITTEN:
+                answer = await ask.get("/api/v1/tasks/suggest", params={"q": text})
+                told[f"suggest {text}"] = (answer.status_code, answer.json())
             told["stats"] = without_times((await ask.get("/api/v1/stats")).json())
         async with Client(f"{server.url}mcp", auth=token) as agent:
             for tool in ("list_tasks", "list_active_tasks", "list_task_types"):

@@ -183,3 +183,36 @@ def test_query_of_the_command_line(server: LiveServer) -> None:
     assert wrong.exit_code == 1
     assert "did you mean state:FAILURE" in wrong.stderr
     assert run("tasks", "--csv", "--sort", "runtime").exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("query", "texts", "replaces"),
+    [
+        ("failed name:ord", ["orders.charge"], [12, 15]),
+        ("worker:", ["celery@one"], [7, 7]),
+        ("state:fail", ["FAILURE", "failed", "failing", "failures"], [6, 10]),
+        ("kwargs.order_id:1230", None, [16, 20]),
+        ("failed kwargs.order_id:1232", ["12327", "12324", "12321"], [23, 27]),
+        ("kwargs.token:", [], None),
+    ],
+)
+def test_suggestions_for_a_query(
+    server: LiveServer, query: str, texts: list[str] | None, replaces: list[int] | None
+) -> None:
+    found = get(server, "tasks/suggest", q=query).json()["suggestions"]
+    assert texts is None or [one["text"] for one in found] == texts
+    assert {tuple(one["replaces"]) for one in found} == (
+        {tuple(replaces)} if replaces else set()
+    )
+    assert len(found) <= 10
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"q": "x" * 2_001}, {"q": "x", "limit": 51}, {"query": "x"}]
+)
+def test_suggestions_that_cannot_be_asked_for(
+    server: LiveServer, wrong: dict[str, str]
+) -> None:
+    answer = get(server, "tasks/suggest", **wrong)
+    assert answer.status_code == 400
+    assert answer.json()["detail"]

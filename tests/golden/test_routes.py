@@ -73,6 +73,7 @@ ASKS: dict[str, Ask] = {
     "tasks by all keys": Ask(
         "GET", f"{V1}/tasks?name=capp.*&state=SUCCESS,FAILURE&worker=w1@h&queue=celery"
     ),
+    "suggestions": Ask("GET", f"{V1}/tasks/suggest?q=name:capp&limit=2"),
     "tasks: bad limit": Ask("GET", f"{V1}/tasks?limit=0"),
     "tasks: bad key": Ask("GET", f"{V1}/tasks?stat=x"),
     "tasks: bad time": Ask("GET", f"{V1}/tasks?after=yesterday"),

@@ -27,6 +27,7 @@ from herald_server.insight.failures.reader import FailureReader
 from herald_server.insight.groups.reader import GroupReader
 from herald_server.insight.groups.sizes import GroupSizeStore
 from herald_server.insight.schedules.reader import ScheduleReader
+from herald_server.insight.search.suggester import QuerySuggester
 from herald_server.insight.search.task_search import TaskSearch
 from herald_server.insight.stats.rollup_cache import RollupCache
 from herald_server.push.log.hub import Hub
@@ -123,6 +124,13 @@ class ServerContext(msgspec.Struct, frozen=True, dict=True):
     def search(self) -> TaskSearch:
         """The tasks of a query, as the caller may see them."""
         return TaskSearch(self.store)
+
+    @cached_property
+    def suggester(self) -> QuerySuggester:
+        """What may be written next in a query, as the caller may see it."""
+        return QuerySuggester(
+            self.store, self.search, self.rollups, lambda: self.catalog
+        )
 
     @property
     def catalog(self) -> Catalog:

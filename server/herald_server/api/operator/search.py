@@ -12,9 +12,10 @@ from starlette.routing import Route
 from herald_core.errors import HeraldError, InvalidInput
 from herald_core.model.codec import to_json
 from herald_core.model.filters import parse_filter
+from herald_core.model.queries.query_text import MAX_QUERY_CHARS
 from herald_core.model.queries.task_query import TaskQuery
 from herald_core.model.tasks.views import to_dict
-from herald_server.api.actions import make_marked_response
+from herald_server.api.actions import make_json_response, make_marked_response
 from herald_server.api.context import ServerContext
 from herald_server.api.http.query import parse_filter_keys, parse_limit, parse_time
 from herald_server.api.http.route_scopes import require
@@ -33,9 +34,13 @@ SEARCH_KEYS = ("q", "sort", "tz", "stream", "limit", "page", "after", "before")
 EXPORT_KEYS = ("q", "sort", "tz", "format", "columns", "limit", "after", "before")
 """Parameters that are no keys of the filter."""
 
+SUGGEST_KEYS = ("q", "limit")
+DEFAULT_SUGGESTIONS = 10
+MAX_SUGGESTIONS = 50
+
 
 class SearchRoutes:
-    """`GET /api/v1/tasks?q=…`."""
+    """`GET /api/v1/tasks?q=…`, its export, and suggestions for `q`."""
 
     def __init__(self, shared: ServerContext) -> None:
         self._shared = shared
@@ -43,8 +48,29 @@ class SearchRoutes:
 
     def list_routes(self) -> list[Route]:
         """Return the routes."""
-        export = "/api/v1/tasks/export"
-        return [Route(export, self.export_tasks, methods=["GET"])]
+        tasks = "/api/v1/tasks"
+        return [
+            Route(f"{tasks}/export", self.export_tasks, methods=["GET"]),
+            Route(f"{tasks}/suggest", self.suggest, methods=["GET"]),
+        ]
+
+    @require("read")
+    async def suggest(self, request: Request) -> Response:
+        """Return what may be written next: `?q=kwargs.order_id:12&limit=10`."""
+        given = request.query_params
+        unknown = sorted(given.keys() - set(SUGGEST_KEYS))
+        if unknown:
+            raise InvalidInput(
+                f"unknown parameter {unknown[0][:40]!r}; there are "
+                f"{' and '.join(SUGGEST_KEYS)}",
+                unknown[0],
+            )
+        text = given.get("q", "")
+        if len(text) > MAX_QUERY_CHARS:
+            raise InvalidInput(f"a query has at most {MAX_QUERY_CHARS} characters", "q")
+        limit = parse_limit(given.get("limit"), DEFAULT_SUGGESTIONS, MAX_SUGGESTIONS)
+        found = await self._shared.suggester.suggest(text, limit)
+        return make_json_response({"suggestions": found})
 
     @require("read")
     async def export_tasks(self, request: Request) -> Response:
