@@ -1,6 +1,6 @@
 """Flame graphs of monitor and server under load: `python -m tests.bench.pictures`.
 
-Writes monitor/profile.svg and server/profile.svg, with py-spy
+Writes monitor-profile.svg and server-profile.svg into server/docs/pictures, with py-spy
 (`pip install py-spy`): the monitor at 20,000 events a second, the server while it
 tells 1,000 watchers of 5,000 events a second, of which each asks for 1 %.
 """
@@ -71,5 +71,5 @@ def of_server(to: Path) -> None:
 
 
 if __name__ == "__main__":
-    of_monitor(ROOT / "monitor" / "profile.svg")
-    of_server(ROOT / "server" / "profile.svg")
+    of_monitor(ROOT / "server" / "docs" / "pictures" / "monitor-profile.svg")
+    of_server(ROOT / "server" / "docs" / "pictures" / "server-profile.svg")

@@ -1,4 +1,4 @@
-"""The page in server/examples, which carries the README's code."""
+"""The page in server/examples, which carries the code of the quickstart."""
 
 import re
 from collections.abc import Callable
@@ -6,11 +6,12 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.support.environment import ROOT
+from tests.support.environment import DOCS, ROOT
 
 pytestmark = pytest.mark.browser
 
 PAGE = ROOT / "server" / "examples" / "page.html"
+QUICKSTART = DOCS / "quickstart.md"
 
 
 def test_the_page_shows_tasks_as_they_change(
@@ -29,6 +30,6 @@ def test_the_page_shows_tasks_as_they_change(
         expect(row).to_have_attribute("data-state", state)
 
 
-def test_the_page_carries_the_code_of_the_readme() -> None:
-    *_, code = re.findall(r"```js\n(.*?)```", (ROOT / "README.md").read_text(), re.S)
+def test_the_page_carries_the_code_of_the_quickstart() -> None:
+    *_, code = re.findall(r"```js\n(.*?)```", QUICKSTART.read_text(), re.S)
     assert code in PAGE.read_text()

@@ -12,7 +12,7 @@ from herald_core.model.cursor import START
 from herald_core.model.filters import Filter
 from herald_core.model.gaps import Gap
 from herald_core.store.redis.store import RedisStore
-from tests.support.environment import ROOT
+from tests.support.environment import DOCS
 from tests.support.servers.redis import PrivateValkey
 from tests.support.servers.redis_connections import redis_by_socket, redis_by_tls
 from tests.support.store.labs import NOW, Lab, event
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.anyio
 
 def rights() -> list[str]:
     """Return the words behind `ACL SETUSER herald` that the documentation gives."""
-    text = (ROOT / "monitor" / "README.md").read_text()
+    text = (DOCS / "explanation" / "store.md").read_text()
     found = re.search(r"ACL SETUSER herald (.*)", text)
     assert found, "the documentation gives no user"
     return found[1].replace(">PASSWORD", ">secret").split()

@@ -1,4 +1,4 @@
-"""The README's snippets, run as they are printed against one Herald and a worker."""
+"""The snippets of README and quickstart, run as printed against one Herald."""
 
 import asyncio
 import contextlib
@@ -20,7 +20,7 @@ import herald_worker
 from herald_client import Herald, Put
 from herald_core.system.subprocesses import kill_group, spawn
 from herald_server.demo.app import make_app
-from tests.support.environment import ROOT
+from tests.support.environment import DOCS, ROOT
 from tests.support.herald.process import TOKEN, HeraldProcess
 from tests.support.servers.redis import PrivateValkey
 from tests.support.wait import wait_until
@@ -47,11 +47,10 @@ def fenced_blocks(text: str) -> dict[str, str]:
     return found
 
 
-BLOCKS = fenced_blocks((ROOT / "README.md").read_text())
+BLOCKS = fenced_blocks((DOCS / "quickstart.md").read_text())
 UP = "With your own Celery project: sh 1"
 
 ELSEWHERE = {
-    "# Herald: mermaid 1": "a picture, not a program",
     "Two commands: sh 1": "installs with pip; tests/e2e/test_main_job.py runs the demo",
     "Two commands: sh 2": "installs with pip, and runs all tests, this one too",
     "From a web page: js 1": "wants a browser: tests/browser/test_example_page.py",
@@ -94,7 +93,7 @@ def environment(place: Path, broker: str) -> dict[str, str]:
 def installation(
     tmp_path_factory: pytest.TempPathFactory, module_valkey: PrivateValkey
 ) -> Generator[Installation, None, None]:
-    """`herald up` as the README has it, and a worker of the sample project."""
+    """`herald up` as the quickstart has it, and a worker of the sample project."""
     place, broker = tmp_path_factory.mktemp("readme"), module_valkey.url
     env = environment(place, broker)
     _, _, *words = shlex.split(BLOCKS[UP].splitlines()[2], comments=True)
@@ -334,6 +333,12 @@ async def test_snippets_do_what_they_say(
     installation: Installation, where: str
 ) -> None:
     await RUN[where](installation, BLOCKS[where])
+
+
+def test_the_readme_prints_snippets_of_the_quickstart() -> None:
+    printed = fenced_blocks((ROOT / "README.md").read_text())
+    assert UP in printed
+    assert printed.items() <= BLOCKS.items()
 
 
 def test_every_snippet_is_run_or_named() -> None:

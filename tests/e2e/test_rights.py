@@ -18,7 +18,7 @@ from celery.result import GroupResult
 
 from tests.support.celery.default_project import Stranger
 from tests.support.celery.outbox_stream import AUTO
-from tests.support.environment import ROOT, missing
+from tests.support.environment import DOCS, ROOT, missing
 from tests.support.herald.process import HeraldProcess
 from tests.support.servers.rabbitmq import rabbitmq
 from tests.support.servers.redis import PrivateValkey
@@ -31,12 +31,12 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:Call to deprecated setex"),
 ]
 
-README = (ROOT / "monitor" / "README.md").read_text()
+PAGE = (DOCS / "guides" / "run" / "brokers.md").read_text()
 
 
 def documented(line: str) -> list[str]:
     """Return the words of the documented command that begins with `line`."""
-    found = re.search(rf"^{re.escape(line)} (.*)$", README, re.MULTILINE)
+    found = re.search(rf"^{re.escape(line)} (.*)$", PAGE, re.MULTILINE)
     assert found, f"{line} is not documented"
     return shlex.split(found[1].replace(">PASSWORD", "\\>secret"))
 

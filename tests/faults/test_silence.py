@@ -1,4 +1,4 @@
-"""What silence of real workers means: rows of the table in monitor/README.md that are
+"""What silence of real workers means: rows of the table in reconciliation.md that are
 not held by the tests of pools, killed workers and shared names."""
 
 import asyncio

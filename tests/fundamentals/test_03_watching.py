@@ -48,7 +48,7 @@ class House:
 
 
 class Client:
-    """The thirteen lines of the README, in Python."""
+    """The thirteen lines of the quickstart, in Python."""
 
     def __init__(self, house: House) -> None:
         self.house = house

@@ -7,6 +7,9 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 
+DOCS = ROOT / "server" / "docs"
+"""The pages of the documentation."""
+
 
 def missing(what: str) -> None:
     """Skip the test for want of `what`; fail where everything must be there."""

@@ -38,7 +38,7 @@ SENTINEL_ADVICE = (
     "sentinels are asked for a name: set broker_transport_options = "
     '{"master_name": "NAME"} in the project and give -A'
 )
-RIGHTS_ADVICE = 'the rights that Herald needs are in monitor/README.md, "Rights"'
+RIGHTS_ADVICE = "the documentation lists the rights that Herald needs: Permissions"
 
 
 class ErrorCause(NamedTuple):

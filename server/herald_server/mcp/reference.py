@@ -74,7 +74,7 @@ def _format_tool(tool: Tool) -> str:
     )[0]
     answers: Schema = tool.output_schema or {}
     parts = [
-        f"#### {tool.name}",
+        f"## {tool.name}",
         "",
         description,
         "",

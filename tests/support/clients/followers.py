@@ -1,4 +1,4 @@
-"""Clients that follow through every fault, as the README's thirteen lines do."""
+"""Clients that follow through every fault, as those of the quickstart do."""
 
 import asyncio
 import contextlib

@@ -1,4 +1,4 @@
-"""The transition table in `monitor/README.md`, rendered from the model itself.
+"""The transition table in `server/docs/explanation/model.md`, as the model makes it.
 
 `python -m tests.support.model.transition_table` writes it anew.
 """
@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from herald_core.model.events.event import Event
 from herald_core.model.tasks.views import TaskView
-from tests.support.environment import ROOT
+from tests.support.environment import DOCS
 from tests.support.model.events import T0, say, shown, story
 
-README = ROOT / "monitor" / "README.md"
+PAGE = DOCS / "explanation" / "model.md"
 SAME = "\u2013"
 BEGIN, END = "<!-- transitions -->", "<!-- /transitions -->"
 
@@ -95,16 +95,16 @@ def _found(kind: str, source: str, at: float) -> Event:
 
 
 def written() -> str:
-    """Return the table that stands in the README."""
-    _, _, rest = README.read_text().partition(BEGIN)
+    """Return the table that stands in the page."""
+    _, _, rest = PAGE.read_text().partition(BEGIN)
     return rest.partition(END)[0].strip()
 
 
 def write() -> None:
-    """Put the table into the README."""
-    before, _, rest = README.read_text().partition(BEGIN)
+    """Put the table into the page."""
+    before, _, rest = PAGE.read_text().partition(BEGIN)
     after = rest.partition(END)[2]
-    README.write_text(f"{before}{BEGIN}\n\n{render()}\n\n{END}{after}")
+    PAGE.write_text(f"{before}{BEGIN}\n\n{render()}\n\n{END}{after}")
 
 
 if __name__ == "__main__":

@@ -28,7 +28,7 @@ http {{
 }}
 """
 
-# As server/README.md tells people to write it.
+# As server/docs/guides/run/operations.md tells people to write it.
 SERVER = """
     server {{
         listen 127.0.0.1:{port};

@@ -1,12 +1,12 @@
-"""SECURITY.md names a test for each claim, and each of them exists."""
+"""The page on security names a test for each claim, and each of them exists."""
 
 import re
 
 import pytest
 
-from tests.support.environment import ROOT
+from tests.support.environment import DOCS, ROOT
 
-TEXT = (ROOT / "SECURITY.md").read_text()
+TEXT = (DOCS / "explanation" / "security.md").read_text()
 ROWS = [
     [cell.strip() for cell in line.strip("|").split(" | ")]
     for line in TEXT.partition("## Who may do what")[2].splitlines()
@@ -32,5 +32,7 @@ def test_each_named_test_exists(file: str, name: str) -> None:
 
 
 def test_it_is_linked_and_shipped() -> None:
-    assert "(SECURITY.md)" in (ROOT / "README.md").read_text()
-    assert '"/SECURITY.md"' in (ROOT / "pyproject.toml").read_text()
+    readme = (ROOT / "README.md").read_text()
+    assert "(server/docs/explanation/security.md)" in readme
+    assert "(.github/SECURITY.md)" in readme
+    assert '"/server"' in (ROOT / "pyproject.toml").read_text()

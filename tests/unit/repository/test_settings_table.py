@@ -13,8 +13,8 @@ from herald_server.wiring.settings import ServerSettings
 from tests.support.environment import ROOT
 
 SETTINGS: dict[str, type[MonitorSettings]] = {
-    "monitor/README.md": MonitorSettings,
-    "server/README.md": ServerSettings,
+    "server/docs/reference/monitor-settings.md": MonitorSettings,
+    "server/docs/reference/settings.md": ServerSettings,
 }
 PLACE = re.compile(r"(<!-- settings -->\n).*?(<!-- /settings -->)", re.DOTALL)
 
@@ -39,7 +39,7 @@ def shown(value: Any) -> str:
 
 
 def written(page: str) -> str:
-    """Return a README as it should be."""
+    """Return a page as it should be."""
     settings = SETTINGS[page]
     own: set[str] = set()
     if settings is not MonitorSettings:
@@ -49,7 +49,7 @@ def written(page: str) -> str:
 
 
 @pytest.mark.parametrize("page", SETTINGS)
-def test_each_setting_stands_in_the_readme(page: str) -> None:
+def test_each_setting_stands_in_the_reference(page: str) -> None:
     text = (ROOT / page).read_text()
     assert PLACE.search(text), f"{page} has no place for the settings"
     assert text == written(page), (

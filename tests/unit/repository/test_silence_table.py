@@ -1,14 +1,14 @@
-"""The table of what silence means in monitor/README.md: each row names a test."""
+"""The table of what silence means in reconciliation.md: each row names a test."""
 
 import re
 
-from tests.support.environment import ROOT
+from tests.support.environment import DOCS, ROOT
 
 TITLE = "**What silence means**"
 
 
 def test_each_row_names_a_test_that_there_is() -> None:
-    text = (ROOT / "monitor" / "README.md").read_text()
+    text = (DOCS / "explanation" / "reconciliation.md").read_text()
     table = text.split(TITLE)[1].split("\n\n")[1]
     rows = table.splitlines()[2:]
     named = [re.findall(r"`(test_\w+)` \|$", row) for row in rows]

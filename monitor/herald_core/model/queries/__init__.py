@@ -1,5 +1,5 @@
 """Queries: a selection of tasks by filter, texts, times and durations. Pure.
 
 `parse_query_text` parses what a person writes; `TaskQuery.matches` decides about one
-task. "Query language" in `server/README.md` documents the grammar.
+task. `server/docs/reference/query-language.md` documents the grammar.
 """

@@ -1,6 +1,6 @@
 """The query text of every interface: `failed kwargs.order_id:12345 last:10m`. Pure.
 
-"Query language" in `server/README.md` documents the grammar.
+`server/docs/reference/query-language.md` documents the grammar.
 """
 
 from __future__ import annotations

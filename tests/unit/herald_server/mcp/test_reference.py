@@ -1,4 +1,4 @@
-"""The reference of the tools in the README is that of the tools there are."""
+"""The reference of the tools in the documentation is that of the tools there are."""
 
 import pytest
 
@@ -10,16 +10,16 @@ from herald_server.mcp.reference import (
     write_reference,
 )
 from tests.support.clients.mcp_scopes import NEEDS
-from tests.support.environment import ROOT
+from tests.support.environment import DOCS, ROOT
 
 pytestmark = pytest.mark.anyio
 
-README = ROOT / "server" / "README.md"
-AGAIN = "run `python -m herald_server.mcp.reference server/README.md`"
+PAGE = DOCS / "reference" / "mcp.md"
+AGAIN = f"run `python -m herald_server.mcp.reference {PAGE.relative_to(ROOT)}`"
 
 
-async def test_the_readme_tells_the_tools_as_they_are() -> None:
-    text = README.read_text("utf-8")
+async def test_the_page_tells_the_tools_as_they_are() -> None:
+    text = PAGE.read_text("utf-8")
     assert text.count(BEGIN_MARK) == text.count(END_MARK) == 1
     assert replace_section(text, await write_reference()) == text, AGAIN
 
@@ -27,7 +27,7 @@ async def test_the_readme_tells_the_tools_as_they_are() -> None:
 async def test_every_tool_and_argument_is_told() -> None:
     told = await write_reference()
     for name, (scope, arguments) in NEEDS.items():
-        assert f"#### {name}\n" in told
+        assert f"## {name}\n" in told
         assert find_scope(name) == scope
         assert all(f"| `{key}` |" in told for key in arguments)
 

@@ -1,6 +1,6 @@
 /**
  * The query language, as far as the page must read it: words, and which of them a live
- * subscription understands. The server parses the whole ("Query language" in its README). Pure.
+ * subscription understands. The server parses the whole (server/docs/reference/query-language.md). Pure.
  *
  * @typedef {{raw: string, key: string, values: string[], isExcluded: boolean}} Word
  */

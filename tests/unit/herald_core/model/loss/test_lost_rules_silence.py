@@ -1,4 +1,4 @@
-"""What silence proves: one test for each row of the table in monitor/README.md."""
+"""What silence proves: one test for each row of the table in reconciliation.md."""
 
 from typing import Any
 

@@ -3,7 +3,7 @@
 from tests.support.model.transition_table import (
     BEGIN,
     END,
-    README,
+    PAGE,
     SAME,
     STATES,
     render,
@@ -11,13 +11,13 @@ from tests.support.model.transition_table import (
 )
 
 
-def test_the_readme_shows_the_table() -> None:
+def test_the_page_shows_the_table() -> None:
     """Where it fails: `python -m tests.support.model.transition_table` writes it."""
     assert written() == render()
 
 
-def test_the_readme_marks_the_table_once() -> None:
-    text = README.read_text()
+def test_the_page_marks_the_table_once() -> None:
+    text = PAGE.read_text()
     assert (text.count(BEGIN), text.count(END)) == (1, 1)
 
 
