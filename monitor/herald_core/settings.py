@@ -8,7 +8,12 @@ from pathlib import Path
 from typing import Annotated, cast
 
 from pydantic import BeforeValidator, Field, field_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import (
+    BaseSettings,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
 
 from herald_core.model.events.redaction import DEFAULT_KEYS
 from herald_core.model.index_limits import IndexLimits
@@ -16,6 +21,7 @@ from herald_core.model.schedules.spec import DEFAULT_GRACE_S
 from herald_core.model.vector_cursor import MAX_PARTITIONS
 from herald_core.model.workers.worker import DRAIN_TIMEOUT_S, FORGET_AFTER_S
 from herald_core.system.options_text import read_options
+from herald_core.system.setting_files import FileSettingsSource
 
 DEFAULT_PREFIX = "{herald}"
 
@@ -261,6 +267,19 @@ class MonitorSettings(BaseSettings):
         default=None,
         description="Name of this monitor; by default host and process id.",
     )
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Return where settings come from, the first of which has precedence."""
+        del dotenv_settings, file_secret_settings
+        return init_settings, env_settings, FileSettingsSource(settings_cls)
 
     def to_env(self, names: Container[str] | None = None) -> dict[str, str]:
         """Return environment variables from which a child process reads these settings.

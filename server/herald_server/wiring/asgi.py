@@ -221,6 +221,7 @@ def _make_auth_middleware(
         closed_paths=TOKEN_REQUIRED_PATHS,
         metrics=shared.metrics,
         accounts=shared.accounts,
+        probe_hosts=AllowedOrigins(settings.probe_hosts),
     )
 
 

@@ -82,6 +82,18 @@ class ServerSettings(MonitorSettings):
     allowed_hosts: TextList = Field(
         default=(), description="Host names by which this server is reached; * for any."
     )
+    probe_port: int | None = Field(
+        default=None,
+        ge=1,
+        le=65_535,
+        description="Another port that answers /healthz, /readyz and /metrics only:"
+        " without TLS and under any host name, for kubelet and Prometheus.",
+    )
+    probe_hosts: TextList = Field(
+        default=("*",),
+        description="Host names under which the port of Herald answers /healthz,"
+        " /readyz and /metrics, besides HERALD_ALLOWED_HOSTS; * for any.",
+    )
     allowed_origins: TextList = Field(
         default=(), description="Origins of other pages that may connect; * for any."
     )
@@ -227,6 +239,8 @@ class ServerSettings(MonitorSettings):
         # Without it, tokens for any other application would be accepted.
         if self.jwt_jwks and not self.jwt_audience:
             raise ValueError("HERALD_JWT_JWKS needs HERALD_JWT_AUDIENCE beside it")
+        if self.probe_port and self.probe_port == self.port:
+            raise ValueError("HERALD_PROBE_PORT must be another than HERALD_PORT")
         if self.read_token and self.read_token == self.token:
             raise ValueError("HERALD_READ_TOKEN must be another than HERALD_TOKEN")
         place = urlsplit(self.jwt_jwks or "")

@@ -45,7 +45,8 @@ class AuthMiddleware:
     Foreign hosts and origins are rejected for every API, WebSocket included. The
     identity of a valid token is in `scope["state"]["identity"]`; paths below
     `closed_paths` require one. Responses end when the token does, except for paths in
-    `SELF_CLOSING_PATHS`, which tell the client first.
+    `SELF_CLOSING_PATHS`, which tell the client first. `probe_hosts` are further hosts
+    for `PROBE_PATHS`; None stands for all.
     """
 
     def __init__(
@@ -56,8 +57,10 @@ class AuthMiddleware:
         closed_paths: tuple[str, ...],
         metrics: PushMetrics | None = None,
         accounts: AccountRegistry | None = None,
+        probe_hosts: AllowedOrigins | None = None,
     ) -> None:
         self._app = app
+        self._probe_hosts = probe_hosts or AllowedOrigins(["*"])
         self._accounts = accounts or AccountRegistry()
         self._authenticator = authenticator
         self._allowed_origins = allowed_origins
@@ -88,8 +91,10 @@ class AuthMiddleware:
 
     def _refuse_foreign(self, headers: Headers, path: str) -> Response | None:
         host, origin = headers.get("host"), headers.get("origin")
-        is_known = self._allowed_origins.is_host_allowed(host)
-        if not is_known and path.rstrip("/") not in PROBE_PATHS:
+        is_known = self._allowed_origins.is_host_allowed(host) or (
+            path.rstrip("/") in PROBE_PATHS and self._probe_hosts.is_host_allowed(host)
+        )
+        if not is_known:
             self._metrics.count_refusal("host")
             return make_problem_response(
                 421, "this host name is not served here; add it to HERALD_ALLOWED_HOSTS"

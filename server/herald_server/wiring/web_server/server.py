@@ -10,6 +10,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 
 import uvicorn
 from celery import Celery
+from starlette.applications import Starlette
 from starlette.datastructures import State
 
 from herald_core.errors import HeraldError
@@ -24,6 +25,7 @@ from herald_server.wiring.settings import ServerSettings
 from herald_server.wiring.web_server.connection_guard import ConnectionGuard
 from herald_server.wiring.web_server.file_limit_log import log_file_limit
 from herald_server.wiring.web_server.http import make_protocols
+from herald_server.wiring.web_server.probes import ProbeApp
 from herald_server.wiring.web_server.tls import check_tls
 
 RECONNECT_SPREAD_S = 3.0
@@ -44,6 +46,8 @@ delayed all others for a third of a second."""
 
 BACKLOG_CONNECTIONS = 2_048
 """Connections that may wait to be accepted."""
+
+FREE_PORT_HINT = " (0 takes a free port)"
 
 SPARE_FILES = 64
 """Files that are left for all but clients: the store, the broker, logs, webhooks."""
@@ -85,10 +89,12 @@ def count_max_files() -> int:
     return soft if soft != resource.RLIM_INFINITY else sys.maxsize
 
 
-def listen(host: str, port: int, shared: bool = False) -> socket.socket:
+def listen(
+    host: str, port: int, shared: bool = False, option: str = "--port"
+) -> socket.socket:
     """Return a bound socket; if `shared`, other processes of Herald may bind it too.
 
-    Raises `AddressInUse`.
+    `option` sets the port. Raises `AddressInUse`.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     # Without its protocol named, asyncio leaves Nagle on: 40 ms a small answer.
@@ -107,7 +113,7 @@ def listen(host: str, port: int, shared: bool = False) -> socket.socket:
         why = getattr(error, "strerror", None) or str(error)
         raise AddressInUse(
             f"cannot listen on {host} port {port}: {why.lower()}; give another "
-            "--host or --port (0 takes a free port)"
+            f"--host or {option}{FREE_PORT_HINT if option == '--port' else ''}"
         ) from error
     made.set_inheritable(True)
     return made
@@ -147,7 +153,7 @@ async def serve(
         bound.listen(BACKLOG_CONNECTIONS)
         if before is not None:
             await before(store)
-        async with _tune_process(server):
+        async with _tune_process(server), serve_probes(made, settings):
             ready(format_url(bound, secure=settings.tls_cert is not None))
             stopping = asyncio.create_task(stop.wait())
             await asyncio.wait([serving, stopping], return_when=asyncio.FIRST_COMPLETED)
@@ -161,6 +167,36 @@ async def serve(
         await serving
     finally:
         await store.close()
+
+
+@contextlib.asynccontextmanager
+async def serve_probes(
+    app: Starlette, settings: ServerSettings
+) -> AsyncGenerator[None]:
+    """Answer probes on a port of their own while the block runs, if one is set.
+
+    Raises `AddressInUse`.
+    """
+    if settings.probe_port is None:
+        yield
+        return
+    plain = settings.model_copy(update={"tls_cert": None, "tls_key": None})
+    config = make_uvicorn_config(ProbeApp(app), plain, app.state.shared)
+    config.lifespan = "off"
+    bound = listen(
+        settings.host,
+        settings.probe_port,
+        shared=settings.workers > 1,
+        option="HERALD_PROBE_PORT",
+    )
+    server = _Server(config)
+    serving = asyncio.create_task(server.serve(sockets=[bound]))
+    try:
+        await _wait_until_started(server, serving)
+        yield
+    finally:
+        server.should_exit = True
+        await serving
 
 
 @contextlib.asynccontextmanager
