@@ -73,6 +73,9 @@ PAGE_SIZE = 200
 class Herald:
     """A client of the server at `url` (default HERALD_URL) with `token` (HERALD_TOKEN).
 
+    `environment` (HERALD_ENVIRONMENT) is one of those that the server serves besides
+    the default one.
+
     `tell` is called with messages about lost connections and missing events; without it
     they are logged. Every method raises `Unreachable`, `AccessRefused` or
     `ServerProblem`, and `InvalidInput` for an invalid filter.
@@ -83,8 +86,10 @@ class Herald:
         url: str | None = None,
         token: str | None = None,
         tell: Notify | None = None,
+        *,
+        environment: str | None = None,
     ) -> None:
-        self._server_url = find_server_url(url, token)
+        self._server_url = find_server_url(url, token, environment)
         self._notify = tell or log.warning
         self._http = HttpClient(self._server_url, tell=self._notify)
         self._watches: WeakSet[Watch[Any]] = WeakSet()

@@ -7,6 +7,7 @@ import contextlib
 import json
 import time
 from collections.abc import AsyncGenerator, Iterator
+from functools import partial
 from pathlib import Path
 from urllib.request import Request, urlopen
 
@@ -17,6 +18,7 @@ from herald_core.system.cancellation import cancel_tasks
 from tests.support.clients.http import asking, refused
 from tests.support.clients.route_requests import minted
 from tests.support.clients.websocket import connected
+from tests.support.herald.command_line import objects, runner_at
 from tests.support.herald.process import TOKEN as PROCESS_TOKEN
 from tests.support.herald.process import HeraldProcess
 from tests.support.herald.server import Server, make_store, serving
@@ -71,6 +73,24 @@ async def test_each_environment_has_tasks_of_its_own(
         page = await ask.get("/env/staging/")
         assert "<title>Herald</title>" in page.text
         assert (await ask.get("/env/staging")).headers["location"] == "/env/staging/"
+
+
+async def test_client_commands_ask_the_environment_that_they_are_given(
+    module_valkey: PrivateValkey, other: PrivateValkey
+) -> None:
+    async with both(module_valkey, other) as server:
+        await server.tell("received", "here", name="default.only")
+        await store_task(other.url, "there")
+        run = partial(runner_at(server.url), HERALD_TOKEN=PROCESS_TOKEN)
+        words = ("tasks", "--json")
+        found = await asyncio.to_thread(run, *words, "--environment", "staging")
+        assert [one["id"] for one in objects(found)] == ["there"]
+        found = await asyncio.to_thread(run, *words, HERALD_ENVIRONMENT="staging")
+        assert [one["id"] for one in objects(found)] == ["there"]
+        found = await asyncio.to_thread(run, *words)
+        assert [one["id"] for one in objects(found)] == ["here"]
+        refused_ = await asyncio.to_thread(run, *words, "--environment", "none")
+        assert "there is no environment 'none' here" in refused_.stderr
 
 
 async def test_a_page_follows_the_tasks_of_its_environment(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from ipaddress import ip_address
 from urllib.parse import SplitResult, parse_qs, urlsplit
 
@@ -11,6 +12,15 @@ import msgspec
 from herald_core.errors import InvalidInput
 
 DEFAULT_URL = "http://127.0.0.1:8787/"
+
+ENVIRONMENT_PATH = "env"
+"""First segment of the paths of an environment: `/env/NAME/…`."""
+
+DEFAULT_ENVIRONMENT = "default"
+"""Name of the environment at the root of a server."""
+
+_ENVIRONMENT = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
+_OWN_PATH = re.compile(rf"/{ENVIRONMENT_PATH}/[^/]+/$")
 
 SCHEMES = {"http": False, "https": True, "ws": False, "wss": True}
 """Scheme → whether it is secure."""
@@ -55,24 +65,42 @@ class ServerUrl(msgspec.Struct, frozen=True):
         return [("Authorization", f"Bearer {self.token}")] if self.token else []
 
 
-def find_server_url(url: str | None = None, token: str | None = None) -> ServerUrl:
-    """Return the parsed URL; HERALD_URL and HERALD_TOKEN replace what is None.
+def find_server_url(
+    url: str | None = None, token: str | None = None, environment: str | None = None
+) -> ServerUrl:
+    """Return the parsed URL; HERALD_URL, HERALD_TOKEN and HERALD_ENVIRONMENT replace
+    what is None.
 
-    A URL may carry its token as `herald up` prints it: `…/#token=TOKEN`. Raises
-    `InvalidInput`.
+    A URL may carry its token as `herald up` prints it: `…/#token=TOKEN`. An
+    `environment` replaces one that the URL has. Raises `InvalidInput`.
     """
     text = url or os.environ.get("HERALD_URL") or DEFAULT_URL
     parts = _split_url(text)
     fragment = parse_qs(parts.fragment).get("token", [""])[0]
     chosen = token or fragment or os.environ.get("HERALD_TOKEN") or ""
     secure = SCHEMES[parts.scheme]
+    name = environment or os.environ.get("HERALD_ENVIRONMENT") or ""
     return ServerUrl(
         host=parts.hostname or "",
         port=parts.port or (443 if secure else 80),
-        path=parts.path.rstrip("/") + "/",
+        path=_add_environment(parts.path.rstrip("/") + "/", name),
         secure=secure,
         token=_check_token(chosen),
     )
+
+
+def _add_environment(path: str, name: str) -> str:
+    """Return the path of the environment `name` (empty: that of `path`)."""
+    if not name:
+        return path
+    if not _ENVIRONMENT.fullmatch(name):
+        raise InvalidInput(
+            f"{name[:80]!r} is no name of an environment; the page and GET "
+            "/api/v1/environments list those of a server",
+            "environment",
+        )
+    root = _OWN_PATH.sub("/", path)
+    return root if name == DEFAULT_ENVIRONMENT else f"{root}{ENVIRONMENT_PATH}/{name}/"
 
 
 def _split_url(text: str) -> SplitResult:

@@ -36,6 +36,13 @@ token_option = click.option(
     help="The token that Herald prints when it starts.  [env var: HERALD_TOKEN]",
 )
 
+environment_option = option(
+    "--environment",
+    envvar="HERALD_ENVIRONMENT",
+    metavar="NAME",
+    help="One of the environments of that Herald.  [default: that of the URL]",
+)
+
 json_option = option(
     "--json", "as_json", envvar="HERALD_JSON", is_flag=True, help="Print JSON lines."
 )
@@ -119,18 +126,22 @@ def run_with_client(
 ) -> Callable[..., None]:
     """Run `command` with a client; its return value is the exit code.
 
-    Adds --url and --token.
+    Adds --url, --token and --environment.
     """
 
-    async def run(url: str, token: str | None, *args: Any, **given: Any) -> int | None:
-        async with Herald(url, token, tell=print_notice) as herald:
+    async def run(made: Herald, *args: Any, **given: Any) -> int | None:
+        async with made as herald:
             return await command(herald, *args, **given)
 
+    @environment_option
     @token_option
     @url_option
     @wraps(command)
-    def whole(url: str, token: str | None, *args: Any, **given: Any) -> None:
-        code = asyncio.run(run(url, token, *args, **given))
+    def whole(
+        url: str, token: str | None, environment: str | None, *args: Any, **given: Any
+    ) -> None:
+        made = Herald(url, token, tell=print_notice, environment=environment)
+        code = asyncio.run(run(made, *args, **given))
         if code:
             click.get_current_context().exit(code)
 

@@ -19,6 +19,7 @@ from herald_core.model.filters import KEYS, parse_filter
 from herald_server.auth.identity import SCOPES, Identity, make_token
 from herald_server.cli.client_options import (
     add_filter_options,
+    environment_option,
     json_option,
     option,
     token_option,
@@ -66,9 +67,12 @@ class _RevokedToken(msgspec.Struct):
 @click.option("--revoke", metavar="ID", help="Revoke a token.")
 @click.option("--hash", "hashes", is_flag=True, help="Print a hash for herald.toml.")
 @json_option
+@environment_option
 @token_option
 @url_option
-def token(url: str, token: str | None, as_json: bool, **given: Any) -> None:
+def token(
+    url: str, token: str | None, environment: str | None, as_json: bool, **given: Any
+) -> None:
     """Print a token that is limited to some tasks and expires.
 
     It has at most the rights of your own token. --hash prints the hash of the token
@@ -78,7 +82,7 @@ def token(url: str, token: str | None, as_json: bool, **given: Any) -> None:
     if given["hashes"]:
         _print_hash()
         return
-    asyncio.run(_ask(find_server_url(url, token), as_json, given))
+    asyncio.run(_ask(find_server_url(url, token, environment), as_json, given))
 
 
 async def _ask(address: ServerUrl, as_json: bool, given: dict[str, Any]) -> None:

@@ -10,6 +10,7 @@ from herald_core.errors import InvalidInput
 def _nothing_set(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("HERALD_URL", raising=False)
     monkeypatch.delenv("HERALD_TOKEN", raising=False)
+    monkeypatch.delenv("HERALD_ENVIRONMENT", raising=False)
 
 
 def test_default_is_this_machine() -> None:
@@ -43,6 +44,36 @@ def test_sentences_never_show_the_token() -> None:
 
 def test_ipv6_keeps_its_brackets() -> None:
     assert find_server_url("http://[::1]:8787/").url == "http://[::1]:8787/"
+
+
+@pytest.mark.parametrize(
+    ("url", "name", "wanted"),
+    [
+        ("http://h/", "staging", "http://h:80/env/staging/"),
+        ("http://h/base", "staging", "http://h:80/base/env/staging/"),
+        ("http://h/base/env/other/", "staging", "http://h:80/base/env/staging/"),
+        ("http://h/env/other", "default", "http://h:80/"),
+        ("http://h/env/other", None, "http://h:80/env/other/"),
+    ],
+)
+def test_an_environment_is_below_the_url(
+    url: str, name: str | None, wanted: str
+) -> None:
+    assert find_server_url(url, environment=name).url == wanted
+
+
+def test_the_environment_is_read_from_its_variable(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("HERALD_ENVIRONMENT", "staging")
+    assert find_server_url("http://h/").url == "http://h:80/env/staging/"
+    assert find_server_url("http://h/", environment="default").url == "http://h:80/"
+
+
+@pytest.mark.parametrize("name", ["a/b", "Staging", "..", "a b", "x" * 33])
+def test_no_name_of_an_environment_gets_a_sentence(name: str) -> None:
+    with pytest.raises(InvalidInput, match="no name of an environment"):
+        find_server_url("http://h/", environment=name)
 
 
 @pytest.mark.parametrize(
