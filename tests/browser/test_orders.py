@@ -160,3 +160,4 @@ def test_the_tasks_of_a_cause_are_retried_from_the_errors(
     tab.locator(".causes > li").first.get_by_role("button", name="Retry").click()
     expect(tab.get_by_role("dialog")).to_contain_text("Retry 214 tasks")
     assert api.bodies[0][1]["filter"] == {"failure": ["0a1b2c3d4e5f"]}
+    assert api.bodies[0][1]["query"].startswith("finished:20")

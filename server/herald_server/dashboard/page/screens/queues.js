@@ -3,8 +3,8 @@
 import { linkTo } from "../base/address.js";
 import { button, h, schedule, setText } from "../base/dom.js";
 import { formatAge, formatCount, formatTime, pluralize } from "../base/format.js";
-import { post } from "../base/http.js";
 import { describeUnanswered, mayBeStranded, sortByProblem } from "../base/metrics.js";
+import { pauseQueue, resumeQueue } from "../parts/orders/queue-pause.js";
 import { queueName, queueRows, queuesUnknown, queueTimes } from "../parts/common/queue-rows.js";
 import { TableCard } from "../parts/common/table-card.js";
 import { taskName } from "../parts/common/task-name.js";
@@ -19,7 +19,6 @@ const COLUMNS = [
   { label: "Drain", num: true, name: "n7", title: "Time until the queue is empty, at the present rates" },
   { label: "Consumers", hide: true },
   { label: "Measured", num: true, name: "n8", hide: true },
-  { label: "Order", name: "n8", hide: true },
   { label: "Actions", name: "n16" },
 ];
 
@@ -39,16 +38,17 @@ export function show(place, context) {
     confirming = name;
     draw();
   }
-  async function act(name, what) {
+  async function act(name, order) {
     confirm(null);
-    const message = await post(`api/v1/queues/${encodeURIComponent(name)}/${what}`).then((order) => `${name}: ${order.message}`, (error) => error.message);
-    setText(answer, message);
+    setText(answer, await order(name));
     if (!answer.isConnected) queueCard.el.before(answer);
   }
-  function renderActions({ name, paused }) {
-    if (paused) return button("Resume", () => act(name, "resume"), "small");
-    if (confirming !== name) return button("Pause …", () => confirm(name), "small");
-    return h("span", { className: "pair" }, button("Yes, pause it", () => act(name, "pause"), "small danger"), button("No", () => confirm(null), "small"));
+  function renderActions(queue) {
+    const { name, paused } = queue;
+    if (confirming === name) return h("span", { className: "pair" }, button("Yes, pause it", () => act(name, pauseQueue), "small danger"), button("No", () => confirm(null), "small"));
+    const order = paused ? button("Resume", () => act(name, resumeQueue), "small") : button("Pause …", () => confirm(name), "small");
+    order.setAttribute("aria-label", `${paused ? "Resume" : "Pause"} ${name}`);
+    return h("span", { className: "pair" }, order, renderPurge(queue));
   }
   context.onEnd(context.live.observe(draw));
   context.everySecond(draw);
@@ -75,7 +75,6 @@ function cells(queue) {
     ...queueTimes(queue),
     renderConsumers(queue),
     queue.as_of ? formatAge(queue.as_of) : null,
-    renderPurge(queue),
   ];
 }
 

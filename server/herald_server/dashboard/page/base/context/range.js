@@ -1,6 +1,6 @@
 /**
  * The time range that all screens show: `at=` in the address. Without it the page is live;
- * `5m`, `15m`, `1h` and `24h` end now; `FROM..TO` are two RFC 3339 times. Pure but for the clock.
+ * `5m`, `10m`, `15m`, `1h` and `24h` end now; `FROM..TO` are two RFC 3339 times. Pure but for the clock.
  */
 
 import { now } from "../clock.js";
@@ -10,7 +10,7 @@ const MINUTE_MS = 60_000;
 const HOUR_MS = 60 * MINUTE_MS;
 
 /** @type {Record<string, [string, number]>} The choices that end now: label, length in ms. */
-export const PRESETS = { "5m": ["5 min", 5 * MINUTE_MS], "15m": ["15 min", 15 * MINUTE_MS], "1h": ["1 h", HOUR_MS], "24h": ["24 h", 24 * HOUR_MS] };
+export const PRESETS = { "5m": ["5 min", 5 * MINUTE_MS], "10m": ["10 min", 10 * MINUTE_MS], "15m": ["15 min", 15 * MINUTE_MS], "1h": ["1 h", HOUR_MS], "24h": ["24 h", 24 * HOUR_MS] };
 
 export class TimeRange {
   /** As in the address; empty: live. */ text = "";

@@ -2,7 +2,7 @@
 
 import { getStateLook, getWorkerLook } from "../../base/states.js";
 import { useNode } from "../../base/view/hooks.js";
-import { html, useMemo, useState } from "../../base/view/preact.js";
+import { html, useEffect, useMemo, useRef, useState } from "../../base/view/preact.js";
 
 let count = 0;
 
@@ -47,12 +47,19 @@ export function Name({ name }) {
 export const Bar = ({ share, tone = "busy" }) =>
   html`<span class="progress-bar" aria-hidden="true" data-tone=${tone}><i style=${{ width: `${Math.round(1_000 * Math.min(1, Math.max(0, share))) / 10}%` }}></i></span>`;
 
+/** A button that has the focus when it appears; not again, so that it can be left. */
+export function FocusedButton({ children, ...props }) {
+  const ref = useRef(null);
+  useEffect(() => ref.current.focus(), []);
+  return html`<button type="button" ref=${ref} ...${props}>${children}</button>`;
+}
+
 /** A button that asks in place: `ask` is the question, `yes` the label that confirms. */
 export function ConfirmButton({ label, ask, yes, className = "small", onConfirm }) {
   const [asking, setAsking] = useState(false);
   if (!asking) return html`<button type="button" class=${className} onClick=${() => setAsking(true)}>${label}</button>`;
   return html`<span class="confirm" role="group" aria-label=${ask}>${ask}
-    <button type="button" class=${`${className} danger strong`} ref=${(it) => it?.focus()} onClick=${() => (setAsking(false), onConfirm())}>${yes}</button>
+    <${FocusedButton} class=${`${className} danger strong`} onClick=${() => (setAsking(false), onConfirm())}>${yes}</${FocusedButton}>
     <button type="button" class=${className} onClick=${() => setAsking(false)}>No</button></span>`;
 }
 

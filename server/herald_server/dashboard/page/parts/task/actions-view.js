@@ -6,6 +6,7 @@ import { cancelTask, get, retryTask } from "../../base/http.js";
 import { BASE_URL } from "../../base/token.js";
 import { html, useEffect, useState } from "../../base/view/preact.js";
 import { Menu } from "../common/menu.js";
+import { FocusedButton } from "../common/view.js";
 import { Links } from "./links-view.js";
 import { RerunEditor } from "./rerun-editor.js";
 
@@ -31,7 +32,7 @@ export function Actions({ task, path }) {
     <button type="button" onClick=${() => copy("id", task.id)}>${copied === "id" ? "Copied" : "Copy id"}</button>
     <${Menu} label=${copied && copied !== "id" ? "Copied" : "Copy …"} name="Copy" className="">${(close) => html`<div class="links">${listCopies(task).map(([label, text]) => html`<button type="button" class="quiet" onClick=${() => (close(), copy(label, text))}>${label}</button>`)}</div>`}</${Menu}>
     <${Links} task=${task} />
-    ${confirming === "cancel" && html`<span class="confirm">Cancel this task? <button type="button" class="danger strong" ref=${(it) => it?.focus()} onClick=${cancel}>Yes, cancel it</button><button type="button" onClick=${() => setConfirming(null)}>No</button></span>`}
+    ${confirming === "cancel" && html`<span class="confirm">Cancel this task? <${FocusedButton} class="danger strong" onClick=${cancel}>Yes, cancel it</${FocusedButton}><button type="button" onClick=${() => setConfirming(null)}>No</button></span>`}
     ${confirming === "retry" && html`<${RerunEditor} task=${task} onRun=${retry} onCancel=${() => setConfirming(null)} onProblem=${(text) => setAnswer({ tone: "bad", text })} />`}
     ${answer && html`<p class="answer" role="status" data-tone=${answer.tone}>${answer.text}${answer.more && html` <a href=${answer.more.href}>${answer.more.label}</a>`}</p>`}
   </div>`;

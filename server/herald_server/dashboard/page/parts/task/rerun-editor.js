@@ -1,6 +1,7 @@
 /** Runs a task again: with its own arguments, or with others. */
 
 import { html, useState } from "../../base/view/preact.js";
+import { FocusedButton } from "../common/view.js";
 import { isCut, readDict, unquote } from "./python-text.js";
 
 /** @param {{task: any, onRun: (body: any) => void, onCancel: () => void, onProblem: (text: string) => void}} props */
@@ -21,7 +22,7 @@ export function RerunEditor({ task, onRun, onCancel, onProblem }) {
     <pre tabindex="0" aria-label="Arguments">${shown}</pre>
     <textarea class="field" rows="3" spellcheck=${false} aria-label="Other keyword arguments, as a JSON object" value=${text} onInput=${(event) => setText(event.target.value)}></textarea>
     ${!cut && toJson(kwargs) && !text && html`<button type="button" class="small" onClick=${() => setText(toJson(kwargs))}>Edit its arguments</button>`}
-    <button type="button" class="strong" ref=${(it) => cut || text || it?.focus()} onClick=${run}>Yes, run it again</button>
+    <${cut ? "button" : FocusedButton} type="button" class="strong" onClick=${run}>Yes, run it again</${cut ? "button" : FocusedButton}>
     <button type="button" onClick=${onCancel}>No</button>
   </div>`;
 }

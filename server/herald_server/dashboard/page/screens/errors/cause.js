@@ -2,7 +2,6 @@
 
 import { linkTo } from "../../base/address.js";
 import { formatAge, formatCount, formatTimestamp, pluralize } from "../../base/format.js";
-import { useScreen } from "../../base/view/hooks.js";
 import { html } from "../../base/view/preact.js";
 import { Icon, Name } from "../../parts/common/view.js";
 
@@ -11,7 +10,6 @@ const MAX_NAMES = 3;
 
 /** @param {{cause: any, answer: any, max: number}} props `answer` is the list that it is from */
 export function Cause({ cause, answer, max }) {
-  const { range } = useScreen();
   const tasks = linkTo("tasks", { q: `failure:${cause.fingerprint}` });
   return html`<li>
     <div class="cause-what">
@@ -31,15 +29,15 @@ export function Cause({ cause, answer, max }) {
       <${Time} label="Last" at=${cause.last_seen} />
       ${cause.versions?.length > 0 && html`<div><dt>Release</dt><dd><bdi>${cause.versions.join(", ")}</bdi></dd></div>`}
     </dl>
-    <div class="cause-actions"><a class="button small" href=${tasks}>Tasks</a><button type="button" class="small" onClick=${() => retry(cause, range)}>Retry …</button></div>
+    <div class="cause-actions"><a class="button small" href=${tasks}>Tasks</a><button type="button" class="small" onClick=${() => retry(cause, answer)}>Retry …</button></div>
     <span class="cause-share" style=${{ width: `${max ? (100 * (cause.count ?? 0)) / max : 0}%` }} aria-hidden="true"></span>
   </li>`;
 }
 
-// Those that are failed now: the sheet tells their number.
-async function retry(cause, range) {
+// Those that were counted here and are failed now: by when they failed, not when they were received.
+async function retry({ fingerprint }, { since, until }) {
   const { openBulkSheet } = await import("../../parts/orders/bulk-sheet.js");
-  openBulkSheet({ action: "retry", filter: { failure: [cause.fingerprint] }, ...range.query });
+  openBulkSheet({ action: "retry", filter: { failure: [fingerprint] }, query: `finished:${since}..${until}` });
 }
 
 /** `orders/pay.py:charge`: the function, and where it is. */

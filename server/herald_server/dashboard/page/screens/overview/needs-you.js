@@ -8,6 +8,7 @@ import { Icon } from "../../parts/common/view.js";
 import { findOnset, toBars } from "./onset.js";
 import { isMuted, mute, unmuteAll } from "./muted.js";
 import { Actions } from "./problem-actions.js";
+import { PausedQueues } from "./queue-orders.js";
 
 const CURRENT = ["live", "behind"];
 const MAX_CAUSE_CHARS = 90;
@@ -17,6 +18,7 @@ const SPARK = { width: 170, height: 28 };
 export function NeedsYou({ attention, live }) {
   const connection = useConnection();
   const [, setMuted] = useState(0);
+  const [said, setSaid] = useState("");
   useSecond();
   const { problems, figures } = attention;
   const isCurrent = CURRENT.includes(connection.word);
@@ -29,11 +31,13 @@ export function NeedsYou({ attention, live }) {
       <p class="card-note">${describeRest(live, figures?.value?.series)}</p>
       <${NotifyButton} query=${null} />
       ${muted > 0 && html`<button type="button" class="small" onClick=${() => (unmuteAll(), setMuted((n) => n + 1))}>Show ${formatCount(muted)} muted</button>`}</div>
-    ${shown.length > 0 && html`<ul class="problems">${shown.map((one) => html`<${ProblemRow} key=${one.key} problem=${one} onMute=${onMute} />`)}</ul>`}
+    ${shown.length > 0 && html`<ul class="problems">${shown.map((one) => html`<${ProblemRow} key=${one.key} problem=${one} onMute=${onMute} onSaid=${setSaid} />`)}</ul>`}
+    <${PausedQueues} live=${live} onSaid=${setSaid} />
+    <p class="said" role="status">${said}</p>
   </section>`;
 }
 
-function ProblemRow({ problem, onMute }) {
+function ProblemRow({ problem, onMute, onSaid }) {
   const { tone, title, detail, name } = problem;
   const { value } = usePoll(name ? `api/v1/stats/series?${new URLSearchParams({ name })}` : null, 30);
   const causes = usePoll(name ? `api/v1/failures?${new URLSearchParams({ window: "1h", name, limit: "1" })}` : null, 30);
@@ -45,7 +49,7 @@ function ProblemRow({ problem, onMute }) {
     <${Icon} name=${tone === "bad" ? "cross" : "warn"} />
     <div class="problem"><strong>${title}</strong><p class="fine">${[when, cause, ...detail].filter(Boolean).join(" · ")}</p></div>
     ${value && html`<${Spark} bars=${toBars(value)} />`}
-    <${Actions} problem=${problem} onMute=${() => onMute(problem.key)} />
+    <${Actions} problem=${problem} onMute=${() => onMute(problem.key)} onSaid=${onSaid} />
   </li>`;
 }
 

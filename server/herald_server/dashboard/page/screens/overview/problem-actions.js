@@ -3,21 +3,24 @@
 import { now } from "../../base/clock.js";
 import { formatCount } from "../../base/format.js";
 import { html } from "../../base/view/preact.js";
+import { PauseButton } from "./queue-orders.js";
 
 const RECENT_MS = 5 * 60_000; // what the figures of failing names are of
 
+// Those that were counted: by when they failed, not when they were received.
 async function retry({ query }) {
   const { openBulkSheet } = await import("../../parts/orders/bulk-sheet.js");
-  openBulkSheet({ action: "retry", query, after: new Date(now() - RECENT_MS).toISOString() });
+  openBulkSheet({ action: "retry", query: `${query} finished:>${new Date(now() - RECENT_MS).toISOString()}` });
 }
 
-/** @param {{problem: import("../../base/context/problems.js").Problem, onMute: () => void}} props */
-export function Actions({ problem, onMute }) {
+/** @param {{problem: import("../../base/context/problems.js").Problem, onMute: () => void, onSaid: (text: string) => void}} props */
+export function Actions({ problem, onMute, onSaid }) {
   const [first, ...rest] = problem.links;
   return html`<div class="problem-actions">
     ${first && html`<a class=${problem.tone === "bad" ? "button strong" : "button"} href=${first.href}>${first.label}</a>`}
     ${rest.map(({ label, href }) => html`<a class="button" href=${href}>${label}</a>`)}
     ${problem.name && problem.query && html`<button type="button" onClick=${() => retry(problem)}>Retry ${formatCount(problem.count)} …</button>`}
+    ${(problem.queue || (problem.name && problem.query)) && html`<${PauseButton} problem=${problem} onSaid=${onSaid} />`}
     <button type="button" class="quiet" aria-label=${`Mute for 8 hours: ${problem.title}`} title="Hide it in this browser for 8 hours" onClick=${onMute}>Mute</button>
   </div>`;
 }

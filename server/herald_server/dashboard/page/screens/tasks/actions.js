@@ -4,15 +4,31 @@ import { copyText } from "../../base/browser/clipboard.js";
 import { download } from "../../base/browser/download.js";
 import { getExportColumns } from "../../parts/list/columns.js";
 import { pluralize } from "../../base/format.js";
+import { toFilter } from "../../base/query.js";
 
 /** Return the actions of the selection: `ids()` are the ticked tasks, `query()` selects all. */
 export function createActions({ ids, query, range }) {
   const select = (isAll) => (isAll ? { query: query() ?? "", ...range.query } : { ids: ids() });
-  const order = (action) => async (isAll) => (await import("../../parts/orders/bulk-sheet.js")).openBulkSheet({ action, ...select(isAll) });
+  const order = (action) => (isAll) => openSheet({ action, ...select(isAll) });
   return [
     { label: "Retry …", strong: true, run: order("retry") },
     { label: "Cancel …", danger: true, run: order("cancel") },
     { label: "Copy ids", onlySelected: true, run: async () => (await copyText(ids().join("\n")), `Copied ${pluralize(ids().length, "id")}.`) },
+  ];
+}
+
+const openSheet = async (wanted) => (await import("../../parts/orders/bulk-sheet.js")).openBulkSheet(wanted);
+
+const UNFINISHED = ["PENDING", "RECEIVED", "STARTED", "RETRY"];
+
+/** Return the orders that fit all tasks of a query: `[{label, run}]`; none for the query of all tasks. */
+export function createOrdersForAll({ text, words, range }) {
+  if (words.every(({ key }) => key === "sort")) return [];
+  const { state = [] } = toFilter(words).filter;
+  const order = (action) => () => openSheet({ action, query: text, ...range.query });
+  return [
+    ...(!state.length || state.some((one) => !UNFINISHED.includes(one)) ? [{ label: "Retry all …", run: order("retry") }] : []),
+    ...(!state.length || state.some((one) => UNFINISHED.includes(one)) ? [{ label: "Cancel all …", run: order("cancel") }] : []),
   ];
 }
 

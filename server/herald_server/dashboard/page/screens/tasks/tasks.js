@@ -12,7 +12,7 @@ import { TaskWindow } from "../../parts/list/task-window.js";
 import { QueryBar } from "../../parts/query/query-bar.js";
 import { setHandlers } from "../../parts/shell/keyboard.js";
 import * as sidePanel from "../../parts/shell/side-panel.js";
-import { createActions, downloadMatching } from "./actions.js";
+import { createActions, createOrdersForAll, downloadMatching } from "./actions.js";
 import { Known } from "./known.js";
 import { createPlaceholder, describeFound } from "./summary.js";
 import { SelectionBar, Toolbar } from "./toolbar.js";
@@ -177,7 +177,7 @@ class Tasks {
     this.#shown = shown;
     render(html`<${QueryBar} id="filter" label="Search tasks" text=${this.#text ?? ""} known=${this.#known} problem=${this.#problem} onText=${(text) => this.#setText(text)} inputRef=${this.#input} />
       <${Toolbar} columns=${this.#columns} onColumns=${(keys) => (address.updateAddress({ cols: keys.join(",") }), this.update(address.readAddress().params))} params=${{ q: params.q, cols: params.cols, at: params.at }}
-        download=${this.#download} changes=${address.linkTo("changes")} onDownload=${(format) => downloadMatching(format, { text: this.#text, range: this.#context.range, columns: this.#columns }, (text) => ((this.#download = text), this.#renderTools()))} />`, this.#bar);
+        download=${this.#download} changes=${address.linkTo("changes")} orders=${createOrdersForAll({ text: this.#text, words: this.#words, range: this.#context.range })} onDownload=${(format) => downloadMatching(format, { text: this.#text, range: this.#context.range, columns: this.#columns }, (text) => ((this.#download = text), this.#renderTools()))} />`, this.#bar);
     const { ticks } = this.#list;
     render(html`<${SelectionBar} count=${ticks.size} total=${this.#describeTotal()} isAll=${this.#isAll} onAll=${(all) => ((this.#isAll = all), this.#renderTools())} onClear=${() => ticks.clear()}
       actions=${createActions({ ids: () => ticks.ids, query: () => this.#text, range: this.#context.range })} />`, this.#selection);

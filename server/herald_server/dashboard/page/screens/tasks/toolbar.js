@@ -8,9 +8,11 @@ import { COLUMNS, DEFAULT_COLUMNS } from "../../parts/list/columns.js";
 import { canWatch } from "../../parts/shell/notices.js";
 import { COMMON_VIEWS, linkToView, readViews, removeView, saveView } from "../../parts/query/views.js";
 
-/** @param {{columns: string[], onColumns: (keys: string[]) => void, params: any, onDownload: (format: string) => void, download: string, changes: string}} props */
-export function Toolbar({ columns, onColumns, params, onDownload, download, changes }) {
+/** @param {{columns: string[], onColumns: (keys: string[]) => void, params: any, onDownload: (format: string) => void, download: string, changes: string,
+ *          orders: {label: string, run: () => void}[]}} props `orders` are for all tasks that match */
+export function Toolbar({ columns, onColumns, params, onDownload, download, changes, orders }) {
   return html`<div class="toolbar">
+    ${orders.map(({ label, run }) => html`<button type="button" class="small" key=${label} onClick=${run}>${label}</button>`)}
     <${Menu} label="Columns" className="small">${() => html`<${ColumnChoice} columns=${columns} onColumns=${onColumns} />`}</${Menu}>
     <${Menu} label="Views" className="small">${(close) => html`<${ViewChoice} params=${params} close=${close} />`}</${Menu}>
     <${Menu} label=${download || "Download"} name="Download" className="small">${(close) => html`<div class="links">
