@@ -22,6 +22,9 @@ SCOPES = ("read", "start", "cancel", "admin", "mark")
 DEFAULT_ENVIRONMENT = "default"
 """Name of the environment at the root of a server."""
 
+ISSUED_PREFIX = "jwt:"
+"""Prefix of the names of tokens of an external issuer."""
+
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 TOKEN_PROTOCOL_PREFIX = "bearer."
 """Prefix of the WebSocket subprotocol in which a browser sends its token."""
@@ -36,6 +39,14 @@ and a port."""
 
 class PermissionDenied(HeraldError):
     """A caller lacks a scope, or the request is outside the filter of its token."""
+
+
+class MissingScope(PermissionDenied):
+    """A caller lacks `scope`; a token of an issuer may get it."""
+
+    def __init__(self, message: str, scope: str) -> None:
+        super().__init__(message)
+        self.scope = scope
 
 
 class ScopedTokenRefused(PermissionDenied):
@@ -73,6 +84,11 @@ class Identity(msgspec.Struct, frozen=True):
         raise them.
         """
         return self.name.partition("/")[0]
+
+    @property
+    def can_step_up(self) -> bool:
+        """Whether its issuer may give it more scopes: it is not minted by Herald."""
+        return self.name.startswith(ISSUED_PREFIX) and "/" not in self.name
 
     @property
     def payer_token(self) -> str:

@@ -26,6 +26,7 @@ from herald_server.api.http.path_prefix import PathPrefixMiddleware
 from herald_server.api.http.problems import HANDLED_ERRORS, handle_error
 from herald_server.api.http.security_headers import SecurityHeaders
 from herald_server.api.http.trailing_slash import serve_trailing_slashes
+from herald_server.api.oauth import DiscoveryRoutes
 from herald_server.api.operator.orders import OrderRoutes
 from herald_server.api.operator.page import PageRoutes
 from herald_server.api.sse import SseEndpoint
@@ -33,7 +34,7 @@ from herald_server.api.tasks import TaskRoutes
 from herald_server.api.tokens import TokenRoutes
 from herald_server.api.webhooks import WebhookRoutes
 from herald_server.api.websocket import WebSocketEndpoint
-from herald_server.auth.identity import AllowedOrigins
+from herald_server.auth.identity import DEFAULT_ENVIRONMENT, AllowedOrigins
 from herald_server.auth.quotas.cpu_metering import charge_tasks
 from herald_server.auth.scoped_store import get_unscoped
 from herald_server.auth.tokens import Authenticator
@@ -137,6 +138,7 @@ def _build_app(
     made = Starlette(
         routes=[
             *_list_routes(shared, authenticator, sockets, streams),
+            *_make_discovery(settings, shared, authenticator).list_routes(),
             _make_mcp_route(mcp, mcp_app),
         ],
         middleware=[*outer, _make_auth_middleware(settings, shared, authenticator)],
@@ -173,6 +175,14 @@ def _list_routes(
         Route("/events", streams, methods=["GET"]),
         WebSocketRoute("/ws", ws),
     ]
+
+
+def _make_discovery(
+    settings: ServerSettings, shared: ServerContext, authenticator: Authenticator
+) -> DiscoveryRoutes:
+    is_root = shared.environment == DEFAULT_ENVIRONMENT
+    others = list_environments(settings) if is_root else {}
+    return DiscoveryRoutes(authenticator.resource, others.__contains__)
 
 
 def _build_mcp(

@@ -13,10 +13,13 @@ from herald_core.system.cancellation import run_in_background
 from herald_server.auth.identity import DEFAULT_ENVIRONMENT, Identity, StaticTokens
 from herald_server.auth.tokens.authenticator import Authenticator
 from herald_server.auth.tokens.external_jwt import ExternalJwtVerifier
+from herald_server.auth.tokens.introspection import Introspector
 from herald_server.auth.tokens.issuer import TokenIssuer
-from herald_server.auth.tokens.jwks import KeySet
+from herald_server.auth.tokens.jwks import URL_SCHEMES, KeySet
+from herald_server.auth.tokens.protected_resource import ProtectedResource
 from herald_server.auth.tokens.revocation import RevocationList
 from herald_server.auth.tokens.static import OWNER, READER, read_tokens
+from herald_server.insight.environments import PATH_PREFIX
 from herald_server.wiring.settings import ServerSettings
 
 
@@ -45,9 +48,10 @@ def make_authenticator(
     return Authenticator(
         StaticTokens(chosen, hashes),
         TokenIssuer(secret),
-        _make_external_verifier(settings),
+        _make_external_verifier(settings, environment),
         RevocationList(store),
         environment,
+        make_resource(settings, environment),
     )
 
 
@@ -65,17 +69,56 @@ def _read_hashes(path: Path | None, environment: str) -> dict[bytes, Identity]:
     }
 
 
-def _make_external_verifier(settings: ServerSettings) -> ExternalJwtVerifier | None:
-    if not settings.jwt_secret and not settings.jwt_jwks:
+def _make_external_verifier(
+    settings: ServerSettings, environment: str
+) -> ExternalJwtVerifier | None:
+    asks = settings.introspection_url
+    if not (settings.jwt_secret or settings.jwt_jwks or asks):
         return None
-    keys = KeySet(settings.jwt_jwks) if settings.jwt_jwks else None
     return ExternalJwtVerifier(
         settings.jwt_secret,
-        keys,
+        KeySet(settings.jwt_jwks) if settings.jwt_jwks else None,
         settings.jwt_issuer,
-        settings.jwt_audience,
+        _list_audiences(settings, environment),
         settings.jwt_claim,
+        _make_introspector(settings) if asks else None,
     )
+
+
+def _list_audiences(settings: ServerSettings, environment: str) -> list[str]:
+    given = [settings.jwt_audience] if settings.jwt_audience else []
+    if not given and not (settings.jwt_jwks or settings.introspection_url):
+        return []  # a shared secret is known to nobody else
+    resource = ProtectedResource("", (), _make_public_url(settings, environment))
+    return given + resource.list_audiences()
+
+
+def _make_introspector(settings: ServerSettings) -> Introspector:
+    return Introspector(
+        settings.introspection_url or "",
+        settings.introspection_client_id or "",
+        settings.introspection_client_secret or "",
+    )
+
+
+def make_resource(
+    settings: ServerSettings, environment: str = DEFAULT_ENVIRONMENT
+) -> ProtectedResource | None:
+    """Return what clients may learn of the issuer; None if it is no URL, or if its
+    tokens are not accepted."""
+    issuer = settings.jwt_issuer or ""
+    if not issuer.startswith(URL_SCHEMES):
+        return None
+    if not (settings.jwt_secret or settings.jwt_jwks or settings.introspection_url):
+        return None
+    public_url = _make_public_url(settings, environment)
+    return ProtectedResource(issuer, settings.oauth_scopes, public_url)
+
+
+def _make_public_url(settings: ServerSettings, environment: str) -> str:
+    if not settings.public_url or environment == DEFAULT_ENVIRONMENT:
+        return settings.public_url or ""
+    return f"{settings.public_url}/{PATH_PREFIX}/{environment}"
 
 
 @asynccontextmanager

@@ -64,20 +64,45 @@ class ServerSettings(MonitorSettings):
     )
     jwt_jwks: str | None = Field(
         default=None,
-        description="Key set of another issuer of tokens (JWT, RS256 or ES256): a"
-        " file or URL.",
+        description="Key set of another issuer of tokens (JWT, RS256, ES256 or EdDSA):"
+        " a file or URL.",
     )
     jwt_issuer: str | None = Field(
-        default=None, description="Required `iss` of such tokens."
+        default=None,
+        description="Required `iss` of such tokens. If it is a URL, MCP clients learn"
+        " from `/.well-known/oauth-protected-resource` to get tokens there.",
     )
     jwt_audience: str | None = Field(
         default=None,
-        description="Required `aud` of such tokens; mandatory with a key set.",
+        description="Required `aud` of such tokens; mandatory with a key set unless"
+        " HERALD_PUBLIC_URL is set.",
     )
     jwt_claim: str = Field(
         default="herald",
         min_length=1,
         description="Claim of such tokens that holds a filter.",
+    )
+    introspection_url: str | None = Field(
+        default=None,
+        description="Where that issuer is asked about tokens that are no JWTs"
+        " (RFC 7662).",
+    )
+    introspection_client_id: str | None = Field(
+        default=None, description="Client id with which it is asked."
+    )
+    introspection_client_secret: str | None = Field(
+        default=None, description="Secret of that client."
+    )
+    oauth_scopes: TextList = Field(
+        default=("read", "start", "cancel"),
+        description="Scopes that MCP clients request of the issuer when they connect,"
+        " such as `herald:read,herald:start,offline_access`.",
+    )
+    public_url: str | None = Field(
+        default=None,
+        description="URL by which clients reach this server, such as"
+        " `https://herald.example.com`. Tokens of the issuer may have it, or its"
+        " `/mcp`, as `aud`.",
     )
     allowed_hosts: TextList = Field(
         default=(), description="Host names by which this server is reached; * for any."
@@ -236,22 +261,49 @@ class ServerSettings(MonitorSettings):
 
     @model_validator(mode="after")
     def _check_consistency(self) -> ServerSettings:
-        # Without it, tokens for any other application would be accepted.
-        if self.jwt_jwks and not self.jwt_audience:
-            raise ValueError("HERALD_JWT_JWKS needs HERALD_JWT_AUDIENCE beside it")
         if self.probe_port and self.probe_port == self.port:
             raise ValueError("HERALD_PROBE_PORT must be another than HERALD_PORT")
         if self.read_token and self.read_token == self.token:
             raise ValueError("HERALD_READ_TOKEN must be another than HERALD_TOKEN")
-        place = urlsplit(self.jwt_jwks or "")
-        if place.scheme == "http" and place.hostname not in LOOPBACK:
-            raise ValueError("HERALD_JWT_JWKS must be https: its keys grant access")
         return self
+
+    @model_validator(mode="after")
+    def _check_issuer(self) -> ServerSettings:
+        for name in ("jwt_jwks", "introspection_url"):
+            variable, place = f"HERALD_{name.upper()}", getattr(self, name)
+            # Without it, tokens for any other application would be accepted.
+            if place and not (self.jwt_audience or self.public_url):
+                raise ValueError(f"{variable} needs HERALD_JWT_AUDIENCE beside it")
+            if _is_plain_http(place):
+                raise ValueError(f"{variable} must be https: its answers grant access")
+        client = self.introspection_client_id, self.introspection_client_secret
+        if self.introspection_url and not all(client):
+            raise ValueError(
+                "HERALD_INTROSPECTION_URL needs HERALD_INTROSPECTION_CLIENT_ID and "
+                "HERALD_INTROSPECTION_CLIENT_SECRET beside it"
+            )
+        return self
+
+    @field_validator("public_url")
+    @classmethod
+    def _check_public_url(cls, value: str | None) -> str | None:
+        place = urlsplit(value or "https://none")
+        if place.scheme not in ("http", "https") or not place.netloc:
+            raise ValueError("must be a URL such as https://herald.example.com")
+        if place.query or place.fragment:
+            raise ValueError("must be a URL without ? and #")
+        return value and value.rstrip("/")
 
     @field_validator("root_path")
     @classmethod
     def _as_prefix(cls, value: str) -> str:
         return parse_prefix(value)
+
+
+def _is_plain_http(url: str | None) -> bool:
+    """Return True if `url` is reached without TLS over a network."""
+    place = urlsplit(url or "")
+    return place.scheme == "http" and place.hostname not in LOOPBACK
 
 
 def parse_prefix(text: str) -> str:

@@ -85,9 +85,10 @@ async def serving(
     celery: Celery | None = None,
     store: Store | None = None,
     buffer: int | None = None,
+    bound: socket.socket | None = None,
     **settings: Any,
 ) -> AsyncGenerator[Server]:
-    """Serve on a free port, on a fresh store, for the length of the block.
+    """Serve on a free port or `bound`, on a fresh store, for the length of the block.
 
     `buffer` is how many bytes the kernel takes for a client that reads nothing.
     """
@@ -95,7 +96,7 @@ async def serving(
     await store.open()
     chosen = ServerSettings(token=TOKEN, **settings)
     app = create_app(chosen, store, celery, limits=limits, patience=patience)
-    bound = listen("127.0.0.1", 0)
+    bound = bound or listen("127.0.0.1", 0)
     if buffer is not None:
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, buffer)
     server = Quiet(_config(app, chosen))

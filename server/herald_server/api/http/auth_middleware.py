@@ -10,11 +10,13 @@ from starlette.datastructures import Headers
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from herald_server.api.http.problems import make_problem_response
-from herald_server.api.http.route_scopes import (
-    TOKEN_NEEDED,
-    make_authenticate_headers,
+from herald_server.api.http.challenges import (
+    RESOURCE,
+    TOKEN_ERROR,
+    challenge_token,
 )
+from herald_server.api.http.problems import make_problem_response
+from herald_server.api.http.route_scopes import TOKEN_NEEDED
 from herald_server.api.http.token_expiry import ExpiringApp
 from herald_server.auth.identity import AllowedOrigins, Identity, parse_bearer
 from herald_server.auth.quotas.counters import PushMetrics
@@ -29,6 +31,7 @@ from herald_server.auth.request_context import ANONYMOUS, enter_request
 from herald_server.auth.tokens import Authenticator, BadToken
 from herald_server.auth.tokens.authenticator import TOKEN_NEEDED as UNKNOWN
 from herald_server.auth.tokens.claims import WrongEnvironment
+from herald_server.auth.tokens.introspection import IssuerUnavailable
 from herald_server.push.connection.transport import EXTENSION, Abortable
 
 SELF_CLOSING_PATHS = ("/events",)
@@ -37,6 +40,9 @@ SELF_CLOSING_PATHS = ("/events",)
 PROBE_PATHS = ("/healthz", "/readyz", "/metrics")
 """Paths for probes, which use any host name of their cluster. They reveal nothing
 without a token, so DNS rebinding gains nothing."""
+
+
+RETRY_AFTER = {"Retry-After": "5"}
 
 
 class AuthMiddleware:
@@ -73,7 +79,8 @@ class AuthMiddleware:
             await self._app(scope, receive, send)
             return
         headers = Headers(scope=scope)
-        scope.setdefault("state", {})["identity"] = None
+        state = scope.setdefault("state", {})
+        state["identity"], state[RESOURCE] = None, self._authenticator.resource
         path: str = scope["path"].removeprefix(scope.get("root_path", ""))
         refusal = self._refuse_foreign(headers, path)
         refusal = refusal or await self._identify(scope, headers, path)
@@ -118,14 +125,23 @@ class AuthMiddleware:
             self._metrics.count_refusal("token")
             return make_problem_response(403, str(error))
         except BadToken as error:
-            state["refusal"] = TOKEN_NEEDED if str(error) == UNKNOWN else str(error)
             if token:
                 self._metrics.count_refusal("token")
-            if scope["type"] == "http" and path.startswith(self._closed_paths):
-                return make_problem_response(
-                    401, state["refusal"], make_authenticate_headers(state)
-                )
+            return self._refuse_token(error, token, scope, path)
         return None
+
+    def _refuse_token(
+        self, error: BadToken, token: str | None, scope: Scope, path: str
+    ) -> Response | None:
+        """Note why there is no identity; return the response if one is required."""
+        state = scope["state"]
+        if isinstance(error, IssuerUnavailable) and path not in PROBE_PATHS:
+            return make_problem_response(503, str(error), RETRY_AFTER)
+        state["refusal"] = TOKEN_NEEDED if str(error) == UNKNOWN else str(error)
+        state[TOKEN_ERROR] = str(error) if token else ""
+        if scope["type"] != "http" or not path.startswith(self._closed_paths):
+            return None
+        return make_problem_response(401, state["refusal"], challenge_token(scope))
 
     def _enter(self, who: Identity | None, address: str, scope: Scope) -> Account:
         """Return the account that pays for a request, charged with its beginning."""

@@ -17,7 +17,8 @@ from herald_core.errors import (
     UnsupportedByBroker,
 )
 from herald_core.model.codec import to_json
-from herald_server.auth.identity import PermissionDenied
+from herald_server.api.http.challenges import challenge_scope
+from herald_server.auth.identity import MissingScope, PermissionDenied
 from herald_server.auth.quotas.start_limits import QuotaExceeded
 from herald_server.catalog.catalog import CatalogError
 from herald_server.control.control import BrokerUnreachable
@@ -79,6 +80,9 @@ async def handle_error(request: Request, error: Exception) -> Response:
     if isinstance(error, InvalidQuery):
         more = {"position": error.position, "suggestion": error.suggestion}
         return make_problem_response(400, str(error), more=more)
+    if isinstance(error, MissingScope):
+        challenge = challenge_scope(request.scope, error.scope, str(error))
+        return make_problem_response(403, str(error), challenge)
     if isinstance(error, HeraldError):
         return make_problem_response(_choose_status(error), str(error))
     return make_problem_response(500, "Herald failed at this; its log says more")

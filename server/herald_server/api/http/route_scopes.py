@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from functools import wraps
 from typing import Any
 
@@ -10,13 +10,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Scope
 
+from herald_server.api.http.challenges import challenge_scope, challenge_token
 from herald_server.api.http.problems import Problem
 from herald_server.auth.identity import Identity, ScopedTokenRefused
 from herald_server.auth.tokens.authenticator import TOKEN_NEEDED as UNKNOWN
 
 TOKEN_NEEDED = f"{UNKNOWN}: Authorization: Bearer TOKEN"
-
-AUTHENTICATE_HEADER = {"WWW-Authenticate": 'Bearer realm="herald"'}
 
 Route = Callable[[Any, Request], Awaitable[Response]]
 
@@ -47,20 +46,9 @@ def require_scope(connection: Scope, scope: str) -> Identity:
     state = connection.get("state", {})
     who: Identity | None = state.get("identity")
     if who is None:
-        raise Problem(
-            401, state.get("refusal", TOKEN_NEEDED), make_authenticate_headers(state)
-        )
+        refusal = state.get("refusal", TOKEN_NEEDED)
+        raise Problem(401, refusal, challenge_token(connection))
     if not who.has_scope(scope):
-        raise Problem(403, f"this token lacks the scope {scope}")
+        sentence = f"this token lacks the scope {scope}"
+        raise Problem(403, sentence, challenge_scope(connection, scope, sentence))
     return who
-
-
-def make_authenticate_headers(state: Mapping[str, Any]) -> dict[str, str]:
-    """Return the header of a 401 for a request with `state`."""
-    # RFC 6750 §3.1: a request without a token gets no error code.
-    if state.get("refusal", TOKEN_NEEDED) == TOKEN_NEEDED:
-        return AUTHENTICATE_HEADER
-    return {
-        "WWW-Authenticate": AUTHENTICATE_HEADER["WWW-Authenticate"]
-        + ', error="invalid_token"'
-    }

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from contextlib import suppress
 
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from herald_server.api.http.challenges import challenge_token
 from herald_server.api.http.problems import make_problem_response
-from herald_server.api.http.route_scopes import AUTHENTICATE_HEADER
 from herald_server.auth.identity import Identity
 from herald_server.auth.tokens import Authenticator
+
+MAKE_ERROR = "make_error"
+"""Where the state of a request may hold a function that returns the response to it, as
+JSON, from the reason for which it fails."""
 
 
 class ExpiringApp:
@@ -45,8 +50,20 @@ class ExpiringApp:
         except TimeoutError:
             if not reason:
                 raise
-            refusal = make_problem_response(401, reason, AUTHENTICATE_HEADER)
-            await answer.end(refusal, scope, receive)
+            refusal, last = _make_refusal(scope, reason)
+            await answer.end(refusal, scope, receive, last)
+
+
+def _make_refusal(scope: Scope, reason: str) -> tuple[Response, bytes]:
+    """Return the response to a request whose token ended, and what ends a stream that
+    has begun."""
+    challenge = challenge_token(scope, reason)
+    make_error: Callable[[str], bytes] | None = scope["state"].get(MAKE_ERROR)
+    if make_error is None:
+        return make_problem_response(401, reason, challenge), b""
+    error = make_error(reason)
+    refusal = Response(error, 401, challenge, media_type="application/json")
+    return refusal, b"event: message\r\ndata: " + error + b"\r\n\r\n"
 
 
 class _ClosableAnswer:
@@ -64,10 +81,12 @@ class _ClosableAnswer:
             self._done = not message.get("more_body", False)
         await self._send(message)
 
-    async def end(self, instead: Response, scope: Scope, receive: Receive) -> None:
-        """End it, or send `instead` if nothing was sent yet."""
+    async def end(
+        self, instead: Response, scope: Scope, receive: Receive, last: bytes
+    ) -> None:
+        """End it with `last`, or send `instead` if nothing was sent yet."""
         if not self._is_started:
             await instead(scope, receive, self._send)
         elif not self._done:
             with suppress(OSError):
-                await self._send({"type": "http.response.body", "body": b""})
+                await self._send({"type": "http.response.body", "body": last})

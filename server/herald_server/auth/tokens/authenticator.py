@@ -10,7 +10,10 @@ import jwt
 
 from herald_server.auth.identity import DEFAULT_ENVIRONMENT, Identity, StaticTokens
 from herald_server.auth.tokens.claims import BadToken, WrongEnvironment
-from herald_server.auth.tokens.external_jwt import ExternalJwtVerifier
+from herald_server.auth.tokens.external_jwt import (
+    ExternalJwtVerifier,
+    NeedsIntrospection,
+)
 from herald_server.auth.tokens.issuer import (
     EXPIRED_MESSAGE,
     INVALID_MESSAGE,
@@ -18,6 +21,7 @@ from herald_server.auth.tokens.issuer import (
     TokenIssuer,
 )
 from herald_server.auth.tokens.jwks import UnknownKey
+from herald_server.auth.tokens.protected_resource import ProtectedResource
 from herald_server.auth.tokens.revocation import (
     REVOKED_MESSAGE,
     OnInvalid,
@@ -42,20 +46,30 @@ class Authenticator:
         outside: ExternalJwtVerifier | None = None,
         revoked: RevocationList | None = None,
         environment: str = DEFAULT_ENVIRONMENT,
+        resource: ProtectedResource | None = None,
     ) -> None:
         self.static_tokens = chosen
         self.issuer = mint
         self.external = outside
         self.revocations = revoked
         self.environment = environment
+        self.resource = resource
+        """How clients get a token of the issuer; None if they cannot find out."""
 
     async def authenticate(self, token: str | None) -> Identity:
         """Return the identity of `token`. Raises `BadToken` with the reason.
 
-        Fetches the issuer's keys if the token names an unknown one.
+        Fetches the issuer's keys if the token names an unknown one, and asks the issuer
+        about a token that cannot be verified here.
         """
         try:
             return self.identify(token)
+        except NeedsIntrospection:
+            assert token
+            assert self.external
+            now = time.time()
+            who = await self.external.introspect(token, now, time.monotonic())
+            return self._check(who)
         except UnknownKey:
             keys = self.external.keys if self.external else None
             if keys is None or not await keys.fetch_for_unknown():
@@ -68,9 +82,13 @@ class Authenticator:
             raise BadToken(TOKEN_NEEDED)
         if len(token) > MAX_TOKEN_CHARS:
             raise BadToken(INVALID_MESSAGE)
-        who = self.static_tokens.find_identity(token) or self._identify_signed(
-            token, time.time()
+        return self._check(
+            self.static_tokens.find_identity(token)
+            or self._identify_signed(token, time.time())
         )
+
+    def _check(self, who: Identity) -> Identity:
+        """Return `who`. Raises `BadToken` if it is revoked, or not for this place."""
         if self.revocations is not None and self.revocations.is_revoked(who):
             raise BadToken(REVOKED_MESSAGE)
         if not who.may_use(self.environment):
@@ -84,6 +102,8 @@ class Authenticator:
         try:
             header = jwt.get_unverified_header(token)
         except (jwt.InvalidTokenError, ValueError, RecursionError):
+            if self.external is not None and self.external.introspector is not None:
+                raise self.external.make_unverifiable_error() from None
             raise BadToken(TOKEN_NEEDED) from None
         if header.get("typ") == TOKEN_TYPE and self.issuer is not None:
             return self.issuer.verify(token, now)

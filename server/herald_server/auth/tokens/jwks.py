@@ -16,6 +16,7 @@ from typing import Any
 
 import httpx2
 import jwt
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from herald_core.errors import InvalidInput
 from herald_server.auth.tokens.claims import BadToken
@@ -130,7 +131,7 @@ def parse_keys(text: str) -> list[jwt.PyJWK]:
     usable = [key for key in listed if _can_verify(key)]
     if not usable:
         raise InvalidInput(
-            "it has no key for signatures: RSA of 2048 bits or more, or ES256"
+            "it has no key for signatures: RSA of 2048 bits or more, ES256 or Ed25519"
         )
     return usable
 
@@ -140,5 +141,7 @@ def _can_verify(key: jwt.PyJWK) -> bool:
         return False
     if key.algorithm_name == "RS256":
         return bool(key.key.key_size >= MIN_RSA_BITS)
+    if key.algorithm_name == "EdDSA":
+        return isinstance(key.key, Ed25519PublicKey)
     # A secret key (`oct`) that is published is not secret.
     return key.algorithm_name == "ES256" and key.key.curve.name == P256

@@ -13,7 +13,7 @@ from herald_core.model.tasks.views import TaskView
 from herald_core.store.ports import Store
 from herald_core.system.cooperative_work import TimeSlices
 from herald_server.auth.audit import AuditLog
-from herald_server.auth.identity import Identity, PermissionDenied
+from herald_server.auth.identity import Identity, MissingScope
 from herald_server.auth.request_context import get_identity, get_task_filter
 from herald_server.auth.tokens.claims import encode_filter_claim
 from herald_server.control.bulk.journal import OrderJournal
@@ -88,9 +88,7 @@ class BulkOrders:
         request = parse_request(given, self._limits, time.time())
         who = get_identity() or INTERNAL
         if not who.has_scope(SCOPES[request.action]):
-            raise PermissionDenied(
-                f"this token lacks the scope {SCOPES[request.action]}"
-            )
+            raise _make_scope_error(request.action)
         if request.expect is not None and request.idempotency_key:
             known = await self._journal.read_order(_make_id(who, request))
             if known is not None:
@@ -173,9 +171,10 @@ class BulkOrders:
     def _check_size(self, request: BulkRequest, count: int, who: Identity) -> None:
         most = self._limits.admin_above
         if count > most and not who.has_scope(ADMIN):
-            raise PermissionDenied(
+            raise MissingScope(
                 f"an order for more than {most:,} tasks needs the scope admin, which "
-                "this token lacks; narrow the selection"
+                "this token lacks; narrow the selection",
+                ADMIN,
             )
         if count / request.compute_rate(count) > MAX_DURATION_S:
             raise InvalidInput(
@@ -230,7 +229,12 @@ class BulkOrders:
 
 def _require_scope(who: Identity, action: str) -> None:
     if not who.has_scope(SCOPES[action]):
-        raise PermissionDenied(f"this token lacks the scope {SCOPES[action]}")
+        raise _make_scope_error(action)
+
+
+def _make_scope_error(action: str) -> MissingScope:
+    scope = SCOPES[action]
+    return MissingScope(f"this token lacks the scope {scope}", scope)
 
 
 def _evaluate(

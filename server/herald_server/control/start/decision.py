@@ -17,7 +17,7 @@ from typing import Final, Literal, NamedTuple
 import msgspec
 
 from herald_core.errors import InvalidInput
-from herald_server.auth.identity import Identity, PermissionDenied
+from herald_server.auth.identity import Identity, MissingScope, PermissionDenied
 from herald_server.catalog.catalog import (
     MAX_NAME_CHARS,
     Catalog,
@@ -201,12 +201,13 @@ def _require_scope(who: Identity | None, request: StartRequest, kind: TaskType) 
     if request.way == RETRY:
         what = f"retrying {what}"
     if not who.has_scope(START):
-        raise PermissionDenied(f"{what} needs a token with the scope start")
+        raise MissingScope(f"{what} needs a token with the scope start", START)
     if who.has_scope(kind.scope):
         return
     if _is_unchecked(request):
         what += " with positional arguments, which the catalog cannot check,"
-    raise PermissionDenied(f"{what} needs a token with the scope {kind.scope}")
+    message = f"{what} needs a token with the scope {kind.scope}"
+    raise MissingScope(message, kind.scope)
 
 
 def _explain_member(request: StartRequest) -> InvalidInput:

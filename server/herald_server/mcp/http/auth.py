@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from fastmcp.exceptions import ToolError
 from fastmcp.server.context import Context
@@ -13,8 +13,11 @@ from mcp.shared.exceptions import MCPError
 from mcp.types import INTERNAL_ERROR, INVALID_PARAMS, INVALID_REQUEST
 
 from herald_core.errors import HeraldError, InvalidInput
-from herald_server.auth.identity import Identity, PermissionDenied
+from herald_server.auth.identity import Identity, MissingScope, PermissionDenied
 from herald_server.auth.request_context import set_identity
+
+MISSING_SCOPE = "missing_scope"
+"""Where the state of a request holds the `MissingScope` that refused its call."""
 
 LOCAL_USER = Identity("local")
 """Identity of the user who runs `herald mcp` on their own machine."""
@@ -43,11 +46,20 @@ def require_scope(scope: str, what: str = "this") -> Identity:
     """Return the caller if it has `scope`. Raises `PermissionDenied`."""
     who = get_caller()
     if not who.has_scope(scope):
-        raise PermissionDenied(f"{what} needs a token with the scope {scope}")
+        raise _note_missing_scope(
+            MissingScope(f"{what} needs a token with the scope {scope}", scope)
+        )
     # A session serves its calls in its own tasks, which do not have the context
     # variables of the request.
     set_identity(who)
     return who
+
+
+def _note_missing_scope(error: MissingScope) -> MissingScope:
+    """Let the response say which scope is missing (`step_up.py`)."""
+    with suppress(RuntimeError):
+        get_http_request().scope.setdefault("state", {})[MISSING_SCOPE] = error
+    return error
 
 
 def _is_http_request() -> bool:
@@ -64,6 +76,8 @@ def convert_to_tool_error() -> Generator[None, None, None]:
     try:
         yield
     except HeraldError as error:
+        if isinstance(error, MissingScope):
+            _note_missing_scope(error)
         # Expected, and reported to the caller: not logged.
         raise ToolError(str(error), log_level=logging.DEBUG) from error
 
@@ -74,6 +88,8 @@ def convert_to_mcp_error() -> Generator[None, None, None]:
     try:
         yield
     except PermissionDenied as error:
+        if isinstance(error, MissingScope):
+            _note_missing_scope(error)
         raise MCPError(INVALID_REQUEST, str(error)) from error
     except InvalidInput as error:
         raise MCPError(INVALID_PARAMS, str(error)) from error

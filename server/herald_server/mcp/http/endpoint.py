@@ -3,6 +3,8 @@ session owners."""
 
 from __future__ import annotations
 
+from functools import partial
+
 from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
 from mcp.server.auth.provider import AccessToken
 from starlette.datastructures import Headers
@@ -11,10 +13,12 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from herald_core.model.codec import to_json
 from herald_server.api.http.body import MAX_BODY_BYTES
 from herald_server.api.http.problems import make_problem_response
-from herald_server.auth.identity import Identity
+from herald_server.api.http.token_expiry import MAKE_ERROR
+from herald_server.auth.identity import ISSUED_PREFIX, Identity
 from herald_server.auth.tokens.claims import encode_filter_claim
 from herald_server.mcp.http.accept_header import accept_either
 from herald_server.mcp.http.session_quota import MAX_SESSIONS, SESSION_ID, SessionQuota
+from herald_server.mcp.http.step_up import allow_step_up, make_error
 
 MAX_CONTAINERS = 20_000
 """Maximum number of lists and objects in one message: the SDK takes 1 ms for 500."""
@@ -52,6 +56,9 @@ class SessionOwnerMiddleware:
         if who is not None:
             scope = {**scope, "user": _make_user(who)}
         scope, answer = accept_either(scope, send)
+        if body:
+            answer = allow_step_up(scope, body, answer)
+            scope["state"][MAKE_ERROR] = partial(make_error, body)
         if who is None or not may_open:
             await self._app(scope, _replay_body(body, receive), answer)
         elif self._quota.is_used_up(who.root_token):
@@ -112,6 +119,6 @@ def _replay_body(body: bytes, receive: Receive) -> Receive:
 def _make_user(who: Identity) -> AuthenticatedUser:
     visible = to_json(encode_filter_claim(who.task_filter)).decode()
     # An issuer's next token for the same holder has another id.
-    subject = visible if who.name.startswith("jwt:") else f"{who.id} {visible}"
+    subject = visible if who.name.startswith(ISSUED_PREFIX) else f"{who.id} {visible}"
     access = AccessToken(token="", client_id=who.name, scopes=[], subject=subject)
     return AuthenticatedUser(access)

@@ -13,10 +13,10 @@ from typing import Any
 import jwt
 import pytest
 from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from jwt.algorithms import ECAlgorithm, RSAAlgorithm
+from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
 from jwt.utils import base64url_encode
 
 from herald_core.errors import InvalidInput
@@ -87,7 +87,7 @@ def outside(key_text: str = "", secret: str | None = SECRET) -> Authenticator:
     if key_text:
         keys = KeySet("unused")
         vars(keys)["_keys"] = parse_keys(key_text)
-    issuer = ExternalJwtVerifier(secret, keys, "https://issuer.example", "herald")
+    issuer = ExternalJwtVerifier(secret, keys, "https://issuer.example", ["herald"])
     return Authenticator(
         StaticTokens({"chosen": Identity("owner")}), TokenIssuer("x" * 16), issuer
     )
@@ -182,6 +182,29 @@ def test_an_es256_key_of_the_set_makes_tokens(key: Key) -> None:
     crossed = jwt.encode(claims(), key, "RS256", {"kid": "k2"})
     with pytest.raises(BadToken, match="not known"):
         ring.identify(crossed)
+
+
+def test_an_ed25519_key_of_the_set_makes_tokens(key: Key) -> None:
+    edwards = ed25519.Ed25519PrivateKey.generate()
+    shown = json.loads(OKPAlgorithm.to_jwk(edwards.public_key()))
+    ring = outside(key_set(public(key), {**shown, "kid": "k2"}))
+    token = jwt.encode(claims(), edwards, "EdDSA", {"kid": "k2"})
+    assert ring.identify(token).name == "jwt:ann"
+
+
+def test_an_ed448_key_is_none() -> None:
+    shown = json.loads(
+        OKPAlgorithm.to_jwk(ed448.Ed448PrivateKey.generate().public_key())
+    )
+    with pytest.raises(InvalidInput, match="no JSON Web Key Set|no key"):
+        parse_keys(key_set({**shown, "kid": "k1"}))
+
+
+def test_scopes_may_be_in_the_claim_of_entra() -> None:
+    told = claims(scope=None, scp="read admin")
+    assert outside().identify(jwt.encode(told, SECRET, "HS256")).scopes == {
+        *("read", "admin")
+    }
 
 
 @pytest.mark.parametrize("curve", [ec.SECP384R1(), ec.SECP256K1()])
@@ -284,7 +307,7 @@ async def test_a_key_that_is_new_is_fetched(
     keys = KeySet(str(place))
     await keys.fetch()
     ring = Authenticator(
-        StaticTokens({}), None, ExternalJwtVerifier(None, keys, None, "herald")
+        StaticTokens({}), None, ExternalJwtVerifier(None, keys, None, ["herald"])
     )
     new = jwt.encode(claims(), other_key, "RS256", {"kid": "k2"})
     place.write_text(key_set(public(key), public(other_key, "k2")))
@@ -314,7 +337,7 @@ async def test_a_key_set_is_fetched_from_its_address(key: Key) -> None:
         port = server.sockets[0].getsockname()[1]
         keys = KeySet(f"http://127.0.0.1:{port}/keys")
         ring = Authenticator(
-            StaticTokens({}), None, ExternalJwtVerifier(None, keys, None, "herald")
+            StaticTokens({}), None, ExternalJwtVerifier(None, keys, None, ["herald"])
         )
         token = jwt.encode(claims(), key, "RS256", {"kid": "k1"})
         await keys.fetch()
