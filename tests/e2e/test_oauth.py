@@ -29,6 +29,7 @@ pytestmark = pytest.mark.anyio
 
 CHALLENGE = "www-authenticate"
 NOBODY = "http://127.0.0.1:1/introspect"
+PUBLIC_URL = "http://herald.test/herald"
 WELL_KNOWN = ".well-known/oauth-protected-resource"
 
 
@@ -46,11 +47,8 @@ async def issued(
                 "introspection_client_id": client,
                 "introspection_client_secret": secret,
             }
-        async with serving(
-            valkey.url,
-            jwt_issuer=issuer.url,
-            **{"public_url": "http://herald.test/herald", **keys, **settings},
-        ) as server:
+        given: dict[str, Any] = {"public_url": PUBLIC_URL, **keys, **settings}
+        async with serving(valkey.url, jwt_issuer=issuer.url, **given) as server:
             yield issuer, server
 
 

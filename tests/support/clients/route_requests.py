@@ -24,6 +24,9 @@ from tests.support.herald.uvicorn_server import TOKEN
 OPEN = {"/", "/herald.js", "/dashboard/", "/asyncapi.json", "/healthz", "/readyz"}
 """What anybody may ask for who comes from here: it tells nothing of tasks."""
 
+DISCOVERY = "/.well-known/"
+"""Where clients without a token learn how to get one."""
+
 PARAM = re.compile(r"\{\w+(?::\w+)?\}")
 
 
@@ -38,7 +41,7 @@ class Try:
     @property
     def open(self) -> bool:
         """Whether no token is needed."""
-        return self.path in OPEN
+        return self.path in OPEN or self.path.startswith(DISCOVERY)
 
 
 def tries(app: Starlette, id_: str) -> Iterator[Try]:

@@ -196,7 +196,7 @@ def test_an_ed448_key_is_none() -> None:
     shown = json.loads(
         OKPAlgorithm.to_jwk(ed448.Ed448PrivateKey.generate().public_key())
     )
-    with pytest.raises(InvalidInput, match="no JSON Web Key Set|no key"):
+    with pytest.raises(InvalidInput, match=r"no JSON Web Key Set|no key"):
         parse_keys(key_set({**shown, "kid": "k1"}))
 
 
