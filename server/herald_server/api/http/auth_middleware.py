@@ -13,7 +13,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from herald_server.api.http.challenges import (
     RESOURCE,
     TOKEN_ERROR,
-    challenge_token,
+    make_token_challenge,
 )
 from herald_server.api.http.problems import make_problem_response
 from herald_server.api.http.route_scopes import TOKEN_NEEDED
@@ -141,7 +141,7 @@ class AuthMiddleware:
         state[TOKEN_ERROR] = str(error) if token else ""
         if scope["type"] != "http" or not path.startswith(self._closed_paths):
             return None
-        return make_problem_response(401, state["refusal"], challenge_token(scope))
+        return make_problem_response(401, state["refusal"], make_token_challenge(scope))
 
     def _enter(self, who: Identity | None, address: str, scope: Scope) -> Account:
         """Return the account that pays for a request, charged with its beginning."""

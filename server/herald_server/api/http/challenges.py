@@ -25,7 +25,7 @@ TOKEN_ERROR = "token_error"
 """Where it says what is wrong with the token that was sent."""
 
 
-def challenge_token(connection: Scope, error: str = "") -> dict[str, str]:
+def make_token_challenge(connection: Scope, error: str = "") -> dict[str, str]:
     """Return the header of a 401; `error` says what is wrong with the token.
 
     Without a token there is no error code (RFC 6750 §3.1).
@@ -40,7 +40,9 @@ def challenge_token(connection: Scope, error: str = "") -> dict[str, str]:
     )
 
 
-def challenge_scope(connection: Scope, scope: str, sentence: str) -> dict[str, str]:
+def make_scope_challenge(
+    connection: Scope, scope: str, sentence: str
+) -> dict[str, str]:
     """Return the header of a 403 for a token that lacks `scope`.
 
     It names the scopes of the token as well, so that a new one has all of them.

@@ -17,7 +17,7 @@ from herald_core.errors import (
     UnsupportedByBroker,
 )
 from herald_core.model.codec import to_json
-from herald_server.api.http.challenges import challenge_scope
+from herald_server.api.http.challenges import make_scope_challenge
 from herald_server.auth.identity import MissingScope, PermissionDenied
 from herald_server.auth.quotas.start_limits import QuotaExceeded
 from herald_server.catalog.catalog import CatalogError
@@ -81,7 +81,7 @@ async def handle_error(request: Request, error: Exception) -> Response:
         more = {"position": error.position, "suggestion": error.suggestion}
         return make_problem_response(400, str(error), more=more)
     if isinstance(error, MissingScope):
-        challenge = challenge_scope(request.scope, error.scope, str(error))
+        challenge = make_scope_challenge(request.scope, error.scope, str(error))
         return make_problem_response(403, str(error), challenge)
     if isinstance(error, HeraldError):
         return make_problem_response(_choose_status(error), str(error))

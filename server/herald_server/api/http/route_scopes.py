@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Scope
 
-from herald_server.api.http.challenges import challenge_scope, challenge_token
+from herald_server.api.http.challenges import make_scope_challenge, make_token_challenge
 from herald_server.api.http.problems import Problem
 from herald_server.auth.identity import Identity, ScopedTokenRefused
 from herald_server.auth.tokens.authenticator import TOKEN_NEEDED as UNKNOWN
@@ -47,8 +47,8 @@ def require_scope(connection: Scope, scope: str) -> Identity:
     who: Identity | None = state.get("identity")
     if who is None:
         refusal = state.get("refusal", TOKEN_NEEDED)
-        raise Problem(401, refusal, challenge_token(connection))
+        raise Problem(401, refusal, make_token_challenge(connection))
     if not who.has_scope(scope):
         sentence = f"this token lacks the scope {scope}"
-        raise Problem(403, sentence, challenge_scope(connection, scope, sentence))
+        raise Problem(403, sentence, make_scope_challenge(connection, scope, sentence))
     return who

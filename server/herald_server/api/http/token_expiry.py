@@ -9,7 +9,7 @@ from contextlib import suppress
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from herald_server.api.http.challenges import challenge_token
+from herald_server.api.http.challenges import make_token_challenge
 from herald_server.api.http.problems import make_problem_response
 from herald_server.auth.identity import Identity
 from herald_server.auth.tokens import Authenticator
@@ -57,7 +57,7 @@ class ExpiringApp:
 def _make_refusal(scope: Scope, reason: str) -> tuple[Response, bytes]:
     """Return the response to a request whose token ended, and what ends a stream that
     has begun."""
-    challenge = challenge_token(scope, reason)
+    challenge = make_token_challenge(scope, reason)
     make_error: Callable[[str], bytes] | None = scope["state"].get(MAKE_ERROR)
     if make_error is None:
         return make_problem_response(401, reason, challenge), b""

@@ -68,7 +68,7 @@ class Authenticator:
             assert token
             assert self.external
             now = time.time()
-            who = await self.external.introspect(token, now, time.monotonic())
+            who = await self.external.verify_opaque(token, now, time.monotonic())
             return self._check(who)
         except UnknownKey:
             keys = self.external.keys if self.external else None

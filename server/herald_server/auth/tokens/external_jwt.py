@@ -117,13 +117,13 @@ class ExternalJwtVerifier:
             f"{self._audiences[0] if self._audiences else 'this server'}"
         )
 
-    async def introspect(self, token: str, now: float, monotonic: float) -> Identity:
+    async def verify_opaque(self, token: str, now: float, monotonic: float) -> Identity:
         """Return the identity of `token` as the issuer describes it.
 
         `now` is in unix seconds. Raises `BadToken`, `IssuerUnavailable`.
         """
         assert self.introspector is not None
-        told = await self.introspector.introspect(token, monotonic)
+        told = await self.introspector.read_claims(token, monotonic)
         if told.get("active") is not True:
             raise BadToken(REVOKED_MESSAGE)
         # RFC 7662 §2.2: all of these are optional.

@@ -48,7 +48,7 @@ class Introspector:
         self._slots = asyncio.Semaphore(MAX_CONCURRENT)
         self._tls: ssl.SSLContext | None = None
 
-    async def introspect(self, token: str, now: float) -> dict[str, Any]:
+    async def read_claims(self, token: str, now: float) -> dict[str, Any]:
         """Return the claims of `token`, with `active`; `now` is in monotonic seconds.
 
         Raises `IssuerUnavailable`.

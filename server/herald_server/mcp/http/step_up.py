@@ -16,7 +16,7 @@ from starlette.responses import Response
 from starlette.types import Message, Scope, Send
 
 from herald_core.model.codec import to_json
-from herald_server.api.http.challenges import RESOURCE, challenge_scope
+from herald_server.api.http.challenges import RESOURCE, make_scope_challenge
 from herald_server.auth.identity import Identity, MissingScope
 from herald_server.mcp.http.auth import MISSING_SCOPE
 
@@ -60,7 +60,7 @@ class StepUpSend:
 
     async def _refuse(self, missing: MissingScope) -> None:
         told = make_error(self._body, str(missing))
-        headers = challenge_scope(self._scope, missing.scope, str(missing))
+        headers = make_scope_challenge(self._scope, missing.scope, str(missing))
         refusal = Response(told, 403, headers, media_type="application/json")
         await refusal(self._scope, _receive_nothing, self._send)
 

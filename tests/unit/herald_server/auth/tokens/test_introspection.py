@@ -53,7 +53,7 @@ async def identify(monkeypatch: pytest.MonkeyPatch, told: Any) -> Identity:
     verifier = ExternalJwtVerifier(
         issuer="https://issuer", audiences=["herald"], introspector=asks
     )
-    return await verifier.introspect("opaque", NOW, 0.0)
+    return await verifier.verify_opaque("opaque", NOW, 0.0)
 
 
 async def test_the_issuer_tells_the_rights(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -103,9 +103,9 @@ async def test_an_answer_is_used_again_for_a_while(
 ) -> None:
     asks, issuer = make_introspector(monkeypatch, TOLD)
     for now in (0.0, introspection.CACHE_TTL_S - 1):
-        await asks.introspect("a", now)
+        await asks.read_claims("a", now)
     assert issuer.asked == ["a"]
-    await asks.introspect("a", introspection.CACHE_TTL_S)
+    await asks.read_claims("a", introspection.CACHE_TTL_S)
     assert issuer.asked == ["a", "a"]
 
 
@@ -113,7 +113,7 @@ async def test_few_answers_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(introspection, "MAX_CACHED", 2)
     asks, issuer = make_introspector(monkeypatch, TOLD)
     for token in ("a", "b", "c", "b", "a"):
-        await asks.introspect(token, 0.0)
+        await asks.read_claims(token, 0.0)
     assert issuer.asked == ["a", "b", "c", "a"]
 
 
@@ -123,4 +123,4 @@ async def test_what_is_no_answer_is_an_issuer_that_is_away(
 ) -> None:
     asks, _ = make_introspector(monkeypatch, told)
     with pytest.raises(IssuerUnavailable):
-        await asks.introspect("a", 0.0)
+        await asks.read_claims("a", 0.0)
