@@ -10,6 +10,9 @@ from fastmcp.tools import FunctionTool
 from mcp.types import ToolAnnotations
 from pydantic import Field
 
+from herald_server.mcp.answers.short import DetailLevel
+from herald_server.mcp.answers.task_results import MAX_SHOWN_CHARS
+
 TaskId = Annotated[
     str, Field(description="A task id as start_background_task returned it")
 ]
@@ -42,6 +45,21 @@ Confirm = Annotated[
     ),
 ]
 Tags = Annotated[list[str] | None, Field(description="Texts to find it by, up to 20")]
+Detail = Annotated[
+    DetailLevel,
+    Field(description="short leaves out what is empty and cuts long texts; or full"),
+]
+Most = Annotated[
+    int,
+    Field(
+        ge=1,
+        le=MAX_SHOWN_CHARS,
+        description="Characters of a result or error beyond which it is cut, up to "
+        "65,536",
+    ),
+]
+Limit = Annotated[int, Field(ge=1, le=500, description="Rows at most, 1 to 500")]
+NextPage = Annotated[str | None, Field(description="`next` of the answer before")]
 
 
 def add_read_tool(mcp: FastMCP[Any], tool: Callable[..., Any], title: str) -> None:

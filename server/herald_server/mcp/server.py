@@ -16,6 +16,7 @@ from herald_server.catalog.catalog import Catalog
 from herald_server.control.control import Control
 from herald_server.control.start.consent import TICKET_TTL_S
 from herald_server.insight.stats.durations import RuntimeEstimator
+from herald_server.mcp.answers.answer_size import AnswerSizes
 from herald_server.mcp.answers.error_messages import ErrorMessages
 from herald_server.mcp.answers.stale_answers import StaleMiddleware
 from herald_server.mcp.answers.task_results import EventResults, ResultReader
@@ -36,9 +37,11 @@ from herald_server.mcp.tools.groups import GroupTools
 from herald_server.mcp.tools.history import HistoryTools
 from herald_server.mcp.tools.orders import OrderTools
 from herald_server.mcp.tools.queues import QueueTools
+from herald_server.mcp.tools.results import ResultTools
 from herald_server.mcp.tools.schedules import ScheduleTools
+from herald_server.mcp.tools.stats import StatsTools
 from herald_server.mcp.tools.tasks import TaskTools
-from herald_server.mcp.tools.wait import WaitTool
+from herald_server.mcp.tools.wait import WaitTools
 from herald_server.mcp.tools.webhooks import WebhookTools
 from herald_server.mcp.tools.worker_orders import WorkerControlTools
 from herald_server.mcp.tools.workers import WorkerTools
@@ -79,6 +82,7 @@ class HeraldMcpServer(FastMCP[Any]):
             instructions=INSTRUCTIONS,
             middleware=[
                 ErrorMessages(),
+                AnswerSizes(),
                 StaleMiddleware(shared.status.find_staleness),
                 CatalogMiddleware(catalog),
             ],
@@ -111,7 +115,8 @@ class HeraldMcpServer(FastMCP[Any]):
     ) -> None:
         store, control, durations = shared.store, shared.control, self.durations
         TaskTools(store, control, catalog, results, durations).register(self)
-        HistoryTools(store, catalog, shared.rollups, shared.search).register(self)
+        HistoryTools(store, catalog, shared.search).register(self)
+        StatsTools(store, catalog, shared.rollups).register(self)
         GroupTools(shared.groups, control, catalog).register(self)
         DiagnosisTools(store, control, durations).register(self)
         WorkerTools(shared, catalog, durations).register(self)
@@ -122,7 +127,10 @@ class HeraldMcpServer(FastMCP[Any]):
         ScheduleTools(shared).register(self)
         DeployTools(shared).register(self)
         WebhookTools(shared.webhooks or WebhookAdmin(store, SsrfGuard())).register(self)
-        WaitTool(shared.waiter, catalog, results, durations).register(self)
+        ResultTools(store, results).register(self)
+        WaitTools(shared.waiter, catalog, results, durations, shared.groups).register(
+            self
+        )
         self.change_tools.register(self)
 
     @property

@@ -62,7 +62,7 @@ def queued(server: PrivateValkey, app: Celery) -> list[Any]:
 async def test_every_tool_and_field_is_described(mode: str) -> None:
     async with opened(mode) as (_, client):
         tools = {tool.name: tool for tool in await client.list_tools()}
-    assert len(tools) == 38
+    assert len(tools) == 40
     for tool in tools.values():
         assert tool.description
         assert tool.title
@@ -302,7 +302,7 @@ async def test_listing_shows_what_has_not_ended_newest_first(mode: str) -> None:
     assert by_id["runs"]["status"] == "started"
     assert by_id["runs"]["started_at"]
     assert by_id["waits"]["task_name"] == "another.project.task"
-    assert by_id["waits"]["task_type"] is None
+    assert "task_type" not in by_id["waits"]
 
 
 async def test_listing_one_type(mode: str) -> None:
@@ -313,14 +313,16 @@ async def test_listing_one_type(mode: str) -> None:
     assert [task["task_id"] for task in told["tasks"]] == ["one"]
 
 
-async def test_listing_more_than_fit_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("herald_server.mcp.answers.listing.MAX_LISTED", 5)
+async def test_listing_more_than_fit_says_so() -> None:
     async with opened("auto") as (made, client):
         for number in range(8):
             await made.started(f"t{number}")
-        told = await call(client, "list_active_tasks")
+        told = await call(client, "list_active_tasks", limit=5)
+        rest = await call(client, "list_active_tasks", limit=5, page=told["next"])
     assert told["total_active"] == 8
+    assert told["counts"] == {"started": 8}
     assert len(told["tasks"]) == 5
+    assert (len(rest["tasks"]), rest["next"]) == (3, None)
     assert "newest 5 of 8" in told["message"]
 
 

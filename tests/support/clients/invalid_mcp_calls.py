@@ -137,6 +137,15 @@ WRONG: dict[str, list[Case]] = {
         ({"task_id": "t", "timeout_s": "soon"}, "from 0 to 45"),
         ({"task_id": "t", "timeout": 5}, "did you mean timeout_s"),
     ],
+    "get_task_result": [
+        *NO_ID,
+        ({"task_id": "t", "offset": -1}, "offset must be"),
+        ({"task_id": "t", "most": 0}, "most must be"),
+    ],
+    "wait_for_group": [
+        *NO_GROUP,
+        ({"group_id": "g", "timeout_s": 46}, "timeout_s must be a number of seconds"),
+    ],
     "list_active_tasks": [
         ({"task_type": "metrics_snapshots"}, "did you mean metrics_snapshot?"),
         ({"task_type": "nope"}, "available: resilience_health_check"),
@@ -159,7 +168,7 @@ WRONG: dict[str, list[Case]] = {
         ({"task_type": "metrics_snapshot", "name": "x"}, "name or task_type, not both"),
         ({"after": "monday"}, "after must be a time with its offset"),
         ({"before": "2026-01-31T12:00"}, "before must be a time with its offset"),
-        ({"limit": 0}, "limit must be a whole number from 1 to 200"),
+        ({"limit": 0}, "limit must be a whole number from 1 to"),
         ({"page": "two"}, "page"),
         ({"status": "failure"}, "unknown argument 'status'"),
     ],
@@ -215,7 +224,7 @@ WRONG: dict[str, list[Case]] = {
     ],
     "list_marks": [
         ({"mark": "m"}, "unknown argument 'mark'"),
-        ({"limit": 5}, "unknown argument 'limit'"),
+        ({"page": "two"}, "page must be `next` of the answer before"),
         ({"name": "x"}, "unknown argument 'name'"),
     ],
     "compare_with_mark": [
@@ -253,7 +262,7 @@ WRONG: dict[str, list[Case]] = {
         ({"action": "retry", "expect": 1, "per_second": "x"}, "per_second must be"),
     ],
     "list_orders": [
-        ({"limit": 5}, "unknown argument 'limit'; it takes no arguments"),
+        ({"limit": 0}, "limit must be a whole number from 1 to"),
         ({"state": "x"}, "unknown argument 'state'"),
         ({"id": "x"}, "unknown argument 'id'"),
     ],
@@ -301,7 +310,7 @@ WRONG: dict[str, list[Case]] = {
     ],
     "list_webhooks": [
         ({"name": "x"}, "unknown argument 'name'"),
-        ({"limit": 5}, "unknown argument 'limit'"),
+        ({"limit": 501}, "limit must be a whole number from 1 to"),
         ({"url": "http://8.8.8.8/"}, "unknown argument 'url'"),
     ],
     "delete_webhook": [

@@ -11,6 +11,7 @@ from herald_core.model.tasks.views import TaskView, to_rfc3339
 from herald_core.store.ports import TaskReader
 from herald_server.catalog.catalog import Catalog
 from herald_server.mcp.answers import presenters
+from herald_server.mcp.answers.short import FULL, DetailLevel
 from herald_server.mcp.models.tasks import ActiveTasks
 
 MAX_LISTED = 500
@@ -20,23 +21,46 @@ MAX_COUNTED = 1_000_000
 
 
 async def list_active(
-    reader: TaskReader, catalog: Catalog, task_type: str | None = None
+    reader: TaskReader,
+    catalog: Catalog,
+    task_type: str | None = None,
+    *,
+    limit: int = MAX_LISTED,
+    page: str | None = None,
+    detail: DetailLevel = FULL,
 ) -> ActiveTasks:
-    """Return the active tasks, of one type if it is given. Raises `HeraldError`."""
+    """Return a page of the active tasks, of one type if it is given.
+
+    Raises `HeraldError`.
+    """
     name = catalog[task_type].celery_name if task_type else None
     filter_ = Filter(state=presenters.ACTIVE_STATES, name=(name,) if name else None)
-    tasks = await read_newest_tasks(reader, filter_, MAX_LISTED)
-    total = len(tasks)
-    if total >= MAX_LISTED:
+    found = await reader.list_tasks(filter_, limit=limit, page=page)
+    total = len(found.tasks)
+    if found.next is not None or page is not None:
         total = max(total, await reader.count_tasks(filter_, MAX_COUNTED))
     return ActiveTasks(
         total_active=total,
-        tasks=[presenters.make_active_task(task, catalog) for task in tasks],
+        counts={} if name else await _count_active(reader),
+        tasks=[
+            presenters.make_active_task(task, catalog, detail) for task in found.tasks
+        ],
         queried_at=to_rfc3339(time.time()),
+        next=found.next,
         message=""
-        if total == len(tasks)
-        else f"Only the newest {len(tasks)} of {total} are listed.",
+        if found.next is None
+        else f"Only the newest {len(found.tasks)} of {total} are listed; `page` set to "
+        "next lists those that follow.",
     )
+
+
+async def _count_active(reader: TaskReader) -> dict[str, int]:
+    counts = await reader.count_by_state()
+    return {
+        state.lower(): counts[state]
+        for state in presenters.ACTIVE_STATES
+        if counts.get(state)
+    }
 
 
 async def read_newest_tasks(

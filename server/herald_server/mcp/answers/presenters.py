@@ -10,10 +10,27 @@ from herald_core.model.tasks.views import TaskView, from_rfc3339
 from herald_server.catalog.catalog import Catalog
 from herald_server.diagnosis.end_rules import describe_over
 from herald_server.insight.stats.durations import RuntimeStats, estimate_progress
-from herald_server.mcp.answers.task_results import NO_RESULT, TaskResult
+from herald_server.mcp.answers.short import (
+    FULL,
+    MAX_TAGS,
+    SHORT,
+    DetailLevel,
+    cut_text,
+    cut_time,
+)
+from herald_server.mcp.answers.task_results import (
+    NO_RESULT,
+    TaskResult,
+    cut_result,
+)
 from herald_server.mcp.models.tasks import ActiveTask, StartedTask, TaskStatus
 
 ACTIVE_STATES = (views.PENDING, views.RECEIVED, views.STARTED, views.RETRY)
+MAX_RESULT_CHARS = 4_000
+"""Characters of a result or an exception in a status, unless more are asked for."""
+
+CUT_MESSAGE = " The result is cut; get_task_result pages through it."
+
 MISSING_STATES = (views.UNKNOWN, views.EXPIRED)
 
 _STATE_MESSAGES = {
@@ -81,7 +98,7 @@ def describe_wait(task: TaskView, now: float) -> str:
     if task.state in (views.PENDING, views.RECEIVED) and not is_scheduled(task, now):
         return (
             " It has not started yet: call explain_task to learn what it waits for, "
-            "such as a worker that was not started; to go on waiting, {again}"
+            f"such as a worker that was not started; to go on waiting, {again}"
         )
     return f" It has not ended yet: {again}"
 
@@ -97,23 +114,29 @@ def make_status_fields(
     catalog: Catalog,
     outcome: TaskResult = NO_RESULT,
     measured: RuntimeStats | None = None,
+    most: int = MAX_RESULT_CHARS,
 ) -> dict[str, Any]:
-    """Return the fields of a `TaskStatus`; `measured` are the runtimes of its name."""
+    """Return the fields of a `TaskStatus`; `measured` are the runtimes of its name.
+
+    A result or an error over `most` characters is cut.
+    """
+    shown = cut_result(outcome, most)
     kind = catalog.find_by_celery_name(task.name) if task.name else None
     progress = get_progress(task)
     estimate = (
         estimate_progress(task, measured, time.time()) if progress is None else None
     )
     usual = kind.duration if kind else None
+    cut = CUT_MESSAGE if shown != outcome else ""
     return {
         "task_id": task.id,
         "status": get_status(task),
         "progress": progress if estimate is None else estimate,
         "progress_estimated": estimate is not None,
         "progress_message": task.progress.message if task.progress else None,
-        "result": outcome.value,
-        "result_truncated": not outcome.whole,
-        "error": task.exception,
+        "result": shown.value,
+        "result_truncated": not shown.whole,
+        "error": cut_text(task.exception, most),
         "queued_at": task.submitted_at,
         "started_at": task.started_at,
         "completed_at": task.finished_at,
@@ -125,7 +148,9 @@ def make_status_fields(
         "source": task.source,
         "as_of": task.as_of,
         "eta": task.eta,
-        "message": describe_state(task),
+        "queue": task.queue,
+        "tags": list(task.tags or ()),
+        "message": describe_state(task) + cut,
     }
 
 
@@ -134,23 +159,29 @@ def make_status(
     catalog: Catalog,
     outcome: TaskResult = NO_RESULT,
     measured: RuntimeStats | None = None,
+    most: int = MAX_RESULT_CHARS,
 ) -> TaskStatus:
     """Return the result of `get_task_status`."""
-    return TaskStatus(**make_status_fields(task, catalog, outcome, measured))
+    return TaskStatus(**make_status_fields(task, catalog, outcome, measured, most))
 
 
-def make_active_task(task: TaskView, catalog: Catalog) -> ActiveTask:
+def make_active_task(
+    task: TaskView, catalog: Catalog, detail: DetailLevel = FULL
+) -> ActiveTask:
     """Return the task as an item of the active tasks."""
+    tags = list(task.tags or ())
     return ActiveTask(
         task_id=task.id,
         task_name=task.name,
         task_type=find_task_type(task, catalog),
         status=get_status(task),
-        started_at=task.started_at,
-        queued_at=task.submitted_at,
+        started_at=cut_time(task.started_at, detail),
+        queued_at=cut_time(task.submitted_at, detail),
         progress=get_progress(task),
         worker=task.worker,
-        eta=task.eta,
+        eta=cut_time(task.eta, detail),
+        queue=task.queue,
+        tags=tags[:MAX_TAGS] if detail == SHORT else tags,
     )
 
 
@@ -158,6 +189,8 @@ def make_ended_task(
     task: TaskView, catalog: Catalog, outcome: TaskResult
 ) -> StartedTask:
     """Return the result of `start_background_task` for a task that has ended."""
+    shown = cut_result(outcome, MAX_RESULT_CHARS)
+    cut = CUT_MESSAGE if shown != outcome else ""
     kind = catalog.find_by_celery_name(task.name) if task.name else None
     return StartedTask(
         task_id=task.id,
@@ -165,7 +198,7 @@ def make_ended_task(
         status=get_status(task),
         estimated_duration=kind.duration if kind else "",
         queued_at=task.submitted_at or task.received_at or task.as_of or "",
-        message=describe_state(task),
-        result=outcome.value,
-        error=task.exception,
+        message=describe_state(task) + cut,
+        result=shown.value,
+        error=cut_text(task.exception, MAX_RESULT_CHARS),
     )

@@ -50,15 +50,22 @@ NO_RESULT = TaskResult()
 class ResultReader(Protocol):
     """Reads the results of tasks."""
 
-    async def read(self, task: TaskView) -> TaskResult:
-        """Return the result of `task`; `NO_RESULT` unless it succeeded."""
+    async def read(
+        self, task: TaskView, max_chars: int = MAX_SHOWN_CHARS
+    ) -> TaskResult:
+        """Return the result of `task`; `NO_RESULT` unless it succeeded.
+
+        Of more than `max_chars` bytes of JSON it is a truncated text.
+        """
         ...
 
 
 class EventResults:
     """Results as in the events."""
 
-    async def read(self, task: TaskView) -> TaskResult:
+    async def read(
+        self, task: TaskView, max_chars: int = MAX_SHOWN_CHARS
+    ) -> TaskResult:
         """Return the result of `task`, parsed from its event's text."""
         if task.state != views.SUCCESS or task.result is None:
             return NO_RESULT
@@ -72,7 +79,9 @@ class BackendResults:
         self._backend = backend
         self._redact = redact
 
-    async def read(self, task: TaskView) -> TaskResult:
+    async def read(
+        self, task: TaskView, max_chars: int = MAX_SHOWN_CHARS
+    ) -> TaskResult:
         """Return the result of `task`. Errors of the backend are logged."""
         if task.state != views.SUCCESS:
             return NO_RESULT
@@ -81,7 +90,7 @@ class BackendResults:
         def look(meta: Mapping[str, object], _size: int | None) -> TaskResult:
             if meta.get("status") != views.SUCCESS:
                 return from_event
-            return _to_result(meta.get("result"), from_event, self._redact)
+            return _to_result(meta.get("result"), from_event, self._redact, max_chars)
 
         try:
             found = await self._backend.examine(
@@ -95,7 +104,22 @@ class BackendResults:
         return found or from_event
 
 
-def _to_result(value: object, from_event: TaskResult, redact: Redact) -> TaskResult:
+def cut_result(outcome: TaskResult, max_chars: int) -> TaskResult:
+    """Return `outcome`, as a truncated text if its JSON is over `max_chars` bytes."""
+    if isinstance(outcome.value, str) and not outcome.whole:
+        text = outcome.value
+        cut = text[:max_chars] + ("…" if len(text) > max_chars else "")
+        return TaskResult(cut, whole=False)
+    text_bytes = to_json(outcome.value)
+    if len(text_bytes) <= max_chars:
+        return outcome
+    cut = text_bytes[:max_chars].decode(errors="ignore")
+    return TaskResult(f"{cut}… ({len(text_bytes)} bytes)", whole=False)
+
+
+def _to_result(
+    value: object, from_event: TaskResult, redact: Redact, max_chars: int
+) -> TaskResult:
     """Return `value` as JSON values without secrets; a long one as a truncated text.
 
     Returns `from_event` if it cannot be converted to JSON, or is too large to be read.
@@ -106,22 +130,22 @@ def _to_result(value: object, from_event: TaskResult, redact: Redact) -> TaskRes
         return TaskResult(f"({value.size} bytes, too many to be shown)", whole=False)
     try:
         text = bytes(value.raw) if isinstance(value, LargeJson) else to_json(value)
-        if len(text) <= MAX_SHOWN_CHARS:
+        if len(text) <= max_chars:
             return TaskResult(redact_value(msgspec.json.decode(text), redact))
     except (TypeError, ValueError, RecursionError, msgspec.MsgspecError):
         return (
             from_event
             if from_event.value is not None
-            else _to_text_result(value, redact)
+            else _to_text_result(value, redact, max_chars)
         )
-    cut = redact(text[:MAX_SHOWN_CHARS].decode(errors="ignore"))
+    cut = redact(text[:max_chars].decode(errors="ignore"))
     return TaskResult(f"{cut}… ({len(text)} bytes)", whole=False)
 
 
-def _to_text_result(value: object, redact: Redact) -> TaskResult:
+def _to_text_result(value: object, redact: Redact, max_chars: int) -> TaskResult:
     text = safe_repr(value)
-    cut = "" if len(text) <= MAX_SHOWN_CHARS else f"… ({len(text)} characters)"
-    return TaskResult(redact(text[:MAX_SHOWN_CHARS]) + cut, whole=not cut)
+    cut = "" if len(text) <= max_chars else f"… ({len(text)} characters)"
+    return TaskResult(redact(text[:max_chars]) + cut, whole=not cut)
 
 
 def redact_value(value: object, redact: Redact) -> object:

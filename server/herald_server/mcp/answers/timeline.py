@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+import msgspec
+
 from herald_core.model.tasks import views
 from herald_core.model.tasks.views import AttemptView, TaskView
 from herald_server.catalog.catalog import Catalog
 from herald_server.control.start.retry import RETRY_OF
 from herald_server.mcp.answers import presenters
+from herald_server.mcp.answers.short import FULL, SHORT, DetailLevel, cut_text, cut_time
 from herald_server.mcp.models.history import (
     Attempt,
     ListedTask,
@@ -17,24 +20,50 @@ from herald_server.mcp.models.history import (
     TimelineEntry,
 )
 
+MAX_RUNS = 500
+"""Maximum number of runs in one answer."""
 
-def make_listed_task(task: TaskView, catalog: Catalog) -> ListedTask:
-    """Return the task as an item of a list."""
-    fields: dict[str, Any] = presenters.make_active_task(task, catalog).model_dump()
+
+def make_listed_task(
+    task: TaskView, catalog: Catalog, detail: DetailLevel = FULL
+) -> ListedTask:
+    """Return the task as an item of a list.
+
+    In short, a task that has ended is told by its end and its runtime.
+    """
+    item = presenters.make_active_task(task, catalog, detail)
+    fields: dict[str, Any] = item.model_dump()
+    if detail == FULL:
+        return ListedTask(
+            **fields,
+            completed_at=task.finished_at,
+            runtime=task.runtime,
+            error=task.exception,
+        )
+    if task.finished_at is not None:
+        fields |= {"queued_at": None, "started_at": None, "progress": None}
     return ListedTask(
         **fields,
-        completed_at=task.finished_at,
-        runtime=task.runtime,
-        error=task.exception,
-        queue=task.queue,
-        tags=list(task.tags or ()),
+        completed_at=cut_time(task.finished_at),
+        runtime=None if task.runtime is None else round(task.runtime, 3),
+        error=cut_text(task.exception or task.reason),
     )
 
 
 def make_history(
-    task: TaskView, runs: Sequence[AttemptView], catalog: Catalog
+    task: TaskView,
+    all_runs: Sequence[AttemptView],
+    catalog: Catalog,
+    limit: int = MAX_RUNS,
+    detail: DetailLevel = FULL,
 ) -> TaskHistory:
-    """Return the history of `task` with its `runs`."""
+    """Return the history of `task` with the newest `limit` of its runs."""
+    runs = all_runs[-limit:]
+    if detail == SHORT:
+        runs = [
+            msgspec.structs.replace(run, exception=cut_text(run.exception))
+            for run in runs
+        ]
     retried = [tag for tag in task.tags or () if tag.startswith(RETRY_OF)]
     return TaskHistory(
         task_id=task.id,
@@ -44,6 +73,7 @@ def make_history(
         parent_id=task.parent_id,
         group_id=task.group_id,
         retry_of=retried[-1].removeprefix(RETRY_OF) if retried else None,
+        runs=len(all_runs),
         attempts=[_make_attempt(run) for run in runs],
         timeline=make_timeline(task, runs),
         message=presenters.describe_state(task),

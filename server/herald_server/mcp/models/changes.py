@@ -12,9 +12,15 @@ class ChangesAnswer(BaseModel):
 
     model_config = ConfigDict(populate_by_name=True, serialize_by_alias=True)
 
+    changed: int = Field(
+        default=0, description="How many tasks are told here, in put and del"
+    )
+    more: int = Field(
+        default=0, description="How many more changed; the next call returns them"
+    )
     put: list[dict[str, Any]] = Field(
-        description="Tasks that match as they are now: all of them after a reset, "
-        "else those that changed"
+        description="Tasks that match as they are now: the newest of them after a "
+        "reset, else those that changed"
     )
     gone: list[str] = Field(
         alias="del", description="Ids of tasks that do not match any more"

@@ -25,7 +25,11 @@ class MarkState(BaseModel):
 class ListedMarks(BaseModel):
     """The marks of the last seven days."""
 
+    total: int = Field(default=0, description="How many there are")
     marks: list[MarkState] = Field(description="Newest first")
+    next: str | None = Field(
+        default=None, description="Pass it as `page` for the next page; null at the end"
+    )
     message: str = Field(default="", description="What this means")
 
 

@@ -15,7 +15,10 @@ class StartedGroupAnswer(BaseModel):
     """A group or chain that was sent."""
 
     group_id: str = Field(description="Its id, for get_group_status and cancel_group")
-    tasks: list[StartedTask] = Field(description="Its members, in order")
+    total: int = Field(default=0, description="How many members it has")
+    tasks: list[StartedTask] = Field(
+        description="Its members, in order; the first `limit` of them"
+    )
     queued_at: str = Field(description="RFC 3339, UTC")
     message: str = Field(description="What to do next")
 
@@ -42,7 +45,10 @@ class GroupStatus(BaseModel):
         description="Percent of the members that have ended; null if it is not whole",
     )
     counts: dict[str, int] = Field(description="Members in each status")
-    tasks: list[ListedTask] = Field(description="The members, in order, at most 100")
+    tasks: list[ListedTask] = Field(
+        description="The members: those that failed first, then those that have not "
+        "ended; in order with detail=full"
+    )
     tasks_whole: bool = Field(description="Whether tasks has every known member")
     message: str = Field(description="What this means, in a sentence")
 
@@ -55,7 +61,9 @@ class CancelledGroup(BaseModel):
         description="How many members came to what: revoked, terminated, too_late, "
         "taken, unanswered"
     )
-    tasks: list[CancelledTask] = Field(description="The members, at most 500")
+    tasks: list[CancelledTask] = Field(
+        description="The members: first those that are not known to be cancelled"
+    )
     tasks_whole: bool = Field(description="Whether tasks has all that were cancelled")
     whole: bool = Field(description="Whether all members of the group are known")
     message: str = Field(description="What came of it, in a sentence")

@@ -22,13 +22,14 @@ class ListedTask(ActiveTask):
         default=None, description="Seconds that its last run took"
     )
     error: Error = None
-    queue: str | None = Field(default=None, description="The queue that it was sent to")
-    tags: list[str] = Field(default_factory=list[str], description="Its tags")
 
 
 class ListedTasks(BaseModel):
     """A page of tasks."""
 
+    total: int | None = Field(
+        default=None, description="About how many there are, if known"
+    )
     tasks: list[ListedTask] = Field(description="Newest first")
     next: str | None = Field(
         default=None, description="Pass it as `page` for the next page; null at the end"
@@ -37,9 +38,6 @@ class ListedTasks(BaseModel):
     message: str = Field(default="", description="What to mind about them, if anything")
     searched: int | None = Field(
         default=None, description="How many tasks a query has looked at"
-    )
-    total: int | None = Field(
-        default=None, description="About how many there are to look at, if known"
     )
 
 
@@ -76,7 +74,10 @@ class TaskHistory(BaseModel):
     )
     group_id: str | None = Field(default=None, description="Its group or chain")
     retry_of: str | None = Field(default=None, description="The task that it retries")
-    attempts: list[Attempt] = Field(description="Its runs, oldest first")
+    runs: int = Field(default=0, description="How many runs it had")
+    attempts: list[Attempt] = Field(
+        description="Its runs, oldest first; the newest `limit` of them"
+    )
     timeline: list[TimelineEntry] = Field(description="What happened, in order")
     message: str = Field(default="", description="What its state means")
 

@@ -53,4 +53,8 @@ class OrderState(BaseModel):
 class ListedOrders(BaseModel):
     """The newest orders."""
 
+    total: int = Field(default=0, description="How many there are")
     orders: list[OrderState] = Field(description="The orders, newest first")
+    next: str | None = Field(
+        default=None, description="Pass it as `page` for the next page; null at the end"
+    )

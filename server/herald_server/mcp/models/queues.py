@@ -21,7 +21,11 @@ class QueueState(BaseModel):
     )
     consumers: list[str] | None = Field(
         default=None,
-        description="Workers that take from it; empty: certainly nobody; null: unknown",
+        description="Workers that take from it; empty: certainly nobody; null or left "
+        "out: unknown",
+    )
+    consumers_total: int | None = Field(
+        default=None, description="How many consume it, if not all are named"
     )
     answered: int | None = Field(
         default=None,
@@ -57,6 +61,9 @@ class ListedQueues(BaseModel):
 
     total: int = Field(description="How many there are")
     queues: list[QueueState] = Field(
-        description="Those first that nobody consumes, then the deepest; at most 100"
+        description="Those first that nobody consumes, then the deepest"
+    )
+    next: str | None = Field(
+        default=None, description="Pass it as `page` for the next page; null at the end"
     )
     message: str = Field(default="", description="What is wrong with them, if anything")

@@ -48,7 +48,10 @@ class ListedSchedules(BaseModel):
     """Schedules of periodic tasks, the most urgent first."""
 
     total: int = Field(description="How many there are")
-    schedules: list[ScheduleState] = Field(description="Up to 100 of them")
+    schedules: list[ScheduleState] = Field(description="The most urgent first")
+    next: str | None = Field(
+        default=None, description="Pass it as `page` for the next page; null at the end"
+    )
     message: str = Field(description="What needs attention")
 
 

@@ -29,7 +29,11 @@ class ListedType(BaseModel):
 class ListedTypes(BaseModel):
     """The task types that are known."""
 
+    total: int = Field(default=0, description="How many there are")
     task_types: list[ListedType] = Field(description="Those in the catalog")
+    next: str | None = Field(
+        default=None, description="Pass it as `page` for the next page; null at the end"
+    )
     allowed_names: list[str] = Field(
         description="Celery names that may be started as task_type as well; * and ? "
         "are wild"
@@ -68,7 +72,11 @@ class TaskStats(BaseModel):
     sampled: bool = Field(
         description="Whether there were more, and only the newest were looked at"
     )
+    total_names: int = Field(default=0, description="How many names there are")
     names: list[NameNumbers] = Field(description="The most frequent first")
+    next: str | None = Field(
+        default=None, description="Pass it as `page` for the next page; null at the end"
+    )
     message: str = Field(
         default="", description="Says so if not all tasks were looked at"
     )

@@ -33,6 +33,11 @@ Error = Annotated[
     str | None, Field(description="The exception of a task that failed or is retried")
 ]
 Time = Annotated[str | None, Field(description="RFC 3339, UTC")]
+Eta = Annotated[
+    str | None,
+    Field(description="When it is to start at the earliest; RFC 3339, UTC"),
+]
+QueueName = Annotated[str | None, Field(description="The queue that it was sent to")]
 
 
 class StartedTask(BaseModel):
@@ -48,6 +53,9 @@ class StartedTask(BaseModel):
         default=False,
         description="Whether it had been started before with the same idempotency_key",
     )
+    eta: Eta = None
+    queue: QueueName = None
+    tags: list[str] = Field(default_factory=list[str], description="Its tags")
     result: Result = None
     error: Error = None
 
@@ -80,9 +88,9 @@ class TaskStatus(BaseModel):
         None, description="How long tasks of this type usually take"
     )
     worker: str | None = Field(None, description="The worker that has it")
-    eta: str | None = Field(
-        None, description="When it is to start at the earliest; RFC 3339, UTC"
-    )
+    eta: Eta = None
+    queue: QueueName = None
+    tags: list[str] = Field(default_factory=list[str], description="Its tags")
     attempt: int | None = Field(None, description="Which run this is, from 1")
     source: str | None = Field(
         None,
@@ -130,15 +138,21 @@ class ActiveTask(BaseModel):
     queued_at: Time = None
     progress: Progress = None
     worker: str | None = Field(None, description="The worker that has it")
-    eta: str | None = Field(
-        None, description="When it is to start at the earliest; RFC 3339, UTC"
-    )
+    eta: Eta = None
+    queue: QueueName = None
+    tags: list[str] = Field(default_factory=list[str], description="Its tags")
 
 
 class ActiveTasks(BaseModel):
     """The tasks that have not ended."""
 
     total_active: int = Field(description="How many there are, listed here or not")
+    counts: dict[str, int] = Field(
+        default_factory=dict[str, int], description="How many are in each status"
+    )
     tasks: list[ActiveTask] = Field(description="The newest of them, newest first")
     queried_at: str = Field(description="RFC 3339, UTC")
+    next: str | None = Field(
+        None, description="Pass it as `page` for the next page; null at the end"
+    )
     message: str = Field("", description="Says so if not all of them are listed")

@@ -44,6 +44,9 @@ class WorkersAnswer(BaseModel):
 
     total: int = Field(description="How many there are, listed or not")
     online: int = Field(description="How many of them are online")
+    states: dict[str, int] = Field(
+        default_factory=dict[str, int], description="How many are in each state"
+    )
     workers: list[WorkerState] = Field(description="By name")
     whole: bool = Field(default=True, description="Whether all of them are listed")
     next: str | None = Field(

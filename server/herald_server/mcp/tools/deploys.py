@@ -15,11 +15,19 @@ from herald_server.auth.identity import ScopedTokenRefused
 from herald_server.control.marks import parse_mark_request
 from herald_server.insight.deploys.marks import HOW_TO_MARK, list_marks
 from herald_server.insight.deploys.periods import parse_window
+from herald_server.mcp.answers.pages import DEFAULT_ROWS, cut_page
 from herald_server.mcp.http.auth import convert_to_tool_error, require_scope
 from herald_server.mcp.models.deploys import DeployComparison, ListedMarks, MarkState
-from herald_server.mcp.parameters import add_read_tool, add_write_tool, remove_unset
+from herald_server.mcp.parameters import (
+    Limit,
+    NextPage,
+    add_read_tool,
+    add_write_tool,
+    remove_unset,
+)
 
-MAX_LISTED = 50
+MAX_COMPARED = 5
+"""Names of each kind that a comparison lists, unless more are asked for."""
 
 
 class DeployTools:
@@ -55,13 +63,18 @@ class DeployTools:
             request = parse_mark_request(given, time.time())
             return _show_mark(await self._shared.marks.add(request))
 
-    async def list_marks(self) -> ListedMarks:
+    async def list_marks(
+        self, limit: Limit = DEFAULT_ROWS, page: NextPage = None
+    ) -> ListedMarks:
         """List the marks of the last seven days: deploys and changed versions."""
         with convert_to_tool_error():
             _require_whole("read", "list_marks")
             found = await list_marks(self._shared.store, time.time())
+            shown, next_page = cut_page(found, limit, page)
         return ListedMarks(
-            marks=[_show_mark(mark) for mark in found[:MAX_LISTED]],
+            total=len(found),
+            marks=[_show_mark(mark) for mark in shown],
+            next=next_page,
             message="" if found else f"No mark is known: {HOW_TO_MARK}.",
         )
 
@@ -76,6 +89,7 @@ class DeployTools:
         name: Annotated[
             str | None, Field(description="Also this task name, whatever it shows")
         ] = None,
+        limit: Limit = MAX_COMPARED,
     ) -> DeployComparison:
         """Tell which task names are slower since a deploy, or fail more often.
 
@@ -94,7 +108,7 @@ class DeployTools:
             )
         shown = msgspec.to_builtins(found)
         for key in ("slower", "failing_more"):
-            shown[key] = shown[key][:MAX_LISTED]
+            shown[key] = shown[key][:limit]
         if asked is not None:
             shown["asked"] = msgspec.to_builtins(asked.comparison)
             shown["message"] = asked.message

@@ -23,6 +23,8 @@ from herald_server.insight.groups.members import MAX_MEMBERS
 from herald_server.insight.groups.reader import GroupReader, GroupSummary
 from herald_server.mcp.answers import timeline
 from herald_server.mcp.answers.listing import validate_task_id
+from herald_server.mcp.answers.pages import DEFAULT_ROWS
+from herald_server.mcp.answers.short import FULL, SHORT, DetailLevel
 from herald_server.mcp.http.auth import convert_to_tool_error, require_scope
 from herald_server.mcp.models.groups import (
     CancelledGroup,
@@ -32,9 +34,11 @@ from herald_server.mcp.models.groups import (
 from herald_server.mcp.models.tasks import CancelledTask, StartedTask
 from herald_server.mcp.parameters import (
     Countdown,
+    Detail,
     Eta,
     Expires,
     GroupId,
+    Limit,
     Priority,
     Queue,
     Tags,
@@ -44,9 +48,8 @@ from herald_server.mcp.parameters import (
 )
 from herald_server.mcp.start import require_control, run_shielded
 
-MAX_MEMBERS_SHOWN = 100
-MAX_CANCELLED_SHOWN = 500
-"""Maximum number of listed members."""
+CANCELLED_OUTCOMES = ("revoked", "terminated", "too_late")
+FAILED_STATES = (views.FAILURE, views.LOST, views.REJECTED, views.REVOKED)
 
 Members = Annotated[
     list[dict[str, Any]],
@@ -82,6 +85,7 @@ class GroupTools:
         expires: Expires = None,
         queue: Queue = None,
         tags: Tags = None,
+        limit: Limit = DEFAULT_ROWS,
     ) -> StartedGroupAnswer:
         """Start several tasks side by side, and follow them as one.
 
@@ -98,7 +102,7 @@ class GroupTools:
             sent = await run_shielded(
                 control.start_group(_parse_members(tasks), options)
             )
-        return _make_started(sent, "group")
+        return _make_started(sent, "group", limit)
 
     async def start_task_chain(
         self,
@@ -115,6 +119,7 @@ class GroupTools:
         eta: Eta = None,
         queue: Queue = None,
         tags: Tags = None,
+        limit: Limit = DEFAULT_ROWS,
     ) -> StartedGroupAnswer:
         """Start tasks one after another: each once the one before has succeeded.
 
@@ -131,10 +136,12 @@ class GroupTools:
                 _parse_members(tasks), options, pass_results=pass_results
             )
             sent = await run_shielded(order)
-        return _make_started(sent, "chain")
+        return _make_started(sent, "chain", limit)
 
-    async def get_group_status(self, group_id: GroupId) -> GroupStatus:
-        """Tell how far a group or chain is: counts, progress, and each member.
+    async def get_group_status(
+        self, group_id: GroupId, limit: Limit = DEFAULT_ROWS, detail: Detail = SHORT
+    ) -> GroupStatus:
+        """Tell how far a group or chain is: counts, and what failed or still runs.
 
         Also knows groups that others started, as far as events tell their members.
         """
@@ -144,10 +151,16 @@ class GroupTools:
             found = await self._groups.read_summary(group_id)
             members = await self._groups.read_members(group_id, MAX_MEMBERS)
         return make_group_status(
-            group_id, found, members[:MAX_MEMBERS_SHOWN], self._catalog
+            group_id,
+            found,
+            select_members(members, limit, detail),
+            self._catalog,
+            detail,
         )
 
-    async def cancel_group(self, group_id: GroupId) -> CancelledGroup:
+    async def cancel_group(
+        self, group_id: GroupId, limit: Limit = DEFAULT_ROWS
+    ) -> CancelledGroup:
         """Cancel every task of a group or chain that has not ended.
 
         Waits up to 3 s for workers and tells what came of each; what nobody has
@@ -164,7 +177,7 @@ class GroupTools:
                     "group_id",
                 )
             found = await self._groups.read_summary(group_id)
-        return _make_cancelled(group_id, done, found)
+        return _make_cancelled(group_id, done, found, limit)
 
 
 def _parse_members(tasks: Sequence[Mapping[str, Any]]) -> list[MemberSpec]:
@@ -188,9 +201,12 @@ def _parse_member(number: int, task: Mapping[str, Any]) -> MemberSpec:
     return task_type, cast("dict[str, object]", params)
 
 
-def _make_started(sent: orders_.GroupStartResult, what: str) -> StartedGroupAnswer:
+def _make_started(
+    sent: orders_.GroupStartResult, what: str, limit: int
+) -> StartedGroupAnswer:
     return StartedGroupAnswer(
         group_id=sent.group_id,
+        total=len(sent.tasks),
         tasks=[
             StartedTask(
                 task_id=one.task_id,
@@ -200,7 +216,7 @@ def _make_started(sent: orders_.GroupStartResult, what: str) -> StartedGroupAnsw
                 queued_at=one.queued_at,
                 message="",
             )
-            for one in sent.tasks
+            for one in sent.tasks[:limit]
         ],
         queued_at=sent.queued_at,
         message=f"The {what} of {len(sent.tasks)} was sent. get_group_status tells how "
@@ -213,6 +229,7 @@ def make_group_status(
     found: GroupSummary | None,
     tasks: Sequence[TaskView],
     catalog: Catalog,
+    detail: DetailLevel = FULL,
 ) -> GroupStatus:
     """Return a group and some of its `tasks`. Pure."""
     if found is None:
@@ -230,9 +247,33 @@ def make_group_status(
         finished=found.over,
         progress=found.percent,
         counts={state.lower(): n for state, n in found.counts.items()},
-        tasks=[timeline.make_listed_task(task, catalog) for task in tasks],
+        tasks=[timeline.make_listed_task(task, catalog, detail) for task in tasks],
         tasks_whole=len(tasks) >= found.heard,
-        message=describe_group(found),
+        message=describe_group(found) + _describe_rest(len(tasks), found),
+    )
+
+
+def select_members(
+    members: Sequence[TaskView], limit: int, detail: DetailLevel
+) -> Sequence[TaskView]:
+    """Return up to `limit` members: those first that failed or have not ended. Pure."""
+    if detail == SHORT:
+        members = sorted(members, key=_rank)
+    return members[:limit]
+
+
+def _rank(task: TaskView) -> int:
+    if task.state in FAILED_STATES:
+        return 0
+    return 2 if task.final else 1
+
+
+def _describe_rest(shown: int, found: GroupSummary) -> str:
+    if shown >= found.heard:
+        return ""
+    return (
+        f" {shown} of {found.heard:,} members are listed; list_tasks with this id as "
+        "`group` and a state lists the others."
     )
 
 
@@ -253,14 +294,19 @@ def _make_unknown(group_id: str) -> GroupStatus:
 
 
 def _make_cancelled(
-    group_id: str, done: Sequence[orders_.CancelResult], found: GroupSummary | None
+    group_id: str,
+    done: Sequence[orders_.CancelResult],
+    found: GroupSummary | None,
+    limit: int,
 ) -> CancelledGroup:
     outcomes = Counter(one.outcome for one in done)
+    # A model looks for what was not cancelled.
+    shown = sorted(done, key=lambda one: one.outcome in CANCELLED_OUTCOMES)[:limit]
     return CancelledGroup(
         group_id=group_id,
         outcomes=dict(outcomes),
-        tasks=[make_cancelled_task(one) for one in done[:MAX_CANCELLED_SHOWN]],
-        tasks_whole=len(done) <= MAX_CANCELLED_SHOWN,
+        tasks=[make_cancelled_task(one) for one in shown],
+        tasks_whole=len(done) <= limit,
         whole=found is not None and found.whole,
         message=describe_cancel(outcomes, found),
     )

@@ -11,10 +11,9 @@ from fastmcp import FastMCP
 from pydantic import Field
 
 from herald_core.errors import InvalidInput
-from herald_core.model.filters import Filter, parse_filter
+from herald_core.model.filters import parse_filter
 from herald_core.model.tasks.views import TaskView, to_rfc3339
 from herald_core.store.ports import TaskReader
-from herald_server.auth import request_context
 from herald_server.catalog.catalog import Catalog
 from herald_server.insight.search.query_request import make_query
 from herald_server.insight.search.task_search import (
@@ -22,24 +21,17 @@ from herald_server.insight.search.task_search import (
     TaskSearch,
     describe_step,
 )
-from herald_server.insight.stats.by_name import (
-    MAX_TASKS,
-    NameStats,
-    compute_rollup_stats,
-    compute_task_stats,
-    scan_tasks,
-)
-from herald_server.insight.stats.rollup_cache import DAY_S, RollupCache
 from herald_server.mcp.answers import timeline
 from herald_server.mcp.answers.listing import validate_task_id
+from herald_server.mcp.answers.pages import DEFAULT_ROWS
+from herald_server.mcp.answers.short import SHORT, DetailLevel
 from herald_server.mcp.http.auth import convert_to_tool_error, require_scope
 from herald_server.mcp.models.history import ListedTask, ListedTasks, TaskHistory
-from herald_server.mcp.models.task_types import NameNumbers
-from herald_server.mcp.models.task_types import TaskStats as Stats
-from herald_server.mcp.parameters import TaskId, add_read_tool, remove_unset
+from herald_server.mcp.parameters import Detail, TaskId, add_read_tool, remove_unset
 
 MAX_PAGE_SIZE = 200
-MAX_HOURS = 24.0 * 31
+MAX_COUNTED = 1_000_000
+MAX_RUNS_SHOWN = 10
 
 Texts = str | list[str] | None
 Names = Annotated[Texts, Field(description="Celery names; * and ? are wild")]
@@ -69,6 +61,7 @@ Before = Annotated[
 PageSize = Annotated[
     int, Field(ge=1, le=MAX_PAGE_SIZE, description="Tasks a page, 1 to 200")
 ]
+RunsShown = Annotated[int, Field(ge=1, le=500, description="Runs at most, the newest")]
 Page = Annotated[str | None, Field(description="`next` of the page before")]
 
 
@@ -90,25 +83,19 @@ SortText = Annotated[
 
 
 class HistoryTools:
-    """The tools `list_tasks`, `get_task_history` and `get_task_stats`."""
+    """The tools `list_tasks` and `get_task_history`."""
 
     def __init__(
-        self,
-        reader: TaskReader,
-        catalog: Catalog,
-        minutes: RollupCache,
-        search: TaskSearch,
+        self, reader: TaskReader, catalog: Catalog, search: TaskSearch
     ) -> None:
         self._search = search
         self._reader = reader
         self._catalog = catalog
-        self._rollups = minutes
 
     def register(self, mcp: FastMCP[Any]) -> None:
         """Add the tools to `mcp`."""
         add_read_tool(mcp, self.list_tasks, "List tasks")
         add_read_tool(mcp, self.get_task_history, "Get a task's history")
-        add_read_tool(mcp, self.get_task_stats, "Get task statistics")
 
     async def list_tasks(
         self,
@@ -123,10 +110,11 @@ class HistoryTools:
         failure: Causes = None,
         after: After = None,
         before: Before = None,
-        limit: PageSize = 50,
+        limit: PageSize = DEFAULT_ROWS,
         page: Page = None,
         query: QueryText = None,
         sort: SortText = None,
+        detail: Detail = SHORT,
     ) -> ListedTasks:
         """List past and present tasks, newest first, by any mix of criteria.
 
@@ -138,7 +126,7 @@ class HistoryTools:
             selection = remove_unset(name=name, state=state, worker=worker, queue=queue)
             selection |= remove_unset(tag=tag, group=group, root=root)
             selection |= remove_unset(failure=failure)
-            selection |= self._make_type_filter(task_type, selection)
+            selection |= make_type_filter(self._catalog, task_type, selection)
             since, until = parse_moment("after", after), parse_moment("before", before)
             filter_ = parse_filter(selection)
             if query is not None or sort is not None:
@@ -150,22 +138,30 @@ class HistoryTools:
                     sort=sort,
                 )
                 step = await self._search.search(wish, page=page, limit=limit)
-                return self._make_found(step)
+                return self._make_found(step, detail)
             got = await self._reader.list_tasks(
                 filter_, limit=limit, page=page, after=since, before=until
             )
+            total = len(got.tasks)
+            if got.next is not None or page is not None:
+                total = await self._reader.count_tasks(
+                    filter_, MAX_COUNTED, after=since, before=until
+                )
         return ListedTasks(
-            tasks=self._list(got.tasks),
+            total=total,
+            tasks=self._list(got.tasks, detail),
             next=got.next,
             queried_at=to_rfc3339(time.time()),
         )
 
-    def _list(self, tasks: Iterable[TaskView]) -> list[ListedTask]:
-        return [timeline.make_listed_task(task, self._catalog) for task in tasks]
+    def _list(self, tasks: Iterable[TaskView], detail: DetailLevel) -> list[ListedTask]:
+        return [
+            timeline.make_listed_task(task, self._catalog, detail) for task in tasks
+        ]
 
-    def _make_found(self, step: SearchStep) -> ListedTasks:
+    def _make_found(self, step: SearchStep, detail: DetailLevel) -> ListedTasks:
         return ListedTasks(
-            tasks=self._list(step.tasks),
+            tasks=self._list(step.tasks, detail),
             next=step.next,
             queried_at=to_rfc3339(time.time()),
             message=describe_step(step),
@@ -173,16 +169,12 @@ class HistoryTools:
             total=step.total,
         )
 
-    def _make_type_filter(
-        self, task_type: str | None, selection: dict[str, object]
-    ) -> dict[str, object]:
-        if task_type is None:
-            return {}
-        if "name" in selection:
-            raise InvalidInput("give name or task_type, not both", "task_type")
-        return {"name": self._catalog[task_type].celery_name}
-
-    async def get_task_history(self, task_id: TaskId) -> TaskHistory:
+    async def get_task_history(
+        self,
+        task_id: TaskId,
+        limit: RunsShown = MAX_RUNS_SHOWN,
+        detail: Detail = SHORT,
+    ) -> TaskHistory:
         """Tell the story of one task: each run with its worker, times and error.
 
         Use it to see what was tried before a failure, and where time was spent.
@@ -191,81 +183,18 @@ class HistoryTools:
             require_scope("read", "get_task_history")
             task = await self._reader.get_task(validate_task_id(task_id))
             runs = await self._reader.list_attempts(task.id)
-        return timeline.make_history(task, runs, self._catalog)
+        return timeline.make_history(task, runs, self._catalog, limit, detail)
 
-    async def get_task_stats(
-        self,
-        name: Names = None,
-        task_type: TypeOnly = None,
-        hours: Annotated[
-            float,
-            Field(gt=0, le=MAX_HOURS, description="Length of the window, up to 744"),
-        ] = 24.0,
-    ) -> Stats:
-        """Count tasks by name over the last hours, with failure rates and runtimes.
 
-        Looks at each of up to 5,000 tasks. If there were more in a day or less, they
-        are counted by attempts instead; in a longer time only the newest count.
-        """
-        with convert_to_tool_error():
-            require_scope("read", "get_task_stats")
-            selection = remove_unset(name=name)
-            selection |= self._make_type_filter(task_type, selection)
-            filter_ = parse_filter(selection)
-            counted = await self._count_from_rollups(filter_, hours * 3600)
-            if counted is not None:
-                return counted
-            seen = await scan_tasks(self._reader, filter_, hours * 3600)
-        return Stats(
-            since=seen.since,
-            until=seen.until,
-            total=len(seen.tasks),
-            sampled=not seen.whole,
-            names=self._make_numbers(compute_task_stats(seen.tasks)),
-            message=""
-            if seen.whole
-            else f"There were more than {MAX_TASKS} tasks: these are numbers of the "
-            f"newest {len(seen.tasks)}.",
-        )
-
-    async def _count_from_rollups(
-        self, filter_: Filter, seconds: float
-    ) -> Stats | None:
-        """Return statistics from rollups, if there are too many tasks to read."""
-        if seconds > DAY_S or request_context.get_task_filter() is not None:
-            return None
-        now = time.time()
-        minutes = await self._rollups.read_last(seconds, now)
-        found = compute_rollup_stats(minutes, filter_.name)
-        total = sum(one.count for one in found)
-        if total <= MAX_TASKS:
-            return None
-        return Stats(
-            since=to_rfc3339(now - seconds),
-            until=to_rfc3339(now),
-            total=total,
-            sampled=False,
-            names=self._make_numbers(found),
-            message=f"There were more than {MAX_TASKS} tasks: attempts were counted "
-            "instead, and runtimes are at most 9 % off.",
-        )
-
-    def _make_numbers(self, found: Iterable[NameStats]) -> list[NameNumbers]:
-        return [
-            NameNumbers(
-                task_name=one.name,
-                task_type=kind.name
-                if (kind := self._catalog.find_by_celery_name(one.name))
-                else None,
-                count=one.count,
-                statuses=one.states,
-                failure_rate=one.failure_rate,
-                runtime_p50=one.runtime.p50 if one.runtime else None,
-                runtime_p95=one.runtime.p95 if one.runtime else None,
-                runtime_p99=one.runtime.p99 if one.runtime else None,
-            )
-            for one in found
-        ]
+def make_type_filter(
+    catalog: Catalog, task_type: str | None, selection: dict[str, object]
+) -> dict[str, object]:
+    """Return the filter for a task type. Raises `InvalidInput`."""
+    if task_type is None:
+        return {}
+    if "name" in selection:
+        raise InvalidInput("give name or task_type, not both", "task_type")
+    return {"name": catalog[task_type].celery_name}
 
 
 def parse_moment(key: str, text: str | None) -> float | None:

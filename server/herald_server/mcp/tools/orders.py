@@ -11,12 +11,17 @@ from pydantic import Field
 from herald_core.model.orders import Order
 from herald_server.control.bulk.build import Bulk
 from herald_server.control.purge.purge_queue import parse_depth
+from herald_server.mcp.answers.pages import DEFAULT_ROWS, cut_page
 from herald_server.mcp.http.auth import convert_to_tool_error, require_scope
 from herald_server.mcp.models.orders import ListedOrders, OrderState, PreparedOrder
-from herald_server.mcp.parameters import add_read_tool, add_write_tool, remove_unset
+from herald_server.mcp.parameters import (
+    Limit,
+    NextPage,
+    add_read_tool,
+    add_write_tool,
+    remove_unset,
+)
 from herald_server.mcp.start import BrokerNotConfigured, run_shielded
-
-MAX_SHOWN = 50
 
 Action = Annotated[
     Literal["retry", "cancel"], Field(description="retry (run again) or cancel")
@@ -125,12 +130,19 @@ class OrderTools:
         assert isinstance(order, Order)
         return make_order_state(order)
 
-    async def list_orders(self) -> ListedOrders:
+    async def list_orders(
+        self, limit: Limit = DEFAULT_ROWS, page: NextPage = None
+    ) -> ListedOrders:
         """List the newest orders: what was asked for many tasks, workers and queues."""
         with convert_to_tool_error():
             require_scope("read", "list_orders")
             found = await self._require_bulk().orders.list_orders()
-        return ListedOrders(orders=[make_order_state(one) for one in found[:MAX_SHOWN]])
+            shown, next_page = cut_page(found, limit, page)
+        return ListedOrders(
+            total=len(found),
+            orders=[make_order_state(one) for one in shown],
+            next=next_page,
+        )
 
     async def stop_order(
         self, order_id: Annotated[str, Field(description="The id of the order")]

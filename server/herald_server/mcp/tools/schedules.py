@@ -19,6 +19,7 @@ from herald_server.insight.schedules.reader import (
     ScheduleOverview,
     list_alerts,
 )
+from herald_server.mcp.answers.pages import DEFAULT_ROWS, cut_page
 from herald_server.mcp.elicitation import start_with_consent
 from herald_server.mcp.http.auth import convert_to_tool_error, require_scope
 from herald_server.mcp.models.schedules import (
@@ -27,10 +28,15 @@ from herald_server.mcp.models.schedules import (
     ScheduleState,
 )
 from herald_server.mcp.models.tasks import StartedTask
-from herald_server.mcp.parameters import Confirm, add_read_tool, add_write_tool
+from herald_server.mcp.parameters import (
+    Confirm,
+    Limit,
+    NextPage,
+    add_read_tool,
+    add_write_tool,
+)
 from herald_server.mcp.start import make_started_answer, require_control, run_shielded
 
-MAX_SHOWN = 100
 MAX_NAMED = 5
 
 ScheduleKey = Annotated[
@@ -61,6 +67,8 @@ class ScheduleTools:
             str | None,
             Field(description="Only schedules in this state, such as missed"),
         ] = None,
+        limit: Limit = DEFAULT_ROWS,
+        page: NextPage = None,
     ) -> ListedSchedules:
         """List the periodic tasks: next and last run, and which did not run.
 
@@ -72,10 +80,12 @@ class ScheduleTools:
             if state is not None and state not in STATE_ORDER:
                 raise InvalidInput(f"state must be one of {', '.join(STATE_ORDER)}")
             found = await self._reader.read_all()
-        chosen = [one for one in found.schedules if state in (None, one["state"])]
+            chosen = [one for one in found.schedules if state in (None, one["state"])]
+            shown, next_page = cut_page(chosen, limit, page)
         return ListedSchedules(
             total=len(chosen),
-            schedules=[ScheduleState(**one) for one in chosen[:MAX_SHOWN]],
+            schedules=[ScheduleState(**one) for one in shown],
+            next=next_page,
             message=describe_schedules(found),
         )
 

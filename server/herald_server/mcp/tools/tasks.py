@@ -16,6 +16,8 @@ from herald_server.control.start.send_options import parse_key, parse_options
 from herald_server.insight.stats.durations import RuntimeEstimator
 from herald_server.mcp.answers import presenters
 from herald_server.mcp.answers.listing import list_active, validate_task_id
+from herald_server.mcp.answers.pages import DEFAULT_ROWS
+from herald_server.mcp.answers.short import SHORT
 from herald_server.mcp.answers.task_results import ResultReader
 from herald_server.mcp.http.auth import convert_to_tool_error, require_scope
 from herald_server.mcp.models.tasks import (
@@ -27,8 +29,12 @@ from herald_server.mcp.models.tasks import (
 from herald_server.mcp.parameters import (
     Confirm,
     Countdown,
+    Detail,
     Eta,
     Expires,
+    Limit,
+    Most,
+    NextPage,
     Priority,
     Queue,
     Tags,
@@ -115,7 +121,9 @@ class TaskTools:
             else make_started_answer(started)
         )
 
-    async def get_task_status(self, task_id: TaskId) -> TaskStatus:
+    async def get_task_status(
+        self, task_id: TaskId, most: Most = presenters.MAX_RESULT_CHARS
+    ) -> TaskStatus:
         """Return a task's state, progress, result or error, as known now.
 
         Works for every task of the Celery installation, whoever started it. To
@@ -126,7 +134,7 @@ class TaskTools:
             task = await self._reader.get_task(validate_task_id(task_id))
             measured = await self._durations.measure_name(task.name)
         outcome = await self._results.read(task)
-        return presenters.make_status(task, self._catalog, outcome, measured)
+        return presenters.make_status(task, self._catalog, outcome, measured, most)
 
     async def cancel_task(self, task_id: TaskId) -> CancelledTask:
         """Cancel a task: revoke it if it waits, terminate it if it runs.
@@ -148,8 +156,16 @@ class TaskTools:
             str | None,
             Field(description="Only tasks of this type; leave out for all tasks"),
         ] = None,
+        limit: Limit = DEFAULT_ROWS,
+        page: NextPage = None,
+        detail: Detail = SHORT,
     ) -> ActiveTasks:
-        """List the tasks that wait, run or will be retried, newest first."""
+        """Count and list the tasks that wait, run or will be retried, newest first."""
         with convert_to_tool_error():
             require_scope("read", "list_active_tasks")
-            return await list_active(self._reader, self._catalog, task_type)
+            return await list_active(
+                *(self._reader, self._catalog, task_type),
+                limit=limit,
+                page=page,
+                detail=detail,
+            )

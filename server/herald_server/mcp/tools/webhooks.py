@@ -8,8 +8,15 @@ from fastmcp import FastMCP
 from pydantic import BaseModel, Field
 
 from herald_server.auth.identity import ScopedTokenRefused
+from herald_server.mcp.answers.pages import DEFAULT_ROWS, cut_page
 from herald_server.mcp.http.auth import convert_to_tool_error, require_scope
-from herald_server.mcp.parameters import add_read_tool, add_write_tool, remove_unset
+from herald_server.mcp.parameters import (
+    Limit,
+    NextPage,
+    add_read_tool,
+    add_write_tool,
+    remove_unset,
+)
 from herald_server.webhooks.admin import WebhookAdmin
 
 WebhookId = Annotated[
@@ -64,6 +71,9 @@ class ListedWebhooks(BaseModel):
 
     total: int = Field(description="How many there are")
     webhooks: list[WebhookState] = Field(description="Oldest first")
+    next: str | None = Field(
+        default=None, description="Pass it as `page` for the next page; null at the end"
+    )
 
 
 class DeletedWebhook(BaseModel):
@@ -137,14 +147,18 @@ class WebhookTools:
             "with it. It is not shown again. list_webhooks returns its state.",
         )
 
-    async def list_webhooks(self) -> ListedWebhooks:
+    async def list_webhooks(
+        self, limit: Limit = DEFAULT_ROWS, page: NextPage = None
+    ) -> ListedWebhooks:
         """List the webhooks: where each posts to, and whether it gets through."""
         with convert_to_tool_error():
             _require_admin("list_webhooks")
             listed = await self._admin.list_all()
+            shown, next_page = cut_page(listed, limit, page)
         return ListedWebhooks(
             total=len(listed),
-            webhooks=[WebhookState(webhook_id=one["id"], **one) for one in listed],
+            webhooks=[WebhookState(webhook_id=one["id"], **one) for one in shown],
+            next=next_page,
         )
 
     async def delete_webhook(self, webhook_id: WebhookId) -> DeletedWebhook:

@@ -15,10 +15,18 @@ from herald_server.catalog.catalog import Catalog, TaskType
 from herald_server.control.dismiss_worker import dismiss_worker
 from herald_server.insight.stats.durations import RuntimeEstimator
 from herald_server.insight.worker_pages import make_page
+from herald_server.mcp.answers.pages import DEFAULT_ROWS, cut_page
+from herald_server.mcp.answers.short import SHORT, DetailLevel, cut_time
 from herald_server.mcp.http.auth import convert_to_tool_error, require_scope
 from herald_server.mcp.models.task_types import ListedType, ListedTypes
 from herald_server.mcp.models.workers import DismissedWorker, WorkersAnswer, WorkerState
-from herald_server.mcp.parameters import add_read_tool, add_write_tool
+from herald_server.mcp.parameters import (
+    Detail,
+    Limit,
+    NextPage,
+    add_read_tool,
+    add_write_tool,
+)
 
 MAX_LISTED = 500
 """Workers in one answer, 150 characters each."""
@@ -49,10 +57,11 @@ class WorkerTools:
         ] = None,
         limit: Annotated[
             int, Field(ge=1, le=MAX_LISTED, description="How many at most")
-        ] = MAX_LISTED,
+        ] = DEFAULT_ROWS,
         after: Annotated[
             str | None, Field(description="`next` of the answer before")
         ] = None,
+        detail: Detail = SHORT,
     ) -> WorkersAnswer:
         """List the workers: which live, what they are doing, how loaded they are."""
         with convert_to_tool_error():
@@ -73,7 +82,8 @@ class WorkerTools:
         return WorkersAnswer(
             total=len(selected),
             online=page.states.get(ONLINE, 0),
-            workers=[_make_worker(one) for one in page.workers],
+            states=page.states,
+            workers=[_make_worker(one, detail) for one in page.workers],
             whole=page.whole,
             next=page.next,
             message=message,
@@ -104,6 +114,8 @@ class WorkerTools:
             str | None,
             Field(description="Only this task type; leave out for all"),
         ] = None,
+        limit: Limit = DEFAULT_ROWS,
+        page: NextPage = None,
     ) -> ListedTypes:
         """List the task types, with a JSON Schema of params.
 
@@ -113,7 +125,8 @@ class WorkerTools:
         """
         with convert_to_tool_error():
             require_scope("read", "list_task_types")
-            kinds = [self._catalog[name]] if name is not None else list(self._catalog)
+            known = [self._catalog[name]] if name is not None else list(self._catalog)
+            kinds, next_page = cut_page(known, limit, page)
             listed = [
                 _make_type(
                     kind,
@@ -122,11 +135,25 @@ class WorkerTools:
                 for kind in kinds
             ]
         return ListedTypes(
-            task_types=listed, allowed_names=list(self._catalog.allowed_names)
+            total=len(known),
+            task_types=listed,
+            next=next_page,
+            allowed_names=list(self._catalog.allowed_names),
         )
 
 
-def _make_worker(one: WorkerView) -> WorkerState:
+def _make_worker(one: WorkerView, detail: DetailLevel) -> WorkerState:
+    if detail == SHORT:
+        return WorkerState(
+            hostname=one.hostname,
+            state=one.state,
+            active=one.active,
+            slots=one.slots,
+            processed=one.processed,
+            release=one.release,
+            last_heartbeat_at=cut_time(one.last_heartbeat_at),
+            note=one.note,
+        )
     return WorkerState(
         hostname=one.hostname,
         state=one.state,

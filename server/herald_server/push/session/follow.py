@@ -10,6 +10,7 @@ import asyncio
 import math
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from typing import TypeVar
 
 from herald_core.model.cursor import Cursor
 from herald_core.model.filters import Filter
@@ -18,6 +19,13 @@ from herald_core.model.vector_cursor import RevPosition, parse_rev
 from herald_core.store.ports import TaskReader
 from herald_server.auth import request_context
 from herald_server.push.log.hub import Hub, Subscriber
+
+T = TypeVar("T")
+
+GATHER_S = 0.25
+"""Seconds between two readings of a group whose members change."""
+
+RECHECK_S = 5.0
 
 Report = Callable[[TaskView], Awaitable[None]]
 
@@ -118,6 +126,50 @@ class TaskWaiter:
                 if is_enough(task) or self._closed or left <= 0:
                     return task
                 task = await self._wait_for_next(follower, task, left)
+
+    async def wait_until(
+        self,
+        filter_: Filter,
+        read: Callable[[], Awaitable[T]],
+        is_enough: Callable[[T], bool],
+        timeout_s: float,
+    ) -> T:
+        """Return what `read` returns once it `is_enough`, or after `timeout_s`.
+
+        It is read again after changes of tasks that match `filter_`, at most once in
+        `GATHER_S`, and every `RECHECK_S`: the size of some groups is known by time.
+        """
+        ready = asyncio.Event()
+        watcher = Subscriber(
+            filter_.intersect(request_context.get_task_filter()), ready.set
+        )
+        self._hub.subscribe(watcher)
+        now = asyncio.get_running_loop().time
+        until = now() + timeout_s
+        try:
+            while True:
+                ready.clear()
+                watcher.drain()
+                watcher.reset = ""
+                found, left = await read(), until - now()
+                if is_enough(found) or self._closed or left <= 0:
+                    return found
+                await self._wait_for_event(ready, min(left, RECHECK_S))
+                await asyncio.sleep(min(GATHER_S, max(until - now(), 0.0)))
+        finally:
+            self._hub.unsubscribe(watcher)
+
+    async def _wait_for_event(self, event: asyncio.Event, timeout_s: float) -> None:
+        """Wait for `event`, or until the time is over or the waiter is closed."""
+        timer = asyncio.timeout(timeout_s)
+        try:
+            async with timer:
+                self._timers.add(timer)
+                await event.wait()
+        except TimeoutError:
+            return
+        finally:
+            self._timers.discard(timer)
 
     async def _wait_for_next(
         self, follower: TaskFollower, task: TaskView, timeout_s: float

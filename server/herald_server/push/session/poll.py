@@ -16,12 +16,17 @@ import msgspec
 
 from herald_core.errors import InvalidCursor, InvalidInput
 from herald_core.model.codec import to_json
-from herald_core.model.filters import parse_filter
-from herald_core.model.vector_cursor import parse_any_cursor
+from herald_core.model.filters import Filter, parse_filter
 from herald_server.auth import request_context
 from herald_server.auth.quotas.watched_values import hold_filter_values
 from herald_server.push.log.hub import Hub
 from herald_server.push.protocol.limits import Limits
+from herald_server.push.session.log_pages import (
+    LogPage,
+    LogPlace,
+    parse_place,
+    read_log_page,
+)
 from herald_server.push.session.session import Session
 from herald_server.push.session.snapshots import SnapshotReader
 
@@ -48,6 +53,15 @@ class PolledChanges:
         self.cursor = ""
         self.reset: str | None = None
         self.done = False
+        self.more = 0
+        """Number of tasks that changed after `cursor`; if not `is_counted`, at least
+        so many."""
+        self.is_counted = True
+
+    @property
+    def size(self) -> int:
+        """Number of tasks."""
+        return len(self.put) + len(self.gone)
 
     @property
     def has_changes(self) -> bool:
@@ -97,13 +111,35 @@ class ChangePoll:
         cursor: str | None,
         newest: int,
         seconds: float,
+        most: int = MAX_CHANGES,
     ) -> PolledChanges:
         """Return the pending changes, or the first within `seconds`.
 
-        Raises `InvalidInput`, `StoreError`, `QuotaExceeded`.
+        Of more than `most` tasks the first are returned, and `more` is how many follow
+        the cursor. Raises `InvalidInput`, `StoreError`, `QuotaExceeded`.
         """
-        with hold_filter_values(parse_filter(filter_).size):
-            return await self._poll(_make_subscribe(filter_, cursor, newest), seconds)
+        wanted = parse_filter(filter_)
+        with hold_filter_values(wanted.size):
+            place = _parse_place(cursor) if cursor else None
+            if place is not None and place.skip:
+                page = await self._read_page(wanted, place, most)
+                if page is not None and page.has_changes:
+                    return _make_polled(page)
+                place = LogPlace(place.after) if page is None else page.place
+            since = None if place is None else str(place.after)
+            told = await self._poll(_make_subscribe(filter_, since, newest), seconds)
+            if place is None or told.reset or told.size <= most:
+                return told
+            page = await self._read_page(wanted, place, most)
+            return told if page is None else _make_polled(page)
+
+    async def _read_page(
+        self, wanted: Filter, place: LogPlace, most: int
+    ) -> LogPage | None:
+        filter_ = wanted.intersect(request_context.get_task_filter())
+        return await read_log_page(
+            self._snapshots.log, filter_, place, most, self._hub.pos
+        )
 
     async def _poll(self, wish: Mapping[str, object], seconds: float) -> PolledChanges:
         session = Session(
@@ -176,10 +212,27 @@ def _add_frames(frames: list[bytes], told: PolledChanges) -> None:
         told.add(cast("dict[str, Any]", msgspec.json.decode(frame)))
 
 
+def _make_polled(page: LogPage) -> PolledChanges:
+    told = PolledChanges()
+    told.put, told.gone, told.cursor = page.put, page.gone, str(page.place)
+    told.more, told.is_counted = page.more, page.is_counted
+    return told
+
+
+def _parse_place(cursor: str) -> LogPlace:
+    try:
+        return parse_place(cursor)
+    except InvalidCursor:
+        raise InvalidCursor(
+            "cursor must be one that wait_for_changes returned; leave it out to begin",
+            "cursor",
+        ) from None
+
+
 def _make_subscribe(
     filter_: Mapping[str, object], cursor: str | None, newest: int
 ) -> dict[str, object]:
-    """Return a `subscribe`; the cursor is checked here for a specific error message."""
+    """Return a `subscribe`; the cursor is valid."""
     wish: dict[str, object] = {
         "type": "subscribe",
         "id": "call",
@@ -187,13 +240,5 @@ def _make_subscribe(
         "limit": newest,
     }
     if cursor:
-        try:
-            parse_any_cursor(cursor)
-        except InvalidCursor:
-            raise InvalidCursor(
-                "cursor must be one that wait_for_changes returned; leave it out to "
-                "begin",
-                "cursor",
-            ) from None
         wish["since"] = cursor
     return wish

@@ -11,7 +11,7 @@ from herald_core.model.codec import to_json
 from herald_core.model.cursor import Cursor
 from herald_core.model.documents import DOCUMENT_KINDS
 from herald_core.model.filters import Filter
-from herald_core.store.ports import Store
+from herald_core.store.ports import ChangeLog, Store
 from herald_server.auth import request_context
 from herald_server.auth.quotas.close_codes import STATE_TOO_OLD
 from herald_server.auth.quotas.cpu_queue import take_turn_for_caller
@@ -73,6 +73,11 @@ class SnapshotReader:
         self._read_slots = asyncio.Semaphore(MAX_READS)
         self._workers = SharedRead(self._read_workers)
         self._replays = asyncio.Semaphore(MAX_REPLAYS)
+
+    @property
+    def log(self) -> ChangeLog:
+        """The change log that replays are read from."""
+        return self._store
 
     async def fulfil(self, session: Session, read: ReadRequest) -> AsyncGenerator[None]:
         """Read what `read` requests and pass it to `session`.
