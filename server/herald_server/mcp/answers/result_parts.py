@@ -66,6 +66,7 @@ def list_keys(value: object) -> list[str]:
 
 def cut_part(value: object, offset: int, most: int) -> dict[str, Any]:
     """Return the fields of a part: the value if it fits, else a slice of its JSON."""
+    keys = list_keys(value)
     text = value if isinstance(value, str) else to_json(value).decode()
     fields: dict[str, Any] = {"kind": get_kind(value), "length": len(text)}
     if isinstance(value, list | dict):
@@ -73,6 +74,5 @@ def cut_part(value: object, offset: int, most: int) -> dict[str, Any]:
     if offset == 0 and len(text) <= most:
         return {**fields, "value": value}
     end = offset + most
-    keys = list_keys(cast("object", value))
     fields |= {"keys": keys, "text": text[offset:end], "offset": offset}
     return {**fields, "next": end if end < len(text) else None}
