@@ -49,7 +49,7 @@ Detail = Annotated[
     DetailLevel,
     Field(description="short leaves out what is empty and cuts long texts; or full"),
 ]
-Most = Annotated[
+MaxChars = Annotated[
     int,
     Field(
         ge=1,

@@ -33,7 +33,7 @@ from herald_server.mcp.parameters import (
     Eta,
     Expires,
     Limit,
-    Most,
+    MaxChars,
     NextPage,
     Priority,
     Queue,
@@ -122,7 +122,7 @@ class TaskTools:
         )
 
     async def get_task_status(
-        self, task_id: TaskId, most: Most = presenters.MAX_RESULT_CHARS
+        self, task_id: TaskId, most: MaxChars = presenters.MAX_RESULT_CHARS
     ) -> TaskStatus:
         """Return a task's state, progress, result or error, as known now.
 

@@ -28,7 +28,7 @@ from herald_server.mcp.parameters import (
     Detail,
     GroupId,
     Limit,
-    Most,
+    MaxChars,
     TaskId,
     add_read_tool,
 )
@@ -74,7 +74,7 @@ class WaitTools:
         ctx: Context,
         task_id: TaskId,
         timeout_s: WaitSeconds = MAX_WAIT_S,
-        most: Most = presenters.MAX_RESULT_CHARS,
+        most: MaxChars = presenters.MAX_RESULT_CHARS,
     ) -> AwaitedTask:
         """Wait until a task ends, at most 45 s, and return its status and result.
 
