@@ -192,6 +192,24 @@ def test_after_a_restart_it_is_live_and_right_again(
     expect(row(live, after).locator(".state")).to_have_text("Failure")
 
 
+SCREENS = (
+    *("overview", "errors", "groups", "workers", "queues", "schedule", "types"),
+    *("webhooks", "access", "health", "task/x", "worker/x", "type/x", "group/x"),
+)
+
+
+def test_without_its_server_no_screen_breaks(live: Page, herald: HeraldProcess) -> None:
+    herald.stop()
+    expect(live.locator("#connection")).not_to_have_text("Live")
+    for screen in SCREENS:
+        live.evaluate("(to) => { location.hash = to }", f"#/{screen}")
+        name = screen.split("/")[0]
+        expect(live.locator(f"#screen[data-name={name}]")).to_be_visible()
+        live.wait_for_load_state("networkidle")
+    herald.start()
+    expect(live.locator("#connection")).to_have_text("Live", timeout=30_000)
+
+
 def to_task(page: Page, task_id: str) -> None:
     page.evaluate("(to) => { location.hash = to }", f"#/task/{task_id}")
     expect(page.locator("#screen[data-name=task] p.id").first).to_have_text(task_id)

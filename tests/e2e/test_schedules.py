@@ -180,7 +180,8 @@ async def test_a_run_that_fails_is_told_with_its_exception(
             one = await schedules.wait_for(
                 "bad", lambda one: one["state"] == "failed", "a run failed"
             )
-    [problem] = one["problems"]
+    # A busy machine may have been late besides.
+    [problem] = [each for each in one["problems"] if each["kind"] == "failed"]
     assert "no luck" in problem["message"]
     assert (await schedules.store.get_task(problem["task_id"])).state == "FAILURE"
 

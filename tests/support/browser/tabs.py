@@ -22,4 +22,4 @@ def faultless(context: BrowserContext) -> Generator[Page]:
         ),
     )
     yield page
-    assert faults == []
+    assert faults == [], faults

@@ -282,7 +282,7 @@ class Room:
             journal,
             final=revs,
             truth=self._stored(follower.states),
-            bookmark_within=15 * self._heartbeat,
+            bookmark_within=30 * self._heartbeat,
         )
         assert self._any_known(cursors), "nothing could be compared with what is stored"
 

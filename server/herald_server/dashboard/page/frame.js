@@ -9,6 +9,8 @@ import * as navigation from "./parts/shell/navigation.js";
 import * as rangePicker from "./parts/shell/range-picker.js";
 import { loadScreen } from "./screen-loader.js";
 
+const RETRY_MS = 3_000; // between two attempts to load a screen while the server is away
+
 let client = null;
 let live = null;
 let attention = null;
@@ -80,14 +82,17 @@ async function enterScreen(name, place, key) {
   screen.replaceChildren(skeleton());
   setAttr(screen, "data-name", name);
   const own = (context = new ScreenContext(client, live, place, attention));
+  let module;
   try {
-    const module = await loadScreen(name);
+    module = await loadScreen(name);
     if (own !== context) return;
     screen.replaceChildren();
     current = { key, update: () => {}, ...module.show(screen, own) };
   } catch (error) {
     if (own === context) screen.replaceChildren(errorState(`This screen could not be loaded: ${error.message}`, () => location.reload()));
-    throw error;
+    if (module) throw error;
+    setTimeout(() => own === context && enterScreen(name, place, key), RETRY_MS);
+    return;
   }
   byId("main").scrollTop = 0;
   if (!isFirst) byId("main").focus({ preventScroll: true });

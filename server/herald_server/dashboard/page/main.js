@@ -27,7 +27,11 @@ const HIDDEN_MS = 60_000; // how long a hidden tab stays connected
 const loadTokenPrompt = () => import("./parts/shell/token-prompt.js"); // most visits bring a token
 
 const ORDERS_MS = 1_000; // after the first screen
-const showOrders = async (client) => (await import("./parts/orders/corner.js")).mount(client);
+const showOrders = (client) =>
+  import("./parts/orders/corner.js").then(
+    (corner) => corner.mount(client),
+    () => setTimeout(showOrders, PRELOAD_MS, client), // the server is away
+  );
 
 let announced = ""; // the problem that screen readers were told last
 

@@ -35,9 +35,18 @@ const STYLES = {
   access: ["panel.css", "screens/tokens-audit.css"],
 };
 
-/** Load all screens, so that each can be opened while the server is away. */
+const PARTS = [
+  () => import("./parts/orders/bulk-sheet.js"),
+  () => import("./parts/orders/purge-sheet.js"),
+  () => import("./parts/shell/help-dialog.js"),
+  () => import("./parts/shell/jump.js"),
+  () => import("./parts/task/panel.js"),
+];
+
+/** Load all screens and dialogs, so that each can be opened while the server is away. */
 export function preloadScreens() {
-  for (const name of Object.keys(MODULES)) loadScreen(name).catch(() => {}); // it is loaded again when it is opened
+  const loads = [...Object.keys(MODULES).map(loadScreen), ...PARTS.map((load) => load())];
+  for (const load of loads) load.catch(() => {}); // it is loaded again when it is opened
 }
 
 /** Return the module of a screen, once its style sheets are loaded too. */
