@@ -5,10 +5,15 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 
 from herald_core.store.redis.connection.client import RedisClient
+from herald_core.store.redis.connection.pool import Reply, Word
 from herald_core.store.redis.keys import RedisKeys
 
 READ_BATCH = 250
 """Records that are read at once."""
+
+COMMAND_KEYS = 16
+"""Keys of one command. Valkey fetches the memory of so many keys of waiting commands
+ahead (`prefetch-batch-max-size`): a record then takes half the time."""
 
 
 class RecordReader:
@@ -31,9 +36,18 @@ class RecordReader:
             yield [one for one in stored if one is not None]
 
     async def _read_stored(self, kind: str, ids: Sequence[str]) -> list[bytes | None]:
-        if not ids:
-            return []
-        stored: list[bytes | None] = await self._client.execute(
-            "MGET", *(self._keys.make_record(kind, id_) for id_ in ids)
-        )
-        return stored
+        keys = [self._keys.make_record(kind, id_) for id_ in ids]
+        return join_records(await self._client.execute_many(list_commands(keys)))
+
+
+def list_commands(keys: Sequence[Word]) -> list[tuple[Word, ...]]:
+    """Return the commands that read the records at `keys`."""
+    return [
+        ("MGET", *keys[from_ : from_ + COMMAND_KEYS])
+        for from_ in range(0, len(keys), COMMAND_KEYS)
+    ]
+
+
+def join_records(replies: Sequence[Reply]) -> list[bytes | None]:
+    """Return the records of the replies to `list_commands`, None where is none."""
+    return [stored for reply in replies for stored in reply]

@@ -15,6 +15,7 @@ from typing import Any, Generic, TypeAlias, TypeVar, cast
 import hiredis
 import redis.asyncio as redis
 from redis import exceptions
+from redis._parsers.hiredis import NOT_ENOUGH_DATA
 from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialBackoff
 
@@ -149,12 +150,28 @@ async def _send_packed(connection: Any, packed: bytes, count: int) -> list[Reply
     """
     await connection.send_packed_command(packed)
     replies: list[Reply] = []
-    failed: exceptions.ResponseError | None = None
-    for _ in range(count):
+    while len(replies) < count:
         try:
             replies.append(await connection.read_response(disconnect_on_error=False))
         except exceptions.ResponseError as error:
-            failed = failed or error
-    if failed is not None:
-        raise failed
+            replies.append(error)
+        replies += _list_received(connection, count - len(replies))
+    for reply in replies:
+        if isinstance(reply, Exception):
+            raise reply
     return replies
+
+
+def _list_received(connection: Any, limit: int) -> list[Reply]:
+    """Return the replies that have arrived with the last one, up to `limit`.
+
+    `read_response` sets a timeout for each, which takes longer than a short reply.
+    """
+    received: list[Reply] = []
+    reader = connection._parser._reader
+    while reader is not None and len(received) < limit:
+        reply = reader.gets()
+        if reply is NOT_ENOUGH_DATA:
+            break
+        received.append(reply)
+    return received

@@ -10,8 +10,10 @@ decoding the body.
 from __future__ import annotations
 
 import threading
+from bisect import bisect_left
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple, TypeVar
+from itertools import accumulate
+from typing import NamedTuple, TypeVar, cast
 
 import msgspec
 import zstandard
@@ -26,8 +28,9 @@ COMPRESS_ABOVE_BYTES = 512
 MAX_RECORD_BYTES = 64 * 1024 * 1024
 """Bytes that a record can have: more is no record."""
 
-BATCH_BODY_BYTES = 1024 * 1024
-"""Bytes of records that are decompressed at once, and one record more."""
+BATCH_BODY_BYTES = 96 * 1024
+"""Bytes of records that are decompressed at once, and one record more: less than what
+the allocator maps anew each time (128 KB)."""
 
 HEADER_BYTES = 100
 """Bytes that what stands before a record fits in."""
@@ -107,48 +110,46 @@ def decode_record_body(
     raise _make_format_error()
 
 
-def decompress_bodies(records: Sequence[bytes]) -> Iterator[tuple[int, list[bytes]]]:
-    """Yield the decompressed bodies of stored records, and the place of the first.
+def decompress_bodies(records: Sequence[bytes]) -> Iterator[Sequence[memoryview]]:
+    """Yield the decompressed bodies of stored records, in order.
 
     About `BATCH_BODY_BYTES` at a time. Raises `StoreError` as `decode_record` does.
     """
-    first, size = 0, 0
-    frames: list[bytes] = []
-    for place, stored in enumerate(records):
-        frame = stored[stored.find(b"\n") + 1 :]
-        if size >= BATCH_BODY_BYTES:
-            yield first, _decompress_frames(frames)
-            first, size, frames = place, 0, []
-        size += len(frame) if frame[:1] == b"m" else _read_size(frame[1:])
-        frames.append(frame)
-    yield first, _decompress_frames(frames)
+    frames = [stored[stored.find(b"\n") + 1 :] for stored in records]
+    try:
+        ends = list(accumulate(map(_read_size, frames)))
+        begin = 0
+        while begin < len(frames):
+            limit = BATCH_BODY_BYTES + (ends[begin - 1] if begin else 0)
+            end = bisect_left(ends, limit, begin) + 1
+            yield _decompress_frames(frames[begin:end])
+            begin = end
+    except zstandard.ZstdError:
+        raise _make_format_error() from None
 
 
 def _read_size(frame: bytes) -> int:
-    """Return the number of bytes that `frame` decompresses to."""
-    try:
-        size = zstandard.frame_content_size(frame)
-    except zstandard.ZstdError:
-        size = -1
+    """Return the number of bytes of the body in `frame`, a `FLAG BODY`."""
+    size = len(frame)
+    if frame[:1] == b"s":
+        size = zstandard.frame_content_size(frame[1:])
     if not 0 <= size <= MAX_RECORD_BYTES:
         raise _make_format_error()
     return size
 
 
-def _decompress_frames(frames: Sequence[bytes]) -> list[bytes]:
+def _decompress_frames(frames: Sequence[bytes]) -> Sequence[memoryview]:
     """Return the bodies of records as `FLAG BODY`."""
     packed: list[bytes | bytearray | memoryview] = [
         frame[1:] for frame in frames if frame[:1] == b"s"
     ]
-    try:
-        many = _zstd.decompress_many(packed) if packed else None
-    except zstandard.ZstdError:
-        raise _make_format_error() from None
-    if many is None:
-        return [frame[1:] for frame in frames]
-    unpacked = iter(range(len(many)))
+    many = _zstd.decompress_many(packed) if packed else ()
+    # Segments of one buffer: its stub does not declare that they are buffers.
+    unpacked = iter(cast("Sequence[memoryview]", many))
+    if len(packed) == len(frames):
+        return list(unpacked)
     return [
-        many[next(unpacked)].tobytes() if frame[:1] == b"s" else frame[1:]
+        next(unpacked) if frame[:1] == b"s" else memoryview(frame)[1:]
         for frame in frames
     ]
 
@@ -167,3 +168,14 @@ def decode_header(head: bytes) -> RecordHeader:
         raise ValueError("no head of a record")
     rev, number, first, due = words
     return RecordHeader(rev, NO_NUMBER if number == "-" else int(number), first, due)
+
+
+def read_number(stored: bytes) -> int:
+    """Return the number of the task whose record is `stored`.
+
+    Raises `StoreError` as `decode_record` does.
+    """
+    try:
+        return decode_header(stored.partition(b"\n")[0]).number
+    except ValueError:
+        raise _make_format_error() from None

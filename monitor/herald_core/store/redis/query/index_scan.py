@@ -74,6 +74,11 @@ class IndexScan:
         self._masks = MaskReader(client, keys, self._others)
 
     @property
+    def continues(self) -> bool:
+        """True if it goes on where another one ended."""
+        return self._until is not None
+
+    @property
     def commands(self) -> int:
         """The number of commands that the scan has sent for masks."""
         return self._masks.commands

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 
 from herald_core.store.redis.bitmaps import SEGMENT_BITS
@@ -15,16 +16,20 @@ of them takes as long as a third of all 128: 3 µs, and all 8 µs."""
 
 
 def list_id_commands(
-    keys: RedisKeys, numbers: Sequence[int]
+    keys: RedisKeys, numbers: Sequence[int], *, numbered: bool = True
 ) -> tuple[dict[int, list[int]], list[tuple[Word, ...]]]:
-    """Return the places of `numbers` by segment, and the commands that read them."""
-    places: dict[int, list[int]] = {}
+    """Return the places of `numbers` by segment, and the commands that read them.
+
+    Of whole segments the replies tell the numbers only if they are to be `numbered`.
+    """
+    places: dict[int, list[int]] = defaultdict(list)
     for number in numbers:
-        segment, place = divmod(number, SEGMENT_BITS)
-        places.setdefault(segment, []).append(place)
+        places[number // SEGMENT_BITS].append(number % SEGMENT_BITS)
     commands: list[tuple[Word, ...]] = [
         ("HMGET", keys.make_segment(segment), *wanted)
         if len(wanted) <= MAX_SINGLE_IDS
+        else ("HVALS", keys.make_segment(segment))
+        if len(wanted) == SEGMENT_BITS and not numbered
         else ("HGETALL", keys.make_segment(segment))
         for segment, wanted in places.items()
     ]
@@ -44,6 +49,23 @@ def decode_ids(
         else:
             ids = dict(zip(map(int, reply[::2]), reply[1::2], strict=True))
             found += [(begin + place, ids[place]) for place in wanted if place in ids]
+    return found
+
+
+def select_ids(places: dict[int, list[int]], replies: Sequence[Reply]) -> list[bytes]:
+    """Return the ids of `places` that are in use, in no order.
+
+    `replies` are those to commands that are not numbered.
+    """
+    found: list[bytes] = []
+    for wanted, reply in zip(places.values(), replies, strict=True):
+        if len(wanted) == SEGMENT_BITS:
+            found += reply
+        elif len(wanted) <= MAX_SINGLE_IDS:
+            found += [id_ for id_ in reply if id_ is not None]
+        else:
+            ids = dict(zip(map(int, reply[::2]), reply[1::2], strict=True))
+            found += [ids[place] for place in wanted if place in ids]
     return found
 
 

@@ -1,13 +1,17 @@
 """Texts in stored records, many at once."""
 
+import sys
+
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from herald_core.errors import StoreError
 from herald_core.store.redis.encoding.record_codec import (
     BATCH_BODY_BYTES,
     encode_record,
 )
-from herald_core.store.redis.query.text_matcher import TextMatcher
+from herald_core.store.redis.query.text_matcher import FOLDED_TO_ASCII, TextMatcher
 
 
 def record(*texts: str, small: bool = False) -> bytes:
@@ -58,3 +62,39 @@ def test_a_record_of_another_version_is_refused(body: bytes) -> None:
 
 def test_no_records_hold_nothing() -> None:
     assert TextMatcher([("a",)]).select([]) == []
+
+
+LETTERS = (
+    "aAkKiIsS1 _\\'\"\n\0\x7fßẞäÄéÉ漢😀İ\u0131\u017f\u0307\u03a3\u03c3\u03c2\u212a"
+)
+"""Letters whose case is special, and what MessagePack or a `repr` might change."""
+
+texts = st.text(alphabet=LETTERS, max_size=12)
+
+
+@given(
+    st.lists(texts, max_size=6), st.lists(texts.filter(bool), min_size=1, max_size=3)
+)
+@example(["\u212aelvin"], ["k"])
+@example(["İ"], ["i"])
+@example(["ab\u03a3"], ["ab\u03a3"])
+def test_no_text_that_matches_is_lost(stored: list[str], words: list[str]) -> None:
+    """What `TextTerm` finds in a text, the bytes of its record have too."""
+    needle = tuple(word.lower() for word in words)
+    expected = [
+        place
+        for place, text in enumerate(stored)
+        if any(word in text.lower() for word in needle)
+    ]
+    records = [record(text, "A", small=len(text) % 2 > 0) for text in stored]
+    assert set(expected) <= set(TextMatcher([needle]).select(records))
+    both = TextMatcher([needle, (needle[0],)]).select(records)
+    assert {place for place in expected if needle[0] in stored[place].lower()} <= set(
+        both
+    )
+
+
+def test_letters_that_become_ascii_are_all_known() -> None:
+    letters = map(chr, range(128, sys.maxunicode + 1))
+    found = [one for one in letters if any(map(str.isascii, one.lower()))]
+    assert sorted(found) == sorted(FOLDED_TO_ASCII)
