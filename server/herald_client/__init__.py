@@ -1,4 +1,5 @@
-"""The Python client. `async with Herald(url, token) as herald: …`
+"""The Python clients. `async with Herald(url, token) as herald: …`, or
+`with SyncHerald(url, token) as herald: …`.
 
 async for change in herald.watch(name="reports.*", state="FAILURE"):
     match change:
@@ -10,8 +11,11 @@ async for change in herald.watch(name="reports.*", state="FAILURE"):
             print("start over:", reason)
 """
 
-from herald_client.client import Herald
-from herald_client.connection.orders import OrderClient, OrderPreview
+from herald_client.client.async_calls import OrderClient
+from herald_client.client.async_client import Herald
+from herald_client.client.sync_calls import SyncOrderClient
+from herald_client.client.sync_client import SyncHerald
+from herald_client.connection.sync_watch import SyncWatch
 from herald_client.connection.watch import Watch
 from herald_client.errors import (
     AccessRefused,
@@ -34,6 +38,8 @@ from herald_client.models.answers import (
     WorkerHistory,
 )
 from herald_client.models.changes import Change, CountImage, Gone, Put, Reset
+from herald_client.models.orders import OrderPreview
+from herald_client.models.tokens import MintedToken
 from herald_core.model.orders import Order
 
 __all__ = [
@@ -47,6 +53,7 @@ __all__ = [
     "FilterKeys",
     "Gone",
     "Herald",
+    "MintedToken",
     "Order",
     "OrderClient",
     "OrderPreview",
@@ -56,6 +63,9 @@ __all__ = [
     "ServerProblem",
     "Started",
     "Stats",
+    "SyncHerald",
+    "SyncOrderClient",
+    "SyncWatch",
     "TaskDetail",
     "TaskNotFinished",
     "TimedOut",

@@ -42,6 +42,8 @@ def describe_error(error: BaseException) -> str:
     if isinstance(error, TimeoutError):
         return "no answer in time"
     error = _find_cause(error)
+    if isinstance(error, TimeoutError):
+        return "no answer in time"
     if isinstance(error, ConnectionRefusedError):
         return "connection refused"
     # asyncio joins the errors of a name's several addresses into one text.

@@ -85,7 +85,7 @@ def find_server_url(
         port=parts.port or (443 if secure else 80),
         path=_add_environment(parts.path.rstrip("/") + "/", name),
         secure=secure,
-        token=_check_token(chosen),
+        token=check_token(chosen),
     )
 
 
@@ -126,7 +126,8 @@ def _is_server_url(parts: SplitResult) -> bool:
     )
 
 
-def _check_token(text: str) -> str:
+def check_token(text: str) -> str:
+    """Return a token without space around it. Raises `InvalidInput`."""
     token = text.strip()
     if not token.isascii() or not token.isprintable() or " " in token:
         raise InvalidInput(

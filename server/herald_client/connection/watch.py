@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
+import time
+from collections.abc import AsyncGenerator
 from typing import Generic, TypeVar
 
-from herald_client.connection.error_messages import make_unreachable
+from herald_client.connection.handshake import make_auth_frame
+from herald_client.connection.http import AsyncTokens
 from herald_client.connection.protocol import ConnectionLost, SubscriptionProtocol
 from herald_client.connection.url import ServerUrl
+from herald_client.connection.watch_state import (
+    Notify,
+    WatchState,
+    is_token_refused,
+)
 from herald_client.connection.websocket import WebSocketConnection
+from herald_client.errors import AccessRefused
 from herald_client.models.changes import Change
-from herald_core.system.backoff import Backoff
 
 T = TypeVar("T")
-
-FIRST_PAUSE_S = 0.2
-MAX_PAUSE_S = 6.4
-"""Maximum seconds between connections. The pause is random, so that clients do not
-reconnect at the same moment."""
-
-Notify = Callable[[str], None]
 
 
 class Watch(Generic[T]):
@@ -28,76 +28,78 @@ class Watch(Generic[T]):
     final.
 
     It first yields a snapshot, then changes. A broken connection is resumed from its
-    cursor, for as long as it takes; only the first connection must succeed. It can be
-    iterated once. Iterating raises `Unreachable`, `AccessRefused`, `ServerProblem`.
+    cursor, for as long as it takes; only the first connection must succeed. Its token
+    is renewed before it ends. It can be iterated once. Iterating raises `Unreachable`,
+    `AccessRefused`, `ServerProblem`.
     """
 
     def __init__(
-        self, address: ServerUrl, story: SubscriptionProtocol[T], tell: Notify
+        self,
+        address: ServerUrl,
+        story: SubscriptionProtocol[T],
+        tell: Notify,
+        tokens: AsyncTokens | None = None,
     ) -> None:
-        self._server_url = address
-        self._protocol = story
-        self._notify = tell
+        self._state = WatchState(address, story, tell)
+        self._tokens = tokens or AsyncTokens(address.token, None)
+        self._sent_token = ""
         self._connection = WebSocketConnection(address)
-        self._backoff = Backoff(FIRST_PAUSE_S, MAX_PAUSE_S, jitter=1.0)
-        self._was_connected = False
-        self._is_lost = False
-        self._is_closed = False
-        self.cursor = story.cursor
+
+    @property
+    def cursor(self) -> str | None:
         """Position up to which all changes were yielded. A later watch can resume from
         it."""
+        return self._state.cursor
 
     def __aiter__(self) -> AsyncGenerator[Change[T], None]:
-        return self._changes()
+        return self._iter_changes()
 
-    async def _changes(self) -> AsyncGenerator[Change[T], None]:
+    async def _iter_changes(self) -> AsyncGenerator[Change[T], None]:
         try:
-            while not (self._protocol.done or self._is_closed):
+            while not self._state.is_over:
                 for change in await self._receive():
                     yield change
-                self.cursor = self._protocol.cursor
+                self._state.cursor = self._state.protocol.cursor
         finally:
             await self.aclose()
 
     async def aclose(self) -> None:
         """Close the connection and end the iteration."""
-        self._is_closed = True
+        self._state.is_closed = True
         await self._connection.close()
 
     async def _receive(self) -> list[Change[T]]:
         try:
-            if not self._connection.is_open:
-                await self._connection.connect(self._protocol.begin())
-            changes = self._protocol.receive(await self._connection.receive())
+            await self._tokens.refresh()
+            await self._connect()
+            frame = await self._connection.receive(self._compute_timeout())
+            if frame is None:
+                return []
+            self._tokens.accept()
+            return self._state.receive(frame)
         except ConnectionLost as cut:
-            await self._pause_or_raise(cut)
-            return []
-        self._connect()
-        return changes
+            await self._connection.close()
+            if not self._state.is_closed:
+                await asyncio.sleep(self._state.compute_pause(cut))
+        except AccessRefused as error:
+            await self._connection.close()
+            if not (is_token_refused(error) and self._tokens.may_renew_refused):
+                raise
+            await self._tokens.refresh(refused=self._sent_token)
+        return []
 
-    def _connect(self) -> None:
-        self._was_connected = True
-        if self._protocol.cursor != self.cursor:
-            self._backoff.reset()
-        if self._is_lost:
-            self._notify(f"in touch with {self._server_url.url} again")
-        self._is_lost = False
-        for note in self._protocol.notes:
-            self._notify(note)
-        self._protocol.notes.clear()
+    async def _connect(self) -> None:
+        """Be connected, with the present token."""
+        token = self._tokens.token
+        if not self._connection.is_open:
+            self._sent_token = token
+            greeting = self._state.protocol.begin()
+            await self._connection.connect(greeting, self._tokens.headers)
+        elif token != self._sent_token:
+            self._sent_token = token
+            await self._connection.send(make_auth_frame(token))
 
-    async def _pause_or_raise(self, cut: ConnectionLost) -> None:
-        """Pause before reconnecting. Raises `Unreachable` if no
-        connection ever succeeded."""
-        await self._connection.close()
-        if self._is_closed:
-            return
-        if not self._was_connected:
-            raise make_unreachable(self._server_url, cut) from cut
-        if not self._is_lost:
-            self._notify(
-                f"lost touch with {self._server_url.url} ({cut}); trying again"
-            )
-        self._is_lost = True
-        pause = self._backoff.next_pause()
-        await asyncio.sleep(pause if cut.retry_after_s is None else cut.retry_after_s)
+    def _compute_timeout(self) -> float | None:
+        """Return the seconds until the token must be renewed; None for never."""
+        renew_at = self._tokens.renew_at
+        return None if renew_at is None else max(renew_at - time.time(), 0.0)

@@ -6,14 +6,12 @@ import asyncio
 import getpass
 import sys
 import time
-from contextlib import aclosing
 from typing import Any
 
 import click
 import msgspec
 
-from herald_client.connection.http import HttpClient
-from herald_client.connection.url import ServerUrl, find_server_url
+from herald_client import Herald, MintedToken
 from herald_core.errors import InvalidInput
 from herald_core.model.filters import KEYS, parse_filter
 from herald_server.auth.identity import SCOPES, Identity, make_token
@@ -27,29 +25,7 @@ from herald_server.cli.client_options import (
 )
 from herald_server.cli.formatting import cut_first_line, format_table, to_json_line
 
-PATH = "api/v1/tokens"
 COLUMNS = ("ID", "NAME", "SCOPES", "ONLY", "UNTIL")
-
-
-class MintedToken(msgspec.Struct, omit_defaults=True):
-    """A minted token; without `token` where it is listed."""
-
-    id: str
-    name: str
-    scopes: list[str]
-    expires_at: str
-    minted_at: str = ""
-    only: list[dict[str, Any]] = []
-    by: list[str] = []
-    token: str = ""
-
-
-class _TokenList(msgspec.Struct):
-    tokens: list[MintedToken]
-
-
-class _RevokedToken(msgspec.Struct):
-    id: str
 
 
 @click.command()
@@ -82,24 +58,21 @@ def token(
     if given["hashes"]:
         _print_hash()
         return
-    asyncio.run(_ask(find_server_url(url, token, environment), as_json, given))
+    herald = Herald(url, token, environment=environment)
+    asyncio.run(_ask(herald, as_json, given))
 
 
-async def _ask(address: ServerUrl, as_json: bool, given: dict[str, Any]) -> None:
-    async with aclosing(HttpClient(address)) as rest:
+async def _ask(herald: Herald, as_json: bool, given: dict[str, Any]) -> None:
+    async with herald:
         if given["lists"]:
-            _print_tokens((await rest.get(PATH, _TokenList)).tokens, as_json)
+            _print_tokens(await herald.tokens(), as_json)
         elif given["revoke"]:
-            done = await rest.delete(f"{PATH}/{given['revoke']}", _RevokedToken)
+            done = await herald.revoke(given["revoke"])
             click.echo(f"revoked {done.id}", err=True)
         else:
             wish = make_request(given)
             offline = given["offline"]
-            made = (
-                _sign_locally(wish)
-                if offline
-                else await rest.post(PATH, wish, MintedToken)
-            )
+            made = _sign_locally(wish) if offline else await herald.mint(**wish)
             _print_token(made, as_json)
 
 

@@ -1,0 +1,1 @@
+"""The clients: `Herald` for asyncio, `SyncHerald` for threads."""
