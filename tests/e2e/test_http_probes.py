@@ -6,7 +6,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from herald_core.model.monitors import OutboxView
-from herald_server.api.dashboard import HEADERS
+from herald_server.api.dashboard import HEADERS, compute_version
 from herald_server.api.observability import metrics
 from herald_server.push.log.hub import TOPICS
 from tests.support.clients.http import asking, refused
@@ -177,6 +177,22 @@ async def test_an_error_that_nobody_foresaw_is_a_problem_document_too(
         refused(answer, 500, "its log says more")
         assert "secret" not in answer.text
         assert "ZeroDivisionError" in caplog.text
+
+
+async def test_files_of_the_page_are_kept_by_their_version(url: str) -> None:
+    async with serving(url) as server, asking(server, {}) as ask:
+        file = "page/base/token.js"
+        found = await ask.get(f"/dashboard/v/{compute_version()}/{file}")
+        assert found.status_code == 200
+        assert "immutable" in found.headers["cache-control"]
+        assert found.text == (await ask.get(f"/dashboard/{file}")).text
+        # A page of another version gets what there is, and does not keep it.
+        other = await ask.get(f"/dashboard/v/0123456789ab/{file}")
+        assert (other.status_code, other.text) == (200, found.text)
+        assert other.headers["cache-control"] == "no-cache"
+        missing = await ask.get(f"/dashboard/v/{compute_version()}/none.js")
+        refused(missing, 404, "there is nothing at")
+        assert "immutable" not in missing.headers.get("cache-control", "")
 
 
 async def test_the_page_lets_nothing_in_from_elsewhere(url: str) -> None:

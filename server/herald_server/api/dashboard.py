@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from functools import cache
 from pathlib import Path
@@ -31,9 +32,14 @@ HEADERS = {
     "Referrer-Policy": "no-referrer",
     "Cross-Origin-Opener-Policy": "same-origin",
     "Permissions-Policy": "camera=(), geolocation=(), microphone=(), usb=()",
-    # Revalidated each time: files have no version in their names.
+    # Revalidated each time: these paths have no version.
     "Cache-Control": "no-cache",
 }
+
+IMMUTABLE = {**HEADERS, "Cache-Control": "public, max-age=31536000, immutable"}
+"""Headers of files below the path of their version: they never change."""
+
+VERSION_CHARS = 12
 
 
 async def send_page(request: Request) -> Response:
@@ -46,13 +52,26 @@ def read_page() -> str:
     """Return the page, with a preload of each module that its first screen needs.
 
     Without it a browser finds the modules one import after another, a round trip each.
+    All files are below the path of their version, also those that modules import.
     """
     page = (DASHBOARD_PATH / "index.html").read_text(encoding="utf-8")
     links = "".join(
         f'  <link rel="modulepreload" href="dashboard/{module}" />\n'
         for module in list_first_modules()
     )
-    return page.replace("</head>", f"{links}</head>", 1)
+    whole = page.replace("</head>", f"{links}</head>", 1)
+    return whole.replace('"dashboard/', f'"dashboard/v/{compute_version()}/')
+
+
+@cache
+def compute_version() -> str:
+    """Return the version of the files: a hash of all of them."""
+    found = hashlib.sha256()
+    for file in sorted(DASHBOARD_PATH.rglob("*")):
+        if file.is_file():
+            name = file.relative_to(DASHBOARD_PATH).as_posix().encode()
+            found.update(name + b"\0" + file.read_bytes() + b"\0")
+    return found.hexdigest()[:VERSION_CHARS]
 
 
 def list_first_modules() -> list[str]:
@@ -77,15 +96,22 @@ async def send_client(request: Request) -> Response:
 
 
 class _WithHeaders:
-    """Adds the headers to every answer of an ASGI app."""
+    """Adds the headers to every answer of an ASGI app.
+
+    A page of another version may ask for files by its path, as while servers are
+    updated one after another: it gets those of today, and they are not kept.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        is_current = scope.get("path_params", {}).get("version") == compute_version()
+
         async def with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                MutableHeaders(scope=message).update(HEADERS)
+                kept = is_current and message["status"] in (200, 304)
+                MutableHeaders(scope=message).update(IMMUTABLE if kept else HEADERS)
             await send(message)
 
         await self._app(scope, receive, with_headers)
@@ -95,8 +121,10 @@ def make_routes() -> list[Route | Mount]:
     """Return the routes of the dashboard. They need no token: the
     files contain no data."""
     files = StaticFiles(directory=DASHBOARD_PATH)
+    served = _WithHeaders(GZipMiddleware(files, minimum_size=500))
     return [
         Route("/", send_page, methods=["GET"]),
         Route("/herald.js", send_client, methods=["GET"]),
-        Mount("/dashboard", _WithHeaders(GZipMiddleware(files, minimum_size=500))),
+        Mount("/dashboard/v/{version}", served),
+        Mount("/dashboard", served),
     ]

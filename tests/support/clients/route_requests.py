@@ -21,11 +21,14 @@ from herald_server.auth.identity import SCOPES, Identity
 from tests.support.herald.server import Server
 from tests.support.herald.uvicorn_server import TOKEN
 
-OPEN = {"/", "/herald.js", "/dashboard/", "/asyncapi.json", "/healthz", "/readyz"}
+OPEN = {"/", "/herald.js", "/asyncapi.json", "/healthz", "/readyz"}
 """What anybody may ask for who comes from here: it tells nothing of tasks."""
 
 DISCOVERY = "/.well-known/"
 """Where clients without a token learn how to get one."""
+
+PAGE_FILES = "/dashboard/"
+"""The files of the page, which contain no data."""
 
 PARAM = re.compile(r"\{\w+(?::\w+)?\}")
 
@@ -41,7 +44,7 @@ class Try:
     @property
     def open(self) -> bool:
         """Whether no token is needed."""
-        return self.path in OPEN or self.path.startswith(DISCOVERY)
+        return self.path in OPEN or self.path.startswith((DISCOVERY, PAGE_FILES))
 
 
 def tries(app: Starlette, id_: str) -> Iterator[Try]:

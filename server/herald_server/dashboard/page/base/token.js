@@ -2,8 +2,8 @@
 
 import * as address from "./address.js";
 
-/** Where Herald is served, whatever prefix a proxy put before it. */
-export const BASE_URL = new URL("../../../", import.meta.url);
+/** Where Herald is served, whatever prefix a proxy put before it; modules are in `dashboard/` or `dashboard/v/VERSION/`. */
+export const BASE_URL = new URL(import.meta.url.replace(/dashboard\/(v\/[^/]+\/)?page\/base\/token\.js.*$/, ""));
 
 const KEY = `herald.token:${BASE_URL.pathname}`;
 const PRIVATE_KEY = `herald.alone:${BASE_URL.pathname}`;
