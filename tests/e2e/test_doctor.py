@@ -18,12 +18,15 @@ import msgspec
 import pytest
 from celery import Celery
 
+from herald_core.model.workers.queue_pause import QueuePause
 from herald_core.settings import MonitorSettings
+from herald_core.store.redis.store import RedisStore
 from herald_monitor.celery_client.app.celery_app import make_app
 from herald_server.cli.doctor.broker import ask_broker
 from herald_server.cli.doctor.collect import collect
 from herald_server.cli.doctor.report import Finding
 from herald_server.cli.doctor.rules import find_problems, is_healthy
+from herald_server.control.workers.pause_book import PauseBook
 from tests.support.celery.default_project import Stranger
 from tests.support.celery.outbox_stream import AUTO
 from tests.support.environment import ROOT
@@ -184,6 +187,23 @@ def test_rights_that_the_outbox_lacks_are_named(valkey: PrivateValkey) -> None:
     assert [*told["facts"]["outbox"]["missing"]] == ["XACK", "XCLAIM"]
     assert fixes(told)["outbox_rights"].endswith("+xack +xclaim")
     assert fixes(told)["outbox_unseen"] == "ACL SETUSER USER +info"
+
+
+def test_a_queue_that_is_paused_by_an_order_is_told(valkey: PrivateValkey) -> None:
+    pause = QueuePause(queue="mail", who="ops", since="2026-11-30T02:13:00Z")
+
+    async def store() -> None:
+        place = RedisStore(valkey.url)
+        await place.open()
+        await PauseBook(place).add(pause)
+        await place.close()
+
+    asyncio.run(store())
+    told = doctor(make_app(valkey.url), valkey.url)
+    assert [*told["facts"]["paused"]] == [
+        {"name": "mail", "who": "ops", "since": "2026-11-30T02:13:00Z"}
+    ]
+    assert fixes(told)["queue_paused"] == "herald queue resume mail"
 
 
 def test_what_cannot_be_reached_is_an_error(tmp_path: Path) -> None:

@@ -39,10 +39,12 @@ from herald_server.cli.doctor.report import (
     Heartbeat,
     InstallationFacts,
     OutboxFacts,
+    PausedQueue,
     WorkerFacts,
 )
 from herald_server.cli.doctor.rules import read_app_settings
 from herald_server.cli.doctor.workers import ask_workers, list_unasked_workers
+from herald_server.control.workers.pause_book import PauseBook
 
 log = logging.getLogger(__name__)
 
@@ -102,6 +104,7 @@ async def collect(
         taken=tuple(sorted(project.applied)),
         outbox=outbox,
         producers=asked.producers,
+        paused=kept.paused,
     )
 
 
@@ -182,12 +185,13 @@ async def _ask_in_thread(
 
 
 class _StoreAnswers(NamedTuple):
-    """The store, the monitors that are connected there (None: it was not asked), and
-    the living workers whose records say that they write to the outbox."""
+    """The store, the monitors that are connected there (None: it was not asked), the
+    living workers that write to the outbox by their records, and paused queues."""
 
     place: Endpoint | None = None
     monitors: int | None = None
     outbox_workers: Mapping[str, Heartbeat] = {}
+    paused: tuple[PausedQueue, ...] = ()
 
 
 async def _ask_store(settings: MonitorSettings) -> _StoreAnswers:
@@ -201,6 +205,7 @@ async def _ask_store(settings: MonitorSettings) -> _StoreAnswers:
         told = await store.read_server_memory()
         monitors = await store.list_monitors()
         workers = await store.list_workers(now=time.time())
+        pauses = await PauseBook(store).list_pauses()
     except StoreError as error:
         return _StoreAnswers(_make_refused(url, error, STORE_SETTING))
     finally:
@@ -215,6 +220,11 @@ async def _ask_store(settings: MonitorSettings) -> _StoreAnswers:
             for one in workers
             if one.outbox and one.state == ONLINE
         },
+        tuple(
+            PausedQueue(one.queue, one.who, one.since)
+            for one in pauses
+            if not one.is_resuming
+        ),
     )
 
 

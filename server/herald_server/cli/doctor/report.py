@@ -104,6 +104,14 @@ class OutboxFacts(msgspec.Struct, frozen=True, omit_defaults=True):
         return any(one.exists for one in self.streams)
 
 
+class PausedQueue(msgspec.Struct, frozen=True):
+    """A queue that is paused by an order: by whom, and since when (RFC 3339)."""
+
+    name: str
+    who: str
+    since: str
+
+
 class WorkerFacts(msgspec.Struct, frozen=True, omit_defaults=True):
     """The answers of one worker.
 
@@ -151,3 +159,4 @@ class InstallationFacts(msgspec.Struct, frozen=True, omit_defaults=True):
     taken: tuple[str, ...] = ()
     outbox: OutboxFacts | None = None
     producers: tuple[str, ...] = ()
+    paused: tuple[PausedQueue, ...] = ()

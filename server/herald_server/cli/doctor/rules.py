@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from herald_core.system.error_sentences import KIND_LOGIN, KIND_RIGHTS, KIND_TLS
@@ -42,6 +43,7 @@ def find_problems(facts: InstallationFacts) -> list[Finding]:
         *check_outbox(facts),
         *_check_settings(facts),
         *_check_herald(facts),
+        *_check_pauses(facts),
     ]
     order = (ERROR, WARNING, NOTE)
     return sorted(said, key=lambda one: order.index(one.level))
@@ -247,6 +249,17 @@ def _check_herald(facts: InstallationFacts) -> Iterator[Finding]:
             "no_monitor",
             "No monitor of Herald hears this broker now.",
             "herald up -A PROJECT",
+        )
+
+
+def _check_pauses(facts: InstallationFacts) -> Iterator[Finding]:
+    for queue in facts.paused:
+        yield Finding(
+            NOTE,
+            "queue_paused",
+            f"The queue {queue.name!r} is paused by an order of {queue.who} since "
+            f"{queue.since}: no worker consumes it until it is resumed.",
+            f"herald queue resume {shlex.quote(queue.name)}",
         )
 
 

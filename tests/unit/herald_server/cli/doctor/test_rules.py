@@ -10,6 +10,7 @@ from herald_server.cli.doctor.report import (
     Endpoint,
     InstallationFacts,
     OutboxFacts,
+    PausedQueue,
     StreamFacts,
     WorkerFacts,
 )
@@ -53,6 +54,16 @@ def of(**fields: object) -> InstallationFacts:
     return msgspec.structs.replace(
         WELL, workers=(msgspec.structs.replace(GOOD, **fields),)
     )
+
+
+def test_a_paused_queue_is_told_with_what_lets_it_go_on() -> None:
+    paused = PausedQueue("slow mail", "ops", "2026-11-30T02:13:00Z")
+    facts = msgspec.structs.replace(WELL, paused=(paused,))
+    [found] = find_problems(facts)
+    assert (found.level, found.code) == ("note", "queue_paused")
+    assert "paused by an order of ops since 2026-11-30T02:13:00Z" in found.message
+    assert found.fix == "herald queue resume 'slow mail'"
+    assert is_healthy([found])
 
 
 def test_where_all_is_well_nothing_is_said() -> None:
