@@ -131,6 +131,51 @@ def test_suggestions_are_taken_with_the_keyboard(server: ScriptedServer) -> None
     expect(conditions(tab)).to_have_count(0)
 
 
+def test_values_of_arguments_are_suggested_by_the_server(
+    server: ScriptedServer,
+) -> None:
+    asked: list[str] = []
+
+    def answer(query: dict[str, str]) -> Frame:
+        asked.append(query["q"])
+        begin = len("failed kwargs.order_id:")
+        found = [("12345", "value"), ("failed", "state"), ("12399", "value")]
+        return {
+            "suggestions": [
+                {"text": text, "kind": kind, "replaces": [begin, begin + 3]}
+                for text, kind in found
+            ]
+        }
+
+    server.rest["api/v1/tasks/suggest"] = answer
+    tab = opened(server)
+    search(tab).fill("failed")
+    tab.keyboard.press("Enter")
+    search(tab).press_sequentially("kwargs.order_id:123")
+    options = tab.get_by_role("listbox", name="Suggestions").get_by_role("option")
+    expect(options).to_have_text(["kwargs.order_id:12345", "kwargs.order_id:12399"])
+    assert asked[-1] == "failed kwargs.order_id:123"
+    tab.keyboard.press("ArrowDown")
+    tab.keyboard.press("ArrowDown")
+    tab.keyboard.press("Enter")
+    expect(conditions(tab).nth(1)).to_contain_text("kwargs.order_id:12399")
+
+
+def test_what_the_page_suggests_stays_in_its_place(server: ScriptedServer) -> None:
+    server.rest["api/v1/tasks/suggest"] = {
+        "suggestions": [
+            {"text": "name:mail.of_an_old_day", "kind": "name", "replaces": [0, 4]},
+            {"text": "name:mail.send_one", "kind": "name", "replaces": [0, 4]},
+        ]
+    }
+    tab = opened(server)
+    search(tab).press_sequentially("mail")
+    options = tab.get_by_role("listbox", name="Suggestions").get_by_role("option")
+    expect(options.last).to_contain_text("name:mail.of_an_old_day")
+    expect(options.first).to_contain_text("name:mail.send_one")
+    expect(options).to_have_count(3)  # the text itself is searched, too
+
+
 def test_a_condition_is_removed_by_its_button(server: ScriptedServer) -> None:
     tab = opened(server, "tasks?q=state:FAILURE queue:pay")
     tab.get_by_role("button", name="Remove queue:pay").click()

@@ -23,7 +23,7 @@ const MODULES = {
 
 const STYLES = {
   overview: ["charts.css", "screens/overview.css"],
-  tasks: ["tasks.css"],
+  tasks: ["tasks.css", "charts.css"],
   task: ["panel.css", "task.css"],
   worker: ["panel.css", "task.css", "screens/worker.css"],
   changes: ["screens/feed.css"],

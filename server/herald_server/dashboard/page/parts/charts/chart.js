@@ -25,8 +25,9 @@ const NEAR_PX = 6; // marks this near to the pointer are told
  */
 export function Chart({ label, points, step, since, until, lanes, marks = [], onZoom, onPick }) {
   const [ref, { width, height }] = useSize();
-  const [at, setAt] = useState(null); // index of the point that is told
-  const [from, setFrom] = useState(null); // where a selection begins: an index
+  const [pointed, setAt] = useState(null); // index of the point that is told
+  const [begun, setFrom] = useState(null); // where a selection begins: an index
+  const [at, from] = [pointed, begun].map((index) => (index === null || !points.length ? null : Math.min(index, points.length - 1))); // there may be fewer than before
   const held = useRef(null);
   const frame = useMemo(() => layOut({ since, until, lanes, width, height }), [points, since, until, width, height, lanes.length]);
   const picture = useMemo(() => (width && height ? drawLanes({ points, step, lanes, marks, frame }) : null), [points, marks, frame]);

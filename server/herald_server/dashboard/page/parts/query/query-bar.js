@@ -2,6 +2,7 @@
 
 import { splitWords } from "../../base/query.js";
 import { html, useEffect, useRef, useState } from "../../base/view/preact.js";
+import { appendNew, useServerSuggestions } from "./server-suggestions.js";
 import { suggest } from "./suggest.js";
 
 const DEBOUNCE_MS = 300; // the server accepts ten subscriptions a second
@@ -49,10 +50,12 @@ export function QueryBar({ id, label, text, known, problem, onText, inputRef }) 
     send(words, draft);
     inputRef.current.focus();
   };
-  const options = open ? suggest(lastWord(draft), known) : [];
-  const take = ({ text: word }) => {
-    const rest = draft.slice(0, draft.length - lastWord(draft).length) + word;
-    if (word.endsWith(":") || word.endsWith(".")) write(rest);
+  const word = open ? lastWord(draft) : "";
+  const more = useServerSuggestions([...chips, draft].join(" "), word);
+  const options = open ? appendNew(suggest(word, known), more) : [];
+  const take = ({ text }) => {
+    const rest = draft.slice(0, draft.length - lastWord(draft).length) + text;
+    if (text.endsWith(":") || text.endsWith(".")) write(rest);
     else commit(rest);
     inputRef.current.focus();
   };

@@ -10,6 +10,7 @@ const KEYS = [
   ["↓ ↑ or j k", "select the next or previous task"],
   ["Enter", "open the task"],
   ["x", "select the task for an action, or deselect it"],
+  ["h", "hold the list still, or let it go on"],
   ["Ctrl K", "go to a task, screen, worker or queue"],
   ["Esc", "close the panel or dialog"],
   ["?", "show this help"],

@@ -9,9 +9,9 @@ import * as sidePanel from "./side-panel.js";
 const STEPS = { ArrowDown: 1, j: 1, ArrowUp: -1, k: -1, PageDown: 15, PageUp: -15, Home: -1e9, End: 1e9 };
 const PREFIX_MS = 1_500; // between `g` and the letter
 
-/** @typedef {{searchBox?: HTMLElement, move?: (by: number) => void, tick?: () => void, restoreFocus?: () => void}} KeyHandlers */
+/** @typedef {{searchBox?: HTMLElement, move?: (by: number) => void, tick?: () => void, hold?: () => void, restoreFocus?: () => void}} KeyHandlers */
 /** @type {KeyHandlers} */ let handlers = {};
-let prefixAt = 0;
+let prefixAt = -Infinity; // when `g` was pressed
 let searchPending = false;
 
 /** Set the handlers of the present screen; returns a function that removes them. */
@@ -37,6 +37,7 @@ export function mount(openJump) {
     else if (event.key === "/") run(event, focusSearch);
     else if (event.key === "?") run(event, openHelp);
     else if (event.key === "x" && handlers.tick) run(event, handlers.tick);
+    else if (event.key === "h" && handlers.hold) run(event, handlers.hold);
     else if (event.key in STEPS && !isScrollable(event.target)) moveSelection(event);
   });
 }
@@ -54,7 +55,7 @@ function focusSearch() {
 
 function openScreen(key) {
   const isSecondKey = performance.now() - prefixAt < PREFIX_MS;
-  prefixAt = key === "g" ? performance.now() : 0;
+  prefixAt = key === "g" ? performance.now() : -Infinity;
   const found = isSecondKey && Object.entries(SCREENS).find(([, entry]) => entry.key === key);
   if (found) address.navigate(found[0]);
   return Boolean(found);

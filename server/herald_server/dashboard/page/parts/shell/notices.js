@@ -2,7 +2,6 @@
 
 import { linkTo } from "../../base/address.js";
 import { pluralize } from "../../base/format.js";
-import { splitWords, toFilter } from "../../base/query.js";
 
 const KEY = "herald.notices";
 const GATHER_MS = 3_000; // tasks of this time are told in one notice
@@ -30,9 +29,6 @@ export const isOn = () => isAllowed() && Boolean(read().problems || read().view 
 /** Whether notices of a view (a query), or of problems (null), are on. */
 export const isOnFor = (query) => isAllowed() && (query === null ? Boolean(read().problems) : read().view === query);
 
-/** Whether a subscription can tell of the view: other queries need a search. */
-export const canWatch = (query) => toFilter(splitWords(query)).isWhole;
-
 /** Turn notices on or off; returns why they cannot be turned on, or "". */
 export async function toggle(query) {
   if (isOnFor(query)) return write(query === null ? { problems: false } : { view: undefined });
@@ -51,10 +47,12 @@ function readPermission() {
   allowed = typeof Notification !== "undefined" && Notification.permission === "granted";
 }
 
-function watch() {
+async function watch() {
   services.client.unsubscribe("notices");
   const { view } = read();
   if (view === undefined || !isAllowed()) return;
+  const { splitWords, toFilter } = await import("../../base/query.js"); // the first screen does without
+  if (view !== read().view) return;
   seen = new Set();
   services.client.subscribe({ id: "notices", filter: toFilter(splitWords(view)).filter, limit: 10, fields: ["id", "name", "state", "updated_at"] }, (tasks, change) => {
     if (change.told && tasks.synced) onTasks(change.told.put, view);

@@ -5,6 +5,7 @@ import { byId } from "../../base/dom.js";
 import { showView, useScreen } from "../../base/view/hooks.js";
 import { html, useEffect, useRef } from "../../base/view/preact.js";
 import { State } from "../common/view.js";
+import { Edge, restoreSize } from "./panel-size.js";
 import { TaskBody, TaskHead } from "./task-view.js";
 import { useTask } from "./use-task.js";
 
@@ -16,6 +17,7 @@ let close = () => {};
 /** Set what the panel reads from; `onClose` runs when its button is clicked. */
 export function mount(shared, onClose) {
   [services, close] = [shared, onClose];
+  restoreSize();
 }
 
 /** Render it again, as after a change of the time zone. */
@@ -49,7 +51,7 @@ function Panel() {
   const title = useRef(null);
   const { task, attempts, error, known, send, path } = useTask(id, "panel");
   useEffect(() => title.current?.focus({ preventScroll: true }), []);
-  return html`<div class="head"><button type="button" class="quiet close" aria-label="Close" title="Close (Esc)" onClick=${close}>×</button>
+  return html`<${Edge} /><div class="head"><button type="button" class="quiet close" aria-label="Close" title="Close (Esc)" onClick=${close}>×</button>
       ${error ? html`<${State} known=${known} error=${error} retry=${send} />` : html`<${TaskHead} task=${task} path=${path} titleRef=${title} isPanel=${true} />`}</div>
     ${known && !error && task.state !== "UNKNOWN" && html`<div class="panel-body"><${TaskBody} task=${task} attempts=${attempts} path=${path} isPanel=${true} /></div>`}`;
 }

@@ -6,8 +6,9 @@ import { formatCount, pluralize } from "../../base/format.js";
 import { emptyState, skeleton } from "../../parts/common/placeholders.js";
 
 /** Return the sentence above the list. */
-export function describeFound({ window, reader, isLoading, arriving, total, unseen, sort, problem }) {
+export function describeFound({ window, reader, isLoading, arriving, total, unseen, held, sort, problem }) {
   const n = window.size;
+  if (held !== null) return `held: ${pluralize(n, "task")} stay as they are, ${formatCount(held)} new`;
   if (problem) return n ? "rows of the query before" : "";
   if (isLoading) return describeSearch(reader) || (arriving ? `reading … ${formatCount(arriving)}` : "reading …");
   if (reader.error) return `older tasks could not be read: ${reader.error.message}`;

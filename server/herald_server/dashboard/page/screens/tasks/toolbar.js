@@ -1,17 +1,25 @@
 /** The tools of the task list: columns, views, download, and what is done with ticked rows. */
 
 import { formatCount, pluralize } from "../../base/format.js";
+import { splitWords, toFilter } from "../../base/query.js";
 import { html, useState } from "../../base/view/preact.js";
 import { Menu } from "../../parts/common/menu.js";
 import { NotifyButton } from "../../parts/common/notify-button.js";
 import { COLUMNS, DEFAULT_COLUMNS } from "../../parts/list/columns.js";
-import { canWatch } from "../../parts/shell/notices.js";
 import { COMMON_VIEWS, linkToView, readViews, removeView, saveView } from "../../parts/query/views.js";
+import { GROUPS } from "./groups-view.js";
+
+// Whether a subscription can tell of the view: other queries need a search.
+const canWatch = (query) => toFilter(splitWords(query)).isWhole;
 
 /** @param {{columns: string[], onColumns: (keys: string[]) => void, params: any, onDownload: (format: string) => void, download: string, changes: string,
- *          orders: {label: string, run: () => void}[]}} props `orders` are for all tasks that match */
-export function Toolbar({ columns, onColumns, params, onDownload, download, changes, orders }) {
+ *          orders: {label: string, run: () => void}[], held: number|null, onHold: () => void, group: string, onGroup: (key: string) => void}} props
+ *   `orders` are for all tasks that match; `held`: the number of new tasks while the list is held
+ */
+export function Toolbar({ columns, onColumns, params, onDownload, download, changes, orders, held, onHold, group, onGroup }) {
   return html`<div class="toolbar">
+    <button type="button" class=${held === null ? "small" : "small strong"} aria-pressed=${String(held !== null)} aria-keyshortcuts="h" title="Let no row come or go while you read (h)" onClick=${onHold}>${held === null ? "Hold" : `Go on · ${formatCount(held)} new`}</button>
+    <label class="group-by">Group by <select class="field" value=${group} onChange=${(event) => onGroup(event.target.value)}><option value="">nothing</option>${Object.entries(GROUPS).map(([key, { label }]) => html`<option key=${key} value=${key}>${label}</option>`)}</select></label>
     ${orders.map(({ label, run }) => html`<button type="button" class="small" key=${label} onClick=${run}>${label}</button>`)}
     <${Menu} label="Columns" className="small">${() => html`<${ColumnChoice} columns=${columns} onColumns=${onColumns} />`}</${Menu}>
     <${Menu} label="Views" className="small">${(close) => html`<${ViewChoice} params=${params} close=${close} />`}</${Menu}>
