@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Container
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, cast
 
-from pydantic import BeforeValidator, Field, field_validator
+from pydantic import AfterValidator, BeforeValidator, Field, field_validator
 from pydantic_settings import (
     BaseSettings,
     NoDecode,
@@ -17,6 +18,7 @@ from pydantic_settings import (
 
 from herald_core.model.events.redaction import DEFAULT_KEYS
 from herald_core.model.index_limits import IndexLimits
+from herald_core.model.rollups.counter_delta import DEFAULT_COUNTER_RULES
 from herald_core.model.schedules.spec import DEFAULT_GRACE_S
 from herald_core.model.vector_cursor import MAX_PARTITIONS
 from herald_core.model.workers.worker import DRAIN_TIMEOUT_S, FORGET_AFTER_S
@@ -47,6 +49,20 @@ def _split(value: object) -> object:
         return tuple(part.strip() for part in value.split(",") if part.strip())
     return value
 
+
+def _check_bounds(bounds: tuple[float, ...]) -> tuple[float, ...]:
+    if not bounds or bounds[0] <= 0 or any(a >= b for a, b in pairwise(bounds)):
+        raise ValueError("must be seconds above 0 that rise, such as 0.1,1,10")
+    return bounds
+
+
+BoundList = Annotated[
+    tuple[Annotated[float, Field(allow_inf_nan=False)], ...],
+    NoDecode,
+    BeforeValidator(_split),
+    AfterValidator(_check_bounds),
+]
+"""Upper bounds of buckets, separated by commas."""
 
 TextList = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
 """Texts separated by commas."""
@@ -189,6 +205,34 @@ class MonitorSettings(BaseSettings):
         le=86_400,
         description="Seconds after its due time within which a periodic task must be"
         " submitted and started; for one schedule `grace` in `[schedules.NAME]`.",
+    )
+    metrics_series: int = Field(
+        default=DEFAULT_COUNTER_RULES.max_series,
+        ge=1,
+        le=100_000,
+        description="Maximum number of combinations of task name, queue, host and"
+        " exception that `/metrics` counts apart; events of further ones count as"
+        " `(other)`. About 40 lines each.",
+    )
+    metrics_hosts: bool = Field(
+        default=True,
+        description="Whether `/metrics` tells the hosts of tasks apart; 0 counts them"
+        " together as `generic`, such as where pods come and go.",
+    )
+    metrics_retention: float = Field(
+        default=DEFAULT_COUNTER_RULES.retention_s,
+        gt=0,
+        description="Seconds after its last event for which `/metrics` shows such a"
+        " combination.",
+    )
+    metrics_runtime_buckets: BoundList = Field(
+        default=DEFAULT_COUNTER_RULES.runtime_buckets,
+        description="Upper bounds in seconds of the buckets of"
+        " `celery_task_runtime`, separated by commas.",
+    )
+    metrics_wait_buckets: BoundList = Field(
+        default=DEFAULT_COUNTER_RULES.wait_buckets,
+        description="The same of `celery_task_queue_wait_time`.",
     )
     redact: TextList = Field(
         default=DEFAULT_KEYS,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from herald_core.model.index_limits import IndexLimits
 from herald_core.model.queries.argument_index import ArgumentIndex
+from herald_core.model.rollups.counter_delta import CounterRules
 from herald_core.model.workers.worker import FORGET_AFTER_S
 from herald_core.settings import MonitorSettings
 from herald_core.store.index_file import read_index
@@ -56,4 +57,16 @@ def _make_partition(
             tag=settings.indexed_tags,
         ),
         index=index,
+        counters=make_counter_rules(settings),
+    )
+
+
+def make_counter_rules(settings: MonitorSettings) -> CounterRules:
+    """Return how the settings say that events are counted for Prometheus."""
+    return CounterRules(
+        settings.metrics_runtime_buckets,
+        settings.metrics_wait_buckets,
+        settings.metrics_hosts,
+        settings.metrics_series,
+        settings.metrics_retention,
     )

@@ -27,6 +27,7 @@ from herald_core.model.workers.worker import WorkerView
 from herald_core.model.workers.worker_record import Worker
 from herald_core.store.documents import DocumentStore
 from herald_core.store.key_value import KeyValueStore
+from herald_core.store.task_counters import TaskCounter
 from herald_core.store.types import ScanStep, ServerMemory, TaskPage, WriteResult
 
 MAX_GROUPS = 10_000
@@ -223,6 +224,13 @@ class TaskReader(Protocol):
         """Return the minutes with failed or retried attempts, oldest first, by cause.
 
         The range is that of `read_rollups`, and each attempt counts once, as there.
+        """
+        ...
+
+    async def read_task_counters(self) -> list[TaskCounter]:
+        """Return the series that `/metrics` shows, in no order.
+
+        They only grow, but for those that are deleted after a time without events.
         """
         ...
 

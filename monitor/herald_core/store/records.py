@@ -23,6 +23,11 @@ from herald_core.model.changes import (
 from herald_core.model.documents import Document
 from herald_core.model.filters import PreviousValues
 from herald_core.model.gaps import Gap
+from herald_core.model.rollups.counter_delta import (
+    CounterDelta,
+    CounterRules,
+    make_counter_delta,
+)
 from herald_core.model.rollups.rollup_delta import RollupDelta, make_delta
 from herald_core.model.tasks.projection import project
 from herald_core.model.tasks.task import Task
@@ -120,7 +125,7 @@ class RecordUpdate(msgspec.Struct, frozen=True, gc=False):
         A deletion subtracts none.
         """
         if self.is_deleted or not isinstance(self.record, Task):
-            return {}
+            return RollupDelta()
         assert isinstance(self.image, TaskView)
         task = self.full_task or self.record
         if self.old is None:
@@ -129,6 +134,19 @@ class RecordUpdate(msgspec.Struct, frozen=True, gc=False):
         assert isinstance(was, Task)
         assert isinstance(shown, TaskView)
         return make_delta(was, shown, task, self.image)
+
+    def make_counter_delta(
+        self, added: RollupDelta, rules: CounterRules
+    ) -> CounterDelta | None:
+        """Return what the change adds to the counters; `added` to the minutes."""
+        if not added:
+            return None
+        assert isinstance(self.record, Task)
+        assert isinstance(self.image, TaskView)
+        was = self.old.record if self.old is not None else None
+        assert was is None or isinstance(was, Task)
+        task = self.full_task or self.record
+        return make_counter_delta(was, task, self.image, added, rules)
 
     def list_index_changes(self) -> tuple[tuple[IndexTerm, ...], tuple[IndexTerm, ...]]:
         """Return the places that it enters, and those that it leaves."""

@@ -57,7 +57,7 @@ class RollupSums:
         self.by_record: list[RollupDelta] = [kept[id(tally)] for tally in tallies]
 
     def _add(self, tally: RollupDelta, times: int) -> RollupDelta:
-        kept: RollupDelta = {}
+        kept = RollupDelta()
         for cell, number in tally.items():
             if parse_minute(cell[0]) >= self._since:
                 kept[cell] = number

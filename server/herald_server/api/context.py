@@ -6,6 +6,7 @@ from functools import cached_property
 
 import msgspec
 
+from herald_core.model.rollups.counter_delta import DEFAULT_COUNTER_RULES
 from herald_core.store.key_value import MemoryKeyValueStore
 from herald_core.store.ports import Store
 from herald_monitor.celery_client.backend.result_backend import ResultBackend
@@ -48,6 +49,15 @@ class RetentionSettings(msgspec.Struct, frozen=True):
     unfinished: float = 604_800.0
 
 
+class CeleryMetricsOptions(msgspec.Struct, frozen=True):
+    """How the metrics are shown: bounds of buckets in seconds, and the name of the
+    queue of tasks whose queue is not known."""
+
+    runtime_buckets: tuple[float, ...] = DEFAULT_COUNTER_RULES.runtime_buckets
+    wait_buckets: tuple[float, ...] = DEFAULT_COUNTER_RULES.wait_buckets
+    default_queue: str = "celery"
+
+
 class ServerContext(msgspec.Struct, frozen=True, dict=True):
     """The store, its readers, and the publisher of tasks (if any).
 
@@ -78,6 +88,8 @@ class ServerContext(msgspec.Struct, frozen=True, dict=True):
     types: Catalog = msgspec.field(default_factory=Catalog.load_shipped)
     """The task types that are known where nothing can be sent."""
 
+    celery_metrics: CeleryMetricsOptions = CeleryMetricsOptions()
+    """How `/metrics` shows what celery-exporter shows."""
     environments: EnvironmentDirectory = msgspec.field(
         default_factory=EnvironmentDirectory
     )

@@ -39,7 +39,7 @@ from herald_server.api.http.query import (
 )
 from herald_server.api.http.route_scopes import require, require_scope
 from herald_server.api.observability.health import HealthReporter
-from herald_server.api.observability.metrics import MEDIA_TYPE, render_metrics
+from herald_server.api.observability.metrics import render_metrics
 from herald_server.api.operator.deploys import DeployRoutes
 from herald_server.api.operator.environments import EnvironmentRoutes
 from herald_server.api.operator.failures import FailureRoutes
@@ -249,7 +249,9 @@ class TaskRoutes:
             others = cast(
                 dict[str, ServerContext | None], shared.environments.list_others(who)
             )
-        return Response(await render_metrics(shared, others), media_type=MEDIA_TYPE)
+        accept = request.headers.get("accept", "")
+        text, media_type = await render_metrics(shared, others, accept)
+        return Response(text, media_type=media_type)
 
     @require("read")
     async def refuse_path(self, request: Request) -> Response:

@@ -17,7 +17,11 @@ from herald_core.model.events.redaction import Redactor
 from herald_core.store.ports import Store
 from herald_core.system.cancellation import run_in_background
 from herald_monitor.celery_client.backend.result_backend import ResultBackend
-from herald_server.api.context import RetentionSettings, ServerContext
+from herald_server.api.context import (
+    CeleryMetricsOptions,
+    RetentionSettings,
+    ServerContext,
+)
 from herald_server.auth import request_context
 from herald_server.auth.audit import AuditLog
 from herald_server.auth.backend_lookup import BackendLookup
@@ -90,6 +94,11 @@ def build_context(
         retention=RetentionSettings(settings.retention, settings.keep_unfinished),
         worker_control=worker_control,
         types=catalog,
+        celery_metrics=CeleryMetricsOptions(
+            settings.metrics_runtime_buckets,
+            settings.metrics_wait_buckets,
+            settings.metrics_default_queue,
+        ),
         links=read_links(settings.catalog) if settings.catalog else (),
     )
 

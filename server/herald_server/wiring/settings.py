@@ -119,6 +119,13 @@ class ServerSettings(MonitorSettings):
         description="Host names under which the port of Herald answers /healthz,"
         " /readyz and /metrics, besides HERALD_ALLOWED_HOSTS; * for any.",
     )
+    metrics_default_queue: str = Field(
+        default="celery",
+        min_length=1,
+        max_length=200,
+        description="Queue under which `/metrics` counts tasks whose queue is not"
+        " known: Celery's `task_default_queue`.",
+    )
     allowed_origins: TextList = Field(
         default=(), description="Origins of other pages that may connect; * for any."
     )

@@ -74,7 +74,7 @@ def _show_body(body: bytes) -> dict[str, Any]:
 def _show_hash(name: str, value: dict[bytes, bytes]) -> dict[str, Any]:
     shown: dict[str, Any] = {}
     for field, one in value.items():
-        if name.startswith("r:"):
+        if name.startswith("r:") or name == "counters":
             numbers = msgspec.msgpack.decode(one)
             shown[field.decode()] = {str(code): n for code, n in numbers.items()}
         else:

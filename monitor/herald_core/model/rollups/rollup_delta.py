@@ -11,6 +11,8 @@ from datetime import datetime
 from functools import lru_cache
 from typing import TypeAlias
 
+import msgspec
+
 from herald_core.model.failures.cause import make_fingerprint
 from herald_core.model.rollups.rollup import to_bucket
 from herald_core.model.tasks import views
@@ -24,7 +26,37 @@ RollupCell: TypeAlias = tuple[str, str | None, str | None, str, int, str]
 """Minute (RFC 3339 up to the minute), name, queue, event, bucket of the runtime (-1:
 none), and the fingerprint of a failed or retried attempt's cause ("": neither)."""
 
-RollupDelta: TypeAlias = dict[RollupCell, int]
+
+class NewEvents(msgspec.Struct, frozen=True):
+    """The events that a change adds: `counts` by word, and the `words`."""
+
+    counts: tuple[tuple[str, int], ...] = ()
+    words: frozenset[str] = frozenset()
+
+
+class RollupDelta(dict[RollupCell, int]):
+    """A number by cell."""
+
+    __slots__ = ("_events",)
+
+    @property
+    def events(self) -> NewEvents:
+        """The new events; what merely moved to another cell is none."""
+        try:
+            return self._events
+        except AttributeError:
+            self._events: NewEvents = _find_new_events(self)
+            return self._events
+
+
+def _find_new_events(cells: RollupDelta) -> NewEvents:
+    numbers: dict[str, int] = {}
+    for (_, _, _, word, _, _), number in cells.items():
+        numbers[word] = numbers.get(word, 0) + number
+    # A task that was not lost after all takes that back, which no counter can.
+    counts = tuple((w, n) for w, n in numbers.items() if n > 0 and w != "lost")
+    return NewEvents(counts, frozenset(word for word, _ in counts))
+
 
 WORDS_BY_STATE = {
     views.SUCCESS: "succeeded",
@@ -131,11 +163,13 @@ def _make_cells(
         (started, "started", -1, ""),
         (ended, word, bucket, cause),
     )
-    return {
-        (at, name, queue, word, bucket, cause): 1
-        for at, word, bucket, cause in events
-        if at
-    }
+    return RollupDelta(
+        {
+            (at, name, queue, word, bucket, cause): 1
+            for at, word, bucket, cause in events
+            if at
+        }
+    )
 
 
 def count_task(task: Task, image: TaskView) -> RollupDelta:
@@ -144,7 +178,7 @@ def count_task(task: Task, image: TaskView) -> RollupDelta:
     events = list_simple_events(task, image)
     if events is None:
         events = list_events(task, image)
-    cells: RollupDelta = {}
+    cells = RollupDelta()
     for at, word, runtime, cause in events:
         bucket = -1 if runtime is None else to_bucket(runtime)
         cell = (at[:_MINUTE_CHARS], name, queue, word, bucket, cause)

@@ -25,6 +25,7 @@ from herald_core.model.events.event import Event
 from herald_core.model.gaps import MAX_GAPS, Gap
 from herald_core.model.monitors import MonitorView
 from herald_core.model.queries.argument_index import ArgumentIndex
+from herald_core.model.rollups.counter_delta import DEFAULT_COUNTER_RULES, CounterRules
 from herald_core.model.tasks.views import (
     TaskView,
     from_rfc3339,
@@ -51,6 +52,7 @@ from herald_core.store.mutations import (
 from herald_core.store.ports import QUEUE_TTL_S
 from herald_core.store.records import AnnouncedWorker, Mutation, RecordKey, RecordUpdate
 from herald_core.store.rollup_sums import MemoryRollups
+from herald_core.store.task_counters import MemoryTaskCounters
 from herald_core.store.types import WriteResult
 
 SWEEP_BATCH = 250
@@ -59,7 +61,7 @@ MONITOR_TTL_S = 15.0
 MAX_EXPIRED_IDS = 100_000
 
 
-class MemoryStore(MemoryReader, MemoryRollups, MemoryKeyValueStore):
+class MemoryStore(MemoryReader, MemoryRollups, MemoryTaskCounters, MemoryKeyValueStore):
     """Writer, Reader, Log and KeyValueStore in one process. Not thread-safe.
 
     `retention` and `keep_unfinished` are the seconds after its last change until a task
@@ -75,8 +77,10 @@ class MemoryStore(MemoryReader, MemoryRollups, MemoryKeyValueStore):
         log_length: int = 10_000,
         forget_workers: float = FORGET_AFTER_S,
         index: ArgumentIndex | None = None,
+        counters: CounterRules = DEFAULT_COUNTER_RULES,
     ) -> None:
         super().__init__()
+        self._counters = counters
         self._index = index
         self._retention = retention
         self._unfinished = keep_unfinished
@@ -170,6 +174,7 @@ class MemoryStore(MemoryReader, MemoryRollups, MemoryKeyValueStore):
         self._delete(self._list_due(GAP, now))
         self._delete(self._list_due(QUEUE, now))
         self._expire_documents(now)
+        self._expire_counters(now - self._counters.retention_s)
         self._delete([(GAP, gap.id) for gap in (await self.list_gaps())[MAX_GAPS:]])
         tasks = sorted(self._list_due(TASK, now), key=lambda name: self._due[name])[
             :limit
@@ -232,7 +237,11 @@ class MemoryStore(MemoryReader, MemoryRollups, MemoryKeyValueStore):
         published = [draft for draft in drafts if not draft.is_silent]
         if published:
             self._append(published)
-        self._add([draft.make_rollup_delta() for draft in drafts], now)
+        added = [draft.make_rollup_delta() for draft in drafts]
+        self._add(added, now)
+        pairs = zip(drafts, added, strict=True)
+        deltas = [one.make_counter_delta(of, self._counters) for one, of in pairs]
+        self._count(deltas, self._counters.max_series, now)
         revs = iter([f"{self._end}.{rank}" for rank in range(len(published))])
         for draft in drafts:
             rev = "" if draft.is_silent else next(revs)

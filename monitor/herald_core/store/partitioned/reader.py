@@ -27,6 +27,7 @@ from herald_core.store.partitioned.page_merge import END_TOKEN, PageMerge, decod
 from herald_core.store.partitioned.routing import HOME_PARTITION, find_partition
 from herald_core.store.ports import SCAN_STEP_TASKS
 from herald_core.store.redis.store import RedisStore
+from herald_core.store.task_counters import TaskCounter, merge_task_counters
 from herald_core.store.types import ScanStep, ServerMemory, TaskPage
 
 Image = TypeVar("Image", TaskView, WorkerView, QueueView, Gap, Document)
@@ -189,6 +190,12 @@ class PartitionedReader:
         for minute in chain.from_iterable(found):
             minutes.setdefault(minute.at, []).append(minute)
         return [merge_failure_rollups(minutes[at]) for at in sorted(minutes)]
+
+    async def read_task_counters(self) -> list[TaskCounter]:
+        found = await asyncio.gather(
+            *(part.read_task_counters() for part in self._parts)
+        )
+        return merge_task_counters(chain.from_iterable(found))
 
     # -- other records ----------------------------------------------------------------
 

@@ -44,6 +44,7 @@ from herald_core.store.redis.store_script import (
     Retention,
     StoreScript,
 )
+from herald_core.store.redis.task_counters import RedisTaskCounters
 
 SWEEP_BATCH = 250
 """Changes in one step: more would block Redis' other clients for too long."""
@@ -53,6 +54,9 @@ GAP_RETENTION_S = 7 * 86_400.0
 
 DOCUMENT_SWEEP_S = 15.0
 """Seconds between two looks at the documents."""
+
+COUNTER_SWEEP_S = 60.0
+"""Seconds between two looks at the series of Prometheus."""
 
 TERMS_BY_KIND = {
     **{WORKER: WORKER_TERM, GAP: GAP_TERM, QUEUE: QUEUE_TERM},
@@ -88,6 +92,8 @@ class RedisExpiry:
         self._cache = RecordCache(cached)
         self._alone = asyncio.Lock()
         self._next_document_sweep = 0.0
+        self._next_counter_sweep = 0.0
+        self._counters = RedisTaskCounters(link, keys, bounds.counters)
 
     async def _fetch(
         self, names: Sequence[RecordKey]
@@ -114,6 +120,7 @@ class RedisExpiry:
         await self._sweep_gaps(now - GAP_RETENTION_S)
         await self._sweep_queues(now - QUEUE_TTL_S)
         await self._sweep_documents(now)
+        await self._sweep_counters(now)
         await self._trim_values(now)
         swept = 0
         while swept < limit:
@@ -237,6 +244,12 @@ class RedisExpiry:
             await self._sweep_listed(too_many, _accept_all)
             rest = listed[len(too_many) :]
             await self._sweep_listed(rest, lambda known: has_ended(known, now))
+
+    async def _sweep_counters(self, now: float) -> None:
+        if now < self._next_counter_sweep:
+            return
+        self._next_counter_sweep = now + COUNTER_SWEEP_S
+        await self._counters.expire(now)
 
     async def _sweep_listed(
         self, names: Sequence[RecordKey], due: Callable[[StoredRecord], bool]

@@ -34,6 +34,7 @@ by length.
     PREFIX:r:queue:AT  hash    the same of each queue
     PREFIX:r:failure:AT hash   failed and retried attempts of each cause and name,
                                as CAUSE NAME
+    PREFIX:counters    hash    numbers of each series for Prometheus, by its labels
     PREFIX:marks       zset    positions in the log by the bytes appended until there
     PREFIX:lease:WORK  the owner of exclusive work
     PREFIX:n:KIND:ID   an item of a server: an order under way
@@ -82,6 +83,7 @@ class RedisKeys:
         self.tasks = f"{prefix}:{FORMAT_VERSIONS['t']}:"
         self.segments = f"{prefix}:s:"
         self.marks = f"{prefix}:marks"
+        self.counters = f"{prefix}:counters"
 
     def make_record(self, kind: str, id_: str) -> str:
         """Return the key of a record: `kind` is `t`, `w`, `g`, `q` or `m`."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from herald_core.errors import StoreUnsupported
 from herald_core.model.index_limits import IndexLimits
 from herald_core.model.queries.argument_index import ArgumentIndex
+from herald_core.model.rollups.counter_delta import DEFAULT_COUNTER_RULES, CounterRules
 from herald_core.model.workers.worker import FORGET_AFTER_S
 from herald_core.settings import DEFAULT_PREFIX
 from herald_core.store.redis.change_log import RedisChangeLog
@@ -34,7 +35,8 @@ class RedisStore(
     maximum number of changes in one script call. A worker that is gone expires
     `forget_workers` seconds after its last sign of life. `apart` limits the names,
     workers, queues and tags with an index of their own. `index` are the arguments whose
-    values become tags. Stores of different `prefix`
+    values become tags. `counters` says how events count for Prometheus. Stores of
+    different `prefix`
     are separate. `part` is the number of this partition.
     """
 
@@ -54,6 +56,7 @@ class RedisStore(
         forget_workers: float = FORGET_AFTER_S,
         apart: IndexLimits = DEFAULT_INDEX_LIMITS,
         index: ArgumentIndex | None = None,
+        counters: CounterRules = DEFAULT_COUNTER_RULES,
     ) -> None:
         link, keys = (
             RedisClient(url, timeout_s=patience, prefix=prefix),
@@ -66,6 +69,7 @@ class RedisStore(
             log_bytes,
             forget_workers,
             index_limits=apart,
+            counters=counters,
         )
         RedisWriter.__init__(
             self, link, keys, bounds, cached=cached, step=step, index=index
@@ -110,6 +114,7 @@ class RedisStore(
 
     async def close(self) -> None:
         """Close all connections."""
+        await self._counters.close()
         await self._client.close()
 
 

@@ -11,6 +11,7 @@ import msgspec
 from herald_core.model.changes import TASK
 from herald_core.model.cursor import START, Cursor, parse_cursor
 from herald_core.model.index_limits import IndexLimits
+from herald_core.model.rollups.counter_delta import DEFAULT_COUNTER_RULES, CounterRules
 from herald_core.model.rollups.rollup import MAX_PARTS, OTHER_PART, ROLLUP_RETENTION_S
 from herald_core.model.workers.worker import FORGET_AFTER_S
 from herald_core.store.index_terms import NO_NUMBER
@@ -56,6 +57,7 @@ class Retention:
     slack_s: float = 86_400.0
     """Seconds that a record outlives its time, so that a sweep announces its end."""
     index_limits: IndexLimits = DEFAULT_INDEX_LIMITS
+    counters: CounterRules = DEFAULT_COUNTER_RULES
 
     @cached_property
     def max_ttl_s(self) -> int:

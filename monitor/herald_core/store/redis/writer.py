@@ -55,6 +55,7 @@ from herald_core.store.redis.store_script import (
     Retention,
     ScriptResult,
 )
+from herald_core.store.task_counters import TaskCounter
 from herald_core.store.types import WriteResult
 from herald_core.system.cancellation import cancel_tasks
 
@@ -154,6 +155,9 @@ class RedisWriter(RedisExpiry):
             self._last_heartbeat = out.end
         return WriteResult(out.end, receipt.changes)
 
+    async def read_task_counters(self) -> list[TaskCounter]:
+        return await self._counters.read()
+
     async def acquire_lease(self, work: str, owner: str, seconds: float) -> bool:
         sha, source = load_script("lease.lua")
         words = (1, self._keys.make_lease(work), owner, max(round(seconds * 1000), 1))
@@ -230,9 +234,9 @@ class RedisWriter(RedisExpiry):
                     writing = None
                 if len(step) < self._step and stored:
                     # The last step: no other can be prepared in parallel.
-                    outs.append(await self._write(stored, words))
+                    outs.append(await self._write(stored, words, now))
                 elif stored:
-                    writing = asyncio.create_task(self._write(stored, words))
+                    writing = asyncio.create_task(self._write(stored, words, now))
                     await _yield_to_io()
                 else:
                     await asyncio.sleep(0)
@@ -268,7 +272,7 @@ class RedisWriter(RedisExpiry):
         return known
 
     async def _write(
-        self, stored: Sequence[EncodedUpdate], words: Sequence[Word]
+        self, stored: Sequence[EncodedUpdate], words: Sequence[Word], now: float
     ) -> ScriptResult:
         # The cache entry is removed first: if the answer is lost, its rev is unknown.
         for one in stored:
@@ -276,6 +280,10 @@ class RedisWriter(RedisExpiry):
         out = await self._script.execute(stored, words)
         for name, known in out.records.items():
             self._cache.put(name, known)
+        refused = set(out.refused)
+        self._counters.add(
+            [one.counter_delta for one in stored if one.key not in refused], now
+        )
         return out
 
     def _encode_step(
@@ -296,12 +304,11 @@ class RedisWriter(RedisExpiry):
             if draft is None:
                 continue
             if isinstance(draft.image, TaskView):
-                stored.append(
-                    encode_update(draft, *(over if draft.image.final else going))
-                )
+                life, due = over if draft.image.final else going
+                stored.append(encode_update(draft, life, due, bounds.counters))
             else:
-                life = self._get_lifetime_s(draft, now)
-                stored.append(encode_update(draft, int(life + bounds.slack_s)))
+                lifetime = self._get_lifetime_s(draft, now)
+                stored.append(encode_update(draft, int(lifetime + bounds.slack_s)))
         return stored
 
     def _get_lifetime_s(self, draft: RecordUpdate, now: float) -> float:

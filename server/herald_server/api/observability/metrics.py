@@ -39,12 +39,30 @@
 | `herald_monitor_…_total` | `monitor` | what it counts, see `COUNTERS` |
 | `herald_environment_up` | `environment` | 1 while another environment is served |
 | `herald_webhook_…` | `webhook` | see `webhooks/metrics.py` |
+| `herald_metrics_folded_events_total` | | events that count as `(other)` |
+| `celery_task_sent_total` | `name` `hostname` `queue_name` | messages sent |
+| `celery_task_received_total` | the same | tasks that workers received |
+| `celery_task_started_total` | the same | tasks that started |
+| `celery_task_succeeded_total` | the same | tasks that succeeded |
+| `celery_task_failed_total` | the same, `exception` | tasks that failed |
+| `celery_task_rejected_total` | the same | tasks that were rejected |
+| `celery_task_revoked_total` | the same | tasks that were revoked |
+| `celery_task_retried_total` | the same | tasks that run again |
+| `celery_task_runtime` | the same | histogram: runtimes |
+| `celery_task_queue_wait_time` | the same | histogram: waits |
+| `celery_worker_up` | `hostname` | 1 if a worker lives there |
+| `celery_worker_tasks_active` | `hostname` | tasks that run there |
+| `celery_queue_length` | `queue_name` | messages that wait |
+| `celery_active_consumer_count` | `queue_name` | consumers |
+| `celery_active_worker_count` | `queue_name` | workers that consume it |
+| `celery_active_process_count` | `queue_name` | tasks that these run at a time |
 
 Labels are bounded: topics, states, reasons and codes are fixed words, of the
 monitors the first `MAX_MONITORS` are shown, of the queues `MAX_QUEUES`, those that
 nobody consumes and the deepest first, and of task names the `MAX_NAMES` that failed
-most. What is not known is left out. No task and no worker is a label. Metrics of
-other environments have the label `environment`.
+most; `celery_…` shows the first `HERALD_METRICS_SERIES` combinations of name, queue,
+host and exception. What is not known is left out. No task is a label. Metrics of other
+environments have the label `environment`.
 """
 
 from __future__ import annotations
@@ -53,10 +71,13 @@ import asyncio
 import contextlib
 import math
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, TypeAlias, cast
 
+from prometheus_client import exposition
 from prometheus_client.core import CollectorRegistry, Metric
-from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
+from prometheus_client.openmetrics import exposition as openmetrics
 from prometheus_client.registry import Collector
 
 from herald_core.model.rollups.rollup import compute_percentile
@@ -81,6 +102,8 @@ MEDIA_TYPE = CONTENT_TYPE_LATEST
 OTHER_TIMEOUT_S = 1.0
 """Seconds for the store of another environment: it must not delay these metrics."""
 
+_Encoder: TypeAlias = Callable[[CollectorRegistry], bytes]
+
 NO_OTHERS: Mapping[str, ServerContext | None] = {}
 
 __all__ = ["COUNTERS", "MEDIA_TYPE", "render_metrics"]
@@ -98,12 +121,15 @@ class MetricsSnapshot(Collector):
 
 
 async def render_metrics(
-    shared: ServerContext, others: Mapping[str, ServerContext | None] = NO_OTHERS
-) -> bytes:
-    """Return all metrics in Prometheus' text format; of the store, if it answers.
+    shared: ServerContext,
+    others: Mapping[str, ServerContext | None] = NO_OTHERS,
+    accept: str = "",
+) -> tuple[bytes, str]:
+    """Return all metrics, and their media type; of the store, if it answers.
 
-    Those of `others`, by the name of their environment (None: not up), have its name
-    as the label `environment`.
+    The format is OpenMetrics, with exemplars, if `accept` names it, else Prometheus'
+    text format. Those of `others`, by the name of their environment (None: not up),
+    have its name as the label `environment`.
     """
     metrics, *more = await asyncio.gather(
         _read_metrics(shared),
@@ -116,7 +142,12 @@ async def render_metrics(
     metrics = merge_families([*metrics, *(one for some in more for one in some)])
     registry = CollectorRegistry(auto_describe=False)
     registry.register(MetricsSnapshot(metrics))
-    return generate_latest(registry)
+    wants_open = openmetrics.CONTENT_TYPE_LATEST.partition(";")[0] in accept
+    encoder: Any = openmetrics if wants_open else exposition
+    encode = cast(_Encoder, encoder.generate_latest)
+    media_type = openmetrics.CONTENT_TYPE_LATEST if wants_open else MEDIA_TYPE
+    # Thousands of series take a tenth of a second, in which clients are served.
+    return await asyncio.to_thread(encode, registry), media_type
 
 
 async def _read_metrics(shared: ServerContext) -> list[Metric]:

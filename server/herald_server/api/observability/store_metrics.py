@@ -23,6 +23,7 @@ from herald_core.model.workers.worker import (
 )
 from herald_core.store.types import ServerMemory
 from herald_server.api.context import ServerContext
+from herald_server.api.observability.celery_metrics import make_celery_metrics
 from herald_server.api.observability.prometheus import (
     make_counters,
     make_gauge,
@@ -86,6 +87,7 @@ async def read_store_metrics(shared: ServerContext) -> list[Metric]:
         )
         day = await shared.rollups.read_day(RECENT_S, now)
         webhooks = await WebhookRepository(store).read_states()
+        counters = await store.read_task_counters()
     except StoreError:
         return [make_gauge("store_up", "1 if the store answers, else 0", 0)]
     return [
@@ -98,6 +100,7 @@ async def read_store_metrics(shared: ServerContext) -> list[Metric]:
         *_make_rollup_metrics(day),
         *_make_monitor_metrics(sorted(monitors, key=lambda m: m.id)[:MAX_MONITORS]),
         *make_webhook_metrics(webhooks, now),
+        *make_celery_metrics(counters, workers, queues, shared.celery_metrics),
     ]
 
 

@@ -9,6 +9,11 @@ from __future__ import annotations
 
 import msgspec
 
+from herald_core.model.rollups.counter_delta import (
+    DEFAULT_COUNTER_RULES,
+    CounterDelta,
+    CounterRules,
+)
 from herald_core.model.rollups.rollup_delta import RollupDelta
 from herald_core.model.tasks.views import TaskView
 from herald_core.store.records import IndexTerm, RecordKey, RecordUpdate, StoredRecord
@@ -38,6 +43,7 @@ class EncodedUpdate(msgspec.Struct, frozen=True, gc=False):
     field: bytes
     body: bytes
     rollup_delta: RollupDelta
+    counter_delta: CounterDelta | None
     enters: tuple[IndexTerm, ...]
     leaves: tuple[IndexTerm, ...]
     stays: tuple[IndexTerm, ...]
@@ -57,8 +63,14 @@ class EncodedUpdate(msgspec.Struct, frozen=True, gc=False):
         return self.update.to_record(rev, number)
 
 
-def encode_update(draft: RecordUpdate, ttl: int, due: str = "") -> EncodedUpdate:
+def encode_update(
+    draft: RecordUpdate,
+    ttl: int,
+    due: str = "",
+    counters: CounterRules = DEFAULT_COUNTER_RULES,
+) -> EncodedUpdate:
     """Return how `draft` is stored, for `ttl` seconds."""
+    added = draft.make_rollup_delta()
     image, old = draft.image, draft.old
     over = isinstance(image, TaskView) and image.final and not draft.is_deleted
     record = b"" if draft.is_deleted else encode_msgpack(draft.record)
@@ -76,7 +88,8 @@ def encode_update(draft: RecordUpdate, ttl: int, due: str = "") -> EncodedUpdate
         f"{draft.first_seen_ms} {due or 0}\n".encode() + compress_body(record, over)
         if record
         else b"",
-        draft.make_rollup_delta(),
+        added,
+        draft.make_counter_delta(added, counters),
         enters,
         leaves,
         # A new record enters all of its index terms.

@@ -51,7 +51,7 @@ def orphaned(times: int) -> list[Event]:
 def stored(events: list[Event], at_once: int = 1) -> tuple[Task, RollupDelta]:
     """Return what a store keeps of `events`, and what it has counted."""
     record: StoredRecord | None = None
-    counted: RollupDelta = {}
+    counted = RollupDelta()
     for i in range(0, len(events), at_once):
         wishes = make_event_mutations(events[i : i + at_once], T0)
         for wish in wishes.values():
@@ -64,7 +64,7 @@ def stored(events: list[Event], at_once: int = 1) -> tuple[Task, RollupDelta]:
             record = draft.to_record("1-1.0", 0)
     assert record is not None
     assert isinstance(record.record, Task)
-    return record.record, {cell: n for cell, n in counted.items() if n}
+    return record.record, RollupDelta({c: n for c, n in counted.items() if n})
 
 
 def words(counted: RollupDelta) -> dict[str, int]:
