@@ -14,7 +14,16 @@ import msgspec
 
 from herald_core.errors import InvalidFilter, TooManyValues
 from herald_core.model.patterns import PatternSet, is_glob
-from herald_core.model.tasks.views import STATES, TaskView
+from herald_core.model.tasks.views import (
+    FAILURE,
+    PENDING,
+    RETRY,
+    REVOKED,
+    STARTED,
+    STATES,
+    SUCCESS,
+    TaskView,
+)
 
 MAX_VALUES = 1_000
 MAX_LENGTH = 512
@@ -168,6 +177,17 @@ def _parse_values(key: str, value: object) -> tuple[str, ...]:
     return values
 
 
+OTHER_STATE_WORDS = {
+    **dict.fromkeys(("RUNNING", "ACTIVE", "IN_PROGRESS", "PROGRESS"), STARTED),
+    **dict.fromkeys(("COMPLETED", "DONE", "FINISHED", "SUCCEEDED"), SUCCESS),
+    **dict.fromkeys(("FAILED", "ERROR", "ERRORED"), FAILURE),
+    **dict.fromkeys(("QUEUED", "WAITING", "SCHEDULED"), PENDING),
+    **dict.fromkeys(("CANCELLED", "CANCELED", "ABORTED"), REVOKED),
+    **dict.fromkeys(("RETRYING", "RETRIED"), RETRY),
+}
+"""States by the words that other systems have for them."""
+
+
 def _parse_value(key: str, one: object) -> str:
     if not isinstance(one, str) or not one:
         raise InvalidFilter(
@@ -179,7 +199,9 @@ def _parse_value(key: str, one: object) -> str:
         return one
     state = one.upper()
     if state not in STATES:
-        meant = _suggest(state, STATES) or f"; states are {', '.join(STATES)}"
+        known = OTHER_STATE_WORDS.get(state)
+        meant = f"; did you mean {known!r}?" if known else _suggest(state, STATES)
+        meant = meant or f"; states are {', '.join(STATES)}"
         raise InvalidFilter(f"unknown state {one[:40]!r}{meant}", key)
     return state
 

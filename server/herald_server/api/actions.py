@@ -210,7 +210,8 @@ def make_cancel_response(done: CancelResult) -> dict[str, Any]:
 def make_started_response(started: StartResult) -> dict[str, Any]:
     """Return a started task as JSON."""
     fields: dict[str, Any] = msgspec.to_builtins(started)
-    return fields if started.eta else {k: v for k, v in fields.items() if k != "eta"}
+    added = ("eta", "queue", "tags")
+    return {k: v for k, v in fields.items() if v or k not in added}
 
 
 def parse_options_in(body: Mapping[str, object]) -> SendOptions:

@@ -68,6 +68,7 @@ class _TypeTable(BaseModel):
     duration: str = "unknown"
     scope: Scope = "start"
     confirm: bool = False
+    tool: bool = False
 
 
 OTHER_TABLES: Final = frozenset(

@@ -134,6 +134,8 @@ class TaskType:
     in_order: tuple[tuple[str, str], ...] = ()
     any_params: bool = False
     """Whether its parameters are unknown, so that all are accepted."""
+    tool: bool = False
+    """Whether agents get a tool of its own for it."""
     startable: bool = True
     """False for a task that a worker registers and no herald.toml allows."""
 
@@ -166,6 +168,19 @@ class TaskType:
                 kwargs[param.name] = value
         self._refuse_wrong_order(kwargs)
         return kwargs
+
+    def remove_nulls(self, params: Mapping[str, object]) -> dict[str, object]:
+        """Return `params` without nulls that can only stand for a default."""
+        optional = {
+            param.name
+            for param in self.params
+            if not (param.required or param.can_be_null)
+        }
+        return {
+            name: value
+            for name, value in params.items()
+            if value is not None or name not in optional
+        }
 
     def _refuse_unknown(self, params: Mapping[str, object]) -> None:
         known = [param.name for param in self.params]

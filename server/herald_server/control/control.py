@@ -158,6 +158,8 @@ class Control:
             await self.durations.describe(order.name, kind.duration),
             repeated,
             eta=to_rfc3339(order.options.eta) if order.options.eta else None,
+            queue=order.options.queue,
+            tags=order.options.all_tags,
         )
 
     async def _find_existing(self, order: TaskSpec, kind: TaskType) -> StartResult:

@@ -7,9 +7,10 @@ from typing import Annotated, Any
 
 from fastmcp import FastMCP
 from fastmcp.tools import FunctionTool
-from mcp.types import ToolAnnotations
+from mcp.types import Icon, ToolAnnotations
 from pydantic import Field
 
+from herald_server.mcp import icons
 from herald_server.mcp.answers.short import DetailLevel
 from herald_server.mcp.answers.task_results import MAX_SHOWN_CHARS
 
@@ -67,7 +68,7 @@ def add_read_tool(mcp: FastMCP[Any], tool: Callable[..., Any], title: str) -> No
     hints = ToolAnnotations(
         title=title, read_only_hint=True, idempotent_hint=True, open_world_hint=False
     )
-    mcp.add_tool(_make_tool(tool, title, hints))
+    mcp.add_tool(_make_tool(tool, title, hints, icons.READ))
 
 
 def add_write_tool(
@@ -76,16 +77,18 @@ def add_write_tool(
     title: str,
     *,
     idempotent: bool,
+    destructive: bool = False,
 ) -> None:
-    """Add a tool that starts or ends something."""
+    """Add a tool that starts or ends something; `destructive`: something is lost."""
     hints = ToolAnnotations(
         title=title,
         read_only_hint=False,
-        destructive_hint=True,
+        destructive_hint=destructive,
         idempotent_hint=idempotent,
         open_world_hint=True,
     )
-    mcp.add_tool(_make_tool(tool, title, hints))
+    icon = icons.DESTRUCTIVE if destructive else icons.WRITE
+    mcp.add_tool(_make_tool(tool, title, hints, icon))
 
 
 _schemas: dict[Callable[..., Any], FunctionTool] = {}
@@ -93,11 +96,13 @@ _schemas: dict[Callable[..., Any], FunctionTool] = {}
 
 
 def _make_tool(
-    tool: Callable[..., Any], title: str, hints: ToolAnnotations
+    tool: Callable[..., Any], title: str, hints: ToolAnnotations, icon: Icon
 ) -> FunctionTool:
     method = getattr(tool, "__func__", tool)
     if method not in _schemas:
-        made = FunctionTool.from_function(tool, title=title, annotations=hints)
+        made = FunctionTool.from_function(
+            tool, title=title, annotations=hints, icons=[icon]
+        )
         _schemas[method] = made.model_copy(update={"fn": _ask_nothing})
     return _schemas[method].model_copy(update={"fn": tool})
 

@@ -16,6 +16,7 @@ from fastmcp.tools import Tool
 from herald_core.store.memory.store import MemoryStore
 from herald_server.api.context import ServerContext
 from herald_server.catalog.catalog import Catalog
+from herald_server.mcp.profiles.toolsets import RIGHTS
 from herald_server.mcp.server import build_mcp
 from herald_server.push.log.hub import Hub
 from herald_server.push.log.log_reader import LogReader
@@ -23,13 +24,6 @@ from herald_server.push.status import ServerStatus
 
 BEGIN_MARK = "<!-- tools -->"
 END_MARK = "<!-- /tools -->"
-
-SCOPES = {
-    **{"start": "start", "retry": "start", "cancel": "cancel"},
-    **{"dismiss": "admin", "purge": "admin", "mark": "admin", "run": "start"},
-    **dict.fromkeys(("order", "pause", "resume"), "admin"),
-}
-"""The scope that a tool needs, by the first word of its name; all others read."""
 
 Schema = Mapping[str, Any]
 
@@ -46,12 +40,9 @@ async def write_reference() -> str:
 
 
 def find_scope(name: str) -> str:
-    """Return the scope that a tool needs."""
-    if "webhook" in name:
-        return "admin"
-    if name == "mark_deploy":
-        return "mark"
-    return SCOPES.get(name.partition("_")[0], "read")
+    """Return the scope that a tool always needs."""
+    scopes = RIGHTS[name].scopes
+    return min(scopes) if len(scopes) == 1 else "read"
 
 
 def _format_table(tools: list[Tool]) -> str:

@@ -16,13 +16,16 @@ from herald_server.catalog.catalog import Catalog
 from herald_server.control.control import Control
 from herald_server.control.start.consent import TICKET_TTL_S
 from herald_server.insight.stats.durations import RuntimeEstimator
+from herald_server.mcp import icons
 from herald_server.mcp.answers.answer_size import AnswerSizes
 from herald_server.mcp.answers.error_messages import ErrorMessages
 from herald_server.mcp.answers.stale_answers import StaleMiddleware
 from herald_server.mcp.answers.task_results import EventResults, ResultReader
+from herald_server.mcp.arguments import ArgumentReader
 from herald_server.mcp.completion import CompletionHandler
 from herald_server.mcp.elicitation import TicketCodec
 from herald_server.mcp.events.extension import EventsExtension
+from herald_server.mcp.profiles.tool_filter import ToolFilter
 from herald_server.mcp.prompts import PromptHandler
 from herald_server.mcp.resources.legacy_subscriptions import LegacySubscriptions
 from herald_server.mcp.resources.resources import ResourceHandler
@@ -80,11 +83,14 @@ class HeraldMcpServer(FastMCP[Any]):
             "herald",
             version=version("celery-herald"),
             instructions=INSTRUCTIONS,
+            icons=[icons.SERVER],
             middleware=[
-                ErrorMessages(),
+                ErrorMessages(catalog),
                 AnswerSizes(),
                 StaleMiddleware(shared.status.find_staleness),
                 CatalogMiddleware(catalog),
+                ArgumentReader(),
+                ToolFilter(),
             ],
             mask_error_details=True,
             request_state_security=_make_seal(shared.control),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Mapping
 from typing import Any, TypeVar
 
 import anyio
@@ -10,6 +10,7 @@ from fastmcp import Context
 from mcp.types import InputRequiredResult
 
 from herald_core.errors import HeraldError
+from herald_server.catalog.catalog import Catalog
 from herald_server.control.control import Control, StartResult
 from herald_server.control.start.send_options import SendOptions
 from herald_server.mcp.elicitation import start_with_consent
@@ -41,6 +42,7 @@ class TaskStarter:
         """Start it, or return the question for the user. Raises `HeraldError`."""
         who = require_scope("start", "start_background_task")
         control = require_control(self._control)
+        params = remove_nulls(control.catalog, task_type, params)
 
         async def start(ticket: str | None) -> StartResult:
             return await run_shielded(
@@ -50,6 +52,14 @@ class TaskStarter:
             )
 
         return await start_with_consent(ctx, start, confirm, control.consents.policy)
+
+
+def remove_nulls(
+    catalog: Catalog, task_type: str, params: Mapping[str, object]
+) -> dict[str, object]:
+    """Return `params` without the nulls that models give for defaults."""
+    kind = next((one for one in catalog if one.name == task_type), None)
+    return dict(params) if kind is None else kind.remove_nulls(params)
 
 
 async def run_shielded(order: Coroutine[Any, Any, T]) -> T:
@@ -82,6 +92,9 @@ def make_started_answer(started: StartResult) -> StartedTask:
         queued_at=started.queued_at,
         message=_describe_started(started),
         repeated=started.repeated,
+        eta=started.eta,
+        queue=started.queue,
+        tags=list(started.tags),
     )
 
 

@@ -1,23 +1,28 @@
-"""List the startable task types in the description of the tool that starts them.
-
-Many clients show their model the tools, but no resources. The catalog may change while
-the server runs, so the text is generated for each listing.
-"""
+"""Tell a model which task types can be started, in the tools that start them."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from fastmcp.server.middleware import CallNext, Middleware, MiddlewareContext
 from fastmcp.tools import Tool
-from mcp.types import ListToolsRequest
+from mcp.types import CallToolRequestParams, ListToolsRequest
 
 from herald_server.auth.request_context import set_identity
 from herald_server.catalog.catalog import Catalog, Param, TaskType
 from herald_server.catalog.types import NO_DEFAULT
-from herald_server.mcp.http.auth import get_caller
-
-START_TOOL = "start_background_task"
+from herald_server.mcp.http.auth import convert_to_mcp_error, get_caller
+from herald_server.mcp.profiles.toolsets import RIGHTS
+from herald_server.mcp.profiles.typed_tools import (
+    PREFIX,
+    START_TOOL,
+    add_catalog_types,
+    list_closed,
+    make_start_arguments,
+    make_typed_tool,
+    map_typed,
+)
 
 MAX_LISTED = 40
 """Task types named in the description of a tool; a model reads all of it."""
@@ -49,7 +54,11 @@ def _format_param(param: Param) -> str:
 
 
 class CatalogMiddleware(Middleware):
-    """Adds the list of task types to the tool that starts a task."""
+    """Describes the task types in the tools that start them, and adds typed tools.
+
+    A task type with `tool = true` has a tool of its own; a call of it is a call of
+    `start_background_task`.
+    """
 
     def __init__(self, catalog: Catalog) -> None:
         self._catalog = catalog
@@ -62,11 +71,38 @@ class CatalogMiddleware(Middleware):
         """Return the tools."""
         tools = await call_next(context)
         # A task-scoped token sees the types that exist for it.
-        set_identity(get_caller())
-        return [self._add_catalog(tool) for tool in tools]
+        with convert_to_mcp_error():
+            set_identity(get_caller())
+        kinds = list_closed(self._catalog)
+        listed = [add_catalog_types(tool, kinds) for tool in tools]
+        start = next((tool for tool in listed if tool.name == START_TOOL), None)
+        if start is None:
+            return listed
+        text = f"{start.description}\n\n{format_catalog(self._catalog)}"
+        described = start.model_copy(update={"description": text})
+        listed[listed.index(start)] = described
+        return [*listed, *self._make_typed(described)]
 
-    def _add_catalog(self, tool: Tool) -> Tool:
-        if tool.name != START_TOOL:
-            return tool
-        description = f"{tool.description}\n\n{format_catalog(self._catalog)}"
-        return tool.model_copy(update={"description": description})
+    async def on_call_tool(
+        self,
+        context: MiddlewareContext[CallToolRequestParams],
+        call_next: CallNext[CallToolRequestParams, Any],
+    ) -> Any:
+        """Call the tool, or `start_background_task` for a typed one."""
+        asked = context.message
+        if asked.name.startswith(PREFIX) and asked.name not in RIGHTS:
+            set_identity(get_caller())
+            kind = map_typed(self._catalog, RIGHTS).get(asked.name)
+            if kind is not None:
+                arguments = make_start_arguments(kind, asked.arguments or {})
+                changed = {"name": START_TOOL, "arguments": arguments}
+                context = context.copy(message=asked.model_copy(update=changed))
+        return await call_next(context)
+
+    def _make_typed(self, start: Tool) -> list[Tool]:
+        who = get_caller()
+        return [
+            make_typed_tool(name, kind, start)
+            for name, kind in map_typed(self._catalog, RIGHTS).items()
+            if who.has_scope(kind.scope)
+        ]

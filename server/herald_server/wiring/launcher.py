@@ -7,10 +7,11 @@ import hashlib
 import logging
 import os
 import sys
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from celery import Celery
 
@@ -29,7 +30,7 @@ from herald_monitor.runtime.daemon import (
     load_celery_app,
     stop_on_signals,
 )
-from herald_server.auth.identity import make_token
+from herald_server.auth.identity import Identity, make_token
 from herald_server.wiring.environments.definitions import list_environments
 from herald_server.wiring.processes.multiprocess import serve_multiprocess
 from herald_server.wiring.processes.supervisor import (
@@ -40,6 +41,10 @@ from herald_server.wiring.processes.supervisor import (
 from herald_server.wiring.secret_checks import check_secrets
 from herald_server.wiring.settings import ServerSettings
 from herald_server.wiring.web_server.server import listen, serve
+
+if TYPE_CHECKING:
+    # Only `herald mcp` needs it, and it takes long to import.
+    from herald_server.mcp.profiles.profile import ToolProfile
 
 log = logging.getLogger(__name__)
 
@@ -259,10 +264,13 @@ async def wait_for_monitor(store: TaskReader) -> None:
         log.warning("%s", error)
 
 
-async def run_mcp(settings: ServerSettings) -> None:
+async def run_mcp(
+    settings: ServerSettings, scopes: Sequence[str], profile: ToolProfile
+) -> None:
     """Serve MCP over standard input and output until it ends.
 
-    Raises `InvalidInput` unless a live monitor writes to the store.
+    The user has `scopes` and gets the tools of `profile`. Raises `InvalidInput` unless
+    a live monitor writes to the store.
     """
     from herald_server.wiring.mcp_stdio import serve_stdio
 
@@ -271,7 +279,8 @@ async def run_mcp(settings: ServerSettings) -> None:
     if "store_url" not in chosen.model_fields_set:
         raise InvalidInput(_describe_no_herald(settings))
     await require_monitor(chosen)
-    await serve_stdio(chosen, app)
+    who = Identity("local", frozenset(scopes))
+    await serve_stdio(chosen, app, who, profile)
 
 
 def _describe_no_herald(settings: ServerSettings) -> str:

@@ -13,17 +13,32 @@ from celery import Celery
 
 from herald_core.model.events.redaction import Redactor
 from herald_core.store.factory import make_store
+from herald_server.auth.identity import Identity
 from herald_server.mcp.answers.task_results import BackendResults
+from herald_server.mcp.http.auth import LOCAL_USER, local_user
+from herald_server.mcp.profiles.profile import (
+    EVERYTHING,
+    ToolProfile,
+    process_profile,
+)
 from herald_server.mcp.server import build_mcp
 from herald_server.wiring.services import build_context, run_background_tasks
 from herald_server.wiring.settings import ServerSettings
 
 
-async def serve_stdio(settings: ServerSettings, app: Celery | None) -> None:
+async def serve_stdio(
+    settings: ServerSettings,
+    app: Celery | None,
+    who: Identity = LOCAL_USER,
+    profile: ToolProfile = EVERYTHING,
+) -> None:
     """Serve the local user until standard input ends. Raises `HeraldError`.
 
-    `app` publishes to Celery; without it nothing can be started or cancelled.
+    `app` publishes to Celery; without it nothing can be started or cancelled. The user
+    has the scopes of `who`, and gets the tools of `profile`.
     """
+    local_user.set(who)
+    process_profile.set(profile)
     _stop_on_signal(signal.SIGINT, signal.SIGTERM)
     store = make_store(settings)
     await store.open()

@@ -101,12 +101,20 @@ START: list[Case] = [
         "run_id_1 and run_id_2 required for version diff",
     ),
     (
-        {"task_type": "metrics_snapshot", "params": "{}"},
+        {"task_type": "metrics_snapshot", "params": "days=3"},
         'params must be an object of parameters by name, such as {"days": 30}',
     ),
     (
         {"task_type": "metrics_snapshot", "period_days": 3},
-        "it takes: task_type, params, confirm",
+        'belongs into params, as {"task_type": "metrics_snapshot", "params": {"peri',
+    ),
+    (
+        {"task_type": "metrics_snapshot", "seconds": 3},
+        "unknown argument 'seconds'; it takes: task_type, params, confirm",
+    ),
+    (
+        {"task_type": "metrics_snapshot", "seconds": 3},
+        "the parameters of the task itself belong into params",
     ),
 ]
 
@@ -163,7 +171,12 @@ WRONG: dict[str, list[Case]] = {
         ({"since": "1-1"}, "unknown argument 'since'"),
     ],
     "list_tasks": [
-        ({"state": "done"}, "unknown state 'done'"),
+        ({"state": "done"}, "unknown state 'done'; did you mean 'SUCCESS'?"),
+        ({"state": "running"}, "unknown state 'running'; did you mean 'STARTED'?"),
+        (
+            {"after": "2026-02-01", "before": "2026-01-01"},
+            "after is not earlier than before",
+        ),
         ({"task_type": "nope"}, "unknown task type 'nope'"),
         ({"task_type": "metrics_snapshot", "name": "x"}, "name or task_type, not both"),
         ({"after": "monday"}, "after must be a time with its offset"),
@@ -183,7 +196,7 @@ WRONG: dict[str, list[Case]] = {
     "retry_task": [
         *NO_ID,
         ({"task_id": "never"}, "nothing is known (any more) of task 'never'"),
-        ({"task_id": "t", "kwargs": "{}"}, "kwargs must be an object of parameters"),
+        ({"task_id": "t", "kwargs": "a=1"}, "kwargs must be an object of parameters"),
         *_with({"task_id": "t"}, OPTIONS, EXPIRES),
     ],
     "start_task_group": [*MEMBERS, *_with(ONE, OPTIONS, TAGS, EXPIRES)],

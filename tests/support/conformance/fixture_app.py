@@ -58,7 +58,7 @@ class Fixture:
         mcp: FastMCP[Any] = FastMCP(
             "conformance",
             version="1",
-            middleware=[ErrorMessages()],
+            middleware=[ErrorMessages(catalog)],
             mask_error_details=True,
             dereference_schemas=False,
         )

@@ -74,6 +74,8 @@ class StartResult(msgspec.Struct, frozen=True):
     repeated: bool = False
     status: str = "queued"
     eta: str | None = None
+    queue: str | None = None
+    tags: tuple[str, ...] = ()
 
 
 class GroupStartResult(msgspec.Struct, frozen=True):

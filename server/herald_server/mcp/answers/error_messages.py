@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from difflib import get_close_matches
 from typing import Any
 
 from fastmcp.exceptions import NotFoundError, ToolError, ValidationError
@@ -11,6 +12,7 @@ from mcp.types import CallToolRequestParams
 from pydantic import ValidationError as PydanticError
 from pydantic_core import ErrorDetails
 
+from herald_server.catalog.catalog import Catalog
 from herald_server.catalog.types import suggest_name
 
 EXAMPLES = {
@@ -53,8 +55,14 @@ EXAMPLES = {
 }
 
 
+UNKNOWN_ARGUMENT = ("unexpected_keyword_argument", "extra_forbidden")
+
+
 class ErrorMessages(Middleware):
     """Describes invalid calls in Herald's terms instead of pydantic's."""
+
+    def __init__(self, catalog: Catalog) -> None:
+        self._catalog = catalog
 
     async def on_call_tool(
         self,
@@ -75,10 +83,26 @@ class ErrorMessages(Middleware):
             known = await _list_arguments(context)
             # A value that matches none of two types causes two errors.
             problems = dict.fromkeys(
-                _describe_problem(one, known) for one in cause.errors()
+                self._describe_param(one, context.message)
+                or _describe_problem(one, known)
+                for one in cause.errors()
             )
             message = "; ".join(problems)
             raise ToolError(message, log_level=logging.DEBUG) from error
+
+    def _describe_param(self, error: ErrorDetails, asked: CallToolRequestParams) -> str:
+        """Return that an unknown argument is a parameter of the task; empty if not."""
+        given = asked.arguments or {}
+        kind_name, name = given.get("task_type"), str(next(iter(error["loc"]), ""))
+        if error["type"] not in UNKNOWN_ARGUMENT:
+            return ""
+        kind = next((one for one in self._catalog if one.name == kind_name), None)
+        if kind is None or name not in [param.name for param in kind.params]:
+            return ""
+        return (
+            f"{name} is a parameter of {kind.name}: it belongs into params, as "
+            f'{{"task_type": "{kind.name}", "params": {{"{name}": …}}}}'
+        )
 
 
 async def _list_arguments(
@@ -106,7 +130,12 @@ def _describe_problem(error: ErrorDetails, known: list[str]) -> str:
     """Return what is wrong with one argument, and what is valid."""
     name = str(error["loc"][0]) if error["loc"] else "the arguments"
     takes = f"it takes: {', '.join(known)}" if known else "it takes no arguments"
-    if error["type"] in ("unexpected_keyword_argument", "extra_forbidden"):
+    if error["type"] in UNKNOWN_ARGUMENT:
+        if "task_type" in known and "params" in known:
+            takes += "; the parameters of the task itself belong into params"
+            # countdown is no remedy for seconds, which is far from it.
+            close = get_close_matches(name, known, n=1, cutoff=0.75)
+            return f"unknown argument {name[:60]!r}{suggest_name(name, close)}; {takes}"
         return f"unknown argument {name[:60]!r}{suggest_name(name, known)}; {takes}"
     expected = EXAMPLES.get(name)
     if error["type"] in ("missing", "missing_argument"):

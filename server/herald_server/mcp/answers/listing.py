@@ -9,6 +9,7 @@ from herald_core.model.events.event import MAX_ID
 from herald_core.model.filters import Filter
 from herald_core.model.tasks.views import TaskView, to_rfc3339
 from herald_core.store.ports import TaskReader
+from herald_core.store.types import TaskPage
 from herald_server.catalog.catalog import Catalog
 from herald_server.mcp.answers import presenters
 from herald_server.mcp.answers.short import FULL, DetailLevel
@@ -47,11 +48,20 @@ async def list_active(
         ],
         queried_at=to_rfc3339(time.time()),
         next=found.next,
-        message=""
-        if found.next is None
-        else f"Only the newest {len(found.tasks)} of {total} are listed; `page` set to "
-        "next lists those that follow.",
+        message=_describe_list(found, total),
     )
+
+
+def _describe_list(found: TaskPage, total: int) -> str:
+    parts: list[str] = []
+    if found.next is not None:
+        parts.append(
+            f"Only the newest {len(found.tasks)} of {total} are listed; `page` set to "
+            "next lists those that follow."
+        )
+    if any(presenters.is_waiting(task, time.time()) for task in found.tasks):
+        parts.append("explain_task tells what a task that has not started waits for.")
+    return " ".join(parts)
 
 
 async def _count_active(reader: TaskReader) -> dict[str, int]:

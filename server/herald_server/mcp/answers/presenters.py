@@ -76,6 +76,12 @@ def is_scheduled(task: TaskView, now: float) -> bool:
     return waits and task.eta is not None and from_rfc3339(task.eta) > now
 
 
+def is_waiting(task: TaskView, now: float) -> bool:
+    """Return True if the task has not started although it may."""
+    waits = task.state in (views.PENDING, views.RECEIVED)
+    return waits and not is_scheduled(task, now)
+
+
 def describe_state(task: TaskView, now: float | None = None) -> str:
     """Return what the task's state means, and whether its outcome is disputed."""
     means = _STATE_MESSAGES.get(task.state, "")
@@ -95,7 +101,7 @@ def describe_state(task: TaskView, now: float | None = None) -> str:
 def describe_wait(task: TaskView, now: float) -> str:
     """Return what to do about a task that did not end within a wait."""
     again = "call wait_for_task again with the same task_id, nothing is lost."
-    if task.state in (views.PENDING, views.RECEIVED) and not is_scheduled(task, now):
+    if is_waiting(task, now):
         return (
             " It has not started yet: call explain_task to learn what it waits for, "
             f"such as a worker that was not started; to go on waiting, {again}"

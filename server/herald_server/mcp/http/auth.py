@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 
 from fastmcp.exceptions import ToolError
 from fastmcp.server.context import Context
@@ -22,6 +23,9 @@ MISSING_SCOPE = "missing_scope"
 LOCAL_USER = Identity("local")
 """Identity of the user who runs `herald mcp` on their own machine."""
 
+local_user: ContextVar[Identity] = ContextVar("local_user", default=LOCAL_USER)
+"""The same with the scopes that they chose."""
+
 
 def get_caller() -> Identity:
     """Return the identity of the HTTP request, or the local user.
@@ -35,7 +39,7 @@ def get_caller() -> Identity:
             raise PermissionDenied(
                 "this call cannot be attributed to a token"
             ) from None
-        return LOCAL_USER
+        return local_user.get()
     who: Identity | None = request.scope.get("state", {}).get("identity")
     if who is None:
         raise PermissionDenied("a valid token is needed: Authorization: Bearer TOKEN")

@@ -12,9 +12,11 @@ from herald_server.api.context import ServerContext
 from herald_server.mcp.answers.pages import DEFAULT_ROWS
 from herald_server.mcp.answers.short import SHORT, DetailLevel, shorten_task
 from herald_server.mcp.http.auth import convert_to_tool_error, require_scope
+from herald_server.mcp.input_schemas import FILTER
 from herald_server.mcp.models.changes import ChangesAnswer
 from herald_server.mcp.parameters import Detail, add_read_tool
-from herald_server.mcp.tools.wait import MAX_WAIT_S
+from herald_server.mcp.profiles.profile import MAX_WAIT_S
+from herald_server.mcp.tools.wait import limit_wait
 from herald_server.push.session.poll import MAX_CHANGES, ChangePoll, PolledChanges
 from herald_server.push.session.snapshots import SnapshotReader
 
@@ -40,10 +42,11 @@ class ChangeTools:
         filter: Annotated[
             dict[str, Any] | None,
             Field(
+                json_schema_extra=FILTER,
                 description="Which tasks: keys ids, name, state, worker, queue, root, "
                 "parent, group, tag with a text or a list of texts; * and ? are wild "
                 'in name, worker and queue. Such as {"name": "reports.*", "state": '
-                '["FAILURE", "LOST"]}; leave out for all'
+                '["FAILURE", "LOST"]}; leave out for all',
             ),
         ] = None,
         cursor: Annotated[
@@ -83,7 +86,11 @@ class ChangeTools:
         with convert_to_tool_error():
             require_scope("read", "wait_for_changes")
             asking = ChangePoll(self._hub, self._library, self._closing)
-            polled = await asking(filter or {}, cursor, newest, timeout_s, limit)
+            polled = await asking(
+                *(filter or {}, cursor, newest),
+                limit_wait(timeout_s),
+                limit,
+            )
         return _make_changes(polled, detail, limit)
 
 

@@ -26,6 +26,7 @@ from herald_server.mcp.answers.listing import validate_task_id
 from herald_server.mcp.answers.pages import DEFAULT_ROWS
 from herald_server.mcp.answers.short import FULL, SHORT, DetailLevel
 from herald_server.mcp.http.auth import convert_to_tool_error, require_scope
+from herald_server.mcp.input_schemas import MEMBERS
 from herald_server.mcp.models.groups import (
     CancelledGroup,
     GroupStatus,
@@ -46,7 +47,7 @@ from herald_server.mcp.parameters import (
     add_write_tool,
     remove_unset,
 )
-from herald_server.mcp.start import require_control, run_shielded
+from herald_server.mcp.start import remove_nulls, require_control, run_shielded
 
 CANCELLED_OUTCOMES = ("revoked", "terminated", "too_late")
 FAILED_STATES = (views.FAILURE, views.LOST, views.REJECTED, views.REVOKED)
@@ -54,7 +55,8 @@ FAILED_STATES = (views.FAILURE, views.LOST, views.REJECTED, views.REVOKED)
 Members = Annotated[
     list[dict[str, Any]],
     Field(
-        description='The tasks, at most 500, each as {"task_type": …, "params": {…}}'
+        json_schema_extra=MEMBERS,
+        description='The tasks, at most 500, each as {"task_type": …, "params": {…}}',
     ),
 ]
 
@@ -74,7 +76,9 @@ class GroupTools:
         add_write_tool(mcp, self.start_task_group, "Start a group", idempotent=False)
         add_write_tool(mcp, self.start_task_chain, "Start a chain", idempotent=False)
         add_read_tool(mcp, self.get_group_status, "Get a group's status")
-        add_write_tool(mcp, self.cancel_group, "Cancel a group", idempotent=True)
+        add_write_tool(
+            mcp, self.cancel_group, "Cancel a group", idempotent=True, destructive=True
+        )
 
     async def start_task_group(
         self,
@@ -100,7 +104,7 @@ class GroupTools:
             given |= remove_unset(expires=expires, queue=queue, tags=tags)
             options = parse_options(given, time.time())
             sent = await run_shielded(
-                control.start_group(_parse_members(tasks), options)
+                control.start_group(self._read_members(tasks), options)
             )
         return _make_started(sent, "group", limit)
 
@@ -133,10 +137,16 @@ class GroupTools:
             given |= remove_unset(queue=queue, tags=tags)
             options = parse_options(given, time.time())
             order = control.start_chain(
-                _parse_members(tasks), options, pass_results=pass_results
+                self._read_members(tasks), options, pass_results=pass_results
             )
             sent = await run_shielded(order)
         return _make_started(sent, "chain", limit)
+
+    def _read_members(self, tasks: Sequence[Mapping[str, Any]]) -> list[MemberSpec]:
+        return [
+            (name, remove_nulls(self._catalog, name, params))
+            for name, params in _parse_members(tasks)
+        ]
 
     async def get_group_status(
         self, group_id: GroupId, limit: Limit = DEFAULT_ROWS, detail: Detail = SHORT

@@ -128,6 +128,12 @@ class HistoryTools:
             selection |= remove_unset(failure=failure)
             selection |= make_type_filter(self._catalog, task_type, selection)
             since, until = parse_moment("after", after), parse_moment("before", before)
+            if since is not None and before is not None and since >= (until or since):
+                raise InvalidInput(
+                    "after is not earlier than before, so no task can match: after "
+                    "begins the time, before ends it",
+                    "after",
+                )
             filter_ = parse_filter(selection)
             if query is not None or sort is not None:
                 wish = make_query(
@@ -152,7 +158,14 @@ class HistoryTools:
             tasks=self._list(got.tasks, detail),
             next=got.next,
             queried_at=to_rfc3339(time.time()),
+            message="" if total else self._describe_nothing(name),
         )
+
+    def _describe_nothing(self, name: Texts) -> str:
+        """Return what may be wrong with a name that no task has."""
+        if isinstance(name, str) and name in self._catalog:
+            return f"{name} is a task type: give it as task_type instead of name."
+        return ""
 
     def _list(self, tasks: Iterable[TaskView], detail: DetailLevel) -> list[ListedTask]:
         return [

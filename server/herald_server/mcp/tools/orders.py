@@ -13,6 +13,7 @@ from herald_server.control.bulk.build import Bulk
 from herald_server.control.purge.purge_queue import parse_depth
 from herald_server.mcp.answers.pages import DEFAULT_ROWS, cut_page
 from herald_server.mcp.http.auth import convert_to_tool_error, require_scope
+from herald_server.mcp.input_schemas import FILTER
 from herald_server.mcp.models.orders import ListedOrders, OrderState, PreparedOrder
 from herald_server.mcp.parameters import (
     Limit,
@@ -33,7 +34,8 @@ Query = Annotated[
 Keys = Annotated[
     dict[str, Any] | None,
     Field(
-        description='Or a filter such as {"name": "reports.*", "state": ["FAILURE"]}'
+        json_schema_extra=FILTER,
+        description='Or a filter such as {"name": "reports.*", "state": ["FAILURE"]}',
     ),
 ]
 Ids = Annotated[list[str] | None, Field(description="Or the ids of the tasks")]
@@ -57,10 +59,18 @@ class OrderTools:
         """Add the tools to `mcp`."""
         add_read_tool(mcp, self.prepare_bulk_order, "Prepare an order for many tasks")
         confirm = self.confirm_bulk_order
-        add_write_tool(mcp, confirm, "Retry or cancel many tasks", idempotent=False)
+        add_write_tool(
+            mcp,
+            confirm,
+            "Retry or cancel many tasks",
+            idempotent=False,
+            destructive=True,
+        )
         add_read_tool(mcp, self.list_orders, "List orders")
         add_write_tool(mcp, self.stop_order, "Stop an order", idempotent=True)
-        add_write_tool(mcp, self.purge_queue, "Purge a queue", idempotent=False)
+        add_write_tool(
+            mcp, self.purge_queue, "Purge a queue", idempotent=False, destructive=True
+        )
 
     def _require_bulk(self) -> Bulk:
         if self._bulk is None:

@@ -75,7 +75,9 @@ class TaskTools:
         start = self.start_background_task
         add_write_tool(mcp, start, "Start a background task", idempotent=False)
         add_read_tool(mcp, self.get_task_status, "Get a task's status")
-        add_write_tool(mcp, self.cancel_task, "Cancel a task", idempotent=True)
+        add_write_tool(
+            mcp, self.cancel_task, "Cancel a task", idempotent=True, destructive=True
+        )
         add_read_tool(mcp, self.list_active_tasks, "List active tasks")
 
     async def start_background_task(
@@ -134,7 +136,10 @@ class TaskTools:
             task = await self._reader.get_task(validate_task_id(task_id))
             measured = await self._durations.measure_name(task.name)
         outcome = await self._results.read(task)
-        return presenters.make_status(task, self._catalog, outcome, measured, most)
+        status = presenters.make_status(task, self._catalog, outcome, measured, most)
+        if presenters.is_waiting(task, time.time()):
+            status.message += " explain_task tells what it waits for."
+        return status
 
     async def cancel_task(self, task_id: TaskId) -> CancelledTask:
         """Cancel a task: revoke it if it waits, terminate it if it runs.

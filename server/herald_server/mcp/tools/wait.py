@@ -32,11 +32,9 @@ from herald_server.mcp.parameters import (
     TaskId,
     add_read_tool,
 )
+from herald_server.mcp.profiles.profile import MAX_WAIT_S, get_profile
 from herald_server.mcp.tools.groups import make_group_status, select_members
 from herald_server.push.session.follow import TaskWaiter
-
-MAX_WAIT_S = 45.0
-"""Maximum seconds of a wait: clients often abandon calls after 60 s."""
 
 UNKNOWN_WAIT_S = 2.0
 """Seconds to wait for an unknown id: its task may have been sent a moment ago."""
@@ -88,7 +86,7 @@ class WaitTools:
                 task = await self._waiter.wait_for(
                     validate_task_id(task_id),
                     presenters.is_done,
-                    timeout_s,
+                    limit_wait(timeout_s),
                     unknown_timeout_s=UNKNOWN_WAIT_S,
                     report=ProgressReporter(ctx),
                 )
@@ -129,7 +127,10 @@ class WaitTools:
             group_id = validate_task_id(group_id, "group_id")
             with hold_filter_values(1):
                 found = await self._waiter.wait_until(
-                    Filter(group=(group_id,)), read, is_group_done, timeout_s
+                    Filter(group=(group_id,)),
+                    read,
+                    is_group_done,
+                    limit_wait(timeout_s),
                 )
             members = await self._groups.read_members(group_id, MAX_MEMBERS)
         shown = select_members(members, limit, detail)
@@ -137,6 +138,11 @@ class WaitTools:
         if found is not None and not found.is_done:
             status.message += " Call wait_for_group again to go on waiting."
         return status
+
+
+def limit_wait(timeout_s: float) -> float:
+    """Return the seconds that a call may wait, by the profile of its client."""
+    return min(timeout_s, get_profile().max_wait_s)
 
 
 def is_group_done(found: GroupSummary | None) -> bool:

@@ -10,6 +10,7 @@ from pydantic import BaseModel, Field
 from herald_server.auth.identity import ScopedTokenRefused
 from herald_server.mcp.answers.pages import DEFAULT_ROWS, cut_page
 from herald_server.mcp.http.auth import convert_to_tool_error, require_scope
+from herald_server.mcp.input_schemas import FILTER
 from herald_server.mcp.parameters import (
     Limit,
     NextPage,
@@ -95,7 +96,13 @@ class WebhookTools:
             mcp, self.register_webhook, "Register a webhook", idempotent=False
         )
         add_read_tool(mcp, self.list_webhooks, "List webhooks")
-        add_write_tool(mcp, self.delete_webhook, "Delete a webhook", idempotent=True)
+        add_write_tool(
+            mcp,
+            self.delete_webhook,
+            "Delete a webhook",
+            idempotent=True,
+            destructive=True,
+        )
 
     async def register_webhook(
         self,
@@ -105,10 +112,11 @@ class WebhookTools:
         filter: Annotated[
             dict[str, Any] | None,
             Field(
+                json_schema_extra=FILTER,
                 description="Which tasks: keys ids, name, state, worker, queue, root, "
                 "parent, group, tag with a text or a list of texts; * and ? are wild "
                 'in name, worker and queue. Such as {"name": "reports.*"}; leave out '
-                "for all"
+                "for all",
             ),
         ] = None,
         on: Annotated[

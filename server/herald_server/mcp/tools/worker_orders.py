@@ -19,8 +19,9 @@ from herald_server.control.workers.service import WorkerControl
 from herald_server.insight.workers.history import Span, parse_moment, read_history
 from herald_server.insight.workers.state_log import StateLog
 from herald_server.mcp.http.auth import convert_to_tool_error, require_scope
+from herald_server.mcp.input_schemas import COMMAND_PARAMS
 from herald_server.mcp.models.worker_orders import OrderAnswer, WorkerProfile
-from herald_server.mcp.parameters import add_read_tool, add_write_tool
+from herald_server.mcp.parameters import add_read_tool, add_write_tool, remove_unset
 
 WAIT_S = 30.0
 """Seconds to wait for the outcome of an order."""
@@ -39,8 +40,12 @@ class WorkerControlTools:
     def register(self, mcp: FastMCP[Any]) -> None:
         """Add the tools to `mcp`."""
         add_read_tool(mcp, self.get_worker, "Describe a worker")
-        add_write_tool(mcp, self.order_worker, "Order a worker", idempotent=False)
-        add_write_tool(mcp, self.pause_queue, "Pause a queue", idempotent=True)
+        add_write_tool(
+            mcp, self.order_worker, "Order a worker", idempotent=False, destructive=True
+        )
+        add_write_tool(
+            mcp, self.pause_queue, "Pause a queue", idempotent=True, destructive=True
+        )
         add_write_tool(mcp, self.resume_queue, "Resume a queue", idempotent=True)
 
     async def get_worker(
@@ -90,7 +95,11 @@ class WorkerControlTools:
             ),
         ],
         params: Annotated[
-            dict[str, Any] | None, Field(description="Its parameters, as named there")
+            dict[str, Any] | None,
+            Field(
+                json_schema_extra=COMMAND_PARAMS,
+                description="Its parameters, as named there",
+            ),
         ] = None,
     ) -> OrderAnswer:
         """Order a worker, and verify by asking it again what came of it.
@@ -101,7 +110,7 @@ class WorkerControlTools:
             self._require("admin", "order_worker")
             control = self._get_control()
             control.orders.require_enabled()
-            parsed = parse_command(command, params or {})
+            parsed = parse_command(command, remove_unset(**(params or {})))
             return _make_answer(await control.orders.give(worker, parsed, WAIT_S))
 
     async def pause_queue(self, queue: QueueName) -> OrderAnswer:

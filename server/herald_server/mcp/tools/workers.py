@@ -46,7 +46,13 @@ class WorkerTools:
     def register(self, mcp: FastMCP[Any]) -> None:
         """Add the tools to `mcp`."""
         add_read_tool(mcp, self.list_workers, "List workers")
-        add_write_tool(mcp, self.dismiss_worker, "Dismiss a worker", idempotent=True)
+        add_write_tool(
+            mcp,
+            self.dismiss_worker,
+            "Dismiss a worker",
+            idempotent=True,
+            destructive=True,
+        )
         add_read_tool(mcp, self.list_task_types, "List task types")
 
     async def list_workers(
