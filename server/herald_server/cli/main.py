@@ -64,6 +64,18 @@ COMMANDS: dict[str, dict[str, tuple[str, str]]] = {
             "herald_server.cli.client_commands.status:status",
             "Show a task in full.",
         ),
+        "why": (
+            "herald_server.cli.client_commands.why:why",
+            "Say why a task has not started or ended.",
+        ),
+        "types": (
+            "herald_server.cli.client_commands.types:types",
+            "List task types and names, with their figures.",
+        ),
+        "groups": (
+            "herald_server.cli.client_commands.groups:groups",
+            "List groups and chains, or show one.",
+        ),
         "slower": (
             "herald_server.cli.client_commands.slower:slower",
             "List what became slower since a deploy.",

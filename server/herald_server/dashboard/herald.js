@@ -6,6 +6,9 @@
  *     client.subscribe({ id: "failed", filter: { state: ["FAILURE"] } },
  *                      (tasks) => console.log(tasks.items));
  *
+ * `renew: async () => (await fetch("/token")).text()` gets a new token before the
+ * present one ends.
+ *
  * One WebSocket, subprotocol `herald.v1`; no dependency. The client reconnects
  * and resumes at its cursor; where that cannot be, a new snapshot arrives
  * (`change.reset`), so `items` never mixes old and new data.

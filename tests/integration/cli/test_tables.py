@@ -74,6 +74,35 @@ def test_status_of_an_unheard_task_exits_with_1(run: Run) -> None:
     assert "nothing was ever heard of the task nix" in sentence(run("status", "nix"))
 
 
+def test_why_says_what_holds_a_task(server: LiveServer, run: Run) -> None:
+    server.tell("sent", "held", name="waiting", queue="nobodys")
+    told = run("why", "held")
+    assert told.exit_code == 0
+    assert told.stdout.strip()
+    assert objects(run("why", "held", "--json"))[0]["reason"]
+    assert run("why", "nix").exit_code == 1
+
+
+def test_types_are_listed_with_their_figures(server: LiveServer, run: Run) -> None:
+    server.tell("received", "ty", name="typed.one")
+    server.tell("started", "ty")
+    server.tell("failed", "ty", exception="E('x')", runtime=2.0)
+    row = next(r for r in run("types").stdout.splitlines() if "typed.one" in r)
+    assert row.split()[1:3] == ["1", "1"]
+    assert any(one["name"] == "typed.one" for one in objects(run("types", "--json")))
+
+
+def test_groups_are_listed_and_shown(server: LiveServer, run: Run) -> None:
+    server.tell("received", "g1", name="grouped", group_id="grp")
+    row = next(r for r in run("groups").stdout.splitlines() if "grp" in r)
+    assert "0/1+" in row
+    assert "RECEIVED:1" in row
+    shown = run("groups", "grp")
+    assert shown.stdout.splitlines()[-1].split() == ["RECEIVED", "grouped", "g1"]
+    assert objects(run("groups", "--json"))[0]["group_id"]
+    assert "nothing is known of a group" in sentence(run("groups", "nix"))
+
+
 # -- orders --------------------------------------------------------------------------
 
 

@@ -172,3 +172,10 @@ def test_wait_for_an_unheard_task_says_so(run: Run) -> None:
     result = run("wait", "unheard", "--timeout", "0.2")
     assert result.exit_code == 3
     assert "nothing is known of unheard yet" in result.stderr
+
+
+def test_for_ends_a_watch_after_a_time(server: LiveServer) -> None:
+    server.tell("received", "timed", name="timed")
+    done = runner_at(server.url)("watch", "--name", "timed", "--for", "0.5", "--json")
+    assert done.exit_code == 0
+    assert objects(done)[0]["put"]["id"] == "timed"

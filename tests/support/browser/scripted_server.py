@@ -30,6 +30,8 @@ class ScriptedServer:
         self.greeting: Frame | None = {"type": "hello", "v": 1, "heartbeat": 15}
         self.answers_pings = True
         self.pings = 0
+        self.tokens: list[str] = []
+        """Tokens that were given to open connections."""
         self.greetings: list[Frame] = []
         self.answers: dict[str, Frame] = {}
         self.rest: dict[str, Answer] = {}
@@ -53,20 +55,26 @@ class ScriptedServer:
             self.page.wait_for_timeout(50)
         raise AssertionError(f"{count} subscriptions of {sub!r} wanted: {self.asked}")
 
-    def connect(self, **wanted: Any) -> None:
-        """Load `herald.js` alone and subscribe as `t`; see `window.tasks`."""
+    def connect(
+        self, token: str = "a/b+é", renew: str = "undefined", **wanted: Any
+    ) -> None:
+        """Load `herald.js` alone and subscribe as `t`; see `window.tasks`.
+
+        `renew` is a JavaScript function.
+        """
         self.page.goto(f"{ORIGIN}blank")
         self.page.evaluate(
-            """async (wanted) => {
+            """async ([token, renew, wanted]) => {
                 const { connect } = await import("/herald.js");
                 window.words = [];
-                window.client = connect({ url: "ws://herald.test/ws", token: "a/b+é" });
+                const options = { token, renew: eval(renew) };
+                window.client = connect({ url: "ws://herald.test/ws", ...options });
                 client.observe((state) => words.push(state.word));
                 window.changes = [];
                 window.tasks = client.subscribe({ id: "t", filter: {}, ...wanted },
                     (_, change) => changes.push(change));
             }""",
-            wanted,
+            [token, f"({renew})", wanted],
         )
         self.until_asked(1)
 
@@ -91,6 +99,8 @@ class ScriptedServer:
         self.pings += frame["type"] == "ping"
         if frame["type"] == "ping" and self.answers_pings:
             socket.send('{"type":"pong"}')
+        if frame["type"] == "auth":
+            self.tokens.append(frame["token"])
         if frame["type"] != "subscribe":
             return
         self.asked.append(frame)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+from contextlib import aclosing, suppress
+
 import click
 
 from herald_client import Change, Gone, Herald, Put, Reset
@@ -31,6 +34,13 @@ from herald_server.cli.formatting import cut_first_line, format_task, to_json_li
     is_flag=True,
     help="Print each transition; without it, bursts are merged.",
 )
+@option(
+    "--for",
+    "seconds",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="SECONDS",
+    help="End after this time, with exit code 0.",
+)
 @json_option
 @run_with_client
 async def watch(
@@ -39,6 +49,7 @@ async def watch(
     ids: tuple[str, ...],
     limit: int,
     every: bool,
+    seconds: float | None,
     as_json: bool,
     **filter_: tuple[str, ...],
 ) -> None:
@@ -56,8 +67,10 @@ async def watch(
         limit=None if ids else limit, every=every, **make_filter(ids, **filter_)
     )
     write = format_json if as_json else format_line
-    async for change in changes:
-        click.echo(write(change))
+    with suppress(TimeoutError):
+        async with aclosing(changes), asyncio.timeout(seconds):
+            async for change in changes:
+                click.echo(write(change))
 
 
 def format_json(change: Change[TaskView]) -> str:

@@ -17,6 +17,7 @@
  */
 
 import { Collection } from "./collection.js";
+import { Token } from "./token.js";
 
 const SUBPROTOCOL = "herald.v1";
 const BEHIND_MS = 2_000; // lag from which the state is `behind`
@@ -30,11 +31,13 @@ const MAX_BLOCKED = 2; // failed handshakes after which streams are tried, if no
 
 /**
  * Open a connection that reconnects until `client.close()`.
- * @param {{url: string|URL, token?: string, protocols?: string[]}} options
+ * `renew` returns a new token, or a promise of one: it is called before the present one
+ * ends (if it is a JWT, such as a minted one), and when the server refuses it.
+ * @param {{url: string|URL, token?: string, protocols?: string[], renew?: () => string|Promise<string>}} options
  * @returns {Client}
  */
-export function connect({ url, token, protocols = [] }) {
-  const client = new Client(String(url), token, protocols);
+export function connect({ url, token, protocols = [], renew }) {
+  const client = new Client(String(url), token, protocols, renew);
   client.open();
   return client;
 }
@@ -71,9 +74,9 @@ export class Client {
   #ended = null; // "refused" or "closed", and since when
   #code = 0; // the close code of a refusal (4401: the token is not valid)
 
-  constructor(url, token, protocols) {
+  constructor(url, token, protocols, renew) {
     this.#url = url;
-    this.#token = token;
+    this.#token = new Token(token, renew, (text) => this.#send({ type: "auth", token: text }));
     this.#protocols = protocols;
   }
 
@@ -144,9 +147,9 @@ export class Client {
   #openSocket() {
     const turn = this.#attempts++;
     const streams = this.#streamsWork ? turn % 4 : turn >= MAX_BLOCKED && turn % 2 === 0;
-    if (streams && this.#streams && !this.#socketWorks) return new this.#streams(this.#url, this.#token);
+    if (streams && this.#streams && !this.#socketWorks) return new this.#streams(this.#url, this.#token.text);
     if (turn === MAX_BLOCKED - 1) import("./streams.js").then((found) => (this.#streams = found.Streams), () => {});
-    return new WebSocket(this.#url, [SUBPROTOCOL, ...createTokenProtocols(this.#token), ...this.#protocols]);
+    return new WebSocket(this.#url, [SUBPROTOCOL, ...createTokenProtocols(this.#token.text), ...this.#protocols]);
   }
 
   #reconnectNow = () => {
@@ -186,6 +189,7 @@ export class Client {
 
   #onMessage(data) {
     this.#heardAt = Date.now();
+    this.#token.accept();
     try {
       this.#onFrame(JSON.parse(data));
     } catch (error) {
@@ -235,6 +239,7 @@ export class Client {
 
   #check() {
     if (this.#resting) return;
+    this.#token.renewIfDue();
     const now = Date.now();
     const silent = now - this.#lastReceivedAt();
     const heartbeatMs = 1_000 * this.#heartbeat;
@@ -260,6 +265,7 @@ export class Client {
     this.#socket = null;
     this.#isOpen = false;
     this.#staleAt = null;
+    if (code === 4401 && this.#token.canReplaceRefused) return this.#replaceToken(reason);
     if (code >= 4400) return this.#stop("refused", reason || `Close code ${code}.`, code);
     this.#reason = reason || "The server cannot be reached.";
     // At most 3.2 s, with jitter: 5,000 clients do not reconnect at once.
@@ -269,6 +275,18 @@ export class Client {
     clearTimeout(this.#retryTimer);
     this.#retryTimer = setTimeout(() => this.open(), pause);
     this.#notify();
+  }
+
+  // The token was refused: connect with another one, or be refused.
+  async #replaceToken(reason) {
+    this.#reason = reason;
+    this.#notify();
+    try {
+      await this.#token.replace();
+    } catch (error) {
+      return this.#stop("refused", String(error?.message ?? error), 4401);
+    }
+    this.open();
   }
 
   #stop(word, reason, code = 0) {

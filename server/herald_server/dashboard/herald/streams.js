@@ -42,6 +42,7 @@ export class Streams {
     if (frame.type === "ping") this.#ping();
     else if (frame.type === "subscribe") this.#subscribe(frame);
     else if (frame.type === "unsubscribe") this.#drop(frame.id);
+    else if (frame.type === "auth") this.#headers = { Authorization: `Bearer ${frame.token}` };
   }
 
   close() {
