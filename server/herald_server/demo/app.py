@@ -7,6 +7,8 @@ from typing import Final
 
 from celery import Celery
 
+from herald_server.demo.periodic_tasks import PERIODIC_TASKS
+
 RESULT_EXPIRES_SECONDS: Final = 6 * 3600
 
 
@@ -28,6 +30,7 @@ def make_app(
         # A Redis broker keeps results as well; RabbitMQ would use rpc://.
         result_backend=backend or _backend_beside(broker),
         accept_content=["json"],
+        beat_schedule=PERIODIC_TASKS,
         task_serializer="json",
         result_serializer="json",
         broker_connection_retry_on_startup=True,

@@ -1,4 +1,5 @@
-"""`herald demo`: store, sample workers, monitor, server and a trickle of real work."""
+"""`herald demo`: store, sample workers, monitor, server, a trickle of real work and
+periodic tasks."""
 
 from __future__ import annotations
 
@@ -16,6 +17,7 @@ from herald_core.store.embedded import EmbeddedValkey
 from herald_monitor.runtime.daemon import stop_on_signals
 from herald_server.catalog.signatures import load_tasks
 from herald_server.demo.app import make_app
+from herald_server.demo.periodic_tasks import Beat
 from herald_server.demo.run_workload import trickle_of
 from herald_server.wiring.launcher import (
     ensure_token,
@@ -51,7 +53,9 @@ async def run_demo(settings: ServerSettings, seconds: float | None) -> None:
         # The catalog is what the sample project registers.
         load_tasks(app)
         children = await stack.enter_async_context(run_supervisor())
-        children.start(make_monitor_child(told, place / "monitor.log", env))
+        # It reads the periodic tasks of the sample project.
+        own = {**env, "HERALD_APP": "herald_server.demo.app"}
+        children.start(make_monitor_child(told, place / "monitor.log", own))
         for pool in POOLS:
             children.start(_worker(pool, env, place))
 
@@ -59,7 +63,7 @@ async def run_demo(settings: ServerSettings, seconds: float | None) -> None:
             _introduce(url, str(told.token), place)
             print_ready(url)
             stop_after(stop, seconds)
-            stack.callback(_trickle(told))
+            stack.callback(_submit(told))
 
         await serve(told, app, bound, stop, ready, wait_for_monitor)
 
@@ -101,14 +105,12 @@ def _worker(pool: str, env: Mapping[str, str], place: Path) -> ChildProcess:
     )
 
 
-def _trickle(settings: ServerSettings) -> Callable[[], None]:
-    """Start submitting, as a program of its own would; return what ends it."""
+def _submit(settings: ServerSettings) -> Callable[[], None]:
+    """Start submitting, as programs of their own would; return what ends it."""
     stop = threading.Event()
-    trickle = trickle_of(make_app(settings.broker_url, settings.result_backend))
-    thread = threading.Thread(
-        target=trickle.run, args=(stop,), name="trickle", daemon=True
-    )
-    thread.start()
+    app = make_app(settings.broker_url, settings.result_backend)
+    for name, run in (("trickle", trickle_of(app).run), ("beat", Beat(app).run)):
+        threading.Thread(target=run, args=(stop,), name=name, daemon=True).start()
     return stop.set
 
 
@@ -117,7 +119,8 @@ def _introduce(url: str, token: str, place: Path) -> None:
     channel = url.replace("http", "ws", 1) + "ws"
     sys.stderr.write(
         f"""
-  Herald runs with a sample Celery project: 2 workers, and work that trickles in.
+  Herald runs with a sample Celery project: 2 workers, work that trickles in, and
+  periodic tasks, one of which misses a run now and then.
 
   Dashboard   {url}#token={token}
   WebSocket   {channel}   (subprotocol herald.v1, Authorization: Bearer {token})
