@@ -38,8 +38,9 @@ def screens() -> list[str]:
     text = (DASHBOARD / "page" / "base" / "routes.js").read_text()
     names: list[str] = re.findall(r"^  (\w+): \{ label:", text, re.M)
     arguments = {"task": "task/r1", "group": "group/g1", "worker": "worker/mail@w1"}
-    arguments = {"task": "task/r1", "group": "group/g1", "type": "type/billing.capture"}
-    return [*(arguments.get(name, name) for name in names), "tasks?task=r1"]
+    arguments["type"] = "type/billing.capture"
+    more = ("tasks?task=r1", "tasks?group=name")
+    return [*(arguments.get(name, name) for name in names), *more]
 
 
 def violations(tab: Page, rules: list[str]) -> list[str]:

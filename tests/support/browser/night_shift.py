@@ -130,10 +130,11 @@ def make_batches(events: Iterable[Event]) -> Iterator[list[Event]]:
 
 
 def make_orders(count: int, now: float) -> Iterator[Event]:
-    """Yield `count` payments of the last hours, each of an order of its own; that of
-    `ORDER` is in the middle."""
+    """Yield `count` payments of the last hours, each of an order of its own; `ORDER`
+    is among them, and no other number contains it."""
+    first = max(ORDER - count // 2, 1_000)
     for k in range(count):
-        order = ORDER + k - count // 2
+        order = first + k
         kwargs = f"{{'order_id': {order}}}"
         at = now - 4 * 3_600 + k * 3 * 3_600 / count
         yield from make_run(f"order-{order}", "shop@w1", at, kwargs=kwargs)

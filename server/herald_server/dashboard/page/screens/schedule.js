@@ -36,5 +36,5 @@ function Schedule({ params }) {
 
 function describe(all) {
   const bad = all.filter(({ problems, muted }) => problems?.length && !muted).length;
-  return bad ? `${pluralize(bad, "schedule")} of ${all.length} need attention` : `${pluralize(all.length, "schedule")}, none needs attention`;
+  return bad ? `${bad} of ${pluralize(all.length, "schedule")} ${bad === 1 ? "needs" : "need"} attention` : `${pluralize(all.length, "schedule")}, none needs attention`;
 }
