@@ -15,7 +15,8 @@ def lowest(project: Path) -> dict[str, str]:
     """Return package → lowest version. Raises `ValueError` where there is none."""
     about = tomllib.loads(project.read_text())["project"]
     found: dict[str, str] = {}
-    for one in about["dependencies"] + about["optional-dependencies"]["server"]:
+    extras = about["optional-dependencies"]
+    for one in about["dependencies"] + extras["server"] + extras["alerts"]:
         bound = BOUND.match(one)
         if not bound:
             raise ValueError(f"{one!r} in {project} has no lower bound")

@@ -12,7 +12,7 @@ import msgspec
 
 from herald_core.model.codec import to_json
 
-DOCUMENT_KINDS = ("failures", "schedules", "orders", "marks")
+DOCUMENT_KINDS = ("failures", "schedules", "orders", "marks", "alerts")
 """The kinds of documents; each is the name of its topic."""
 
 MAX_DOCUMENTS = 2_000

@@ -22,6 +22,12 @@ class AsyncCalls(AsyncSender):
     retry = await_answer(requests.tasks.retry)
     cancel = await_answer(requests.tasks.cancel)
 
+    # -- alerts
+    alerts = await_answer(requests.alerts.list_alerts)
+    test_alerts = await_answer(requests.alerts.send_test)
+    silence_alerts = await_answer(requests.alerts.silence_alerts)
+    delete_silence = await_answer(requests.alerts.delete_silence)
+
     # -- groups
     group = await_answer(requests.groups.get_group)
     groups = await_answer(requests.groups.list_groups)

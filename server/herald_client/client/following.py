@@ -14,7 +14,7 @@ from herald_core.model.tasks.views import EXPIRED, LOST, TaskView
 from herald_core.model.workers.queue import QueueView
 from herald_core.model.workers.worker import WorkerView
 
-DocumentTopic = Literal["failures", "schedules", "orders", "marks"]
+DocumentTopic = Literal["failures", "schedules", "orders", "marks", "alerts"]
 """Topics whose images are JSON objects, see `herald_core.model.documents`."""
 
 Topic = Literal["tasks", "workers", "queues", "counts"] | DocumentTopic

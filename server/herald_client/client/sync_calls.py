@@ -22,6 +22,12 @@ class SyncCalls(SyncSender):
     retry = get_answer(requests.tasks.retry)
     cancel = get_answer(requests.tasks.cancel)
 
+    # -- alerts
+    alerts = get_answer(requests.alerts.list_alerts)
+    test_alerts = get_answer(requests.alerts.send_test)
+    silence_alerts = get_answer(requests.alerts.silence_alerts)
+    delete_silence = get_answer(requests.alerts.delete_silence)
+
     # -- groups
     group = get_answer(requests.groups.get_group)
     groups = get_answer(requests.groups.list_groups)

@@ -146,6 +146,37 @@ class WorkerHistory(msgspec.Struct, frozen=True):
     searched_back_to: str | None = None
 
 
+class AlertSilence(msgspec.Struct, frozen=True, kw_only=True):
+    """A silence of the alerts whose rule and subject match, until a time (RFC 3339)."""
+
+    id: str
+    until: str
+    by: str
+    rule: str = "*"
+    subject: str = "*"
+    comment: str = ""
+
+
+class AlertList(msgspec.Struct, frozen=True):
+    """The alerts, those that fire first; how many fire; and what is silenced.
+
+    `receivers` are the names of those of the herald.toml, `rules` all rules.
+    """
+
+    alerts: list[dict[str, Any]]
+    firing: int
+    silences: list[AlertSilence]
+    receivers: list[str]
+    rules: list[dict[str, Any]]
+
+
+class AlertTest(msgspec.Struct, frozen=True):
+    """The outcome of a test: for each `receiver` its `error`, empty for none."""
+
+    results: list[dict[str, str]]
+    message: str
+
+
 class MarkList(msgspec.Struct):
     """The marks, the newest first."""
 

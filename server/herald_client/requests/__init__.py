@@ -5,6 +5,7 @@ what can be checked without a server, and returns a `Request`.
 """
 
 from herald_client.requests import (
+    alerts,
     failures,
     figures,
     groups,
@@ -20,6 +21,7 @@ from herald_client.requests import (
 )
 
 __all__ = [
+    "alerts",
     "failures",
     "figures",
     "groups",

@@ -10,6 +10,8 @@ from herald_core.model.rollups.counter_delta import DEFAULT_COUNTER_RULES
 from herald_core.store.key_value import MemoryKeyValueStore
 from herald_core.store.ports import Store
 from herald_monitor.celery_client.backend.result_backend import ResultBackend
+from herald_server.alerts.book import AlertBook
+from herald_server.alerts.receivers import AlertSettings
 from herald_server.auth.audit import AuditLog
 from herald_server.auth.identity import DEFAULT_ENVIRONMENT
 from herald_server.auth.quotas.counters import PushMetrics
@@ -96,6 +98,14 @@ class ServerContext(msgspec.Struct, frozen=True, dict=True):
     """All environments of this process."""
     environment: str = DEFAULT_ENVIRONMENT
     """The name of this one."""
+
+    alert_settings: AlertSettings = AlertSettings()
+    """The rules of alerts, and their receivers."""
+
+    @cached_property
+    def alerts(self) -> AlertBook:
+        """The alerts and their silences."""
+        return AlertBook(self.store, self.alert_settings, self.audit)
 
     @cached_property
     def rollups(self) -> RollupCache:

@@ -40,6 +40,7 @@ from herald_server.api.http.query import (
 from herald_server.api.http.route_scopes import require, require_scope
 from herald_server.api.observability.health import HealthReporter
 from herald_server.api.observability.metrics import render_metrics
+from herald_server.api.operator.alerts import AlertRoutes
 from herald_server.api.operator.deploys import DeployRoutes
 from herald_server.api.operator.environments import EnvironmentRoutes
 from herald_server.api.operator.failures import FailureRoutes
@@ -98,6 +99,7 @@ class TaskRoutes:
             *self._workers.list_routes(),
             *self._stats.list_routes(),
             *FailureRoutes(self._shared).list_routes(),
+            *AlertRoutes(self._shared).list_routes(),
             *ScheduleRoutes(self._shared).list_routes(),
             *self._deploys.list_routes(),
             *EnvironmentRoutes(self._shared).list_routes(),

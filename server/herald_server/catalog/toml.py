@@ -72,7 +72,10 @@ class _TypeTable(BaseModel):
 
 
 OTHER_TABLES: Final = frozenset(
-    ["webhooks", "tokens", "queues", "links", "index", "schedules", "environments"]
+    [
+        *("webhooks", "tokens", "queues", "links", "index", "schedules"),
+        *("environments", "alerts", "sso"),
+    ]
 )
 """Tables beside task types, each of which can stand alone in a herald.toml."""
 

@@ -60,6 +60,10 @@ COMMANDS: dict[str, dict[str, tuple[str, str]]] = {
             "herald_server.cli.client_commands.schedules:schedules",
             "List periodic tasks, and which did not run.",
         ),
+        "alert": (
+            "herald_server.cli.client_commands.alert:alert",
+            "List alerts, silence some, or test where they are sent.",
+        ),
         "status": (
             "herald_server.cli.client_commands.status:status",
             "Show a task in full.",

@@ -32,6 +32,7 @@ from herald_server.mcp.resources.resources import ResourceHandler
 from herald_server.mcp.resources.subscriptions import SubscriptionStreams
 from herald_server.mcp.start_tool_text import CatalogMiddleware
 from herald_server.mcp.tasks_extension.extension import TasksExtension
+from herald_server.mcp.tools.alerts import AlertTools
 from herald_server.mcp.tools.changes import ChangeTools
 from herald_server.mcp.tools.deploys import DeployTools
 from herald_server.mcp.tools.diagnosis import DiagnosisTools
@@ -131,6 +132,7 @@ class HeraldMcpServer(FastMCP[Any]):
         FailureTools(shared.failures).register(self)
         OrderTools(shared.bulk).register(self)
         ScheduleTools(shared).register(self)
+        AlertTools(shared.alerts).register(self)
         DeployTools(shared).register(self)
         WebhookTools(shared.webhooks or WebhookAdmin(store, SsrfGuard())).register(self)
         ResultTools(store, results).register(self)

@@ -23,6 +23,9 @@ ID_PREFIX = "wh_"
 UPDATES = "updates"
 """In `on`: changes that leave the state as it was, such as progress."""
 
+ALERTS = "alert"
+"""In `on`: alerts that fire, still fire, or are resolved."""
+
 STATE_GROUPS = {
     "final": tuple(s for s in STATES if s in FINAL_STATES),
     "states": STATES,
@@ -179,7 +182,7 @@ def _parse_on(given: object, filter_: Filter) -> tuple[str, ...]:
     )
     words = tuple(dict.fromkeys(_parse_word(one) for one in listed))
     states = {s for w in words for s in STATE_GROUPS.get(w, (w,))}
-    if not words or (filter_.state and not states & {*filter_.state, UPDATES}):
+    if not words or (filter_.state and not states & {*filter_.state, UPDATES, ALERTS}):
         raise InvalidInput(
             "on and the filter's state have nothing in common, so nothing would be "
             "sent; leave one of the two out",
@@ -190,12 +193,12 @@ def _parse_on(given: object, filter_: Filter) -> tuple[str, ...]:
 
 def _parse_word(one: object) -> str:
     if isinstance(one, str):
-        if one.lower() in (*STATE_GROUPS, UPDATES):
+        if one.lower() in (*STATE_GROUPS, UPDATES, ALERTS):
             return one.lower()
         if one.upper() in STATES:
             return one.upper()
     raise InvalidInput(
-        f"on takes final, states, {UPDATES}, or states ({', '.join(STATES)}), "
-        f"not {one!r:.40}",
+        f"on takes final, states, {UPDATES}, {ALERTS}, or states"
+        f" ({', '.join(STATES)}), not {one!r:.40}",
         "on",
     )

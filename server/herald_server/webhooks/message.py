@@ -10,9 +10,12 @@ process, and to whomever the change is sent: receivers tell repetitions by it.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
+from typing import Any
 
 import msgspec
 
+from herald_core.model.alerts.alert import ALERT_KIND, NOTICE_TYPES
 from herald_core.model.changes import TASK, Change
 from herald_core.model.codec import to_json
 from herald_core.model.cursor import Cursor
@@ -20,7 +23,7 @@ from herald_core.model.filters import PreviousValues
 from herald_core.model.tasks import views
 from herald_core.model.tasks.views import TaskView
 from herald_core.model.vector_cursor import parse_rev
-from herald_server.webhooks.endpoint import UPDATES, WebhookEndpoint
+from herald_server.webhooks.endpoint import ALERTS, UPDATES, WebhookEndpoint
 
 RESET_TYPE = "herald.reset"
 UPDATED_TYPE = "task.updated"
@@ -74,6 +77,10 @@ def make_change_message(
     change: Change, endpoint: WebhookEndpoint
 ) -> WebhookMessage | None:
     """Return the message about `change` for `endpoint`; None if it does not match."""
+    if change.kind == ALERT_KIND and not change.is_deletion:
+        data: dict[str, Any] = msgspec.json.decode(change.json)
+        is_news = data.get("change") in NOTICE_TYPES
+        return make_alert_message(data, endpoint) if is_news else None
     task = change.task
     if change.kind != TASK or change.is_deletion or task is None:
         return None
@@ -84,6 +91,27 @@ def make_change_message(
         return None
     type_ = STATE_TYPES[task.state] if moved else UPDATED_TYPE
     return _make_message(endpoint, type_, task, change.json, change.rev)
+
+
+def make_alert_message(
+    alert: Mapping[str, Any], endpoint: WebhookEndpoint
+) -> WebhookMessage | None:
+    """Return the message about the newest notice of an alert (its public view).
+
+    Its id is that of the notice, so a receiver gets each once even if it is sent again.
+    """
+    if ALERTS not in endpoint.on or not alert.get("notices"):
+        return None
+    notice = alert["notices"][-1]
+    cursor, number = parse_rev(alert["rev"])
+    id_, type_ = f"alert-{notice['id']}", f"alert.{notice['type']}"
+    data = {key: value for key, value in alert.items() if key != "notices"}
+    body = _encode_body(
+        endpoint, id_, type_, notice["at"], alert["id"], to_json(data), False
+    )
+    lane = f"alert {alert['id']}"
+    place = cursor.epoch, cursor.n, number
+    return WebhookMessage(id_, type_, lane, place, notice["at"], body)
 
 
 def _is_transition(before: PreviousValues | None, task: TaskView) -> bool:

@@ -17,6 +17,9 @@ from herald_core.model.events.redaction import Redactor
 from herald_core.store.ports import Store
 from herald_core.system.cancellation import run_in_background
 from herald_monitor.celery_client.backend.result_backend import ResultBackend
+from herald_server.alerts.apprise_sender import check_receivers
+from herald_server.alerts.receivers import AlertSettings
+from herald_server.alerts.toml import read_alert_settings
 from herald_server.api.context import (
     CeleryMetricsOptions,
     RetentionSettings,
@@ -48,6 +51,7 @@ from herald_server.push.status import ServerStatus
 from herald_server.webhooks.admin import WebhookAdmin
 from herald_server.webhooks.ssrf_guard import SsrfGuard, parse_networks
 from herald_server.webhooks.toml import read_endpoints
+from herald_server.wiring.alerts import keep_alerts
 from herald_server.wiring.settings import ServerSettings
 
 MAX_EVIDENCE_LAG_MS = 2_000
@@ -100,7 +104,14 @@ def build_context(
             settings.metrics_default_queue,
         ),
         links=read_links(settings.catalog) if settings.catalog else (),
+        alert_settings=_read_alert_settings(settings),
     )
+
+
+def _read_alert_settings(settings: ServerSettings) -> AlertSettings:
+    found = read_alert_settings(settings.catalog)
+    check_receivers(found.receivers)
+    return found
 
 
 def _build_bulk(
@@ -181,7 +192,10 @@ async def run_background_tasks(shared: ServerContext) -> AsyncGenerator[None]:
     try:
         async with (
             run_in_background(
-                shared.log_reader.run(), shared.status.run(), _record_causes(shared)
+                shared.log_reader.run(),
+                shared.status.run(),
+                _record_causes(shared),
+                keep_alerts(shared),
             ),
             _run_control(shared, shared.control),
         ):

@@ -62,7 +62,7 @@ def queued(server: PrivateValkey, app: Celery) -> list[Any]:
 async def test_every_tool_and_field_is_described(mode: str) -> None:
     async with opened(mode) as (_, client):
         tools = {tool.name: tool for tool in await client.list_tools()}
-    assert len(tools) == 40
+    assert len(tools) == 41
     for tool in tools.values():
         assert tool.description
         assert tool.title

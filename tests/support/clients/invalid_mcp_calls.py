@@ -247,6 +247,10 @@ WRONG: dict[str, list[Case]] = {
         ({"name": 5}, "name must be"),
         ({"since": "m"}, "unknown argument 'since'"),
     ],
+    "list_alerts": [
+        ({"state": "broken"}, "state must be"),
+        ({"rule": "gap"}, "unknown argument 'rule'"),
+    ],
     "list_schedules": [
         ({"state": "broken"}, "state must be one of beat_silent, missed"),
         ({"state": 5}, "state must be"),

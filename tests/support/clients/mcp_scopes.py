@@ -34,6 +34,7 @@ NEEDS: dict[str, tuple[str, dict[str, Any]]] = {
     "pause_queue": ("admin", {"queue": "q"}),
     "resume_queue": ("admin", {"queue": "q"}),
     "list_schedules": ("read", {}),
+    "list_alerts": ("read", {}),
     "run_schedule": ("start", {"schedule": "s"}),
     "mark_schedule": ("admin", {"schedule": "s", "action": "mute"}),
     "mark_deploy": ("mark", {"what": "deploy 4f1c"}),

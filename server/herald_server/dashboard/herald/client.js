@@ -12,7 +12,7 @@
  * @typedef {{put: string[], del: string[], reset?: string,
  *            told?: {put: Item[], del: string[]}}} Change  Ids that changed in `items`;
  *   `told` is what the server sent, items beyond `limit` included.
- * @typedef {{id: string, topic?: "tasks"|"workers"|"queues"|"counts"|"failures"|"schedules"|"orders"|"marks",
+ * @typedef {{id: string, topic?: "tasks"|"workers"|"queues"|"counts"|"failures"|"schedules"|"orders"|"marks"|"alerts",
  *            filter?: Record<string, any>, limit?: number}} Wanted
  */
 

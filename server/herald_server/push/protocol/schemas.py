@@ -73,6 +73,7 @@ Topic = Literal[
     "schedules",
     "orders",
     "marks",
+    "alerts",
 ]
 """What can be watched."""
 

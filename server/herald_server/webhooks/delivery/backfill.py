@@ -24,6 +24,8 @@ async def read_changed_since(
     Those that changed after `end` are omitted: the log still contains them. Raises
     `StoreError`.
     """
+    if not endpoint.states and UPDATES not in endpoint.on:
+        return
     filter_, page = _make_filter(endpoint), None
     while True:
         found = await reader.list_tasks(filter_, limit=PAGE_SIZE, page=page)

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from herald_core.errors import StoreError
+from herald_core.model.alerts.alert import ALERT_KIND
 from herald_core.model.changes import LogEntry
 from herald_core.model.cursor import Cursor
 from herald_core.store.ports import Store
@@ -18,6 +19,7 @@ from herald_server.webhooks.delivery.backfill import read_changed_since
 from herald_server.webhooks.delivery_queue import DeliveryQueue, LogBatch
 from herald_server.webhooks.endpoint import WebhookEndpoint
 from herald_server.webhooks.message import (
+    make_alert_message,
     make_change_message,
     make_reset_message,
     make_task_message,
@@ -111,6 +113,11 @@ class LogFeeder:
         return LogPosition(end)
 
     async def _send_snapshot(self, batch: LogBatch, since: Cursor, end: Cursor) -> None:
+        for alert in await self._store.list_documents(ALERT_KIND):
+            await self._wait_for_room()
+            message = make_alert_message(alert.to_view(), self._endpoint)
+            if message is not None:
+                self._queue.add(message, batch)
         async for task in read_changed_since(self._store, self._endpoint, since, end):
             await self._wait_for_room()
             self._queue.add(make_task_message(task, self._endpoint), batch)

@@ -43,7 +43,7 @@ from tests.support.store.labs import event
         ({"url": "https://example.org:99999/"}, "is no URL"),
         ({"url": "https://example.org/\r\nX: y"}, "plain ASCII"),
         ({"url": "https://e.org/" + "x" * 2048}, "url is over 2048 characters"),
-        ({"on": "finished"}, "on takes final, states, updates, or states"),
+        ({"on": "finished"}, "on takes final, states, updates, alert, or states"),
         ({"on": []}, "nothing would be sent"),
         ({"on": "SUCCESS", "filter": {"state": "FAILURE"}}, "nothing in common"),
         ({"filter": {"nme": "x"}}, "did you mean 'name'?"),

@@ -4,6 +4,7 @@ import { linkTo } from "../base/address.js";
 import { h, schedule } from "../base/dom.js";
 import { showView } from "../base/view/hooks.js";
 import { html } from "../base/view/preact.js";
+import { AlertList } from "../parts/alerts/alert-list.js";
 import { emptyState } from "../parts/common/placeholders.js";
 import { Freshness } from "../parts/shell/freshness.js";
 import { OverviewData } from "./overview/data.js";
@@ -20,6 +21,7 @@ export function show(place, context) {
   const freshness = new Freshness();
   const [stats, ...cards] = [new Stats(), new Queues(), new Failures(), new Running()];
   const top = showView(place, context, () => html`<${NeedsYou} attention=${attention} live=${live} />`);
+  showView(place, context, AlertList);
   place.append(freshness.el, stats.el);
   const history = showView(place, context, History);
   place.append(h("div", { className: "cards" }, cards.map((part) => part.el)));

@@ -1,0 +1,1 @@
+"""Alerts: problems that are reported when they begin, and when they end."""

@@ -1,0 +1,1 @@
+"""Alerts: rules that fire and resolve, and the notices about them."""

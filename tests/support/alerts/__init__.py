@@ -1,0 +1,1 @@
+"""Receivers of alerts, and the problems that they are about."""
