@@ -108,7 +108,7 @@ def _select_type(one: RaisedException | None, named: str) -> str:
 def _find_frame(raised: list[RaisedException], at: int) -> Frame | None:
     """Return the innermost own frame of the exception `at`, else of its causes."""
     nearest = [*reversed(raised[: at + 1]), *raised[at + 1 :]]
-    found = (find_own_frame(one.frames) for one in nearest)
+    found = (find_own_frame(one.frame_lines) for one in nearest)
     return next((frame for frame in found if frame is not None), None)
 
 

@@ -8,10 +8,9 @@ frames; there the package of the task's function, the first that is called, is i
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from functools import lru_cache
 
-from herald_core.model.failures.tracebacks import Frame
+from herald_core.model.failures.tracebacks import Frame, parse_frames
 
 PATH_PARTS = 2
 """Parts of a path that tell a module: its folder and its file. More would name the
@@ -19,6 +18,10 @@ place of the installation, which differs between hosts and releases."""
 
 MAX_CACHED_PATHS = 2_048
 """Paths of which is remembered whose they are: the frames of a project repeat."""
+
+MAX_CACHED_STACKS = 512
+MAX_CACHED_CHARS = 8_192
+"""Stacks whose own frame is remembered, and the characters of the longest of them."""
 
 OUTSIDE = "."
 """The package of code that is not installed; no package has this name."""
@@ -56,13 +59,26 @@ _RELEASE = re.compile(
 """A folder that is named after a version, a time, or a hash."""
 
 
-def find_own_frame(frames: Sequence[Frame]) -> Frame | None:
-    """Return the innermost frame of the project's own code; None without one."""
+def find_own_frame(frame_lines: str) -> Frame | None:
+    """Return the innermost frame of the project's own code; None without one.
+
+    `frame_lines` are those of a traceback. Failures of one cause have the same ones.
+    """
+    if len(frame_lines) > MAX_CACHED_CHARS:
+        return _find_own_frame(frame_lines)
+    return _find_cached(frame_lines)
+
+
+def _find_own_frame(frame_lines: str) -> Frame | None:
+    frames = parse_frames(frame_lines)
     packages = [_find_package(frame.path) for frame in frames]
     first = OUTSIDE if OUTSIDE in packages else next(filter(None, packages), None)
     if first is None:
         return None
     return frames[len(packages) - 1 - packages[::-1].index(first)]
+
+
+_find_cached = lru_cache(maxsize=MAX_CACHED_STACKS)(_find_own_frame)
 
 
 @lru_cache(maxsize=MAX_CACHED_PATHS)

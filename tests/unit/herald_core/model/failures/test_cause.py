@@ -19,6 +19,14 @@ from herald_core.model.failures.tracebacks import LINKS
 RECORDED = json.loads(
     (Path(__file__).parents[4] / "recordings" / "failures.json").read_text()
 )
+FINGERPRINTS = (
+    *("e519f7295f97", "e519f7295f97", "d66deab333bf", "a23e25649cbe", "b8f22eabbf45"),
+    *("ff2574c5715e", "c566dbbe733e", "f6b7d3ea1c72", "f6b7d3ea1c72", "d8dac4d1a7c9"),
+    *("e519f7295f97", "e519f7295f97", "1fbdbe08942b", "42fba57ce383", "ddebd52861c4"),
+    *("e519f7295f97", "e519f7295f97"),
+)
+"""Of `RECORDED`: stored failures are found by them, so they never change."""
+
 CELERY = "/srv/venv/lib/python3.11/site-packages/celery/app/trace.py"
 HEADER = "Traceback (most recent call last):\n"
 CAUSE, CONTEXT = sorted(LINKS, reverse=True)
@@ -73,6 +81,14 @@ class TestRecorded:
         cause = describe_cause(one["exception"], one["traceback"])
         assert (cause.exception, cause.frame) == (exception, frame)
 
+    def test_fingerprints_never_change(self) -> None:
+        assert (
+            tuple(
+                make_fingerprint(one["exception"], one["traceback"]) for one in RECORDED
+            )
+            == FINGERPRINTS
+        )
+
     def test_retries_and_the_failure_at_their_end_have_one_cause(self) -> None:
         causes = {
             make_fingerprint(one["exception"], one["traceback"])
@@ -92,6 +108,10 @@ class TestRecorded:
 
 class TestSame:
     """What does not matter."""
+
+    def test_a_deep_stack(self) -> None:
+        calls = [(f"/srv/app/shop/pay{n}.py", "call") for n in range(200)]
+        assert find(*calls, CHARGE) == find(CHARGE)
 
     def test_two_call_paths(self) -> None:
         a = find(("/srv/app/shop/tasks.py", "a"), CHARGE)
