@@ -77,7 +77,10 @@ class Catalog:
         return sum(1 for _ in self)
 
     def __contains__(self, name: object) -> bool:
-        return any(kind.name == name for kind in self)
+        declared = self._declared.get(str(name))
+        if declared is not None:
+            return _is_visible(declared.celery_name)
+        return name in self._registered and _is_visible(str(name))
 
     def __getitem__(self, name: str) -> TaskType:
         """Return the task type; raise `CatalogError` that lists what exists."""

@@ -105,3 +105,13 @@ def test_what_is_visible_keeps_its_checks(catalog: Catalog) -> None:
     payroll = narrow(Filter(name=("payroll.*",)))
     with enter_request(payroll), pytest.raises(CatalogError, match="month"):
         decide_start(payroll, StartRequest(task_type="payroll.run"), catalog, (), TODAY)
+
+
+def test_only_visible_types_are_contained() -> None:
+    catalog = Catalog.make_undeclared()
+    names = ("reports.daily", "payroll.run")
+    catalog.add_registered(TaskType(name, name) for name in names)
+    assert all(name in catalog for name in names)
+    assert "reports.other" not in catalog
+    with enter_request(REPORTS):
+        assert [name in catalog for name in names] == [True, False]
