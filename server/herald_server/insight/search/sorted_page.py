@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import heapq
+from bisect import bisect_left
 from collections.abc import Iterable
 from typing import TypeAlias
 
@@ -44,10 +45,28 @@ class SortedPage:
         self._now = now
         self._after = None if page is None else _decode_token(page, sort).key
         self._best: list[tuple[SortKey, TaskView]] = []
+        self._keys: list[SortKey] = []
+        """The first keys of those that were considered, in order."""
         self._dropped = False
 
+    def check(self, task: TaskView) -> bool:
+        """Return True if `task` is to be added: none of those considered before push
+        it off the page."""
+        key = self._make_key(task)
+        if self._after is not None and key <= self._after:
+            return False
+        place = bisect_left(self._keys, key)
+        if place < len(self._keys) and self._keys[place] == key:
+            return True
+        self._keys.insert(place, key)
+        if len(self._keys) <= self._limit:
+            return True
+        self._dropped = True
+        self._keys.pop()
+        return place < self._limit
+
     def add(self, tasks: Iterable[TaskView]) -> None:
-        """Consider `tasks` for the page."""
+        """Put `tasks` on the page, where they belong there."""
         keyed = ((self._make_key(task), task) for task in tasks)
         new = [pair for pair in keyed if self._after is None or pair[0] > self._after]
         every = [*self._best, *new]

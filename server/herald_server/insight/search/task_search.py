@@ -78,20 +78,30 @@ class TaskSearch:
         self._slots = asyncio.Semaphore(MAX_SCANS)
 
     async def iter_steps(
-        self, query: TaskQuery, *, page: str | None = None, limit: int | None = None
+        self,
+        query: TaskQuery,
+        *,
+        page: str | None = None,
+        limit: int | None = None,
+        keep: Callable[[TaskView], bool] | None = None,
     ) -> AsyncGenerator[SearchStep]:
         """Yield what each step finds, until `limit` tasks are found or all were looked
         at.
 
-        `query.sort` is ignored. Raises `InvalidCursor`, `StoreError`.
+        `keep` is asked for each matching task whether it is to be found. `query.sort`
+        is ignored. Raises `InvalidCursor`, `StoreError`.
         """
         walk = SearchWalk(query, await self._planner.split(query), page)
         now, searched, found = self._clock(), 0, 0
+
+        def accept(task: TaskView) -> bool:
+            return query.matches(task, now) and (keep is None or keep(task))
+
         total = await self._count(walk.parts) if page is None else None
         while limit is None or found < limit:
             room = STEP_TASKS if limit is None else limit - found
             part, token = walk.position
-            step = await self._scan(part, token, min(room, 1_000), now)
+            step = await self._scan(part, token, min(room, 1_000), accept)
             walk.advance(step.next)
             searched += step.searched
             found += len(step.tasks)
@@ -105,13 +115,17 @@ class TaskSearch:
                 return
 
     async def _scan(
-        self, query: TaskQuery, page: str | None, limit: int, now: float
+        self,
+        query: TaskQuery,
+        page: str | None,
+        limit: int,
+        accept: Callable[[TaskView], bool],
     ) -> SearchStep:
         async with hold_answer_turn(), self._slots:
             step = await self._store.scan_tasks(
                 query.filter,
                 list_needles(query),
-                lambda task: query.matches(task, now),
+                accept,
                 limit=limit,
                 max_searched=STEP_TASKS,
                 page=page,
@@ -147,7 +161,7 @@ class TaskSearch:
         until = time.monotonic() + SORT_TIMEOUT_S
         sorted_page = SortedPage(query.sort, limit, self._clock(), page)
         last = SearchStep(tasks=(), searched=0)
-        async for last in self.iter_steps(query):
+        async for last in self.iter_steps(query, keep=sorted_page.check):
             sorted_page.add(last.tasks)
             if last.searched >= MAX_SORTED or time.monotonic() >= until:
                 break
