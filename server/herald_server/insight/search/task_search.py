@@ -97,7 +97,9 @@ class TaskSearch:
         def accept(task: TaskView) -> bool:
             return query.matches(task, now) and (keep is None or keep(task))
 
-        total = await self._count(walk.parts) if page is None else None
+        # The index must not tell a narrowed token about the tasks of others.
+        is_counted = page is None and request_context.get_task_filter() is None
+        total: int | None = None
         while limit is None or found < limit:
             room = STEP_TASKS if limit is None else limit - found
             part, token = walk.position
@@ -105,6 +107,10 @@ class TaskSearch:
             walk.advance(step.next)
             searched += step.searched
             found += len(step.tasks)
+            if is_counted and walk.is_over:
+                total = searched
+            elif is_counted and total is None and step.next is not None:
+                total = await self._count(walk.parts)
             yield SearchStep(
                 tasks=step.tasks,
                 searched=searched if total is None else min(searched, total),
@@ -173,13 +179,8 @@ class TaskSearch:
             whole=last.next is None,
         )
 
-    async def _count(self, parts: Sequence[TaskQuery]) -> int | None:
-        """Return about how many tasks a walk looks at.
-
-        None for a task-scoped token, whose index must not tell about others.
-        """
-        if request_context.get_task_filter() is not None:
-            return None
+    async def _count(self, parts: Sequence[TaskQuery]) -> int:
+        """Return about how many tasks a walk looks at."""
         return sum(
             [
                 await self._store.count_tasks(

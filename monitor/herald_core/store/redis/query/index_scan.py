@@ -13,12 +13,16 @@ from herald_core.store.redis.bitmaps import (
 )
 from herald_core.store.redis.connection.client import RedisClient
 from herald_core.store.redis.connection.pool import Reply
-from herald_core.store.redis.keys import BOUNDED_KEYS, RedisKeys
+from herald_core.store.redis.keys import BOUNDED_KEYS, SORTED_SET_INDEXES, RedisKeys
 from herald_core.store.redis.query.mask_reader import MaskReader
 from herald_core.store.redis.query.predicates import KeyPredicate
 
 MAX_BATCH_COMMANDS = 512
 """Commands that are sent at once."""
+
+RARE_GROWTH = 8
+"""How many times more chunks are looked at next for values that few tasks have: most
+chunks have none, and each look is a round trip."""
 
 
 @dataclass(frozen=True)
@@ -88,11 +92,12 @@ class IndexScan:
         chunks = await self._list_chunks()
         dearest = max(map(self._masks.count_commands, self._predicates))
         limit, step = max(MAX_BATCH_COMMANDS // dearest, 1), 1
+        is_rare = any(one.key in SORTED_SET_INDEXES for one in self._predicates)
         while chunks:
             part, chunks = chunks[:step], chunks[step:]
             for chunk, mask in (await self._intersect_masks(part)).items():
                 yield chunk, mask
-            step = min(2 * step, limit)
+            step = min((RARE_GROWTH if is_rare else 2) * step, limit)
 
     async def _list_chunks(self) -> list[int]:
         """Return the chunks that the range overlaps, and read where others are."""
