@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 from herald_client import requests
-from herald_client.client.calls import AsyncSender, await_answer, await_part
+from herald_client.client.calls import (
+    AsyncSender,
+    await_answer,
+    await_part,
+    name_methods,
+)
 from herald_client.requests.request import Request, T
 
 
+@name_methods
 class AsyncCalls(AsyncSender):
     """The coroutine methods of a client that send one request each."""
 
@@ -85,6 +91,7 @@ class AsyncCalls(AsyncSender):
     audit = await_answer(requests.installation.list_audit)
 
 
+@name_methods
 class OrderClient(AsyncSender):
     """Prepares, confirms, lists and stops orders for many tasks.
 

@@ -74,14 +74,23 @@ def get_part(
 
 
 C = TypeVar("C", bound=Callable[..., Any])
+K = TypeVar("K", bound=type)
 
 
 def _describe(call: C, build: Callable[..., Any]) -> C:
-    """Give a method the name, the documentation and the parameters of `build`."""
+    """Give a method the documentation and the parameters of `build`."""
     made: Any = call
-    made.__name__, made.__doc__ = build.__name__, build.__doc__
-    made.__module__, made.builder = build.__module__, build
+    made.__doc__, made.builder = build.__doc__, build
     found = inspect.signature(build)
     itself = inspect.Parameter("self", inspect.Parameter.POSITIONAL_OR_KEYWORD)
     made.__signature__ = found.replace(parameters=[itself, *found.parameters.values()])
     return call
+
+
+def name_methods(client: K) -> K:
+    """Give the methods that were made here the name and module of their class."""
+    for name, member in vars(client).items():
+        if hasattr(member, "builder"):
+            member.__name__, member.__module__ = name, client.__module__
+            member.__qualname__ = f"{client.__qualname__}.{name}"
+    return client

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from herald_client import requests
-from herald_client.client.calls import SyncSender, get_answer, get_part
+from herald_client.client.calls import SyncSender, get_answer, get_part, name_methods
 from herald_client.requests.request import Request, T
 
 
+@name_methods
 class SyncCalls(SyncSender):
     """The methods of a client that send one request each."""
 
@@ -85,6 +86,7 @@ class SyncCalls(SyncSender):
     audit = get_answer(requests.installation.list_audit)
 
 
+@name_methods
 class SyncOrderClient(SyncSender):
     """Prepares, confirms, lists and stops orders for many tasks.
 
