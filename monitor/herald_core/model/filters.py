@@ -33,6 +33,9 @@ compile, and to try on a name that is new."""
 
 GLOBS = frozenset(["name", "worker", "queue"])
 
+HIDEABLE_FIELDS = ("args", "kwargs", "result", "exception", "traceback")
+"""Fields of a task that a token may be kept from seeing."""
+
 
 class PreviousValues(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """The values that a change replaced: enough to find the filters that the task
@@ -64,6 +67,20 @@ class Filter(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, dict
     failure: tuple[str, ...] | None = None
     also: Filter | None = None
     """A filter that must match too; it narrows a client's filter to its token."""
+    hide: tuple[str, ...] | None = None
+    """Of a token: fields that it does not show, of `HIDEABLE_FIELDS`."""
+
+    @cached_property
+    def hidden_fields(self) -> frozenset[str]:
+        """The fields that this filter, or one that must match too, hides."""
+        more = self.also.hidden_fields if self.also is not None else frozenset[str]()
+        return more.union(self.hide or ())
+
+    @cached_property
+    def own_tags(self) -> frozenset[str]:
+        """The tags that this filter, or one that must match too, names."""
+        more = self.also.own_tags if self.also is not None else frozenset[str]()
+        return more.union(self.tag or ())
 
     @cached_property
     def names(self) -> PatternSet:
@@ -106,8 +123,9 @@ class Filter(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, dict
         if only is None:
             return self
         mine: dict[str, Any] = {key: getattr(self, key) for key in KEYS}
+        mine["tag"] = _select_tags(self.tag, only)
         merged = {k: getattr(only, k) if v is None else v for k, v in mine.items()}
-        return Filter(**merged, also=only)
+        return Filter(**merged, also=only, hide=self.hide)
 
     def permits_name(self, name: str) -> bool:
         """Return True if a task of that name can match."""
@@ -128,7 +146,41 @@ class Filter(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, dict
         return self.also is not None and self.also.is_empty
 
 
-KEYS = tuple(key for key in Filter.__struct_fields__ if key != "also")
+KEYS = tuple(key for key in Filter.__struct_fields__ if key not in ("also", "hide"))
+
+
+def is_hidden_tag(tag: str, hidden: frozenset[str]) -> bool:
+    """Return True if a tag is made of a value of an argument that is hidden."""
+    return tag.partition(".")[0] in hidden & {"args", "kwargs"} and ":" in tag
+
+
+def _select_tags(tags: tuple[str, ...] | None, only: Filter) -> tuple[str, ...] | None:
+    """Return the tags that a token of the filter `only` may ask for."""
+    if tags is None or not only.hidden_fields:
+        return tags
+    return tuple(
+        tag
+        for tag in tags
+        if tag in only.own_tags or not is_hidden_tag(tag, only.hidden_fields)
+    )
+
+
+def parse_hidden_fields(given: object) -> tuple[str, ...]:
+    """Return fields to hide, in their order. Raises `InvalidFilter`."""
+    listed: list[object] = (
+        [given]
+        if isinstance(given, str)
+        else (
+            list(given) if isinstance(given, list | tuple) else []  # pyright: ignore[reportUnknownArgumentType]
+        )
+    )
+    if not listed or any(one not in HIDEABLE_FIELDS for one in listed):
+        raise InvalidFilter(
+            f"hide must be a list of {', '.join(HIDEABLE_FIELDS)}", "hide"
+        )
+    # One without the other would look like a call that has only these.
+    both = ("args", "kwargs") if {"args", "kwargs"} & set(listed) else ()
+    return tuple(field for field in HIDEABLE_FIELDS if field in (*listed, *both))
 
 
 def parse_filter(given: Mapping[str, object]) -> Filter:

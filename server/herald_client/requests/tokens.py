@@ -12,17 +12,19 @@ def mint(
     scopes: Iterable[str] = ("read",),
     *,
     only: Mapping[str, object] | None = None,
+    hide: Iterable[str] | None = None,
     ttl: float | str | None = None,
     label: str | None = None,
 ) -> Request[MintedToken]:
     """Return a new token that is limited to `scopes` and the tasks of `only`.
 
     It has at most the rights of the caller's own token, and ends after `ttl`: seconds,
-    or such as `15m` (the default). `label` names it in the audit log.
+    or such as `15m` (the default). `hide` are fields that it does not show: `args`,
+    `kwargs`, `result`, `exception`, `traceback`. `label` names it in the audit log.
     """
     body = {
         **{"scopes": list(scopes), "only": None if only is None else dict(only)},
-        **{"ttl": ttl, "label": label},
+        **{"hide": None if hide is None else list(hide), "ttl": ttl, "label": label},
     }
     return make_post("tokens", body=body, answer=MintedToken)
 

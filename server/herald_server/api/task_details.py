@@ -9,12 +9,14 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from herald_core.errors import InvalidInput
+from herald_core.model.hidden_fields import hide_fields
 from herald_core.model.tasks.views import EXPIRED, UNKNOWN
 from herald_server.api.actions import make_json_response, make_marked_response
 from herald_server.api.context import ServerContext
 from herald_server.api.http.path_ids import has_literal_suffix, parse_task_id
 from herald_server.api.http.problems import Problem
 from herald_server.api.http.route_scopes import require
+from herald_server.auth import request_context
 from herald_server.auth.quotas.response_slots import hold_backend_turn
 from herald_server.diagnosis.explain import TaskDiagnoser
 from herald_server.insight import family_tree
@@ -110,9 +112,9 @@ class TaskDetailRoutes:
         if task.state == UNKNOWN:
             raise Problem(404, f"nothing is known of task {id_[:80]!r}")
         async with hold_backend_turn(TIMEOUT_S):
-            return make_json_response(
-                await read_full_result(self._shared.backend, task, max_bytes)
-            )
+            found = await read_full_result(self._shared.backend, task, max_bytes)
+        only = request_context.get_task_filter()
+        return make_json_response(hide_fields(found, only))
 
     @require("read")
     async def list_groups(self, request: Request) -> Response:

@@ -79,6 +79,12 @@ def get_task_filter() -> Filter | None:
     return None if context is None else context.identity.task_filter
 
 
+def is_hidden(field: str) -> bool:
+    """Return True if the caller's token does not show a field of tasks."""
+    only = get_task_filter()
+    return only is not None and field in only.hidden_fields
+
+
 def set_identity(who: Identity) -> None:
     """Set the caller of this asyncio task and of those that it starts."""
     former = REQUEST_CONTEXT.get()

@@ -22,6 +22,7 @@ from herald_core.model.cursor import Cursor
 from herald_core.model.events.event import Event
 from herald_core.model.filters import Filter
 from herald_core.model.gaps import Gap
+from herald_core.model.hidden_fields import hide_fields, hide_in_change
 from herald_core.model.monitors import MonitorView
 from herald_core.model.queries.needles import Needle
 from herald_core.model.tasks.views import UNKNOWN, AttemptView, TaskView, from_rfc3339
@@ -81,6 +82,9 @@ class ScopedStore:
         Of an unknown one the result backend is asked, and what it says is stored: its
         events were missed, or it ended before this Herald was set up.
         """
+        return _hide(await self._get_task(task_id))
+
+    async def _get_task(self, task_id: str) -> TaskView:
         task = await self.unscoped.get_task(task_id)
         if not _is_visible(task):
             return TaskView(id=task_id, state=UNKNOWN)
@@ -107,7 +111,9 @@ class ScopedStore:
             await self.unscoped.get_task(task_id)
         ):
             return ()
-        return await self.unscoped.list_attempts(task_id)
+        found = await self.unscoped.list_attempts(task_id)
+        only = request_context.get_task_filter()
+        return [hide_fields(attempt, only) for attempt in found]
 
     async def get_tasks(self, ids: Sequence[str]) -> list[TaskView | None]:
         """Return the tasks of `ids`, None for hidden ones."""
@@ -115,7 +121,7 @@ class ScopedStore:
         visible = [task for task in found if task is not None and _is_visible(task)]
         if self._lookup is not None:
             visible = await self._lookup.add_outcomes(visible)
-        known = {task.id: task for task in visible}
+        known = {task.id: _hide(task) for task in visible}
         return [known.get(id_) for id_ in ids]
 
     async def list_tasks(
@@ -139,9 +145,10 @@ class ScopedStore:
             after=after,
             before=before,
         )
+        tasks = tuple(_hide(task) for task in found.tasks)
         if only is None or found.next is None or self._seal is None:
-            return found
-        return TaskPage(found.tasks, self._seal.encrypt(found.next, only))
+            return TaskPage(tasks, found.next)
+        return TaskPage(tasks, self._seal.encrypt(found.next, only))
 
     async def scan_tasks(
         self,
@@ -163,17 +170,19 @@ class ScopedStore:
         found = await self.unscoped.scan_tasks(
             narrowed,
             needles,
-            accept,
+            # What is hidden is not searched either: an answer would tell it.
+            lambda task: accept(_hide(task)),
             limit=limit,
             max_searched=max_searched,
             page=self._open_page(page, only),
             after=after,
             before=before,
         )
+        tasks = tuple(_hide(task) for task in found.tasks)
         if only is None or found.next is None or self._seal is None:
-            return found
+            return ScanStep(tasks, found.searched, found.next)
         sealed = self._seal.encrypt(found.next, only)
-        return ScanStep(found.tasks, found.searched, sealed)
+        return ScanStep(tasks, found.searched, sealed)
 
     def _open_page(self, page: str | None, only: Filter | None) -> str | None:
         """Return the page token that the caller got as `page`."""
@@ -351,9 +360,14 @@ def _is_visible(task: TaskView) -> bool:
     return only is None or only.matches(task)
 
 
+def _hide(task: TaskView) -> TaskView:
+    """Return a task as the caller may see it."""
+    return hide_fields(task, request_context.get_task_filter())
+
+
 def _select_changes(changes: Sequence[Change], only: Filter) -> tuple[Change, ...]:
     return tuple(
-        change
+        hide_in_change(change, only)
         for change in changes
         if change.kind == TASK
         and change.task is not None

@@ -10,8 +10,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, cast
 
+import msgspec
+
 from herald_core.errors import HeraldError, InvalidInput
-from herald_core.model.filters import KEYS, Filter, parse_token_filter
+from herald_core.model.filters import (
+    KEYS,
+    Filter,
+    parse_hidden_fields,
+    parse_token_filter,
+)
 from herald_server.auth.identity import SCOPES
 
 SCOPE_PREFIX = "herald:"
@@ -56,9 +63,22 @@ def _parse_filter(claim: object) -> Filter:
     if not isinstance(claim, dict):
         raise BadToken("the token's filter must be an object of filter keys")
     try:
-        return parse_token_filter(cast("dict[str, object]", claim))
+        return parse_narrowing(cast("dict[str, object]", claim))
     except InvalidInput as error:
         raise BadToken(f"the token's filter is wrong: {error}") from None
+
+
+def parse_narrowing(given: Mapping[str, object]) -> Filter:
+    """Return the filter of a token; its key `hide` lists fields that are not shown.
+
+    Raises `InvalidFilter`.
+    """
+    keys = {key: value for key, value in given.items() if key != "hide"}
+    if "hide" not in given:
+        return parse_token_filter(keys)
+    narrowed = parse_token_filter(keys) if keys else Filter()
+    hidden = parse_hidden_fields(given["hide"])
+    return msgspec.structs.replace(narrowed, hide=hidden)
 
 
 def encode_filter_claim(only: Filter | None) -> list[dict[str, list[str]]]:
@@ -66,7 +86,8 @@ def encode_filter_claim(only: Filter | None) -> list[dict[str, list[str]]]:
     list."""
     found: list[dict[str, list[str]]] = []
     while only is not None:
-        given: Mapping[str, Any] = {key: getattr(only, key) for key in KEYS}
+        keys = (*KEYS, "hide")
+        given: Mapping[str, Any] = {key: getattr(only, key) for key in keys}
         one = {key: list(values) for key, values in given.items() if values is not None}
         if one and one not in found:  # a part that matches all narrows nothing
             found.append(one)

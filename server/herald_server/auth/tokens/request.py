@@ -9,12 +9,16 @@ from typing import Any, cast
 import msgspec
 
 from herald_core.errors import InvalidInput
-from herald_core.model.filters import Filter, parse_token_filter
+from herald_core.model.filters import (
+    Filter,
+    parse_hidden_fields,
+    parse_token_filter,
+)
 from herald_core.model.tasks.views import to_rfc3339
 from herald_server.auth.identity import SCOPES, Identity, PermissionDenied
 from herald_server.auth.tokens.claims import encode_filter_claim
 
-REQUEST_KEYS = ("scopes", "only", "ttl", "label")
+REQUEST_KEYS = ("scopes", "only", "hide", "ttl", "label")
 DEFAULT_TTL_S = 900.0
 MIN_TTL_S = 1.0
 MAX_TTL_S = 30 * 86_400.0
@@ -47,10 +51,18 @@ def parse_token_request(given: Mapping[str, object]) -> TokenRequest:
         raise InvalidInput('only must be a filter such as {"ids": ["…"]}', "only")
     return TokenRequest(
         _parse_scopes(given.get("scopes")),
-        None if only is None else parse_token_filter(cast("dict[str, object]", only)),
+        _parse_narrowing(cast("dict[str, object] | None", only), given.get("hide")),
         parse_ttl(given.get("ttl")),
         _parse_label(given.get("label")),
     )
+
+
+def _parse_narrowing(only: Mapping[str, object] | None, hide: object) -> Filter | None:
+    narrowed = None if only is None else parse_token_filter(only)
+    if hide is None:
+        return narrowed
+    hidden = parse_hidden_fields(hide)
+    return msgspec.structs.replace(narrowed or Filter(), hide=hidden)
 
 
 def check_permitted(owner: Identity, wish: TokenRequest) -> None:

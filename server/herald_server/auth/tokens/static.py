@@ -15,13 +15,14 @@ from pathlib import Path
 from typing import Any, cast
 
 from herald_core.errors import InvalidInput
-from herald_core.model.filters import Filter, parse_token_filter
+from herald_core.model.filters import Filter
 from herald_core.system.toml_tables import read_toml_table
 from herald_server.auth.identity import DEFAULT_ENVIRONMENT, SCOPES, Identity
+from herald_server.auth.tokens.claims import parse_narrowing
 
 HASH_PATTERN = re.compile(r"sha256:([0-9a-f]{64})")
 NAME_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
-TABLE_KEYS = ("hash", "scopes", "only", "environments")
+TABLE_KEYS = ("hash", "scopes", "only", "hide", "environments")
 OWNER = "owner"
 READER = "herald:reader"
 """Names of HERALD_TOKEN and HERALD_READ_TOKEN; no table can have the second."""
@@ -96,9 +97,10 @@ def _parse_scopes(given: object) -> frozenset[str]:
 
 
 def _parse_filter(table: Mapping[str, Any]) -> Filter | None:
-    given = table.get("only")
-    if given is None:
-        return None
-    if not isinstance(given, dict) or not given:
+    given, hide = table.get("only"), table.get("hide")
+    if given is not None and (not isinstance(given, dict) or not given):
         raise InvalidInput('only must be a filter such as { name = "reports.*" }')
-    return parse_token_filter(cast("dict[str, object]", given))
+    if given is None and hide is None:
+        return None
+    whole = cast("dict[str, object]", given or {})
+    return parse_narrowing(whole if hide is None else {**whole, "hide": hide})

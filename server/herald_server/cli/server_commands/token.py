@@ -13,7 +13,7 @@ import msgspec
 
 from herald_client import Herald, MintedToken
 from herald_core.errors import InvalidInput
-from herald_core.model.filters import KEYS, parse_filter
+from herald_core.model.filters import HIDEABLE_FIELDS, KEYS, parse_filter
 from herald_server.auth.identity import SCOPES, Identity, make_token
 from herald_server.cli.client_options import (
     add_filter_options,
@@ -36,6 +36,12 @@ COLUMNS = ("ID", "NAME", "SCOPES", "ONLY", "UNTIL")
 @click.option("--mark", is_flag=True, help="May set marks, such as deploys.")
 @click.option("--task", "ids", multiple=True, metavar="ID", help="Only this task.")
 @add_filter_options
+@option(
+    "--hide",
+    multiple=True,
+    type=click.Choice(HIDEABLE_FIELDS),
+    help="A field of tasks that it does not show.",
+)
 @option("--ttl", default="15m", show_default=True, help="Lifetime: 90s, 15m, 2h.")
 @click.option("--label", metavar="WORD", help="Name of the token in the audit log.")
 @click.option("--offline", is_flag=True, help="Sign it locally, with HERALD_TOKEN.")
@@ -81,7 +87,8 @@ def make_request(given: dict[str, Any]) -> dict[str, Any]:
     scopes = [scope for scope in SCOPES if given.get(scope)] or ["read"]
     only = {key: list(given[key]) for key in KEYS if given.get(key)}
     parse_filter(only)
-    more = {"only": only, "label": given.get("label")}
+    hide = list(given.get("hide") or ())
+    more = {"only": only, "hide": hide, "label": given.get("label")}
     return {
         "scopes": scopes,
         "ttl": given["ttl"],

@@ -20,6 +20,7 @@ from herald_core.model.tasks.views import TaskView
 from herald_core.system.large_json import LargeJson
 from herald_monitor.celery_client.backend.result_backend import ResultBackend
 from herald_monitor.celery_client.backend.task_meta import OversizedValue
+from herald_server.auth.request_context import is_hidden
 
 log = logging.getLogger(__name__)
 
@@ -83,7 +84,7 @@ class BackendResults:
         self, task: TaskView, max_chars: int = MAX_SHOWN_CHARS
     ) -> TaskResult:
         """Return the result of `task`. Errors of the backend are logged."""
-        if task.state != views.SUCCESS:
+        if task.state != views.SUCCESS or is_hidden("result"):
             return NO_RESULT
         from_event = NO_RESULT if task.result is None else parse_repr(task.result)
 

@@ -16,6 +16,7 @@ from herald_core.model.changes import QUEUE, TASK, WORKER, Change, LogEntry
 from herald_core.model.cursor import START, Cursor
 from herald_core.model.documents import DOCUMENT_KINDS
 from herald_core.model.filters import Filter
+from herald_core.model.hidden_fields import hide_in_change
 from herald_server.auth.quotas.stalled_clients import StalledShare
 from herald_server.push.log.filter_index import FilterIndex
 
@@ -110,7 +111,9 @@ class Subscriber:
         changes = list(self.pending.values())
         self.pending.clear()
         self.size = 0
-        return changes
+        if not self.filter.hidden_fields:
+            return changes
+        return [hide_in_change(change, self.filter) for change in changes]
 
 
 def is_relevant(filter_: Filter, change: Change) -> bool:

@@ -286,3 +286,13 @@ def test_a_stalled_watcher_keeps_its_share_only() -> None:
     assert not watcher.reset
     hub.publish(LogEntry(at(2), (change(2, "c"),)))
     assert (watcher.reset, len(watcher.pending)) == ("slow", 0)
+
+
+def test_what_a_token_hides_is_taken_out_of_changes() -> None:
+    hub, told = Hub(), Subscriber(Filter().intersect(Filter(hide=("state",))), print)
+    hub.subscribe(told)
+    whole = change(1, state="STARTED")
+    told.offer(whole)
+    (shown,) = told.drain()
+    assert b"STARTED" in whole.json
+    assert b"STARTED" not in shown.json
