@@ -51,6 +51,40 @@ def test_a_cause_leads_to_its_tasks_in_the_same_time(server: ScriptedServer) -> 
     assert asked["filter"]["failure"] == ["0a1b2c3d4e5f"]
 
 
+def test_the_cause_of_a_problem_leads_to_the_errors_of_its_name(
+    server: ScriptedServer,
+) -> None:
+    asked: list[dict[str, str]] = []
+
+    def answer(query: dict[str, str]) -> Frame:
+        asked.append(query)
+        return list_causes(night.at(900), night.at(4))
+
+    server.rest["api/v1/failures"] = answer
+    tab = opened(server, "overview")
+    line = tab.get_by_role("listitem").filter(has_text="billing.capture fails")
+    line.get_by_role("link", name=re.compile("IntegrityError")).click()
+    expect(tab).to_have_url(re.compile(r"#/errors\?name=billing.capture&at=1h$"))
+    expect(tab.locator(".causes > li")).to_have_count(3)
+    assert asked[-1] == {"window": "1h", "name": "billing.capture"}
+    tab.screenshot(path=ARTIFACTS / "page-errors-of-one.png")
+    # What can be done is about this name too.
+    first = tab.locator(".causes > li").first
+    expect(first.get_by_role("link", name="Tasks")).to_have_attribute(
+        "href", "#/tasks?q=failure:0a1b2c3d4e5f+name:billing.capture&at=1h"
+    )
+    with tab.expect_request("**/api/v1/orders") as sent:
+        first.get_by_role("button", name="Retry").click()
+    wanted: Frame = sent.value.post_data_json or {}
+    assert wanted["filter"] == {
+        "failure": ["0a1b2c3d4e5f"],
+        "name": ["billing.capture"],
+    }
+    tab.keyboard.press("Escape")
+    tab.get_by_role("link", name="Show the errors of all names").click()
+    expect(tab).to_have_url(re.compile(r"#/errors\?at=1h$"))
+
+
 def test_the_time_range_is_asked_for(server: ScriptedServer) -> None:
     asked: list[dict[str, str]] = []
 

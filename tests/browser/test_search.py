@@ -253,14 +253,14 @@ def test_a_row_is_selected_with_the_keyboard(server: ScriptedServer) -> None:
 
 
 def test_a_view_is_saved_as_a_link(server: ScriptedServer) -> None:
-    tab = opened(server, "tasks?q=state:FAILURE&at=1h")
+    tab = opened(server, "tasks?q=state:FAILURE&at=1h&group=error")
     tab.get_by_role("button", name="Views").click()
     tab.get_by_role("textbox", name="Name of this view").fill("My failures")
     tab.get_by_role("button", name="Save").click()
     tab.goto(f"{ORIGIN}#/tasks")
     tab.get_by_role("button", name="Views").click()
     tab.get_by_role("link", name="My failures").click()
-    expect(tab).to_have_url(re.compile(r"q=state:FAILURE&at=1h"))
+    expect(tab).to_have_url(re.compile(r"q=state:FAILURE&at=1h&group=error$"))
     tab.get_by_role("button", name="Views").click()
     tab.get_by_role("button", name="Remove the view My failures").click()
     expect(tab.get_by_role("link", name="My failures")).to_have_count(0)

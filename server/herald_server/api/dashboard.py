@@ -39,7 +39,7 @@ HEADERS = {
 IMMUTABLE = {**HEADERS, "Cache-Control": "public, max-age=31536000, immutable"}
 """Headers of files below the path of their version: they never change."""
 
-VERSION_CHARS = 12
+VERSION_CHARS = 8
 
 
 async def send_page(request: Request) -> Response:
@@ -56,7 +56,7 @@ def read_page() -> str:
     """
     page = (DASHBOARD_PATH / "index.html").read_text(encoding="utf-8")
     links = "".join(
-        f'  <link rel="modulepreload" href="dashboard/{module}" />\n'
+        f'<link rel="modulepreload" href="dashboard/{module}">\n'
         for module in list_first_modules()
     )
     whole = page.replace("</head>", f"{links}</head>", 1)

@@ -17,7 +17,7 @@ def test_the_page_preloads_the_modules_of_its_first_screen() -> None:
     assert all((DASHBOARD_PATH / module).is_file() for module in modules)
     place = f"dashboard/v/{compute_version()}"
     for module in modules:
-        assert f'<link rel="modulepreload" href="{place}/{module}" />' in read_page()
+        assert f'<link rel="modulepreload" href="{place}/{module}">' in read_page()
 
 
 def test_all_files_of_the_page_are_below_the_path_of_their_version() -> None:

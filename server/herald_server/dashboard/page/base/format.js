@@ -131,3 +131,8 @@ export const pluralize = (n, noun) => `${formatCount(n)} ${noun}${n === 1 ? "" :
 export function formatValue(it) {
   return typeof it === "string" ? it : JSON.stringify(it, null, 2);
 }
+
+const RFC3339 = /\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z/g;
+
+/** A sentence of the server with its times as the reader chose to see them. */
+export const showTimes = (sentence) => sentence.replace(RFC3339, formatTime);

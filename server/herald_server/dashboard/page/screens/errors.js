@@ -1,5 +1,6 @@
 /** Errors: failed attempts by cause, the most frequent first. */
 
+import { linkTo } from "../base/address.js";
 import { formatCount, pluralize } from "../base/format.js";
 import { showView, usePoll, useScreen, useSecond } from "../base/view/hooks.js";
 import { html, useEffect, useRef } from "../base/view/preact.js";
@@ -22,13 +23,16 @@ function Errors({ params }) {
   useCauseChanges(answer.send);
   const { value, error, known, send } = answer;
   const when = range.isLive ? "last hour" : range.label;
-  return html`<${Card} title=${`Errors, ${when}`} className="whole errors" note=${value ? describe(value) : ""}>
+  return html`<${Card} title=${`Errors, ${when}`} className="whole errors" note=${value ? describe(value) : ""} tools=${params.name && html`<${OnlyName} name=${params.name} />`}>
     <${State} known=${known} error=${value ? null : error} retry=${send} ok="No failures" empty=${value && !value.total && `No attempt failed in this time (${when}).`}>
-      ${() => html`<ol class="causes">${value.failures.map((one) => html`<${Cause} key=${one.id} cause=${one} answer=${value} max=${value.failures[0].count} />`)}</ol>
+      ${() => html`<ol class="causes">${value.failures.map((one) => html`<${Cause} key=${one.id} cause=${one} name=${params.name} answer=${value} max=${value.failures[0].count} />`)}</ol>
         ${value.other > 0 && html`<p class="fine causes-rest">${pluralize(value.other, "more attempt")} failed, of causes that are too many to count separately.</p>`}`}
     </${State}>
   </${Card}>`;
 }
+
+/** Says that only the causes of one name are listed, and leads to all. */
+const OnlyName = ({ name }) => html`<span class="fine">only of <bdi>${name}</bdi></span><a class="button small" href=${linkTo("errors")} aria-label="Show the errors of all names">Show all</a>`;
 
 // The server tells that causes changed; the counts of this range are asked for.
 function useCauseChanges(send) {

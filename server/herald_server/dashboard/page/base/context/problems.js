@@ -9,9 +9,8 @@
  */
 
 import { linkTo } from "../address.js";
-import { formatAge, formatAtLeast, formatCount, formatPercent, formatRate, formatTime, pluralize } from "../format.js";
+import { formatAge, formatAtLeast, formatCount, formatPercent, formatRate, formatTime, pluralize, showTimes } from "../format.js";
 import { describeUnanswered, isStranded, mayBeStranded } from "../metrics.js";
-import { showTimes } from "./schedules.js";
 
 const MAX_OF_KIND = 3; // more of one kind are told in one line
 

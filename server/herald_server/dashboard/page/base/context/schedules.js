@@ -52,8 +52,3 @@ export function describeNext(at) {
   if (s < 60) return `in ${s} s`;
   return s < 5_400 ? `in ${Math.round(s / 60)} min` : formatTime(ms);
 }
-
-const RFC3339 = /\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z/g;
-
-/** A sentence of the server with its times as the reader chose to see them. */
-export const showTimes = (sentence) => sentence.replace(RFC3339, formatTime);

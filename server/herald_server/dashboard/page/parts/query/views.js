@@ -1,6 +1,7 @@
 /** Views: queries with their columns as links; the reader's own are kept in this browser. */
 
 import { linkTo } from "../../base/address.js";
+import { keepChoice, readChoice } from "../../base/browser/storage.js";
 
 const KEY = "herald.views";
 
@@ -13,30 +14,14 @@ export const COMMON_VIEWS = [
   { name: "Slow in the last hour", params: { q: "succeeded took:>10s", at: "1h" } },
 ];
 
-let fallback = []; // for browsers that forbid storage
-
 /** Return the reader's own views: `[{name, params}]`. */
-export function readViews() {
-  try {
-    const found = JSON.parse(localStorage.getItem(KEY) ?? "[]");
-    return Array.isArray(found) ? found.filter((one) => typeof one?.name === "string" && one.params) : [];
-  } catch {
-    return fallback;
-  }
-}
+export const readViews = () => [readChoice(KEY, [])].flat().filter((one) => typeof one?.name === "string" && one.params);
 
 /** Keep a view; one of the same name is replaced. */
 export const saveView = (name, params) => write([...readViews().filter((one) => one.name !== name), { name, params }]);
 export const removeView = (name) => write(readViews().filter((one) => one.name !== name));
 
 /** The link to a view; it has its own time range. */
-export const linkToView = ({ params: { q = "", cols = "", at = null } }) => linkTo("tasks", { q, cols, at });
+export const linkToView = ({ params: { q = "", cols = "", at = null, group = "" } }) => linkTo("tasks", { q, cols, at, group });
 
-function write(views) {
-  fallback = views;
-  try {
-    localStorage.setItem(KEY, JSON.stringify(views));
-  } catch {
-    // Storage is forbidden: they last until the page is left.
-  }
-}
+const write = (views) => keepChoice(KEY, views);

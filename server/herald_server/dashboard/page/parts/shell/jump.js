@@ -44,10 +44,13 @@ export function listTargets(text, live, isHidden = () => false) {
   const screens = Object.entries(SCREENS).filter(([name, { under, label }]) => !under && !isHidden(name) && has(label)).map(([name, { label }]) => ({ label, kind: "screen", href: address.linkTo(name) }));
   const views = [...readViews(), ...COMMON_VIEWS].filter(({ name }) => text && has(name)).map((one) => ({ label: one.name, kind: "view", href: linkToView(one) }));
   if (!text) return screens;
-  const workers = [...live.workers.items.values()].filter(({ hostname }) => has(hostname)).map(({ hostname }) => ({ label: hostname, kind: "tasks of the worker", href: address.linkTo("tasks", { q: `worker:${quote(hostname)}` }) }));
+  const workers = [...live.workers.items.values()].filter(({ hostname }) => has(hostname)).slice(0, 4).flatMap(({ hostname }) => [
+    { label: hostname, kind: "worker", href: address.linkTo("worker", {}, hostname) },
+    { label: hostname, kind: "tasks of the worker", href: address.linkTo("tasks", { q: `worker:${quote(hostname)}` }) },
+  ]);
   const queues = [...live.queues.items.values()].filter(({ name }) => has(name)).map(({ name }) => ({ label: name, kind: "tasks of the queue", href: address.linkTo("tasks", { q: `queue:${quote(name)}` }) }));
   const isId = /^[0-9a-f]{8}(-[0-9a-f-]{0,27})?$/i.test(text) && text.length === 36;
   const task = isId ? [{ label: text, kind: "task", href: address.linkTo("task", {}, text) }] : [];
   const search = { label: text, kind: "search tasks", href: address.linkTo("tasks", { q: text }) };
-  return [...task, ...screens, ...views, ...workers.slice(0, 4), ...queues.slice(0, 4), search].slice(0, MOST);
+  return [...task, ...screens, ...views, ...workers, ...queues.slice(0, 4)].slice(0, MOST - 1).concat(search);
 }

@@ -1,6 +1,7 @@
 /** Browser notifications: of tasks that match a view, and of new problems. Asked for by a click only. */
 
 import { linkTo } from "../../base/address.js";
+import { keepChoice, readChoice } from "../../base/browser/storage.js";
 import { pluralize } from "../../base/format.js";
 
 const KEY = "herald.notices";
@@ -90,23 +91,10 @@ function tell(title, body, href, tag) {
   };
 }
 
-let fallback = {}; // for browsers that forbid storage
-
-function read() {
-  try {
-    return JSON.parse(localStorage.getItem(KEY) ?? "{}");
-  } catch {
-    return fallback;
-  }
-}
+const read = () => readChoice(KEY, {});
 
 function write(change) {
-  fallback = { ...read(), ...change };
-  try {
-    localStorage.setItem(KEY, JSON.stringify(fallback));
-  } catch {
-    // Storage is forbidden: the choice lasts until the page is left.
-  }
+  keepChoice(KEY, { ...read(), ...change });
   watch();
   return "";
 }

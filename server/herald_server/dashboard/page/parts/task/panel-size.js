@@ -1,5 +1,6 @@
 /** The width of the panel: its edge is dragged or moved with the keyboard, and remembered. */
 
+import { keepChoice, readChoice } from "../../base/browser/storage.js";
 import { byId } from "../../base/dom.js";
 import { html, useState } from "../../base/view/preact.js";
 
@@ -29,7 +30,7 @@ export function Edge() {
     const next = limit(wanted);
     setShown(next);
     setWidth(next);
-    write(next);
+    keepChoice(KEY, next);
   };
   const onKeyDown = (event) => {
     const next = { ArrowLeft: width + STEP, ArrowRight: width - STEP, Home: getMost(), End: LEAST, Enter: USUAL }[event.key];
@@ -48,21 +49,4 @@ export function Edge() {
     onPointerDown=${onPointerDown} onPointerMove=${(event) => held && change(innerWidth - event.clientX)} onPointerUp=${() => setHeld(false)} onPointerCancel=${() => setHeld(false)}></div>`;
 }
 
-let fallback = USUAL; // for browsers that forbid storage
-
-function read() {
-  try {
-    return Number(localStorage.getItem(KEY)) || USUAL;
-  } catch {
-    return fallback;
-  }
-}
-
-function write(width) {
-  fallback = width;
-  try {
-    localStorage.setItem(KEY, String(width));
-  } catch {
-    // Storage is forbidden: the width lasts until the page is left.
-  }
-}
+const read = () => Number(readChoice(KEY, USUAL)) || USUAL;

@@ -2,15 +2,16 @@
 
 import { linkTo } from "../../base/address.js";
 import { formatAge, formatCount, formatTimestamp, pluralize } from "../../base/format.js";
+import { quote } from "../../base/query.js";
 import { html } from "../../base/view/preact.js";
 import { Icon, Name } from "../../parts/common/view.js";
 
 const SPARK = { width: 170, height: 30 };
 const MAX_NAMES = 3;
 
-/** @param {{cause: any, answer: any, max: number}} props `answer` is the list that it is from */
-export function Cause({ cause, answer, max }) {
-  const tasks = linkTo("tasks", { q: `failure:${cause.fingerprint}` });
+/** @param {{cause: any, name?: string, answer: any, max: number}} props `answer` is the list that it is from, of all names or only of `name` */
+export function Cause({ cause, name, answer, max }) {
+  const tasks = linkTo("tasks", { q: [`failure:${cause.fingerprint}`, name && `name:${quote(name)}`].filter(Boolean).join(" ") });
   return html`<li>
     <div class="cause-what">
       <a href=${tasks}>${cause.frame ? html`<${Frame} frame=${cause.frame} />` : html`<span class="fine">no frame of your own code</span>`}</a>
@@ -29,15 +30,15 @@ export function Cause({ cause, answer, max }) {
       <${Time} label="Last" at=${cause.last_seen} />
       ${cause.versions?.length > 0 && html`<div><dt>Release</dt><dd><bdi>${cause.versions.join(", ")}</bdi></dd></div>`}
     </dl>
-    <div class="cause-actions"><a class="button small" href=${tasks}>Tasks</a><button type="button" class="small" onClick=${() => retry(cause, answer)}>Retry …</button></div>
+    <div class="cause-actions"><a class="button small" href=${tasks}>Tasks</a><button type="button" class="small" onClick=${() => retry(cause, name, answer)}>Retry …</button></div>
     <span class="cause-share" style=${{ width: `${max ? (100 * (cause.count ?? 0)) / max : 0}%` }} aria-hidden="true"></span>
   </li>`;
 }
 
 // Those that were counted here and are failed now: by when they failed, not when they were received.
-async function retry({ fingerprint }, { since, until }) {
+async function retry({ fingerprint }, name, { since, until }) {
   const { openBulkSheet } = await import("../../parts/orders/bulk-sheet.js");
-  openBulkSheet({ action: "retry", filter: { failure: [fingerprint] }, query: `finished:${since}..${until}` });
+  openBulkSheet({ action: "retry", filter: { failure: [fingerprint], ...(name ? { name: [name] } : {}) }, query: `finished:${since}..${until}` });
 }
 
 /** `orders/pay.py:charge`: the function, and where it is. */

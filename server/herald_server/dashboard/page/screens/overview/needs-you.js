@@ -1,5 +1,6 @@
 /** What needs a person: each problem with since when, why, and what can be done. */
 
+import { linkTo } from "../../base/address.js";
 import { formatAge, formatCount, formatRate, formatTime, pluralize } from "../../base/format.js";
 import { useConnection, usePoll, useSecond } from "../../base/view/hooks.js";
 import { html, useState } from "../../base/view/preact.js";
@@ -7,8 +8,8 @@ import { NotifyButton } from "../../parts/common/notify-button.js";
 import { Icon } from "../../parts/common/view.js";
 import { findOnset, toBars } from "./onset.js";
 import { isMuted, mute, unmuteAll } from "./muted.js";
+import { Lazy } from "./lazy.js";
 import { Actions } from "./problem-actions.js";
-import { PausedQueues } from "./queue-orders.js";
 
 const CURRENT = ["live", "behind"];
 const MAX_CAUSE_CHARS = 90;
@@ -24,6 +25,7 @@ export function NeedsYou({ attention, live }) {
   const isCurrent = CURRENT.includes(connection.word);
   const shown = (problems ?? []).filter((one) => !isMuted(one.key));
   const muted = (problems ?? []).length - shown.length;
+  const paused = live.queues.synced ? [...live.queues.items.values()].filter((queue) => queue.paused) : [];
   const onMute = (key) => (mute(key), setMuted((n) => n + 1));
   const head = describeHead({ isCurrent, connection, problems, shown });
   return html`<section class="card needs" aria-labelledby="system" data-tone=${head.tone}>
@@ -32,7 +34,7 @@ export function NeedsYou({ attention, live }) {
       <${NotifyButton} query=${null} />
       ${muted > 0 && html`<button type="button" class="small" onClick=${() => (unmuteAll(), setMuted((n) => n + 1))}>Show ${formatCount(muted)} muted</button>`}</div>
     ${shown.length > 0 && html`<ul class="problems">${shown.map((one) => html`<${ProblemRow} key=${one.key} problem=${one} onMute=${onMute} onSaid=${setSaid} />`)}</ul>`}
-    <${PausedQueues} live=${live} onSaid=${setSaid} />
+    ${paused.length > 0 && html`<${Lazy} name="PausedQueues" paused=${paused} onSaid=${setSaid} />`}
     <p class="said" role="status">${said}</p>
   </section>`;
 }
@@ -45,9 +47,10 @@ function ProblemRow({ problem, onMute, onSaid }) {
   const onset = value ? findOnset(value) : null;
   const since = problem.since ?? onset?.at ?? null;
   const when = since === null ? "" : `since ${formatTime(since)}, ${formatAge(since)}${onset?.mark ? `, after ${onset.mark.label ?? onset.mark.what}` : ""}`;
+  const parts = [when, cause && html`<a href=${linkTo("errors", { name, at: "1h" })}>${cause}</a>`, ...detail].filter(Boolean);
   return html`<li data-tone=${tone}>
     <${Icon} name=${tone === "bad" ? "cross" : "warn"} />
-    <div class="problem"><strong>${title}</strong><p class="fine">${[when, cause, ...detail].filter(Boolean).join(" · ")}</p></div>
+    <div class="problem"><strong>${title}</strong><p class="fine">${parts.map((part, k) => [k > 0 && " · ", part])}</p></div>
     ${value && html`<${Spark} bars=${toBars(value)} />`}
     <${Actions} problem=${problem} onMute=${() => onMute(problem.key)} onSaid=${onSaid} />
   </li>`;

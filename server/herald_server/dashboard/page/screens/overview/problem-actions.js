@@ -2,8 +2,8 @@
 
 import { now } from "../../base/clock.js";
 import { formatCount } from "../../base/format.js";
-import { html } from "../../base/view/preact.js";
-import { PauseButton } from "./queue-orders.js";
+import { html, useState } from "../../base/view/preact.js";
+import { Lazy } from "./lazy.js";
 
 const RECENT_MS = 5 * 60_000; // what the figures of failing names are of
 
@@ -20,7 +20,13 @@ export function Actions({ problem, onMute, onSaid }) {
     ${first && html`<a class=${problem.tone === "bad" ? "button strong" : "button"} href=${first.href}>${first.label}</a>`}
     ${rest.map(({ label, href }) => html`<a class="button" href=${href}>${label}</a>`)}
     ${problem.name && problem.query && html`<button type="button" onClick=${() => retry(problem)}>Retry ${formatCount(problem.count)} …</button>`}
-    ${(problem.queue || (problem.name && problem.query)) && html`<${PauseButton} problem=${problem} onSaid=${onSaid} />`}
+    ${(problem.queue || (problem.name && problem.query)) && html`<${Pause} problem=${problem} onSaid=${onSaid} />`}
     <button type="button" class="quiet" aria-label=${`Mute for 8 hours: ${problem.title}`} title="Hide it in this browser for 8 hours" onClick=${onMute}>Mute</button>
   </div>`;
+}
+
+function Pause({ problem, onSaid }) {
+  const [isAsked, setAsked] = useState(false);
+  if (isAsked) return html`<${Lazy} name="PauseChoice" problem=${problem} onSaid=${onSaid} onEnd=${() => setAsked(false)} />`;
+  return html`<button type="button" onClick=${() => setAsked(true)}>${problem.queue ? "Pause …" : "Pause queue …"}</button>`;
 }

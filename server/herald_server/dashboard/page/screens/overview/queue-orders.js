@@ -3,7 +3,7 @@
 import { linkTo } from "../../base/address.js";
 import { formatAge, formatTime, pluralize } from "../../base/format.js";
 import { get } from "../../base/http.js";
-import { html, useState } from "../../base/view/preact.js";
+import { html, useEffect, useState } from "../../base/view/preact.js";
 import { FocusedButton, Icon } from "../../parts/common/view.js";
 import { pauseQueue, resumeQueue } from "../../parts/orders/queue-pause.js";
 
@@ -17,26 +17,24 @@ async function findQueues(query) {
   return [...counts].sort((a, b) => b[1] - a[1]).map(([name]) => name);
 }
 
-/** A button that asks in place; `onSaid` gets a sentence about what was done. */
-export function PauseButton({ problem, onSaid }) {
-  const { queue, query } = problem;
-  const [asked, setAsked] = useState(null); // the queues that may be paused
-  const ask = () => (queue ? setAsked([queue]) : findQueues(query).then((found) => (found.length ? setAsked(found) : onSaid("The queue of these tasks is not known.")), ({ message }) => onSaid(message)));
+/** Asks in place which queue to pause; `onSaid` gets a sentence about what was done, `onEnd` ends it. */
+export function PauseChoice({ problem: { queue, query }, onSaid, onEnd }) {
+  const [found, setFound] = useState(queue ? [queue] : null);
+  const leave = (text) => (onSaid(text), onEnd());
+  useEffect(() => {
+    if (!queue) findQueues(query).then((names) => (names.length ? setFound(names) : leave("The queue of these tasks is not known.")), ({ message }) => leave(message));
+  }, []);
   const pause = async (name) => {
-    setAsked(null);
-    onSaid(`Pausing ${name} …`);
+    leave(`Pausing ${name} …`);
     onSaid(await pauseQueue(name));
   };
-  if (!asked) return html`<button type="button" onClick=${ask}>${queue ? "Pause …" : "Pause queue …"}</button>`;
-  return html`<span class="confirm" role="group" aria-label="Pause a queue">Nobody takes tasks from it until you resume it:
-    ${asked.map((name, k) => html`<${k ? "button" : FocusedButton} type="button" class="danger" key=${name} onClick=${() => pause(name)}>Pause <bdi>${name}</bdi></${k ? "button" : FocusedButton}>`)}
-    <button type="button" onClick=${() => setAsked(null)}>No</button></span>`;
+  return found && html`<span class="confirm" role="group" aria-label="Pause a queue">Nobody takes tasks from it until you resume it:
+    ${found.map((name, k) => html`<${k ? "button" : FocusedButton} type="button" class="danger" key=${name} onClick=${() => pause(name)}>Pause <bdi>${name}</bdi></${k ? "button" : FocusedButton}>`)}
+    <button type="button" onClick=${onEnd}>No</button></span>`;
 }
 
 /** The paused queues, each with the button that lets it go on. */
-export function PausedQueues({ live, onSaid }) {
-  const paused = live.queues.synced ? [...live.queues.items.values()].filter((queue) => queue.paused) : [];
-  if (!paused.length) return null;
+export function PausedQueues({ paused, onSaid }) {
   return html`<ul class="problems" aria-label="Paused queues">${paused.map((queue) => html`<${PausedQueue} key=${queue.name} queue=${queue} onSaid=${onSaid} />`)}</ul>`;
 }
 

@@ -1,9 +1,9 @@
 /** One schedule as a row of the table, with its problems and actions. */
 
 import { linkTo } from "../../base/address.js";
-import { formatAge, formatDuration, formatTime, formatTimestamp } from "../../base/format.js";
+import { formatAge, formatDuration, formatTime, formatTimestamp, showTimes } from "../../base/format.js";
 import { post } from "../../base/http.js";
-import { describeNext, getScheduleLook, showTimes, SOURCES } from "../../base/context/schedules.js";
+import { describeNext, getScheduleLook, SOURCES } from "../../base/context/schedules.js";
 import { html } from "../../base/view/preact.js";
 import { Badge, ConfirmButton, Name, StateBadge } from "../../parts/common/view.js";
 import { Strip } from "./strip.js";

@@ -245,7 +245,7 @@ class Tasks {
   }
 }
 
-const getKept = ({ q, cols, at } = address.readAddress().params) => ({ q, cols, at });
+const getKept = ({ q, cols, at, group } = address.readAddress().params) => ({ q, cols, at, group });
 
 function openTask(id) {
   address.updateAddress({ task: id }, !sidePanel.isOpen());
