@@ -78,7 +78,7 @@ def _read_json(value: object, types: set[str]) -> object:
         read: object = json.loads(value)
     except (ValueError, RecursionError):
         return value
-    return read if isinstance(read, dict | list) else value
+    return cast("object", read) if isinstance(read, dict | list) else value
 
 
 def list_types(schema: Schema) -> set[str]:

@@ -190,11 +190,13 @@ def _build_mcp(
 ) -> tuple[HeraldMcpServer, StarletteWithLifespan]:
     # Imported here: it costs half a second, which `herald --help` need not wait.
     from herald_server.mcp.answers.task_results import BackendResults
+    from herald_server.mcp.answers.untrusted import load_sanitizer
     from herald_server.mcp.server import build_mcp
 
     redact = Redactor(settings.redact)
     results = BackendResults(shared.backend, redact) if shared.backend else None
-    mcp = build_mcp(shared, results)
+    sanitizer = load_sanitizer(settings.mcp_sanitizer)
+    mcp = build_mcp(shared, results, sanitizer=sanitizer)
     return mcp, mcp.http_app(path="/mcp", stateless_http=settings.workers > 1)
 
 

@@ -15,6 +15,7 @@ from herald_core.model.events.redaction import Redactor
 from herald_core.store.factory import make_store
 from herald_server.auth.identity import Identity
 from herald_server.mcp.answers.task_results import BackendResults
+from herald_server.mcp.answers.untrusted import load_sanitizer
 from herald_server.mcp.http.auth import LOCAL_USER, local_user
 from herald_server.mcp.profiles.profile import (
     EVERYTHING,
@@ -47,7 +48,9 @@ async def serve_stdio(
         redact = Redactor(settings.redact)
         results = BackendResults(shared.backend, redact) if shared.backend else None
         async with run_background_tasks(shared):
-            door = build_mcp(shared, results)
+            door = build_mcp(
+                shared, results, sanitizer=load_sanitizer(settings.mcp_sanitizer)
+            )
             await door.run_stdio_async(show_banner=False)
     finally:
         await store.close()

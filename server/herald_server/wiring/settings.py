@@ -190,6 +190,11 @@ class ServerSettings(MonitorSettings):
         gt=0,
         description="Highest rate that a bulk order may name.",
     )
+    mcp_sanitizer: str | None = Field(
+        default=None,
+        description="A function of your own, as `MODULE:FUNCTION`, that gets each text"
+        " of a task before an MCP client does, and returns what is to be shown.",
+    )
     confirm: Literal["client", "person"] = Field(
         default="client",
         description="Who may confirm the start of a task type that asks for"

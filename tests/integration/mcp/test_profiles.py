@@ -205,7 +205,7 @@ async def test_a_task_type_has_a_tool_of_its_own(app: Celery) -> None:
     tool = tools["start_reports_daily"]
     assert tool.input_schema["properties"].keys() == {"day", "copies"}
     assert tool.input_schema["required"] == ["day"]
-    assert tool.description.startswith("Make the daily report.")
+    assert str(tool.description).startswith("Make the daily report.")
     assert "start_plain" not in tools
     assert (told["task_type"], told["status"]) == ("reports.daily", "queued")
     assert (task.name, task.kwargs) == (

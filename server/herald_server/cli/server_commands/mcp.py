@@ -8,6 +8,8 @@ from typing import Any
 import click
 
 from herald_server.auth.identity import SCOPES
+from herald_server.cli.server_commands.mcp_doctor import doctor
+from herald_server.cli.server_commands.mcp_install import install
 from herald_server.cli.server_options import (
     ENVIRONMENT_OPTION,
     LOG_OPTIONS,
@@ -41,10 +43,13 @@ PROFILE_OPTIONS = (
 )
 
 
-@click.command()
+@click.group(invoke_without_command=True)
 @combine_options(PROFILE_OPTIONS, SOURCE_OPTIONS, STORE_OPTIONS)
 @combine_options(LOG_OPTIONS, ENVIRONMENT_OPTION)
+@click.pass_context
 def mcp(
+    ctx: click.Context,
+    /,
     log_level: str,
     environment: str | None,
     read_only: bool,
@@ -56,8 +61,11 @@ def mcp(
     """Serve MCP over standard input and output, to an agent on this machine.
 
     Reads the store of a running Herald; with --broker or -A tasks can be
-    started and cancelled too.
+    started and cancelled too. `herald mcp install` adds it to an MCP client, and
+    `herald mcp doctor` calls it as one.
     """
+    if ctx.invoked_subcommand is not None:
+        return
     from herald_server.mcp.profiles import profile
     from herald_server.wiring.launcher import run_mcp
 
@@ -69,6 +77,10 @@ def mcp(
     log_to_stderr(log_level)
     settings = find_environment(make_settings(**given), environment)
     asyncio.run(run_mcp(settings, _parse_scopes(scopes), chosen))
+
+
+mcp.add_command(install)
+mcp.add_command(doctor)
 
 
 def _parse_scopes(text: str | None) -> list[str]:

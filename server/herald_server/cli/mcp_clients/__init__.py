@@ -1,0 +1,1 @@
+"""The configuration of MCP clients: where it lies, and what Herald's part is."""
