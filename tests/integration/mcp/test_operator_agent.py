@@ -144,6 +144,3 @@ async def test_thirty_tasks_of_an_operator_fit_into_40_000_tokens(app: Celery) -
     assert len(agent.calls) >= 30
     assert agent.largest <= 4_000
     assert agent.tokens <= MAX_TOKENS, (agent.tokens, listed, agent.calls)
-    print(
-        f"tokens: {agent.tokens}, of which the tools {listed}; {len(agent.calls)} calls"
-    )

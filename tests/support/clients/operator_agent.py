@@ -62,8 +62,11 @@ class OperatorAgent:
         first, _, rest = (tool.description or "").lower().partition("\n")
         names = set(WORD.findall(name.replace("_", " ")))
         names |= set(WORD.findall((tool.title or "").lower()))
-        weights = ((names, 3.0), (set(WORD.findall(first)), 2.0))
-        weights = (*weights, (set(WORD.findall(rest)), 0.5))
+        weights = (
+            (names, 3.0),
+            (set(WORD.findall(first)), 2.0),
+            (set(WORD.findall(rest)), 0.5),
+        )
         return sum(
             weight / self._count_tools(word)
             for known, weight in weights
