@@ -45,6 +45,7 @@ CALLS: list[tuple[str, dict[str, Any]]] = [
     ("list_workers", {}),
     ("list_queues", {}),
     ("list_failures", {}),
+    ("list_alerts", {}),
     ("list_task_types", {}),
     ("list_webhooks", {}),
     ("list_schedules", {}),

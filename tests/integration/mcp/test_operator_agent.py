@@ -13,7 +13,6 @@ from celery import Celery
 from fastmcp import Client
 
 from tests.support.celery.worker import AppFactory
-from tests.support.clients.operator_agent import OperatorAgent
 from tests.support.herald.large_installation import (
     GROUP,
     GROUP_SIZE,
@@ -25,6 +24,7 @@ from tests.support.herald.large_installation import (
     make_id,
 )
 from tests.support.herald.mcp_environment import house
+from tests.support.operator_agent import OperatorAgent
 from tests.support.servers.redis import PrivateValkey
 
 pytestmark = pytest.mark.anyio

@@ -26,8 +26,8 @@ PROFILE_OPTIONS = (
     click.option(
         "--toolsets",
         metavar="NAMES",
-        help="Only these groups of tools: tasks, groups, changes, stats, workers, "
-        "queues, orders, schedules, deploys, webhooks.  [default: all]",
+        help="Only these groups of tools: tasks, groups, changes, stats, alerts, "
+        "workers, queues, orders, schedules, deploys, webhooks.  [default: all]",
     ),
     click.option(
         "--scopes",

@@ -35,6 +35,7 @@ _TOOLSETS: dict[str, dict[str, set[str]]] = {
     },
     "changes": {"wait_for_changes": _READ},
     "stats": {"get_task_stats": _READ, "list_failures": _READ},
+    "alerts": {"list_alerts": _READ},
     "workers": {
         "list_workers": _READ,
         "get_worker": _READ,
