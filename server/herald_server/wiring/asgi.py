@@ -27,6 +27,7 @@ from herald_server.api.http.problems import HANDLED_ERRORS, handle_error
 from herald_server.api.http.security_headers import SecurityHeaders
 from herald_server.api.http.trailing_slash import serve_trailing_slashes
 from herald_server.api.oauth import DiscoveryRoutes
+from herald_server.api.openapi import routes as openapi
 from herald_server.api.operator.orders import OrderRoutes
 from herald_server.api.operator.page import PageRoutes
 from herald_server.api.sse import SseEndpoint
@@ -166,6 +167,7 @@ def _list_routes(
     return [
         *dashboard.make_routes(),
         *asyncapi.make_routes(),
+        *openapi.make_routes(),
         *TokenRoutes(shared, authenticator).list_routes(),
         *AuditRoutes(shared).list_routes(),
         *PageRoutes(shared).list_routes(),

@@ -21,7 +21,10 @@ from herald_server.auth.identity import SCOPES, Identity
 from tests.support.herald.server import Server
 from tests.support.herald.uvicorn_server import TOKEN
 
-OPEN = {"/", "/herald.js", "/asyncapi.json", "/healthz", "/readyz"}
+OPEN = {
+    *("/", "/docs", "/herald.js", "/healthz", "/readyz"),
+    *("/asyncapi.json", "/openapi.json"),
+}
 """What anybody may ask for who comes from here: it tells nothing of tasks."""
 
 DISCOVERY = "/.well-known/"

@@ -17,6 +17,9 @@ from herald_server.auth.tokens.authenticator import TOKEN_NEEDED as UNKNOWN
 
 TOKEN_NEEDED = f"{UNKNOWN}: Authorization: Bearer TOKEN"
 
+SCOPE_ATTRIBUTE = "required_scope"
+"""Attribute of an endpoint with the scope that it requires."""
+
 Route = Callable[[Any, Request], Awaitable[Response]]
 
 
@@ -36,9 +39,16 @@ def require(scope: str, *, whole: bool = False) -> Callable[[Route], Route]:
                 raise ScopedTokenRefused(request.url.path)
             return await route(self, request)
 
+        setattr(checked, SCOPE_ATTRIBUTE, scope)
         return checked
 
     return wrap
+
+
+def find_required_scope(endpoint: object) -> str | None:
+    """Return the scope that `require` demands for an endpoint; None for none."""
+    found: str | None = getattr(endpoint, SCOPE_ATTRIBUTE, None)
+    return found
 
 
 def require_scope(connection: Scope, scope: str) -> Identity:
