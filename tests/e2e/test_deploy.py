@@ -232,9 +232,15 @@ def test_the_blind_notifier_is_an_alert_of_its_own() -> None:
 
 def test_prometheus_scrapes_what_compose_runs() -> None:
     told = yaml.safe_load((DEPLOY / "prometheus" / "prometheus.yml").read_text())
-    [job] = told["scrape_configs"]
-    assert set(job["dns_sd_configs"][0]["names"]) <= SERVICES.keys()
-    assert Path(job["authorization"]["credentials_file"]).name in COMPOSE["secrets"]
+    own, celery = told["scrape_configs"]
+    assert set(own["dns_sd_configs"][0]["names"]) <= SERVICES.keys()
+    # Every server shows the same of Celery, so one of them is scraped.
+    [target] = celery["static_configs"][0]["targets"]
+    assert target.partition(":")[0] in SERVICES
+    for job, action in ((own, "drop"), (celery, "keep")):
+        assert Path(job["authorization"]["credentials_file"]).name in COMPOSE["secrets"]
+        [rule] = job["metric_relabel_configs"]
+        assert (rule["regex"], rule["action"]) == ("celery_.*", action)
     for file in told["rule_files"]:
         assert (DEPLOY / "prometheus" / Path(file).name).is_file()
 

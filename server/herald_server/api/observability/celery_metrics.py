@@ -23,7 +23,7 @@ from prometheus_client.core import (
 from herald_core.model.rollups.counter_delta import CounterLabels
 from herald_core.model.workers.queue import QueueView
 from herald_core.model.workers.worker import DRAINING, ONLINE, WorkerView
-from herald_core.store.task_counters import TaskCounter
+from herald_core.store.task_counters import TaskCounter, merge_task_counters
 from herald_server.api.context import CeleryMetricsOptions
 from herald_server.api.observability.prometheus import make_counter
 
@@ -53,21 +53,20 @@ def make_celery_metrics(
     options: CeleryMetricsOptions,
 ) -> Iterator[Metric]:
     """Yield the metrics of tasks, workers and queues. Pure."""
-    ordered = sorted(counters, key=lambda one: msgspec.structs.astuple(one.labels))
-    yield from _make_task_counters(ordered, options)
+    named = merge_task_counters(_name_unknown(one, options) for one in counters)
+    ordered = sorted(named, key=lambda one: msgspec.structs.astuple(one.labels))
+    yield from _make_task_counters(ordered)
     yield _make_histogram(
         "celery_task_runtime",
         "Seconds that tasks ran until they succeeded",
         [(one, one.runtimes, one.runtime_s) for one in ordered if one.runtimes],
         options.runtime_buckets,
-        options,
     )
     yield _make_histogram(
         "celery_task_queue_wait_time",
         "Seconds that tasks waited in their queue, without the time until their ETA",
         [(one, one.waits, one.wait_s) for one in ordered if one.waits],
         options.wait_buckets,
-        options,
     )
     yield from _make_worker_gauges(workers)
     yield from _make_queue_gauges(queues, workers)
@@ -76,16 +75,29 @@ def make_celery_metrics(
     yield make_counter("metrics_folded_events", help_, folded)
 
 
-def _make_task_counters(
-    counters: Sequence[TaskCounter], options: CeleryMetricsOptions
-) -> Iterator[Metric]:
+def _name_unknown(one: TaskCounter, options: CeleryMetricsOptions) -> TaskCounter:
+    """Return a series with words for labels that are not known.
+
+    Its labels may be those of another one then: a worker's event may be stored before
+    the client's, which names the queue.
+    """
+    labels = CounterLabels(
+        one.labels.name or UNKNOWN,
+        one.labels.queue or options.default_queue,
+        one.labels.host or UNKNOWN,
+        one.labels.exception,
+    )
+    return msgspec.structs.replace(one, labels=labels)
+
+
+def _make_task_counters(counters: Sequence[TaskCounter]) -> Iterator[Metric]:
     for word, (name, help_) in TASK_COUNTERS.items():
         labels = (*TASK_LABELS, "exception") if word == "failed" else TASK_LABELS
         family = CounterMetricFamily(name, help_, labels=labels)
         for one in counters:
             number = one.events.get(word, 0)
             if number or _has_zero(one, word):
-                values = list_labels(one.labels, options)
+                values = list_labels(one.labels)
                 more = [one.labels.exception] if word == "failed" else []
                 family.add_metric([*values, *more], number)
         yield family
@@ -100,13 +112,9 @@ def _has_zero(counter: TaskCounter, word: str) -> bool:
     return is_worker and word != "submitted" and not counter.labels.exception
 
 
-def list_labels(labels: CounterLabels, options: CeleryMetricsOptions) -> list[str]:
+def list_labels(labels: CounterLabels) -> list[str]:
     """Return the values of `TASK_LABELS`."""
-    return [
-        labels.name or UNKNOWN,
-        labels.host or UNKNOWN,
-        labels.queue or options.default_queue,
-    ]
+    return [labels.name, labels.host, labels.queue]
 
 
 def _make_histogram(
@@ -114,12 +122,11 @@ def _make_histogram(
     help_: str,
     found: Iterable[tuple[TaskCounter, Mapping[float, int], float]],
     bounds: Sequence[float],
-    options: CeleryMetricsOptions,
 ) -> Metric:
     family = HistogramMetricFamily(name, help_, labels=TASK_LABELS)
     for one, buckets, total_s in found:
         exemplar = one.exemplar if buckets is one.runtimes else None
-        values = list_labels(one.labels, options)
+        values = list_labels(one.labels)
         family.add_metric(values, make_buckets(buckets, bounds, exemplar), total_s)
     return family
 

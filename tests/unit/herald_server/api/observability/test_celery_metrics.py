@@ -65,6 +65,17 @@ def test_what_is_not_known_is_said_as_celery_exporter_does() -> None:
     assert labels == {"name": "None", "hostname": "None", "queue_name": "jobs"}
 
 
+def test_a_queue_that_is_not_known_adds_to_the_default_one() -> None:
+    """Prometheus refuses two samples of the same labels."""
+    events = {"received": 1}
+    counters = [
+        TaskCounter(labels=CounterLabels("x.add", queue, "h"), events=events)
+        for queue in ("", "jobs")
+    ]
+    labels = {**LABELS, "queue_name": "jobs"}
+    assert find(shown(counters), "celery_task_received_total") == [(labels, 2)]
+
+
 def test_what_is_folded_is_counted() -> None:
     found = shown(
         [TaskCounter(labels=OTHER_LABELS, events={"started": 4, "failed": 1})]
