@@ -1,77 +1,89 @@
-"""How many MCP sessions one token may have open."""
+"""Sessions of the older protocol at several servers of one store."""
 
-from collections.abc import Callable, Mapping
-from functools import partial
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from uuid import uuid4
 
-import httpx2
 import pytest
 
-from herald_server.mcp.http import session_quota
-from herald_server.mcp.http.session_quota import SessionQuota
-from tests.support.clients.http import asking, refused
-from tests.support.clients.mcp_json import INITIALIZE
-from tests.support.clients.route_requests import minted
-from tests.support.herald.server import let_in, serving
+from tests.support.clients.mcp_session import opened, read_event
+from tests.support.herald.server import Server, let_in, make_store, serving
+from tests.support.herald.uvicorn_server import TOKEN
 from tests.support.servers.redis import PrivateValkey
-from tests.support.wait import wait_until_async
 
 pytestmark = pytest.mark.anyio
 
-INITIALIZED = {"jsonrpc": "2.0", "method": "notifications/initialized"}
+
+@asynccontextmanager
+async def two_servers(valkey: PrivateValkey) -> AsyncGenerator[tuple[Server, Server]]:
+    """Serve one store twice."""
+    prefix = f"{{test-{uuid4().hex}}}"
+    async with (
+        serving(valkey.url, store=make_store(valkey.url, prefix)) as one,
+        serving(valkey.url, store=make_store(valkey.url, prefix)) as other,
+    ):
+        yield one, other
 
 
-async def opened(ask: httpx2.AsyncClient) -> httpx2.Response:
-    return await ask.post("/mcp", json=INITIALIZE)
-
-
-async def test_a_token_and_those_made_from_it_have_so_many_sessions(
-    module_valkey: PrivateValkey, monkeypatch: pytest.MonkeyPatch
+async def test_a_session_goes_on_at_another_server(
+    module_valkey: PrivateValkey,
 ) -> None:
-    monkeypatch.setattr(
-        session_quota, "SessionQuota", partial(SessionQuota, max_sessions=3)
-    )
-    async with serving(module_valkey.url) as server:
-        let_in(server, "another-token")
-        made = {"Authorization": f"Bearer {minted(server)}"}
-        other = {"Authorization": "Bearer another-token"}
-        async with (
-            asking(server) as ask,
-            asking(server, made) as ask_made,
-            asking(server, other) as ask_other,
-        ):
-            first = await opened(ask)
-            answers = [first, await opened(ask), await opened(ask_made)]
-            assert [answer.status_code for answer in answers] == [200, 200, 200]
-            refused(await opened(ask), 429, "end some with DELETE")
-            refused(await opened(ask_made), 429, "sessions open")
-            assert (await opened(ask_other)).status_code == 200
-            session = {"mcp-session-id": first.headers["mcp-session-id"]}
-            assert (await ask.delete("/mcp", headers=session)).status_code == 200
-            assert (await opened(ask)).status_code == 200
-            refused(await opened(ask), 429, "sessions open")
-            assert server.app.state.shared.metrics.refusals["sessions"] == 3
+    async with (
+        two_servers(module_valkey) as (one, other),
+        opened(one.url, TOKEN) as session,
+    ):
+        session.move(other.url, TOKEN)
+        for _ in range(2):
+            answer = await session.ask("tools/list")
+            assert answer.status_code == 200
+            assert read_event(answer.text)["result"]["tools"]
+        assert answer.headers["mcp-session-id"] == session.id
 
 
-async def test_a_session_that_is_never_used_ends_soon_and_one_that_is_does_not(
-    module_valkey: PrivateValkey, monkeypatch: pytest.MonkeyPatch
+async def test_a_session_is_none_for_another_token_at_any_server(
+    module_valkey: PrivateValkey,
 ) -> None:
-    monkeypatch.setattr(session_quota, "MAX_UNUSED_S", 2.0)
-    async with serving(module_valkey.url) as server, asking(server) as ask:
-        sessions = server.app.state.mcp.list_sessions
-        used, unused = [(await opened(ask)).headers["mcp-session-id"] for _ in range(2)]
-        answer = await ask.post(
-            "/mcp", json=INITIALIZED, headers={"mcp-session-id": used}
-        )
-        assert answer.status_code == 202
-        await wait_until_async(
-            lambda: gone(sessions, unused), 30, "the unused one ended"
-        )
-        assert used in sessions()
-        answer = await ask.post(
-            "/mcp", json=INITIALIZED, headers={"mcp-session-id": unused}
-        )
-        assert answer.status_code == 404
+    async with (
+        two_servers(module_valkey) as (one, other),
+        opened(one.url, TOKEN) as session,
+    ):
+        let_in(other, "of-somebody")
+        session.move(other.url, "of-somebody")
+        assert (await session.ask("tools/list")).status_code == 404
+        session.move(other.url, TOKEN)
+        assert (await session.ask("tools/list")).status_code == 200
+        session.move(other.url, "of-somebody")
+        assert (await session.delete()).status_code == 404
 
 
-async def gone(sessions: Callable[[], Mapping[str, object]], id_: str) -> bool:
-    return id_ not in sessions()
+async def test_a_session_that_its_client_ended_has_ended_everywhere(
+    module_valkey: PrivateValkey,
+) -> None:
+    async with (
+        two_servers(module_valkey) as (one, other),
+        opened(one.url, TOKEN) as session,
+    ):
+        assert (await session.delete()).status_code == 200
+        session.move(other.url, TOKEN)
+        assert (await session.ask("tools/list")).status_code == 404
+
+
+async def test_several_processes_offer_no_subscription_that_they_cannot_keep(
+    module_valkey: PrivateValkey,
+) -> None:
+    async with (
+        serving(module_valkey.url, workers=2) as server,
+        opened(server.url, TOKEN) as session,
+    ):
+        assert session.id is None
+        assert not session.offered["resources"].get("subscribe")
+        answer = await session.ask("resources/subscribe", uri="task://t")
+        assert read_event(answer.text)["error"]["code"] == -32601
+
+
+async def test_one_process_offers_subscriptions(module_valkey: PrivateValkey) -> None:
+    async with (
+        serving(module_valkey.url) as server,
+        opened(server.url, TOKEN) as session,
+    ):
+        assert session.offered["resources"]["subscribe"] is True

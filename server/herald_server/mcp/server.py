@@ -9,7 +9,7 @@ from typing import Any
 from fastmcp import FastMCP
 from fastmcp.server.http import StarletteWithLifespan, StreamableHTTPASGIApp
 from mcp.server.request_state import RequestStateSecurity
-from mcp.server.streamable_http import StreamableHTTPServerTransport
+from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 
 from herald_server.api.context import ServerContext
 from herald_server.catalog.catalog import Catalog
@@ -27,6 +27,9 @@ from herald_server.mcp.arguments import ArgumentReader
 from herald_server.mcp.completion import CompletionHandler
 from herald_server.mcp.elicitation import TicketCodec
 from herald_server.mcp.events.extension import EventsExtension
+from herald_server.mcp.http.active_calls import ActiveCalls
+from herald_server.mcp.http.session_records import SessionRecords
+from herald_server.mcp.http.sessions import Sessions
 from herald_server.mcp.profiles.tool_filter import ToolFilter
 from herald_server.mcp.prompts import PromptHandler
 from herald_server.mcp.resources.legacy_subscriptions import LegacySubscriptions
@@ -67,6 +70,10 @@ INSTRUCTIONS = (
 )
 
 
+ANSWER_TIMEOUT_S = 1.5
+"""Seconds that calls have for their answers before the server stops."""
+
+
 class _EmptyStateStore:
     """Stores no session state. FastMCP's own store is imported at the
     first listing of tools, which takes 0.2 s without serving
@@ -88,6 +95,7 @@ class HeraldMcpServer(FastMCP[Any]):
         results: ResultReader,
         catalog: Catalog,
         sanitizer: Sanitizer | None = None,
+        has_sessions: bool = True,
     ) -> None:
         super().__init__(
             "herald",
@@ -110,6 +118,9 @@ class HeraldMcpServer(FastMCP[Any]):
             strict_input_validation=False,
         )
         self._apps: list[StarletteWithLifespan] = []
+        self._has_sessions = has_sessions
+        self.calls = ActiveCalls()
+        self.records = SessionRecords(shared.store)
         # No parameter of these tools is sent in a header. Without this, FastMCP lists
         # all tools in each call to find out, which took half of its time.
         self._mcp_server.get_tool_input_schema = dict[str, None]().get
@@ -126,7 +137,12 @@ class HeraldMcpServer(FastMCP[Any]):
         ResourceHandler(shared, catalog).register(self)
         PromptHandler(shared, catalog).register(self)
         CompletionHandler(store, catalog).register(self)
-        LegacySubscriptions(hub, shared.status).register(self)
+        subscriptions = LegacySubscriptions(hub, shared.status, self.records)
+        self.sessions = Sessions(
+            self.find_session_manager, self.records, subscriptions.repeat_all
+        )
+        if has_sessions:
+            subscriptions.register(self)
         self.streams.register(self)
 
     def _add_tools(
@@ -160,28 +176,35 @@ class HeraldMcpServer(FastMCP[Any]):
 
     def http_app(self, *args: Any, **options: Any) -> StarletteWithLifespan:
         """Return the ASGI application; `shutdown` ends its sessions too."""
+        options.setdefault("stateless_http", not self._has_sessions)
         app = super().http_app(*args, **options)
         self._apps.append(app)
         return app
 
     async def shutdown(self) -> None:
-        """End all streams and sessions before the server stops."""
+        """Answer all calls, and end all streams and sessions, before the server stops.
+
+        The sessions go on at the next server process of the store.
+        """
         self.streams.close()
         self.events.close()
         self.change_tools.close()
-        for session in self.list_sessions().values():
+        await self.calls.wait_until_answered(ANSWER_TIMEOUT_S)
+        await self.records.put_all()
+        for session in self.sessions.list_open().values():
+            # FastMCP ends them in the same way, but after the streams.
             await session.terminate()
 
-    def list_sessions(self) -> dict[str, StreamableHTTPServerTransport]:
-        """Return the open sessions of the older protocol, by id."""
-        found: dict[str, StreamableHTTPServerTransport] = {}
-        for route in (route for app in self._apps for route in app.routes):
+    def find_session_manager(self) -> StreamableHTTPSessionManager | None:
+        """Return what holds the sessions of the older protocol; None before the start.
+
+        Of several applications it is that of the last.
+        """
+        for route in (route for app in reversed(self._apps) for route in app.routes):
             endpoint = getattr(route, "endpoint", None)
             if isinstance(endpoint, StreamableHTTPASGIApp) and endpoint.session_manager:
-                # FastMCP ends them in the same way, but after the streams.
-                sessions = endpoint.session_manager._server_instances  # pyright: ignore[reportPrivateUsage]
-                found |= sessions
-        return found
+                return endpoint.session_manager
+        return None
 
 
 def _make_seal(control: Control | None) -> RequestStateSecurity | None:
@@ -200,16 +223,21 @@ def build_mcp(
     results: ResultReader | None = None,
     catalog: Catalog | None = None,
     sanitizer: Sanitizer | None = None,
+    *,
+    has_sessions: bool = True,
 ) -> HeraldMcpServer:
     """Return the MCP server.
 
     `results` reads task results; without it, only the events are used. `catalog`
-    replaces the shared task types, and `sanitizer` changes texts of tasks.
+    replaces the shared task types, and `sanitizer` changes texts of tasks. Of several
+    processes behind one address none `has_sessions`: the next message of a client may
+    reach another one.
     """
     _configure_logging()
     if shared.control is not None or catalog is None:
         catalog = shared.catalog
-    return HeraldMcpServer(shared, results or EventResults(), catalog, sanitizer)
+    results = results or EventResults()
+    return HeraldMcpServer(shared, results, catalog, sanitizer, has_sessions)
 
 
 def _configure_logging() -> None:

@@ -198,17 +198,16 @@ def _build_mcp(
     redact = Redactor(settings.redact)
     results = BackendResults(shared.backend, redact) if shared.backend else None
     sanitizer = load_sanitizer(settings.mcp_sanitizer)
-    mcp = build_mcp(shared, results, sanitizer=sanitizer)
-    return mcp, mcp.http_app(path="/mcp", stateless_http=settings.workers > 1)
+    has_sessions = settings.workers == 1
+    mcp = build_mcp(shared, results, sanitizer=sanitizer, has_sessions=has_sessions)
+    return mcp, mcp.http_app(path="/mcp")
 
 
 def _make_mcp_route(mcp: HeraldMcpServer, app: StarletteWithLifespan) -> Route:
     from herald_server.mcp.http.endpoint import SessionOwnerMiddleware
-    from herald_server.mcp.http.session_quota import SessionQuota
 
     # A route, not a mount, so that the server's app answers unknown paths.
-    quota = SessionQuota(mcp.list_sessions)
-    return Route("/mcp", SessionOwnerMiddleware(app, quota))
+    return Route("/mcp", SessionOwnerMiddleware(app, mcp.sessions, mcp.calls))
 
 
 def _list_middleware(

@@ -25,6 +25,7 @@ from herald_server.mcp.answers.error_messages import ErrorMessages
 from herald_server.mcp.answers.task_results import EventResults
 from herald_server.mcp.completion import CompletionHandler
 from herald_server.mcp.events.extension import EventsExtension
+from herald_server.mcp.http.session_records import SessionRecords
 from herald_server.mcp.prompts import PromptHandler
 from herald_server.mcp.resources.legacy_subscriptions import LegacySubscriptions
 from herald_server.mcp.resources.resources import ResourceHandler
@@ -73,7 +74,7 @@ class Fixture:
         CompletionHandler(self.store, catalog).register(mcp)
         self.listening = SubscriptionStreams(self.hub, self.status, tasks)
         self.listening.register(mcp)
-        TestSubscribing(self.hub, self.status).register(mcp)
+        TestSubscribing(self.hub, self.status, SessionRecords(self.store)).register(mcp)
         fixture_plain.register(mcp)
         fixture_input.register(mcp)
         fixture_jobs.register(mcp, self.jobs)

@@ -57,6 +57,7 @@ USES: dict[type, dict[str, str]] = {
         "should_exit": "stop",
         "started": "wait until it serves",
         "server_state": "count connections",
+        "servers": "accept no connection before the last answers",
     },
     ServerState: {"connections": "count connections"},
     H11Protocol: {
@@ -70,6 +71,7 @@ USES: dict[type, dict[str, str]] = {
         "flow": "resume reading only if nothing else paused it",
         "handle_websocket_upgrade": "stop the timer",
         "loop": "timers",
+        "shutdown": "close connections after their answers",
         "transport": "abort",
     },
     RequestResponseCycle: {
@@ -133,7 +135,15 @@ USES: dict[type, dict[str, str]] = {
         "state": "keep the subscriptions of a connection",
     },
     StreamableHTTPASGIApp: {"session_manager": "end sessions before streams"},
-    StreamableHTTPSessionManager: {"_server_instances": "end sessions before streams"},
+    StreamableHTTPSessionManager: {
+        "_serve_opening_request": "open a session of another process",
+        "_server_instances": "end sessions before streams",
+        "_session_owners": "open a session of another process",
+        "json_response": "open a session of another process",
+        "security_settings": "open a session of another process",
+        "session_idle_timeout": "open a session of another process",
+        "stateless": "see whether there are sessions",
+    },
     # kombu
     kombu.Connection: {
         "__eqhash__": "share no pool with the project",

@@ -23,7 +23,12 @@ from herald_server.mcp.events.models import (
 )
 from herald_server.mcp.events.poll import EventQuery, EventsParams, PollResult, poll_log
 from herald_server.mcp.events.stream import EventStream, Request
-from herald_server.mcp.http.auth import convert_to_mcp_error, require_scope
+from herald_server.mcp.http.auth import (
+    convert_to_mcp_error,
+    get_caller,
+    require_scope,
+)
+from herald_server.mcp.http.stream_quota import StreamQuota
 from herald_server.push.log.hub import Hub
 from herald_server.push.log.tail import LogPosition, LogTail
 
@@ -55,6 +60,7 @@ class EventsExtension(ServerExtension):
         self._hub = hub
         self.heartbeat = heartbeat
         self._tails: set[LogTail] = set()
+        self._quota = StreamQuota(MAX_STREAMS, EXHAUSTED_CODE)
 
     def settings(self) -> dict[str, Any]:
         """Return the settings of the extension."""
@@ -99,12 +105,9 @@ class EventsExtension(ServerExtension):
 
     async def _stream(self, ctx: Request, params: EventsParams) -> dict[str, Any]:
         wish = _parse_query(params, "events/stream")
-        if len(self._tails) >= MAX_STREAMS:
-            raise MCPError(
-                EXHAUSTED_CODE, "too many streams are open here; try again later"
-            )
         since = wish.since or LogPosition(self._hub.pos)
         with (
+            self._quota.hold(get_caller()),
             convert_to_mcp_error(),
             hold_filter_values(wish.filter.size),
             LogTail(self._hub, self._log, since) as tail,

@@ -5,19 +5,21 @@ from __future__ import annotations
 
 from functools import partial
 
-from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
-from mcp.server.auth.provider import AccessToken
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from herald_core.model.codec import to_json
 from herald_server.api.http.body import MAX_BODY_BYTES
 from herald_server.api.http.problems import make_problem_response
 from herald_server.api.http.token_expiry import MAKE_ERROR
-from herald_server.auth.identity import ISSUED_PREFIX, Identity
-from herald_server.auth.tokens.claims import encode_filter_claim
+from herald_server.auth.identity import Identity
 from herald_server.mcp.http.accept_header import accept_either
-from herald_server.mcp.http.session_quota import MAX_SESSIONS, SESSION_ID, SessionQuota
+from herald_server.mcp.http.active_calls import ActiveCalls
+from herald_server.mcp.http.session_quota import SESSION_ID
+from herald_server.mcp.http.sessions import (
+    TOO_MANY_SESSIONS_MESSAGE,
+    Sessions,
+    make_user,
+)
 from herald_server.mcp.http.step_up import allow_step_up, make_error
 
 MAX_CONTAINERS = 20_000
@@ -25,10 +27,6 @@ MAX_CONTAINERS = 20_000
 
 TOO_LARGE_MESSAGE = f"a message is at most {MAX_BODY_BYTES} bytes"
 TOO_NESTED_MESSAGE = f"a message has at most {MAX_CONTAINERS} lists and objects"
-TOO_MANY_SESSIONS_MESSAGE = (
-    f"this token has {MAX_SESSIONS} sessions open; end some with DELETE, or use those"
-    " that there are (one that is idle ends after 30 minutes, an unused one after one)"
-)
 
 
 class SessionOwnerMiddleware:
@@ -36,12 +34,13 @@ class SessionOwnerMiddleware:
 
     A session can be used only with the credential that opened it: the same name and the
     same tasks, so an issuer's token may be renewed meanwhile. A message is passed on
-    once it is complete. `quota` bounds the sessions of one token.
+    once it is complete. `calls` counts those that have no complete response yet.
     """
 
-    def __init__(self, app: ASGIApp, quota: SessionQuota) -> None:
+    def __init__(self, app: ASGIApp, sessions: Sessions, calls: ActiveCalls) -> None:
         self._app = app
-        self._quota = quota
+        self._sessions = sessions
+        self._calls = calls
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection."""
@@ -52,22 +51,40 @@ class SessionOwnerMiddleware:
             await _send_refusal(413, "body", excess, scope, receive, send)
             return
         who: Identity | None = scope.get("state", {}).get("identity")
-        may_open = bool(body) and SESSION_ID not in Headers(scope=scope)
         if who is not None:
-            scope = {**scope, "user": _make_user(who)}
+            scope = {**scope, "user": make_user(who)}
         scope, answer = accept_either(scope, send)
-        if body:
-            answer = allow_step_up(scope, body, answer)
-            scope["state"][MAKE_ERROR] = partial(make_error, body)
-        if who is None or not may_open:
-            await self._app(scope, _replay_body(body, receive), answer)
-        elif self._quota.is_used_up(who.root_token):
+        if not body:
+            await self._serve(who, body, scope, receive, answer)
+            return
+        answer = allow_step_up(scope, body, answer)
+        scope["state"][MAKE_ERROR] = partial(make_error, body)
+        with self._calls.count():
+            await self._serve(who, body, scope, _replay_body(body, receive), answer)
+
+    async def _serve(
+        self,
+        who: Identity | None,
+        body: bytes,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+    ) -> None:
+        id_ = Headers(scope=scope).get(SESSION_ID)
+        if who is not None and id_ is not None:
+            if scope["method"] == "GET":
+                send = self._sessions.note_stream(id_, send)
+            async with self._sessions.use(id_, who, scope):
+                await self._app(scope, receive, send)
+        elif who is None or not body:
+            await self._app(scope, receive, send)
+        elif self._sessions.is_full_for(who):
             await _send_refusal(
                 429, "sessions", TOO_MANY_SESSIONS_MESSAGE, scope, receive, send
             )
         else:
-            async with self._quota.count_session(who.root_token, answer) as counted:
-                await self._app(scope, _replay_body(body, receive), counted)
+            async with self._sessions.count_session(who, body, send) as counted:
+                await self._app(scope, receive, counted)
 
 
 async def _send_refusal(
@@ -114,11 +131,3 @@ def _replay_body(body: bytes, receive: Receive) -> Receive:
         return await receive()
 
     return replay
-
-
-def _make_user(who: Identity) -> AuthenticatedUser:
-    visible = to_json(encode_filter_claim(who.task_filter)).decode()
-    # An issuer's next token for the same holder has another id.
-    subject = visible if who.name.startswith(ISSUED_PREFIX) else f"{who.id} {visible}"
-    access = AccessToken(token="", client_id=who.name, scopes=[], subject=subject)
-    return AuthenticatedUser(access)

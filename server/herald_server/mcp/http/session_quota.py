@@ -43,11 +43,19 @@ class SessionQuota:
             self._forget_ended()
         return self._counts[token] >= self._max_sessions
 
+    def add(self, id_: str, token: str) -> None:
+        """Count a session that `token` has opened, here or in another process."""
+        self._owners[id_] = token
+        self._counts[token] += 1
+
     @asynccontextmanager
-    async def count_session(self, token: str, send: Send) -> AsyncGenerator[Send]:
+    async def count_session(
+        self, token: str, send: Send, on_open: Callable[[str], None]
+    ) -> AsyncGenerator[Send]:
         """Yield the `send` with which to respond to a message of `token`.
 
-        A session that it opens ends in `MAX_UNUSED_S` unless it is used.
+        `on_open` is called with the id of a session that it opens, which ends in
+        `MAX_UNUSED_S` unless it is used.
         """
         opened: list[str] = []
 
@@ -55,9 +63,9 @@ class SessionQuota:
             if message["type"] == "http.response.start" and message["status"] < 400:
                 id_ = Headers(raw=message["headers"]).get(SESSION_ID)
                 if id_ is not None and id_ not in self._owners:
-                    self._owners[id_] = token
-                    self._counts[token] += 1
+                    self.add(id_, token)
                     opened.append(id_)
+                    on_open(id_)
             await send(message)
 
         yield send_noted

@@ -18,6 +18,7 @@ from mcp.types import (
 
 from herald_core.system.cancellation import cancel_tasks
 from herald_server.mcp.http.auth import convert_to_mcp_error, require_scope
+from herald_server.mcp.http.session_records import IS_REPLAY, SessionRecords
 from herald_server.mcp.resources.watcher import MAX_WATCHED, ResourceWatcher
 from herald_server.mcp.uris import URI_FORMS, is_watchable
 from herald_server.push.log.hub import Hub
@@ -31,9 +32,12 @@ Request = ServerRequestContext[Any, Any]
 class LegacySubscriptions:
     """The subscriptions of clients of the older protocol, per connection."""
 
-    def __init__(self, hub: Hub, status: ServerStatus) -> None:
+    def __init__(self, hub: Hub, status: ServerStatus, records: SessionRecords) -> None:
         self._hub = hub
         self._status = status
+        self._records = records
+        self._watchers: dict[str, dict[str, ResourceWatcher]] = {}
+        """Those of each session, by URI."""
 
     def register(self, mcp: FastMCP[Any]) -> None:
         """Serve both methods on `mcp`."""
@@ -44,6 +48,14 @@ class LegacySubscriptions:
         server.add_request_handler(
             "resources/unsubscribe", UnsubscribeRequestParams, self._unsubscribe
         )
+
+    def repeat_all(self, session_id: str) -> None:
+        """Report all resources of a session as changed.
+
+        Its client has opened its stream of notifications anew: earlier ones are lost.
+        """
+        for uri, watching in self._watchers.get(session_id, {}).items():
+            watching.repeat(uri)
 
     def is_watchable(self, uri: str) -> bool:
         """Return True if `uri` can be subscribed to."""
@@ -71,21 +83,55 @@ class LegacySubscriptions:
             # Subscribed before the response, so that no later change is missed.
             with convert_to_mcp_error():
                 watching = ResourceWatcher(self._hub, self._status, [uri])
-                subscriptions[uri] = _start_watching(connection, watching)
+                subscriptions[uri] = self._start(connection, watching, uri)
+            if not _is_replay(ctx):
+                await self._records.set_uris(connection.session_id, subscriptions)
         return EmptyResult()
+
+    def _start(
+        self, connection: Connection, watching: ResourceWatcher, uri: str
+    ) -> asyncio.Task[None]:
+        """Start sending updates until the returned task is cancelled."""
+        watching.__enter__()
+        known = self._watchers.setdefault(connection.session_id or "", {})
+        known[uri] = watching
+        task = asyncio.create_task(_send_updates(connection, watching))
+        # No `with` inside: a task that is cancelled early never enters it.
+        task.add_done_callback(lambda _: self._stop(connection, watching, uri))
+        return task
+
+    def _stop(
+        self, connection: Connection, watching: ResourceWatcher, uri: str
+    ) -> None:
+        watching.__exit__(None, None, None)
+        session_id = connection.session_id or ""
+        known = self._watchers.get(session_id, {})
+        if known.get(uri) is watching:
+            del known[uri]
+        if not known:
+            self._watchers.pop(session_id, None)
 
     async def _unsubscribe(
         self, ctx: Request, params: UnsubscribeRequestParams
     ) -> EmptyResult:
-        task = _get_subscriptions(_get_connection(ctx)).pop(str(params.uri), None)
+        connection = _get_connection(ctx)
+        subscriptions = _get_subscriptions(connection)
+        task = subscriptions.pop(str(params.uri), None)
         if task is not None:
             task.cancel()
+            await self._records.set_uris(connection.session_id, subscriptions)
         return EmptyResult()
 
 
 def _get_connection(ctx: Request) -> Connection:
     # The session has no public method to send a notification outside a request.
     return ctx.session._connection  # pyright: ignore[reportPrivateUsage]
+
+
+def _is_replay(ctx: Request) -> bool:
+    """Return True if the server restores the session of the request."""
+    state: dict[str, Any] = ctx.request.scope["state"] if ctx.request else {}
+    return IS_REPLAY in state
 
 
 def _get_subscriptions(connection: Connection) -> dict[str, asyncio.Task[None]]:
@@ -101,17 +147,6 @@ def _get_subscriptions(connection: Connection) -> dict[str, asyncio.Task[None]]:
 async def _cancel_all(subscriptions: dict[str, asyncio.Task[None]]) -> None:
     await cancel_tasks(*subscriptions.values())
     subscriptions.clear()
-
-
-def _start_watching(
-    connection: Connection, watching: ResourceWatcher
-) -> asyncio.Task[None]:
-    """Start sending updates until the returned task is cancelled."""
-    watching.__enter__()
-    task = asyncio.create_task(_send_updates(connection, watching))
-    # No `with` inside: a task that is cancelled early never enters it.
-    task.add_done_callback(lambda _: watching.__exit__(None, None, None))
-    return task
 
 
 async def _send_updates(connection: Connection, watching: ResourceWatcher) -> None:

@@ -23,6 +23,7 @@ from mcp.types import (
 from herald_core.errors import StoreError
 from herald_core.model.tasks.views import TaskView
 from herald_server.mcp.http.auth import convert_to_mcp_error, require_scope
+from herald_server.mcp.http.stream_quota import StreamQuota
 from herald_server.mcp.resources.watcher import MAX_WATCHED, ResourceWatcher
 from herald_server.mcp.tasks_extension.extension import (
     TasksExtension,
@@ -45,6 +46,7 @@ class SubscriptionStreams:
         self._status = status
         self._tasks = tasks
         self._watchers: set[ResourceWatcher] = set()
+        self._quota = StreamQuota(MAX_STREAMS, INVALID_REQUEST)
 
     def register(self, mcp: FastMCP[Any]) -> None:
         """Serve `subscriptions/listen` on `mcp`."""
@@ -62,15 +64,16 @@ class SubscriptionStreams:
         self, ctx: Request, params: SubscriptionsListenRequestParams
     ) -> SubscriptionsListenResult:
         with convert_to_mcp_error():
-            require_scope("read", "subscriptions/listen")
+            who = require_scope("read", "subscriptions/listen")
         filter_ = params.notifications
         ids = _parse_task_ids(filter_)
         if ids:
             require_capability(ctx)
         uris = [u for u in filter_.resource_subscriptions or () if is_watchable(u)]
-        self._check_limit(len(uris) + len(ids))
+        _check_count(len(uris) + len(ids))
         # Subscribed before the known ones are read, so that nothing is missed.
         with (
+            self._quota.hold(who),
             convert_to_mcp_error(),
             ResourceWatcher(self._hub, self._status, uris, ids) as watching,
         ):
@@ -82,16 +85,13 @@ class SubscriptionStreams:
             finally:
                 self._watchers.discard(watching)
 
-    def _check_limit(self, count: int) -> None:
-        if count > MAX_WATCHED:
-            raise MCPError(
-                INVALID_PARAMS,
-                f"listen to at most {MAX_WATCHED} resources and tasks at once",
-            )
-        if len(self._watchers) >= MAX_STREAMS:
-            raise MCPError(
-                INVALID_REQUEST, "too many streams are open here; try again later"
-            )
+
+def _check_count(count: int) -> None:
+    if count > MAX_WATCHED:
+        raise MCPError(
+            INVALID_PARAMS,
+            f"listen to at most {MAX_WATCHED} resources and tasks at once",
+        )
 
 
 class _SubscriptionStream:

@@ -11,7 +11,6 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 import uvicorn
 from celery import Celery
 from starlette.applications import Starlette
-from starlette.datastructures import State
 
 from herald_core.errors import HeraldError
 from herald_core.store.factory import make_store
@@ -23,13 +22,11 @@ from herald_server.api.context import ServerContext
 from herald_server.wiring.asgi import create_app
 from herald_server.wiring.settings import ServerSettings
 from herald_server.wiring.web_server.connection_guard import ConnectionGuard
+from herald_server.wiring.web_server.draining import drain
 from herald_server.wiring.web_server.file_limit_log import log_file_limit
 from herald_server.wiring.web_server.http import make_protocols
 from herald_server.wiring.web_server.probes import ProbeApp
 from herald_server.wiring.web_server.tls import check_tls
-
-RECONNECT_SPREAD_S = 3.0
-"""Seconds over which clients reconnect after a restart."""
 
 CLOSE_TIMEOUT_S = 2
 
@@ -159,10 +156,8 @@ async def serve(
             await asyncio.wait([serving, stopping], return_when=asyncio.FIRST_COMPLETED)
             stopping.cancel()
         hosted = [one.app for one in made.state.hosted if one.app is not None]
-        await asyncio.gather(
-            *(_drain_clients(app.state) for app in (made, *hosted)),
-            return_exceptions=True,
-        )
+        states = [app.state for app in (made, *hosted)]
+        await drain(server, bound, states, is_shared=settings.workers > 1)
         server.should_exit = True
         await serving
     finally:
@@ -212,16 +207,6 @@ async def _tune_process(server: uvicorn.Server) -> AsyncGenerator[None]:
         return_periodically(lambda: len(connections) <= MAX_CONNECTIONS_BEFORE_TUNING)
     ):
         yield
-
-
-async def _drain_clients(state: State) -> None:
-    """Answer waiting requests, and ask connected clients to reconnect."""
-    state.shared.waiter.close()
-    await asyncio.gather(
-        state.sockets.announce_restart(RECONNECT_SPREAD_S),
-        state.streams.announce_restart(RECONNECT_SPREAD_S),
-    )
-    await state.mcp.shutdown()
 
 
 def make_uvicorn_config(
