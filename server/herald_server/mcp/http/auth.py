@@ -12,9 +12,16 @@ from fastmcp.server.context import Context
 from fastmcp.server.dependencies import get_context, get_http_request
 from mcp.shared.exceptions import MCPError
 from mcp.types import INTERNAL_ERROR, INVALID_PARAMS, INVALID_REQUEST
+from msgspec import structs
 
 from herald_core.errors import HeraldError, InvalidInput
-from herald_server.auth.identity import Identity, MissingScope, PermissionDenied
+from herald_server.api.http.challenges import RESOURCE
+from herald_server.auth.identity import (
+    SCOPES,
+    Identity,
+    MissingScope,
+    PermissionDenied,
+)
 from herald_server.auth.request_context import set_identity
 
 MISSING_SCOPE = "missing_scope"
@@ -46,6 +53,17 @@ def get_caller() -> Identity:
     return who
 
 
+def get_potential_caller() -> Identity:
+    """Return the caller, with the scopes that its issuer may still give it.
+
+    Its client can ask for them once a call needs them (`step_up.py`).
+    """
+    who = get_caller()
+    if not who.can_step_up or _find_resource() is None:
+        return who
+    return structs.replace(who, scopes=frozenset(SCOPES))
+
+
 def require_scope(scope: str, what: str = "this") -> Identity:
     """Return the caller if it has `scope`. Raises `PermissionDenied`."""
     who = get_caller()
@@ -57,6 +75,12 @@ def require_scope(scope: str, what: str = "this") -> Identity:
     # variables of the request.
     set_identity(who)
     return who
+
+
+def _find_resource() -> object:
+    """Return how clients of this request get tokens; None if they cannot."""
+    state: dict[str, object] = get_http_request().scope["state"]
+    return state.get(RESOURCE)
 
 
 def _note_missing_scope(error: MissingScope) -> MissingScope:

@@ -13,7 +13,7 @@ from herald_core.errors import InvalidInput
 from herald_server.mcp.http.auth import (
     convert_to_mcp_error,
     convert_to_tool_error,
-    get_caller,
+    get_potential_caller,
 )
 from herald_server.mcp.profiles.profile import EVERYTHING, ToolProfile, get_profile
 from herald_server.mcp.profiles.toolsets import may_ever_use
@@ -34,7 +34,7 @@ class ToolFilter(Middleware):
         """Return the tools."""
         tools = await call_next(context)
         with convert_to_mcp_error():
-            who, profile = get_caller(), get_profile()
+            who, profile = get_potential_caller(), get_profile()
         return [
             tool
             for tool in tools
