@@ -15,9 +15,9 @@ from mcp.shared.exceptions import MCPError
 from herald_server.auth.tokens import introspection
 from herald_server.wiring.web_server.server import format_url, listen
 from tests.support.clients.mcp_json import INITIALIZE
-from tests.support.clients.oauth_client import MemoryStorage, authorize
 from tests.support.herald.server import Server, let_in, serving
-from tests.support.servers.oauth_provider import (
+from tests.support.oauth.client import MemoryStorage, authorize
+from tests.support.oauth.provider import (
     INTROSPECTION_CLIENT,
     OAuthProvider,
     providing,

@@ -1,0 +1,1 @@
+"""An issuer of tokens, and clients that get theirs from it."""
