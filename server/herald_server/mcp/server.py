@@ -73,6 +73,9 @@ INSTRUCTIONS = (
 ANSWER_TIMEOUT_S = 1.5
 """Seconds that calls have for their answers before the server stops."""
 
+RECORD_TIMEOUT_S = 1.0
+"""Seconds in which the sessions of quiet clients are recorded then."""
+
 
 class _EmptyStateStore:
     """Stores no session state. FastMCP's own store is imported at the
@@ -190,7 +193,7 @@ class HeraldMcpServer(FastMCP[Any]):
         self.events.close()
         self.change_tools.close()
         await self.calls.wait_until_answered(ANSWER_TIMEOUT_S)
-        await self.records.put_all()
+        await self.records.put_quiet(RECORD_TIMEOUT_S)
         for session in self.sessions.list_open().values():
             # FastMCP ends them in the same way, but after the streams.
             await session.terminate()

@@ -7,6 +7,7 @@ began, and what it is subscribed to; any server process of the store can open it
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 from collections.abc import Iterable
@@ -75,10 +76,16 @@ class SessionRecords:
             record.uris = list(uris)
             await self._put(id_)
 
-    async def put_all(self) -> None:
-        """Store all sessions anew, before this process stops."""
-        for id_ in list(self._stored_at):
-            await self._put(id_)
+    async def put_quiet(self, timeout_s: float) -> None:
+        """Store anew the sessions that only listened for a while.
+
+        For a process that stops, within `timeout_s`: those records may be about to
+        expire, though a client has its stream open.
+        """
+        with suppress(TimeoutError):
+            async with asyncio.timeout(timeout_s):
+                for id_ in list(self._stored_at):
+                    await self.touch(id_)
 
     async def find(self, id_: str) -> SessionRecord | None:
         """Return a session of any process; None if it is unknown or forgotten.

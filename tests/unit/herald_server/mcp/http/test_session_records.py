@@ -49,7 +49,8 @@ async def test_a_session_in_use_is_stored_again_after_a_while(
     assert await store.get_item(KEY_KIND, "s") is not None
 
 
-async def test_what_ended_is_forgotten() -> None:
+async def test_what_ended_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(session_records, "REFRESH_S", 0.0)
     store = MemoryKeyValueStore()
     records = SessionRecords(store)
     for id_ in ("kept", "gone", "deleted"):
@@ -59,7 +60,7 @@ async def test_what_ended_is_forgotten() -> None:
     records.retain(["kept"])
     for id_ in ("kept", "gone"):
         await store.delete_item(KEY_KIND, id_)
-    await records.put_all()
+    await records.put_quiet(30)
     assert await store.list_items(KEY_KIND) == ["kept"]
 
 

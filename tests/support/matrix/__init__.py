@@ -1,0 +1,1 @@
+"""Clients of MCP that others have made, on one journey."""
