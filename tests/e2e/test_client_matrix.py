@@ -24,7 +24,7 @@ from tests.support.servers.redis import PrivateValkey
 
 pytestmark = [pytest.mark.anyio, pytest.mark.soak]
 
-MAX_CONCURRENT = 5
+MAX_CONCURRENT = 4
 MAX_RUN_S = 300.0
 SECONDS = 70.0
 

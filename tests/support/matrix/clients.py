@@ -60,6 +60,9 @@ class ClientProgram:
         try:
             if self.proof:
                 installed(self.place, self.packages, self.proof)
+                # Packages are found from where the program is.
+                for program in PROGRAMS.glob("*.mjs"):
+                    (self.place / program.name).write_text(program.read_text())
             else:
                 self._install_python()
         except (Unreachable, subprocess.SubprocessError) as error:
@@ -80,9 +83,6 @@ class ClientProgram:
     def command(self) -> list[str]:
         """The command that runs its program."""
         if self.program.endswith(".mjs"):
-            # Packages are found from where the program is.
-            for name in ("journey.mjs", self.program):
-                (self.place / name).write_text((PROGRAMS / name).read_text())
             return [str(NODE), str(self.place / self.program)]
         python = sys.executable if self.proof else self._python
         return [python, str(PROGRAMS / self.program)]
