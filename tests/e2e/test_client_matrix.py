@@ -22,7 +22,7 @@ from tests.support.oauth.provider import providing
 from tests.support.servers.nginx import free_port
 from tests.support.servers.redis import PrivateValkey
 
-pytestmark = [pytest.mark.anyio, pytest.mark.soak]
+pytestmark = [pytest.mark.anyio, pytest.mark.soak, pytest.mark.timeout(3_600)]
 
 MAX_CONCURRENT = 4
 MAX_RUN_S = 300.0

@@ -158,6 +158,7 @@ async def test_restarts_one_by_one_leave_no_wait_unanswered(
 
 
 @pytest.mark.soak
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("mode", ERAS)
 async def test_many_restarts_leave_none_of_200_waits_unanswered(
     mode: str, valkey: PrivateValkey, tmp_path: Path
