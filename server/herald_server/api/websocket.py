@@ -16,6 +16,7 @@ from herald_server.auth.identity import (
 )
 from herald_server.auth.quotas.close_codes import BAD_PROTOCOL, CONNECTION_LIMIT
 from herald_server.auth.quotas.cpu_budget import Account
+from herald_server.auth.sso.ambient import AMBIENT_TOKEN
 from herald_server.push.connection.connection import Connection, PushContext
 from herald_server.push.connection.registry import ConnectionRegistry
 from herald_server.push.connection.transport import (
@@ -50,9 +51,11 @@ class WebSocketEndpoint(ConnectionRegistry):
                 CONNECTION_LIMIT, "as many connections as may be; come back later"
             )
             return
-        token = parse_bearer(
-            socket.headers.get("authorization")
-        ) or parse_protocol_token(offered)
+        token = (
+            parse_bearer(socket.headers.get("authorization"))
+            or parse_protocol_token(offered)
+            or socket.scope["state"].get(AMBIENT_TOKEN)
+        )
         sent = token is not None or any(
             p.startswith(TOKEN_PROTOCOL_PREFIX) for p in offered
         )

@@ -30,6 +30,7 @@ from herald_server.api.oauth import DiscoveryRoutes
 from herald_server.api.openapi import routes as openapi
 from herald_server.api.operator.orders import OrderRoutes
 from herald_server.api.operator.page import PageRoutes
+from herald_server.api.sign_in import SignInRoutes
 from herald_server.api.sse import SseEndpoint
 from herald_server.api.tasks import TaskRoutes
 from herald_server.api.tokens import TokenRoutes
@@ -38,6 +39,7 @@ from herald_server.api.websocket import WebSocketEndpoint
 from herald_server.auth.identity import DEFAULT_ENVIRONMENT, AllowedOrigins
 from herald_server.auth.quotas.cpu_metering import charge_tasks
 from herald_server.auth.scoped_store import get_unscoped
+from herald_server.auth.sso.service import SsoService
 from herald_server.auth.tokens import Authenticator
 from herald_server.push.connection.connection import PushContext
 from herald_server.push.connection.sender import Timeouts
@@ -45,7 +47,11 @@ from herald_server.push.protocol import asyncapi
 from herald_server.push.protocol.limits import Limits
 from herald_server.push.session.snapshots import SnapshotReader
 from herald_server.webhooks.retry_policy import RetryPolicy
-from herald_server.wiring.authentication import make_authenticator, run_token_tasks
+from herald_server.wiring.authentication import (
+    make_authenticator,
+    make_sso_service,
+    run_token_tasks,
+)
 from herald_server.wiring.environments.definitions import list_environments
 from herald_server.wiring.environments.dispatcher import EnvironmentDispatcher
 from herald_server.wiring.environments.hosted import (
@@ -136,13 +142,18 @@ def _build_app(
     )
     sockets, streams = WebSocketEndpoint(push), SseEndpoint(push)
     mcp, mcp_app = _build_mcp(settings, shared)
+    sso = make_sso_service(settings, get_unscoped(shared.store), authenticator)
     made = Starlette(
         routes=[
             *_list_routes(shared, authenticator, sockets, streams),
+            *SignInRoutes(shared, sso, settings.public_url or "").list_routes(),
             *_make_discovery(settings, shared, authenticator).list_routes(),
             _make_mcp_route(mcp, mcp_app),
         ],
-        middleware=[*outer, _make_auth_middleware(settings, shared, authenticator)],
+        middleware=[
+            *outer,
+            _make_auth_middleware(settings, shared, authenticator, sso),
+        ],
         exception_handlers=dict.fromkeys(HANDLED_ERRORS, handle_error),
         lifespan=lambda _: _run_lifespan(shared, authenticator, mcp_app, settings),
     )
@@ -224,7 +235,10 @@ def _list_middleware(
 
 
 def _make_auth_middleware(
-    settings: ServerSettings, shared: ServerContext, authenticator: Authenticator
+    settings: ServerSettings,
+    shared: ServerContext,
+    authenticator: Authenticator,
+    sso: SsoService | None,
 ) -> Middleware:
     hosts = (*settings.allowed_hosts, settings.host)
     return Middleware(
@@ -232,6 +246,7 @@ def _make_auth_middleware(
         authenticator=authenticator,
         allowed_origins=AllowedOrigins(hosts, settings.allowed_origins),
         closed_paths=TOKEN_REQUIRED_PATHS,
+        ambient=sso.ambient if sso else None,
         metrics=shared.metrics,
         accounts=shared.accounts,
         probe_hosts=AllowedOrigins(settings.probe_hosts),

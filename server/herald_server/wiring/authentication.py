@@ -8,9 +8,12 @@ from pathlib import Path
 
 from msgspec import structs
 
+from herald_core.errors import InvalidInput
 from herald_core.store.ports import Store
 from herald_core.system.cancellation import run_in_background
 from herald_server.auth.identity import DEFAULT_ENVIRONMENT, Identity, StaticTokens
+from herald_server.auth.sso.service import SsoService
+from herald_server.auth.sso.settings import read_sso_settings
 from herald_server.auth.tokens.authenticator import Authenticator
 from herald_server.auth.tokens.external_jwt import ExternalJwtVerifier
 from herald_server.auth.tokens.introspection import Introspector
@@ -52,6 +55,29 @@ def make_authenticator(
         RevocationList(store),
         environment,
         make_resource(settings, environment),
+    )
+
+
+def make_sso_service(
+    settings: ServerSettings, store: Store, authenticator: Authenticator
+) -> SsoService | None:
+    """Return what signs people in; None if the herald.toml has no `[sso]`.
+
+    Raises `InvalidInput`.
+    """
+    found = read_sso_settings(settings.catalog)
+    if not found.is_used:
+        return None
+    secret = settings.signing_secret
+    assert secret
+    assert authenticator.issuer is not None
+    assert authenticator.revocations is not None
+    if found.proxy and not settings.proxy_headers:
+        raise InvalidInput(
+            "[sso] proxy = true needs HERALD_PROXY_HEADERS, the addresses of the proxy"
+        )
+    return SsoService(
+        found, authenticator.issuer, secret, store, authenticator.revocations
     )
 
 

@@ -24,6 +24,7 @@ RESERVED_PREFIXES = (
     "readyz",
     "metrics",
     "env",
+    "auth",
 )
 """First path segments of Herald's own routes, which no prefix can have."""
 

@@ -21,7 +21,8 @@ from herald_server.auth.identity import SCOPES, Identity
 from tests.support.herald.server import Server
 from tests.support.herald.uvicorn_server import TOKEN
 
-OPEN = {
+SIGN_IN = {"/auth/session", "/auth/login", "/auth/password", "/auth/callback"}
+OPEN = SIGN_IN | {
     *("/", "/docs", "/herald.js", "/healthz", "/readyz"),
     *("/asyncapi.json", "/openapi.json"),
 }

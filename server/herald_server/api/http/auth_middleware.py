@@ -28,6 +28,7 @@ from herald_server.auth.quotas.cpu_budget import (
 from herald_server.auth.quotas.cpu_metering import MeteredCoroutine
 from herald_server.auth.quotas.cpu_queue import wait_to_enter
 from herald_server.auth.request_context import ANONYMOUS, enter_request
+from herald_server.auth.sso.ambient import AMBIENT_TOKEN, AmbientCredentials
 from herald_server.auth.tokens import Authenticator, BadToken
 from herald_server.auth.tokens.authenticator import TOKEN_NEEDED as UNKNOWN
 from herald_server.auth.tokens.claims import WrongEnvironment
@@ -64,8 +65,10 @@ class AuthMiddleware:
         metrics: PushMetrics | None = None,
         accounts: AccountRegistry | None = None,
         probe_hosts: AllowedOrigins | None = None,
+        ambient: AmbientCredentials | None = None,
     ) -> None:
         self._app = app
+        self._ambient = ambient
         self._probe_hosts = probe_hosts or AllowedOrigins(["*"])
         self._accounts = accounts or AccountRegistry()
         self._authenticator = authenticator
@@ -120,6 +123,9 @@ class AuthMiddleware:
         state = scope["state"]
         token = parse_bearer(headers.get("authorization"))
         try:
+            if token is None and self._ambient is not None:
+                token = await self._ambient.find_token(scope, headers)
+                state[AMBIENT_TOKEN] = token
             state["identity"] = await self._authenticator.authenticate(token)
         except WrongEnvironment as error:
             self._metrics.count_refusal("token")

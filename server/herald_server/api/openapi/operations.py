@@ -61,6 +61,7 @@ TASKS, GROUPS, WORKERS, QUEUES = "Tasks", "Groups", "Workers", "Queues"
 STATISTICS, SCHEDULES, DEPLOYS = "Statistics", "Periodic tasks", "Deploys"
 ORDERS, TOKENS, WEBHOOKS, STREAMS = "Bulk orders", "Tokens", "Webhooks", "Streams"
 ALERTS, PROBES, PAGES = "Alerts", "Probes", "Pages"
+SIGN_IN = "Single sign-on"
 
 V1 = "/api/v1"
 
@@ -349,12 +350,32 @@ OTHER_OPERATIONS: dict[tuple[str, str], Operation] = {
     ),
 }
 
+SIGN_IN_OPERATIONS: dict[tuple[str, str], Operation] = {
+    ("GET", "/auth/session"): Operation(
+        answers={200: dict[str, Any]}, is_public=True, group=SIGN_IN
+    ),
+    **{
+        ("GET", path): Operation(
+            answers={302: None},
+            errors=(400, 401, 403, 404, 503),
+            is_public=True,
+            group=SIGN_IN,
+        )
+        for path in ("/auth/login", "/auth/password", "/auth/callback")
+    },
+    ("POST", "/auth/refresh"): Operation(
+        answers={200: dict[str, Any]}, errors=(503,), group=SIGN_IN
+    ),
+    ("POST", "/auth/logout"): Operation(answers={200: dict[str, Any]}, group=SIGN_IN),
+}
+
 OPERATIONS: dict[tuple[str, str], Operation] = {
     **TASK_OPERATIONS,
     **FLEET_OPERATIONS,
     **INSIGHT_OPERATIONS,
     **ALERT_OPERATIONS,
     **ADMIN_OPERATIONS,
+    **SIGN_IN_OPERATIONS,
     **OTHER_OPERATIONS,
 }
 """Operations by method and path, in the order in which they are shown."""

@@ -48,6 +48,7 @@ COLUMNS = ("ID", "NAME", "SCOPES", "ONLY", "UNTIL")
 @click.option("--list", "lists", is_flag=True, help="List the valid tokens.")
 @click.option("--revoke", metavar="ID", help="Revoke a token.")
 @click.option("--hash", "hashes", is_flag=True, help="Print a hash for herald.toml.")
+@click.option("--password", "passwords", is_flag=True, help="Print a password's hash.")
 @json_option
 @environment_option
 @token_option
@@ -59,10 +60,13 @@ def token(
 
     It has at most the rights of your own token. --hash prints the hash of the token
     on standard input (or of a new one) for a table [tokens.NAME] in the
-    herald.toml of a server.
+    herald.toml of a server, --password that of a password for [sso.users.NAME].
     """
     if given["hashes"]:
         _print_hash()
+        return
+    if given["passwords"]:
+        _print_password_hash()
         return
     herald = Herald(url, token, environment=environment)
     asyncio.run(_ask(herald, as_json, given))
@@ -148,6 +152,19 @@ def _format_row(one: MintedToken) -> tuple[str, ...]:
         cut_first_line(only or "all tasks"),
         one.expires_at,
     )
+
+
+def _print_password_hash() -> None:
+    # Imported here: it brings what only a server needs.
+    from herald_server.auth.sso.passwords import hash_password
+
+    if sys.stdin.isatty():
+        given = getpass.getpass("Password: ")
+    else:
+        given = sys.stdin.readline().rstrip("\n")
+    if not given:
+        raise InvalidInput("give the password on standard input")
+    click.echo(hash_password(given))
 
 
 def _print_hash() -> None:

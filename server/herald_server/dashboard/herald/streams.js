@@ -18,6 +18,7 @@ const TOPICS = {
   schedules: ["api/v1/schedules", ({ schedules }) => schedules],
   orders: ["api/v1/orders", ({ orders }) => orders],
   marks: ["api/v1/marks", ({ marks }) => marks],
+  alerts: ["api/v1/alerts", ({ alerts }) => alerts],
 };
 
 export class Streams {

@@ -9,6 +9,7 @@ import { button, byId, h, icon, schedule, setText } from "./base/dom.js";
 import { pluralize } from "./base/format.js";
 import { isStranded, mayBeStranded } from "./base/metrics.js";
 import { BASE_URL, getToken, shareToken, storeToken, takeFromAddress } from "./base/token.js";
+import { refreshSession, restorePlace } from "./base/browser/session.js";
 import { preloadScreens } from "./screen-loader.js";
 import { loadStylesheet } from "./base/view/stylesheets.js";
 import * as frame from "./frame.js";
@@ -36,7 +37,8 @@ const showOrders = (client) =>
 let announced = ""; // the problem that screen readers were told last
 
 takeFromAddress();
-if (!getToken()) await (await loadTokenPrompt()).obtainToken();
+restorePlace();
+const session = getToken() ? null : await (await loadTokenPrompt()).obtainToken();
 shareToken();
 start();
 
@@ -53,6 +55,7 @@ function start() {
   notices.mount({ client, attention });
   pauseWhenHidden(client);
   setTimeout(showOrders, ORDERS_MS, client);
+  if (session?.expires) import("./parts/shell/session-keeper.js").then((keeper) => keeper.keepSession(client, session.expires));
   preferences.mount(redraw);
   sidePanel.mount({ client, live, attention }, onPanelClose);
   const caller = new Caller();
@@ -138,6 +141,7 @@ function handleRefusal({ word, reason, code }) {
 }
 
 async function renewToken(reason) {
+  if (!getToken() && (await refreshSession())) return location.reload();
   storeToken(null);
   await (await loadTokenPrompt()).promptForToken(reason || "The token is no longer valid");
   location.reload();

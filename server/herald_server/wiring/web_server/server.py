@@ -7,10 +7,12 @@ import contextlib
 import socket
 import sys
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
+from typing import cast
 
 import uvicorn
 from celery import Celery
 from starlette.applications import Starlette
+from starlette.types import ASGIApp
 
 from herald_core.errors import HeraldError
 from herald_core.store.factory import make_store
@@ -26,6 +28,7 @@ from herald_server.wiring.web_server.draining import drain
 from herald_server.wiring.web_server.file_limit_log import log_file_limit
 from herald_server.wiring.web_server.http import make_protocols
 from herald_server.wiring.web_server.probes import ProbeApp
+from herald_server.wiring.web_server.proxies import read_proxy_headers
 from herald_server.wiring.web_server.tls import check_tls
 
 CLOSE_TIMEOUT_S = 2
@@ -222,7 +225,7 @@ def make_uvicorn_config(
     )
     http, ws = make_protocols(settings.request_timeout, shared.metrics, guard)
     return uvicorn.Config(
-        app,  # type: ignore[arg-type]
+        read_proxy_headers(cast(ASGIApp, app), settings.proxy_headers),
         log_config=None,
         access_log=False,
         lifespan="on",
@@ -234,9 +237,8 @@ def make_uvicorn_config(
         ws_ping_timeout=20.0,
         timeout_graceful_shutdown=CLOSE_TIMEOUT_S,
         backlog=ACCEPT_BATCH,
-        # Without trusted addresses, no forwarding header is accepted.
-        proxy_headers=bool(settings.proxy_headers),
-        forwarded_allow_ips=list(settings.proxy_headers),
+        # Forwarding headers are read within the app, see `read_proxy_headers`.
+        proxy_headers=False,
         ssl_certfile=settings.tls_cert,
         ssl_keyfile=settings.tls_key,
         server_header=False,

@@ -1,7 +1,7 @@
 /** Requests to the REST API, for what the live collections do not carry. */
 
 import { syncClock } from "./clock.js";
-import { BASE_URL, getToken } from "./token.js";
+import { BASE_URL, makeAuthHeaders } from "./token.js";
 
 /** A request that failed; its message can be shown to people. */
 class HttpError extends Error {
@@ -19,7 +19,7 @@ export const post = (path, body) => request("POST", path, body);
 export const remove = (path) => request("DELETE", path);
 
 async function request(method, path, payload) {
-  const headers = { Accept: "application/json", Authorization: `Bearer ${getToken()}` };
+  const headers = { Accept: "application/json", ...makeAuthHeaders() };
   const body = payload === undefined ? undefined : JSON.stringify(payload);
   const response = await send(new URL(path, BASE_URL), { method, headers, body, cache: "no-store" });
   syncClock(response.headers.get("date"));

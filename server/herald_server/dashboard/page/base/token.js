@@ -21,6 +21,9 @@ export function takeFromAddress() {
 /** Return the token of this tab, or null. */
 export const getToken = () => readItem(KEY) ?? memoryToken;
 
+/** Return the headers of a request of this tab: its token, or that a page of ours sends it, with a session's cookie. */
+export const makeAuthHeaders = () => (getToken() ? { Authorization: `Bearer ${getToken()}` } : { "X-Herald-Request": "1" });
+
 /** Give the token of this tab to other tabs that ask, unless it is private. */
 export function shareToken() {
   const channel = openChannel();

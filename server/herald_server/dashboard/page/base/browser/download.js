@@ -1,14 +1,14 @@
 /** Downloads with the token in a header: it must not be in an address. */
 
 import { h } from "../dom.js";
-import { BASE_URL, getToken } from "../token.js";
+import { BASE_URL, makeAuthHeaders } from "../token.js";
 
 /**
  * Read `path` and offer it as a file; `onProgress(bytes)` runs while it is read.
  * Throws an error whose message can be shown.
  */
 export async function download(path, name, onProgress = () => {}) {
-  const response = await fetch(new URL(path, BASE_URL), { headers: { Authorization: `Bearer ${getToken()}` }, cache: "no-store" });
+  const response = await fetch(new URL(path, BASE_URL), { headers: makeAuthHeaders(), cache: "no-store" });
   if (!response.ok) throw new Error((await response.json().catch(() => null))?.detail ?? `The server answered with status ${response.status}.`);
   const chunks = [];
   let size = 0;

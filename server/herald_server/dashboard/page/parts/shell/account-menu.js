@@ -1,7 +1,8 @@
 /** Who is signed in, with which scopes; theme, time zone, notices, help, and signing out. */
 
 import { byId } from "../../base/dom.js";
-import { signOut } from "../../base/token.js";
+import { endSession } from "../../base/browser/session.js";
+import { getToken, signOut } from "../../base/token.js";
 import { html, render } from "../../base/view/preact.js";
 import { Menu } from "../common/menu.js";
 
@@ -21,7 +22,9 @@ function Account({ caller: { identity } }) {
   </div>`;
 }
 
-function leave() {
+async function leave() {
+  const url = getToken() ? "" : await endSession();
+  if (url) return location.assign(url);
   signOut();
   location.hash = "#/overview";
   location.reload();
