@@ -8,6 +8,7 @@ import sys
 import tomllib
 from pathlib import Path
 
+EXTRAS = ("server", "alerts", "otel")
 BOUND = re.compile(r"([A-Za-z0-9_.-]+)(?:\[[^\]]*\])?>=([0-9.]+)")
 
 
@@ -16,7 +17,8 @@ def lowest(project: Path) -> dict[str, str]:
     about = tomllib.loads(project.read_text())["project"]
     found: dict[str, str] = {}
     extras = about["optional-dependencies"]
-    for one in about["dependencies"] + extras["server"] + extras["alerts"]:
+    chosen = [one for name in EXTRAS for one in extras[name]]
+    for one in about["dependencies"] + chosen:
         bound = BOUND.match(one)
         if not bound:
             raise ValueError(f"{one!r} in {project} has no lower bound")

@@ -60,6 +60,7 @@ from herald_server.wiring.environments.hosted import (
 )
 from herald_server.wiring.services import build_context, run_background_tasks
 from herald_server.wiring.settings import ServerSettings
+from herald_server.wiring.telemetry import run_telemetry
 
 if TYPE_CHECKING:
     from fastmcp.server.http import StarletteWithLifespan
@@ -293,6 +294,7 @@ async def _run_lifespan(
         run_background_tasks(shared),
         run_token_tasks(authenticator),
         run_webhooks(shared, RetryPolicy(first=settings.webhooks_retry)),
+        run_telemetry(shared, settings),
     ):
         yield
 

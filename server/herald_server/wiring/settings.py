@@ -243,6 +243,17 @@ class ServerSettings(MonitorSettings):
         " standard error.",
     )
 
+    otlp_endpoint: str | None = Field(
+        default=None,
+        description="Collector of OpenTelemetry that gets spans and metrics by OTLP"
+        " over HTTP, such as http://localhost:4318; none by default.",
+    )
+    otlp_interval: float = Field(
+        default=60.0,
+        gt=0,
+        description="Seconds between two exports of metrics.",
+    )
+
     worker_control: bool = Field(
         default=True,
         description="Whether tokens with the scope `admin` may give orders to workers"

@@ -1,0 +1,1 @@
+"""OpenTelemetry: spans of attempts, and metrics, exported by OTLP over HTTP."""

@@ -1,0 +1,1 @@
+"""What telemetry is exported to."""
