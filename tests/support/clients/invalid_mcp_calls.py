@@ -248,6 +248,7 @@ WRONG: dict[str, list[Case]] = {
         ({"since": "m"}, "unknown argument 'since'"),
     ],
     "list_alerts": [
+        ({"limit": 0}, "limit must be a whole number from 1 to"),
         ({"state": "broken"}, "state must be"),
         ({"rule": "gap"}, "unknown argument 'rule'"),
     ],
