@@ -37,7 +37,7 @@ async def test_a_session_goes_on_at_another_server(
             answer = await session.ask("tools/list")
             assert answer.status_code == 200
             assert read_event(answer.text)["result"]["tools"]
-        assert answer.headers["mcp-session-id"] == session.id
+            assert answer.headers["mcp-session-id"] == session.id
 
 
 async def test_a_session_is_none_for_another_token_at_any_server(

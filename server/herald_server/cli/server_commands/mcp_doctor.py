@@ -6,7 +6,7 @@ import asyncio
 import shutil
 import sys
 from collections.abc import AsyncGenerator
-from typing import Any
+from typing import Any, cast
 
 import click
 
@@ -106,12 +106,18 @@ def _make_transport(url: str | None, token: str | None, args: tuple[str, ...]) -
     return StreamableHttpTransport(url, headers=_authorize(token))
 
 
+def _find_first(error: BaseException) -> BaseException:
+    """Return the first error in the groups that anyio's tasks raise."""
+    if not isinstance(error, BaseExceptionGroup):
+        return error
+    return _find_first(cast("BaseExceptionGroup[BaseException]", error).exceptions[0])
+
+
 def _explain(error: BaseException, url: str | None) -> str:
     """Return why a step failed, and what to do about it."""
-    while isinstance(error, BaseExceptionGroup) and error.exceptions:
-        error = error.exceptions[0]
-    text = (str(error) or type(error).__name__).splitlines()[0][:300]
-    if isinstance(error, TimeoutError):
+    cause = _find_first(error)
+    text = (str(cause) or type(cause).__name__).splitlines()[0][:300]
+    if isinstance(cause, TimeoutError):
         text = f"no answer within {CALL_TIMEOUT_S:.0f} s"
     if url is None:
         return f"{text}. Run `herald mcp` with the same options to see its log"

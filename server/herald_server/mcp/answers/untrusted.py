@@ -99,7 +99,7 @@ def _iter_untrusted(value: object) -> list[str]:
 
 def _has_text(value: object) -> bool:
     if isinstance(value, dict):
-        return bool(value)
+        return value != {}
     if isinstance(value, list):
         return any(_has_text(one) for one in cast("list[object]", value))
     return isinstance(value, str) and bool(value)

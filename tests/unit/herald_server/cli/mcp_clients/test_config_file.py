@@ -55,6 +55,7 @@ def test_the_old_file_is_kept_and_its_mode_too(tmp_path: Path) -> None:
     path.write_text('{"a": "ü"}')
     path.chmod(0o640)
     backup = write_config(path, {"a": "ü", "b": 2}, "20260131-120000")
+    assert backup is not None
     assert backup == tmp_path / "mcp.json.20260131-120000.backup"
     assert backup.read_text() == '{"a": "ü"}'
     assert stat.S_IMODE(backup.stat().st_mode) == 0o600
