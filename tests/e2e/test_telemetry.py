@@ -15,6 +15,7 @@ from tests.support.wait import wait_until_async
 pytestmark = pytest.mark.anyio
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
+SENDER = "b7ad6b7169203331"
 NAMES = {"shop.pay", "shop.pay wait", "shop.pay run"}
 
 
@@ -40,11 +41,13 @@ async def test_a_task_is_a_span_with_its_attempts() -> None:
             "", store=MemoryStore(), otlp_endpoint=collector.endpoint
         ) as server:
             await run_until_exported(server, collector)
-            await run_task(server, "root", trace_id=TRACE)
+            await run_task(server, "root", trace_id=TRACE, parent_span_id=SENDER)
             await run_task(server, "child", parent_id="root", root_id="root")
             await wait_until_async(lambda: by_name(collector, "child").keys() >= NAMES)
     root, child = by_name(collector, "root"), by_name(collector, "child")
     assert root["shop.pay"].trace_id.hex() == TRACE
+    assert root["shop.pay"].parent_span_id.hex() == SENDER
+    assert [link.span_id.hex() for link in root["shop.pay"].links] == [SENDER]
     assert root["shop.pay run"].parent_span_id == root["shop.pay"].span_id
     assert child["shop.pay"].parent_span_id == root["shop.pay"].span_id
 

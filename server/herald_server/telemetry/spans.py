@@ -1,7 +1,8 @@
 """The spans of a task that has ended, and of a group. Pure.
 
-A task is a span from when it was sent to its end, below the span of its group or of the
-task that sent it. Below it are, for each attempt, the wait for a worker and the run.
+A task is a span from when it was sent to its end, below the span of its group, of the
+task that sent it or, where there is neither, of what called it; that one is linked too.
+Below it are, for each attempt, the wait for a worker and the run.
 """
 
 from __future__ import annotations
@@ -11,7 +12,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
-from opentelemetry.trace import SpanContext, SpanKind, Status, StatusCode, TraceFlags
+from opentelemetry.trace import (
+    Link,
+    SpanContext,
+    SpanKind,
+    Status,
+    StatusCode,
+    TraceFlags,
+)
 
 from herald_core.model.tasks.views import (
     FAILURE,
@@ -73,6 +81,7 @@ class SpanMaker:
             {**_list_attributes(task), "celery.state": task.state},
             _make_status(task.state, task.exception),
             SpanKind.PRODUCER,
+            _list_links(task),
         )
 
     def _make_attempt_spans(
@@ -147,6 +156,7 @@ class SpanMaker:
         attributes: Mapping[str, str | int],
         status: Status,
         kind: SpanKind,
+        links: Sequence[Link] = (),
     ) -> ReadableSpan | None:
         """Return a span; None if its beginning or its end is not known."""
         if start is None or end is None:
@@ -158,6 +168,7 @@ class SpanMaker:
             _make_context(trace, parent) if parent is not None else None,
             self._resource,
             attributes,
+            links=links,
             kind=kind,
             status=status,
             start_time=begun,
@@ -183,7 +194,16 @@ def make_single_attempt(task: TaskView) -> AttemptView:
 def _find_parent(task: TaskView) -> int | None:
     if task.group_id:
         return make_group_span_id(task.group_id)
-    return make_task_span_id(task.parent_id) if task.parent_id else None
+    if task.parent_id:
+        return make_task_span_id(task.parent_id)
+    return int(task.parent_span_id, 16) if task.parent_span_id else None
+
+
+def _list_links(task: TaskView) -> list[Link]:
+    """Return a link to the span that sent the task, if it is known."""
+    if task.parent_span_id is None:
+        return []
+    return [Link(_make_context(make_trace_id(task), int(task.parent_span_id, 16)))]
 
 
 def _list_attributes(task: TaskView) -> dict[str, str | int]:

@@ -127,6 +127,7 @@ FACTS = {
     "chord_id": st.sampled_from([None, "c1", "c2"]),
     "stamps": st.sampled_from([None, '{"s":["a"]}', '{"s":["b"]}']),
     "trace_id": st.sampled_from([None, "1", "2"]),
+    "parent_span_id": st.sampled_from([None, "1", "2"]),
 }
 
 ENDINGS = ("retried", "succeeded", "failed", "revoked", "rejected", "cancelled")

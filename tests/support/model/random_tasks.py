@@ -56,6 +56,7 @@ def told_of(word: str, place: int) -> st.SearchStrategy[Event]:
         chord_id=st.sampled_from([None, "c"]),
         stamps=rarely(None, '{"s":["a"]}'),
         trace_id=st.sampled_from([None, "1"]),
+        parent_span_id=st.sampled_from([None, "1"]),
         source=rarely("event", "submitted", "backend"),
     )
 

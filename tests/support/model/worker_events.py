@@ -75,7 +75,14 @@ FIELDS = st.sampled_from(
         *PLAIN,
         *("result", "exception", "traceback", "runtime", "requeue", "terminated"),
         *("queue", "routing_key", "exchange", "source", "tags", "group_id", "flag"),
-        *("group_index", "chord_id", "stamps", "traceparent", "trace_id"),
+        *(
+            "group_index",
+            "chord_id",
+            "stamps",
+            "traceparent",
+            "trace_id",
+            "parent_span_id",
+        ),
         *(
             "priority",
             "progress",

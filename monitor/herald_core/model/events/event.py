@@ -19,7 +19,7 @@ from herald_core.errors import InvalidEvent
 from herald_core.model.events.delayed_delivery import is_delayed, strip_delay
 from herald_core.model.events.exceptions import is_named, name_exception
 from herald_core.model.events.tags import read_stamps, read_tags
-from herald_core.model.events.trace_context import parse_trace_id
+from herald_core.model.events.trace_context import parse_traceparent
 
 RawEvent = Mapping[str, object]
 
@@ -101,6 +101,8 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     stamps: str | None = None
     """As `read_stamps` returns them."""
     trace_id: str | None = None
+    parent_span_id: str | None = None
+    """The span that sent the task, in the trace `trace_id`."""
     eta: float | None = None
     expires: float | None = None
     result: str | None = None
@@ -154,6 +156,8 @@ def parse_event(
     if "parent_id" in told and raw["parent_id"] == task_id:
         # Retries and Task.replace() name the task as its own parent.
         del told["parent_id"]
+    if ids := parse_traceparent(raw.get("traceparent")):
+        told["trace_id"], told["parent_span_id"] = ids
     if kind == "progress":
         told["progress"] = read_progress(raw, redact)
     said = raw.get("exception")
@@ -337,7 +341,6 @@ _READERS: dict[str, tuple[str, _Reader]] = {
     "group_index": ("group_index", _make_int_reader(MAX_SMALL)),
     "tags": ("tags", lambda value, _: read_tags(value)),
     "stamps": ("stamps", read_stamps),
-    "traceparent": ("trace_id", lambda value, _: parse_trace_id(value)),
     "args": ("args", _make_text_reader(MAX_TEXT)),
     "kwargs": ("kwargs", _make_text_reader(MAX_TEXT)),
     "eta": ("eta", lambda value, _: _parse_iso(value)),

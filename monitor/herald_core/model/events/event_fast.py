@@ -28,7 +28,7 @@ from herald_core.model.events.event import (
 )
 from herald_core.model.events.exceptions import is_named, name_exception
 from herald_core.model.events.tags import read_tags
-from herald_core.model.events.trace_context import parse_trace_id
+from herald_core.model.events.trace_context import parse_traceparent
 
 EventKind = Literal[
     "task-sent",
@@ -94,6 +94,7 @@ class DecodedEvent(  # type: ignore[misc]
     tags: tuple[str, ...] | None = None
     stamps: None = None
     trace_id: None = None
+    parent_span_id: None = None
     eta: None = None
     expires: None = None
     result: WireText | None = None
@@ -128,8 +129,8 @@ def normalize(event: DecodedEvent, heard: float, redact: Callable[[str], str]) -
         event.priority = None
     if event.tags is not None:
         event.tags = read_tags(event.tags)
-    if event.traceparent is not None:
-        event.trace_id = parse_trace_id(event.traceparent)  # type: ignore[assignment]
+    if (ids := parse_traceparent(event.traceparent)) is not None:
+        event.trace_id, event.parent_span_id = ids  # type: ignore[assignment]
     if (key := event.routing_key) is not None and is_delayed(key):
         event.routing_key = real = strip_delay(key)
         event.queue = event.queue or real

@@ -87,6 +87,8 @@ def merge_attributes(facts: dict[str, Attribute], event: Event) -> None:
         _merge_group(facts, event, says)
     if event.trace_id is not None:
         _merge_attribute(facts, "trace_id", belief, event.trace_id)
+    if event.parent_span_id is not None:
+        _merge_attribute(facts, "parent_span_id", belief, event.parent_span_id)
     if event.stamps is not None:
         _merge_attribute(facts, "stamps", belief, event.stamps)
     if event.tags:

@@ -154,6 +154,7 @@ def project_simple(task: Task, rev: str | None) -> TaskView | None:
         fact("group_index", _NO_ATTRIBUTE)[1],
         fact("chord_id", _NO_ATTRIBUTE)[1],
         fact("trace_id", _NO_ATTRIBUTE)[1],
+        fact("parent_span_id", _NO_ATTRIBUTE)[1],
         None,  # stamps
         make_fingerprint(end.text, end.traceback)
         if end and state == views.FAILURE

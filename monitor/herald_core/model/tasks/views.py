@@ -53,7 +53,8 @@ class TaskView(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     more and nobody tells whether it ran.
     `custom_state` is the state that the task gave itself by `update_state`.
     `group_index` is its place in its group, from 0, and `chord_id` the task that takes
-    the results of the group. `stamps` are Celery's, `trace_id` is OpenTelemetry's.
+    the results of the group. `stamps` are Celery's; `trace_id` and `parent_span_id`,
+    the span that sent the task, are OpenTelemetry's.
     `failure` is the fingerprint of the cause of a `FAILURE`, see `failures.cause`.
     """
 
@@ -93,6 +94,7 @@ class TaskView(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     group_index: int | None = None
     chord_id: str | None = None
     trace_id: str | None = None
+    parent_span_id: str | None = None
     stamps: dict[str, tuple[str, ...]] | None = None
     failure: str | None = None
     rev: str | None = None

@@ -17,6 +17,7 @@ from herald_server.telemetry.spans import SpanMaker, make_single_attempt
 
 NOW = 1_800_000_000.0
 TRACE = "0af7651916cd43dd8448eb211c80319c"
+SENDER = "b7ad6b7169203331"
 
 
 def at(seconds: float) -> str:
@@ -67,6 +68,22 @@ def test_groups_and_senders_are_parents() -> None:
     member = make_spans(make_task("m", parent_id="t", group_id="g"))["pay"].parent
     assert member is not None
     assert member.span_id == make_group_span_id("g")
+
+
+def test_the_span_that_sent_the_task_is_linked_and_above_it() -> None:
+    sent = make_spans(make_task(trace_id=TRACE, parent_span_id=SENDER))["pay"]
+    assert sent.parent is not None
+    assert sent.parent.span_id == int(SENDER, 16)
+    [link] = sent.links
+    assert link.context == sent.parent
+
+
+def test_a_sender_known_to_celery_is_the_parent_and_the_other_is_linked() -> None:
+    known = make_task(trace_id=TRACE, parent_span_id=SENDER, parent_id="t")
+    sent = make_spans(known)["pay"]
+    assert sent.parent is not None
+    assert sent.parent.span_id == make_task_span_id("t")
+    assert [link.context.span_id for link in sent.links] == [int(SENDER, 16)]
 
 
 def test_a_failure_is_an_error() -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from herald_core.model.events.trace_context import parse_trace_id
+from herald_core.model.events.trace_context import parse_trace_id, parse_traceparent
 
 TRACE, PARENT = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
 
@@ -10,7 +10,8 @@ TRACE, PARENT = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
 @pytest.mark.parametrize(
     "text", [f"00-{TRACE}-{PARENT}-01", f"cc-{TRACE}-{PARENT}-01-x"]
 )
-def test_the_trace_is_read(text: str) -> None:
+def test_the_trace_and_the_span_are_read(text: str) -> None:
+    assert parse_traceparent(text) == (TRACE, PARENT)
     assert parse_trace_id(text) == TRACE
 
 
@@ -29,4 +30,5 @@ def test_the_trace_is_read(text: str) -> None:
     ],
 )
 def test_what_makes_no_sense_is_none(text: object) -> None:
+    assert parse_traceparent(text) is None
     assert parse_trace_id(text) is None

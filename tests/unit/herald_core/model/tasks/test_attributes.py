@@ -16,7 +16,7 @@ def test_all_that_the_outbox_says_is_shown() -> None:
     assert (task.queue, task.routing_key, task.priority) == ("mail", "mail", 3)
     assert (task.group_id, task.group_index, task.chord_id) == ("g", 2, "c")
     assert (task.tags, task.stamps) == (("user:42",), {"who": ("me",)})
-    assert task.trace_id == TRACEPARENT.split("-")[1]
+    assert [task.trace_id, task.parent_span_id] == TRACEPARENT.split("-")[1:3]
 
 
 def test_tags_of_the_first_call_stay() -> None:

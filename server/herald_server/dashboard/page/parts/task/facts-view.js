@@ -7,7 +7,7 @@ import { html } from "../../base/view/preact.js";
 import { Icon } from "../common/view.js";
 
 const TIMES = ["eta", "expires", "submitted_at", "received_at", "started_at", "finished_at", "updated_at", "as_of"];
-const PLAIN = ["custom_state", "pid", "routing_key", "priority", "retries", "group_index", "trace_id", "source"];
+const PLAIN = ["custom_state", "pid", "routing_key", "priority", "retries", "group_index", "trace_id", "parent_span_id", "source"];
 const RELATED = { root_id: "root", parent_id: "parent", group_id: "group" };
 const SOURCES = {
   event: "event (reported by a worker)", backend: "backend (read from the result backend)", inspect: "inspect (asked from a worker)",
