@@ -127,9 +127,9 @@ def test_it_is_light_soon_there_and_asks_nobody_else(
     tab.wait_for_load_state("networkidle")
     sizes = dict(tab.evaluate(SIZES))
     own = [size for url, size in sizes.items() if "/api/" not in url]
-    assert sum(own) < 230 * KB  # answers grow with what there is to tell
+    assert sum(own) < 240 * KB  # as they are; answers grow with what there is to tell
     sent = [size for url, size in tab.evaluate(SENT) if "/api/" not in url]
-    assert 0 < sum(sent) < 100 * KB  # compressed
+    assert 0 < sum(sent) < 100 * KB  # as they are sent, compressed
     assert {url for url in sizes if not url.startswith(crowded.url)} == set()
     assert min(_painted(tab, again=2)) < 1_000
 
