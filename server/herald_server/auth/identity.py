@@ -25,6 +25,9 @@ DEFAULT_ENVIRONMENT = "default"
 ISSUED_PREFIX = "jwt:"
 """Prefix of the names of tokens of an external issuer."""
 
+PROXIED_PREFIX = "oauth:"
+"""Prefix of the names of people for whom a client got a token at this server."""
+
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 TOKEN_PROTOCOL_PREFIX = "bearer."
 """Prefix of the WebSocket subprotocol in which a browser sends its token."""
@@ -66,6 +69,7 @@ class Identity(msgspec.Struct, frozen=True):
     `expires` is in unix seconds. `id` is what revokes the token, empty if nothing can;
     `issuers` are the ids of the tokens from which it was minted: revoking one of them
     revokes it too. `environments` are those in which it is valid (None: in all).
+    `obtainable` are the scopes that its issuer can give it (None: it is not known).
     """
 
     name: str
@@ -75,6 +79,7 @@ class Identity(msgspec.Struct, frozen=True):
     id: str = ""
     issuers: tuple[str, ...] = ()
     environments: tuple[str, ...] | None = (DEFAULT_ENVIRONMENT,)
+    obtainable: frozenset[str] | None = None
 
     @property
     def root_token(self) -> str:
@@ -88,7 +93,15 @@ class Identity(msgspec.Struct, frozen=True):
     @property
     def can_step_up(self) -> bool:
         """Whether its issuer may give it more scopes: it is not minted by Herald."""
-        return self.name.startswith(ISSUED_PREFIX) and "/" not in self.name
+        prefixes = ISSUED_PREFIX, PROXIED_PREFIX
+        return self.name.startswith(prefixes) and "/" not in self.name
+
+    @property
+    def potential_scopes(self) -> frozenset[str]:
+        """The scopes that it has or that its issuer may give it."""
+        if not self.can_step_up:
+            return self.scopes
+        return frozenset(SCOPES) if self.obtainable is None else self.obtainable
 
     @property
     def payer_token(self) -> str:

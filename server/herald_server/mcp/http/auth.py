@@ -17,7 +17,6 @@ from msgspec import structs
 from herald_core.errors import HeraldError, InvalidInput
 from herald_server.api.http.challenges import RESOURCE
 from herald_server.auth.identity import (
-    SCOPES,
     Identity,
     MissingScope,
     PermissionDenied,
@@ -61,7 +60,7 @@ def get_potential_caller() -> Identity:
     who = get_caller()
     if not who.can_step_up or _find_resource() is None:
         return who
-    return structs.replace(who, scopes=frozenset(SCOPES))
+    return structs.replace(who, scopes=who.potential_scopes)
 
 
 def require_scope(scope: str, what: str = "this") -> Identity:

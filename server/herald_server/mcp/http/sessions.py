@@ -13,7 +13,7 @@ from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 from starlette.types import Message, Scope, Send
 
 from herald_core.model.codec import to_json
-from herald_server.auth.identity import ISSUED_PREFIX, Identity
+from herald_server.auth.identity import ISSUED_PREFIX, PROXIED_PREFIX, Identity
 from herald_server.auth.tokens.claims import encode_filter_claim
 from herald_server.mcp.http.session_quota import MAX_SESSIONS, SessionQuota
 from herald_server.mcp.http.session_records import SessionRecords
@@ -112,4 +112,5 @@ def describe_owner(who: Identity) -> str:
 def _describe_rights(who: Identity) -> str:
     visible = to_json(encode_filter_claim(who.task_filter)).decode()
     # An issuer's next token for the same holder has another id.
-    return visible if who.name.startswith(ISSUED_PREFIX) else f"{who.id} {visible}"
+    is_issued = who.name.startswith((ISSUED_PREFIX, PROXIED_PREFIX))
+    return visible if is_issued else f"{who.id} {visible}"

@@ -28,13 +28,16 @@ def allow_step_up(scope: Scope, body: bytes, send: Send) -> Send:
     who: Identity | None = state.get("identity")
     if who is None or not who.can_step_up or state.get(RESOURCE) is None:
         return send
-    return StepUpSend(scope, body, send)
+    return StepUpSend(scope, body, send, who.potential_scopes)
 
 
 class StepUpSend:
-    """Sends a response, or 403 instead if its call lacks a scope."""
+    """Sends a response, or 403 instead if its call lacks one of `obtainable`."""
 
-    def __init__(self, scope: Scope, body: bytes, send: Send) -> None:
+    def __init__(
+        self, scope: Scope, body: bytes, send: Send, obtainable: frozenset[str]
+    ) -> None:
+        self._obtainable = obtainable
         self._scope = scope
         self._body = body
         self._send = send
@@ -50,7 +53,7 @@ class StepUpSend:
             return
         if self._start is not None:
             missing: MissingScope | None = self._scope["state"].get(MISSING_SCOPE)
-            if missing is not None:
+            if missing is not None and missing.scope in self._obtainable:
                 self._is_replaced = True
                 await self._refuse(missing)
                 return

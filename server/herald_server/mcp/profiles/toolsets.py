@@ -106,6 +106,4 @@ def may_ever_use(who: Identity, tool: str) -> bool:
     if who.task_filter is not None and tool in UNNARROWED_TOOLS:
         return False
     rights = RIGHTS.get(tool)
-    if rights is None or who.can_step_up:
-        return True
-    return any(who.has_scope(scope) for scope in rights.scopes)
+    return rights is None or not rights.scopes.isdisjoint(who.potential_scopes)

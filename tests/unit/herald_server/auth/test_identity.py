@@ -143,3 +143,12 @@ def test_only_our_own_pages_and_allowed_ones_may_talk(
 
 def test_pages_of_anywhere_may_be_allowed() -> None:
     assert AllowedOrigins([], ["*"]).is_origin_allowed("https://x.example", "localhost")
+
+
+def test_an_issuer_gives_what_it_can() -> None:
+    read = frozenset(["read"])
+    assert Identity("ann", read).potential_scopes == read
+    assert Identity("jwt:ann", read).potential_scopes == set(SCOPES)
+    who = Identity("oauth:ann", read, obtainable=frozenset(["read", "admin"]))
+    assert who.potential_scopes == {"read", "admin"}
+    assert Identity("oauth:ann/a", read).potential_scopes == read
