@@ -19,6 +19,7 @@ from herald_core.store.ports import Store
 from herald_core.system.cancellation import run_in_background
 from herald_server.api import dashboard
 from herald_server.api.audit import AuditRoutes
+from herald_server.api.authorization import AuthorizationRoutes
 from herald_server.api.context import ServerContext
 from herald_server.api.http.auth_middleware import AuthMiddleware
 from herald_server.api.http.cross_origin import allow_origins
@@ -37,6 +38,7 @@ from herald_server.api.tokens import TokenRoutes
 from herald_server.api.webhooks import WebhookRoutes
 from herald_server.api.websocket import WebSocketEndpoint
 from herald_server.auth.identity import DEFAULT_ENVIRONMENT, AllowedOrigins
+from herald_server.auth.oauth_proxy.tokens import ProxiedTokens
 from herald_server.auth.quotas.cpu_metering import charge_tasks
 from herald_server.auth.scoped_store import get_unscoped
 from herald_server.auth.sso.service import SsoService
@@ -57,6 +59,10 @@ from herald_server.wiring.environments.dispatcher import EnvironmentDispatcher
 from herald_server.wiring.environments.hosted import (
     DefaultEnvironment,
     HostedEnvironment,
+)
+from herald_server.wiring.oauth_proxy import (
+    make_authorization_server,
+    make_proxied_tokens,
 )
 from herald_server.wiring.services import build_context, run_background_tasks
 from herald_server.wiring.settings import ServerSettings
@@ -143,12 +149,14 @@ def _build_app(
     )
     sockets, streams = WebSocketEndpoint(push), SseEndpoint(push)
     mcp, mcp_app = _build_mcp(settings, shared)
+    proxied = make_proxied_tokens(settings, shared.environment)
     sso = make_sso_service(settings, get_unscoped(shared.store), authenticator)
     made = Starlette(
         routes=[
             *_list_routes(shared, authenticator, sockets, streams),
             *SignInRoutes(shared, sso, settings.public_url or "").list_routes(),
             *_make_discovery(settings, shared, authenticator).list_routes(),
+            *_make_authorization(settings, shared, proxied, mcp).list_routes(),
             _make_mcp_route(mcp, mcp_app),
         ],
         middleware=[
@@ -197,6 +205,17 @@ def _make_discovery(
     is_root = shared.environment == DEFAULT_ENVIRONMENT
     others = list_environments(settings) if is_root else {}
     return DiscoveryRoutes(authenticator.resource, others.__contains__)
+
+
+def _make_authorization(
+    settings: ServerSettings,
+    shared: ServerContext,
+    tokens: ProxiedTokens | None,
+    mcp: HeraldMcpServer,
+) -> AuthorizationRoutes:
+    store: Store = get_unscoped(shared.store)
+    server = make_authorization_server(settings, store, tokens, shared.audit, mcp)
+    return AuthorizationRoutes(server)
 
 
 def _build_mcp(

@@ -23,6 +23,7 @@ from herald_server.auth.tokens.protected_resource import ProtectedResource
 from herald_server.auth.tokens.revocation import RevocationList
 from herald_server.auth.tokens.static import OWNER, READER, read_tokens
 from herald_server.insight.environments import PATH_PREFIX
+from herald_server.wiring.oauth_proxy import make_proxied_resource, make_proxied_tokens
 from herald_server.wiring.settings import ServerSettings
 
 
@@ -48,13 +49,17 @@ def make_authenticator(
         chosen[settings.read_token] = Identity(
             READER, frozenset({"read"}), environments=None
         )
+    proxied = make_proxied_tokens(settings, environment)
     return Authenticator(
         StaticTokens(chosen, hashes),
         TokenIssuer(secret),
         _make_external_verifier(settings, environment),
         RevocationList(store),
         environment,
-        make_resource(settings, environment),
+        make_proxied_resource(proxied, settings)
+        if proxied
+        else make_resource(settings, environment),
+        proxied,
     )
 
 

@@ -26,6 +26,8 @@ from celery.backends.filesystem import FilesystemBackend
 from celery.backends.redis import RedisBackend, SentinelBackend
 from celery.events.dispatcher import EventDispatcher
 from fastmcp import FastMCP
+from fastmcp.server.auth.oauth_proxy.upstream import AsyncOAuth2Client
+from fastmcp.server.auth.oidc_proxy import OIDCProxy
 from fastmcp.server.http import StreamableHTTPASGIApp
 from kombu.message import Message
 from kombu.transport import redis as kombu_redis
@@ -125,6 +127,12 @@ USES: dict[type, dict[str, str]] = {
         "_mcp_server": "serve further methods, look for no schema",
         "_state_store": "keep no state of sessions",
     },
+    OIDCProxy: {
+        "_extract_upstream_claims": "put the person into the token of an MCP client",
+        "_prepare_scopes_for_upstream_refresh": "keep scopes from the provider",
+        "_create_upstream_oauth_client": "keep the provider's scopes from clients",
+    },
+    AsyncOAuth2Client: {"_request_token": "keep the provider's scopes from clients"},
     Server: {
         "add_request_handler": "serve further methods",
         "get_tool_input_schema": "look for no schema at each call",

@@ -31,7 +31,7 @@ from herald_server.auth.request_context import ANONYMOUS, enter_request
 from herald_server.auth.sso.ambient import AMBIENT_TOKEN, AmbientCredentials
 from herald_server.auth.tokens import Authenticator, BadToken
 from herald_server.auth.tokens.authenticator import TOKEN_NEEDED as UNKNOWN
-from herald_server.auth.tokens.claims import WrongEnvironment
+from herald_server.auth.tokens.claims import Forbidden
 from herald_server.auth.tokens.introspection import IssuerUnavailable
 from herald_server.push.connection.transport import EXTENSION, Abortable
 
@@ -127,7 +127,7 @@ class AuthMiddleware:
                 token = await self._ambient.find_token(scope, headers)
                 state[AMBIENT_TOKEN] = token
             state["identity"] = await self._authenticator.authenticate(token)
-        except WrongEnvironment as error:
+        except Forbidden as error:
             self._metrics.count_refusal("token")
             return make_problem_response(403, str(error))
         except BadToken as error:

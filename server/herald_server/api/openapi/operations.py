@@ -341,6 +341,8 @@ OTHER_OPERATIONS: dict[tuple[str, str], Operation] = {
     ("GET", "/asyncapi.json"): _PUBLIC_JSON,
     ("GET", "/.well-known/oauth-protected-resource"): _METADATA,
     ("GET", "/.well-known/oauth-protected-resource/{path}"): _METADATA,
+    ("GET", "/.well-known/oauth-authorization-server"): _METADATA,
+    ("GET", "/.well-known/oauth-authorization-server/{path}"): _METADATA,
     ("GET", "/healthz"): _PROBE,
     ("GET", "/readyz"): _PROBE,
     ("GET", "/metrics"): Operation(

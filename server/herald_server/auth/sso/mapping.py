@@ -7,8 +7,10 @@ from collections.abc import Iterable, Mapping
 from typing import Any, cast
 from urllib.parse import quote
 
+import msgspec
+
 from herald_server.auth.identity import Identity
-from herald_server.auth.sso.settings import SsoGroup
+from herald_server.auth.sso.settings import OidcSettings, SsoGroup
 from herald_server.auth.tokens.claims import BadToken
 
 NAME_PREFIX = "sso:"
@@ -21,19 +23,39 @@ class NoGroup(BadToken):
     """A person is in none of the groups that may use this server."""
 
 
+class Person(msgspec.Struct, frozen=True):
+    """Who signed in at a provider, and the groups there."""
+
+    name: str
+    groups: tuple[str, ...]
+
+
+def read_person(claims: Mapping[str, Any], oidc: OidcSettings) -> Person | None:
+    """Return whom the claims of a provider are about; None if they do not say it."""
+    name = claims.get(oidc.name_claim) or claims.get("sub")
+    if not isinstance(name, str) or not name:
+        return None
+    return Person(name, tuple(list_groups(claims, oidc.groups_claim)))
+
+
 def make_identity(
-    name: str, groups: Iterable[str], known: Iterable[SsoGroup], expires: float
+    name: str,
+    groups: Iterable[str],
+    known: Iterable[SsoGroup],
+    expires: float,
+    prefix: str = NAME_PREFIX,
 ) -> Identity:
     """Return the identity of a person until `expires` (unix seconds).
 
-    The first of the `known` groups that the person is in counts. Raises `NoGroup`.
+    The first of the `known` groups that the person is in counts. `prefix` is put
+    before the name. Raises `NoGroup`.
     """
     members = set(groups)
     for group in known:
         if group.name in members:
             return Identity(
                 # A slash separates a token's name from those of derived tokens.
-                NAME_PREFIX + quote(name[:MAX_NAME_CHARS], safe="@:+|~ "),
+                prefix + quote(name[:MAX_NAME_CHARS], safe="@:+|~ "),
                 group.scopes,
                 group.only,
                 expires,

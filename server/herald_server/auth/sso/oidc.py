@@ -23,6 +23,7 @@ import msgspec
 from herald_core.errors import HeraldError
 from herald_server.auth.identity import LOOPBACK
 from herald_server.auth.sso.cookies import LoginState
+from herald_server.auth.sso.mapping import Person, read_person
 from herald_server.auth.sso.settings import OidcSettings
 from herald_server.auth.tokens.external_jwt import KEY_ALGORITHMS
 from herald_server.auth.tokens.jwks import KeySet, UnknownKey
@@ -81,7 +82,7 @@ class OidcProvider:
 
         Raises `ProviderUnavailable`.
         """
-        metadata = await self._read_metadata()
+        metadata = await self.read_metadata()
         login = LoginState(
             secrets.token_urlsafe(24),
             secrets.token_urlsafe(24),
@@ -130,13 +131,31 @@ class OidcProvider:
         tokens = await self._request_tokens(
             {"grant_type": "refresh_token", "refresh_token": token}
         )
+        return await self._read_claims(tokens), tokens.refresh_token or token
+
+    async def identify(self, told: Mapping[str, object]) -> Person:
+        """Return whom the tokens of this provider are about.
+
+        `told` is what its token endpoint answered to a code or a refresh token. Raises
+        the same.
+        """
+        return self.read_person(await self._read_claims(_parse_tokens(told)))
+
+    def read_person(self, claims: Mapping[str, Any]) -> Person:
+        """Return whom `claims` are about. Raises `LoginFailed`."""
+        person = read_person(claims, self.settings)
+        if person is None:
+            name = self.settings.name_claim
+            raise LoginFailed(f"the provider says no {name} of you")
+        return person
+
+    async def _read_claims(self, tokens: ProviderTokens) -> dict[str, Any]:
         claims = await self._verify(tokens.id_token) if tokens.id_token else {}
-        claims = await self._add_userinfo(claims, tokens)
-        return claims, tokens.refresh_token or token
+        return await self._add_userinfo(claims, tokens)
 
     async def make_logout_url(self, back_to: str) -> str:
         """Return where the session at the provider ends; empty if nowhere."""
-        metadata = await self._read_metadata()
+        metadata = await self.read_metadata()
         if not metadata.end_session_endpoint:
             return ""
         query = {
@@ -190,7 +209,7 @@ class OidcProvider:
         return claims
 
     async def _find_key(self, id_: str | None, algorithm: str) -> Any:
-        metadata = await self._read_metadata()
+        metadata = await self.read_metadata()
         if self._keys is None:
             self._keys = KeySet(metadata.jwks_uri)
         try:
@@ -207,7 +226,7 @@ class OidcProvider:
     ) -> dict[str, Any]:
         """Return the claims, those of the userinfo endpoint as well if some are
         missing."""
-        metadata = await self._read_metadata()
+        metadata = await self.read_metadata()
         wanted = {self.settings.groups_claim, self.settings.name_claim, "sub"}
         if wanted <= claims.keys() or not metadata.userinfo_endpoint:
             return claims
@@ -219,7 +238,7 @@ class OidcProvider:
         return {**more, **claims}
 
     async def _request_tokens(self, fields: dict[str, str]) -> ProviderTokens:
-        metadata, settings = await self._read_metadata(), self.settings
+        metadata, settings = await self.read_metadata(), self.settings
         methods = metadata.token_endpoint_auth_methods_supported
         data, auth = {**fields, "client_id": settings.client_id}, None
         if settings.client_secret and "client_secret_basic" in methods:
@@ -229,12 +248,11 @@ class OidcProvider:
         told = await self._request(
             "POST", metadata.token_endpoint, data=data, auth=auth
         )
-        try:
-            return msgspec.convert(told, ProviderTokens)
-        except msgspec.ValidationError:
-            raise ProviderUnavailable("the provider sent no tokens") from None
+        return _parse_tokens(told)
 
-    async def _read_metadata(self) -> ProviderMetadata:
+    async def read_metadata(self) -> ProviderMetadata:
+        """Return the metadata, at most an hour old. Raises `LoginFailed`,
+        `ProviderUnavailable`."""
         now = time.monotonic()
         if self._metadata is None or now - self._read_at > METADATA_TTL_S:
             self._metadata = await self._fetch_metadata()
@@ -275,6 +293,13 @@ class OidcProvider:
             code = f"HTTP {answer.status_code} {_get_error(told)}".rstrip()
             raise LoginFailed(f"the provider refused: {code}")
         return cast("dict[str, Any]", told)
+
+
+def _parse_tokens(told: object) -> ProviderTokens:
+    try:
+        return msgspec.convert(told, ProviderTokens)
+    except msgspec.ValidationError:
+        raise ProviderUnavailable("the provider sent no tokens") from None
 
 
 def make_challenge(verifier: str) -> str:

@@ -12,7 +12,7 @@ from herald_core.store.key_value import KeyValueStore
 from herald_server.auth.identity import Identity
 from herald_server.auth.sso.ambient import AmbientCredentials
 from herald_server.auth.sso.cookies import LOGIN, LoginState, SsoCipher
-from herald_server.auth.sso.mapping import NAME_PREFIX, list_groups, make_identity
+from herald_server.auth.sso.mapping import NAME_PREFIX, make_identity
 from herald_server.auth.sso.oidc import LoginFailed, OidcProvider
 from herald_server.auth.sso.settings import SsoSettings
 from herald_server.auth.tokens.issuer import TokenIssuer
@@ -121,13 +121,10 @@ class SsoService:
         return who.name.startswith(NAME_PREFIX) and "/" not in who.name
 
     def _make_session(self, claims: Mapping[str, Any], id_: str = "") -> SsoSession:
-        oidc = self._require_provider().settings
-        name = claims.get(oidc.name_claim) or claims.get("sub")
-        if not isinstance(name, str) or not name:
-            raise LoginFailed(f"the provider says no {oidc.name_claim} of you")
+        person = self._require_provider().read_person(claims)
         who = make_identity(
-            name,
-            list_groups(claims, oidc.groups_claim),
+            person.name,
+            person.groups,
             self.settings.groups,
             time.time() + self.settings.session,
         )

@@ -9,6 +9,8 @@ groups_claim = "groups"
 name_claim = "email"                       # by default "sub"
 session = "1h"
 proxy = true                               # X-Forwarded-User of HERALD_PROXY_HEADERS
+mcp_proxy = true                           # MCP clients sign their users in here
+mcp_redirects = ["https://claude.ai/api/mcp/auth_callback"]
 
 [sso.groups]
 sre = ["read", "cancel", "admin"]
@@ -35,10 +37,12 @@ from herald_core.model.queries.moments import parse_duration_s
 from herald_core.system.toml_tables import read_toml_table
 from herald_server.auth.identity import LOOPBACK, SCOPES
 from herald_server.auth.sso.passwords import check_password_hash
+from herald_server.auth.sso.redirects import parse_redirects
 
 TABLE_KEYS = (
     *("issuer", "client_id", "client_secret_env", "scopes", "groups_claim"),
     *("name_claim", "session", "proxy", "groups", "users"),
+    *("mcp_proxy", "mcp_redirects"),
 )
 GROUP_KEYS = ("scopes", "only")
 USER_KEYS = ("password", "groups")
@@ -77,7 +81,8 @@ class OidcSettings(msgspec.Struct, frozen=True, kw_only=True):
 class SsoSettings(msgspec.Struct, frozen=True, kw_only=True):
     """How people sign in. `groups` are in the order of the file: the first one counts.
 
-    `session` is in seconds.
+    `session` is in seconds. `mcp_proxy`: this server is the authorization server of
+    its MCP clients, which may be at `mcp_redirects` besides the user's own machine.
     """
 
     groups: tuple[SsoGroup, ...] = ()
@@ -85,6 +90,8 @@ class SsoSettings(msgspec.Struct, frozen=True, kw_only=True):
     proxy: bool = False
     users: tuple[SsoUser, ...] = ()
     session: float = DEFAULT_SESSION_S
+    mcp_proxy: bool = False
+    mcp_redirects: tuple[str, ...] = ()
 
     @property
     def is_used(self) -> bool:
@@ -115,18 +122,17 @@ def parse_sso_settings(
     groups = tuple(
         _parse_group(name, given) for name, given in _get_table(table, "groups").items()
     )
-    proxy = table.get("proxy", False)
-    if not isinstance(proxy, bool):
-        raise InvalidInput("proxy must be true or false")
     found = SsoSettings(
         groups=groups,
         oidc=_parse_oidc(table, env) if "issuer" in table else None,
-        proxy=proxy,
+        proxy=_parse_flag(table, "proxy"),
         users=tuple(
             _parse_user(name, given, groups)
             for name, given in _get_table(table, "users").items()
         ),
         session=_parse_session(table.get("session", DEFAULT_SESSION_S)),
+        mcp_proxy=_parse_flag(table, "mcp_proxy"),
+        mcp_redirects=parse_redirects(table.get("mcp_redirects", [])),
     )
     if not found.is_used:
         raise InvalidInput("needs issuer, proxy or users: nobody could sign in")
@@ -135,6 +141,8 @@ def parse_sso_settings(
             'needs groups, such as [sso.groups] with sre = ["read", "cancel"]: nobody'
             " could do anything"
         )
+    if found.mcp_proxy and found.oidc is None:
+        raise InvalidInput("mcp_proxy = true needs issuer and client_id")
     return found
 
 
@@ -219,6 +227,13 @@ def _parse_session(given: object) -> float:
     if seconds is None or not MIN_SESSION_S <= seconds <= MAX_SESSION_S:
         raise InvalidInput('session must be a duration such as "1h", 1m to 7d')
     return seconds
+
+
+def _parse_flag(table: Mapping[str, object], key: str) -> bool:
+    flag = table.get(key, False)
+    if not isinstance(flag, bool):
+        raise InvalidInput(f"{key} must be true or false")
+    return flag
 
 
 def _parse_text(table: Mapping[str, object], key: str, default: str = "") -> str:

@@ -31,7 +31,11 @@ class BadToken(HeraldError):
     """An invalid token, with the reason."""
 
 
-class WrongEnvironment(BadToken):
+class Forbidden(BadToken):
+    """A valid token of somebody who may not use this server."""
+
+
+class WrongEnvironment(Forbidden):
     """A valid token of another environment."""
 
 

@@ -38,14 +38,18 @@ class ProtectedResource(msgspec.Struct, frozen=True):
 
     def describe(self, base_url: str, path: str = "") -> dict[str, Any]:
         """Return the metadata of the resource at `base_url` and `path`."""
-        others = [word for word in self.scopes if _strip(word) not in SCOPES]
         return {
             "resource": base_url + path,
             "authorization_servers": [self.issuer],
-            "scopes_supported": [*self.write_scopes(SCOPES), *others],
+            "scopes_supported": self.list_scopes(),
             "bearer_methods_supported": ["header"],
             "resource_name": "Herald",
         }
+
+    def list_scopes(self) -> list[str]:
+        """Return the scopes that a client may request."""
+        others = [word for word in self.scopes if _strip(word) not in SCOPES]
+        return [*self.write_scopes(SCOPES), *others]
 
     def write_scopes(self, scopes: Iterable[str]) -> list[str]:
         """Return `scopes` as the issuer names them."""

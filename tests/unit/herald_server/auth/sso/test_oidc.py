@@ -101,6 +101,14 @@ async def test_a_key_of_the_provider_is_used_for_its_algorithm_only() -> None:
         await verify(sign(RSA, "RS256", kid="ES256"))
 
 
+async def test_a_person_is_who_the_tokens_are_about() -> None:
+    token = sign(RSA, "RS256", sub="ann", groups=["sre"])
+    person = await make_provider().identify({"id_token": token, "token_type": "Bearer"})
+    assert (person.name, person.groups) == ("ann", ("sre",))
+    with pytest.raises(LoginFailed, match="says no sub of you"):
+        await make_provider().identify({"id_token": "", "access_token": "x"})
+
+
 def test_the_challenge_is_that_of_the_standard() -> None:
     # RFC 7636, appendix B.
     verifier = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"
