@@ -73,7 +73,7 @@ async def test_from_the_bytes_of_the_broker_to_redis(
                     for _ in range(3):
                         await raw.ping()
                     runs.append(trace.stop())
-    check(runs, functions=110, in_files=41)
+    check(runs, functions=115, in_files=44)
 
 
 @contextlib.asynccontextmanager
@@ -115,7 +115,7 @@ async def test_from_the_change_log_to_a_frame(valkey: PrivateValkey) -> None:
                 # On a slow machine another frame, a heartbeat, may end the trace first.
                 if {name for _, name in found} >= {"decode_change", "DataFrame.encode"}:
                     runs.append(found)
-    check(runs, functions=47, in_files=19)
+    check(runs, functions=49, in_files=20)
 
 
 def port(server: Server) -> int:
@@ -162,4 +162,4 @@ async def test_the_answer_of_get_task_status(
                     found = await client.call_tool("get_task_status", {"task_id": "t1"})
                     runs.append(trace.stop())
                     assert found.data.result == 3
-    check(runs, functions=122, in_files=48)
+    check(runs, functions=159, in_files=63)

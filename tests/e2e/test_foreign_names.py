@@ -35,7 +35,7 @@ async def test_names_break_out_of_no_label_of_a_metric(
     names = [sample.labels["name"] for sample in failures.samples]
     assert sorted(names) == sorted(ODD)
     for line in answer.text.split("\n"):
-        assert re.match(r"#|herald_\w+(?:\{.*\})? \S+$|$", line), line
+        assert re.match(r"#|(?:herald|celery)_\w+(?:\{.*\})? \S+$|$", line), line
 
 
 async def test_names_break_out_of_no_event_of_a_stream(

@@ -96,6 +96,19 @@ class Fuzzing:
         body: bytes | None,
         headers: dict[str, str],
     ) -> None:
+        try:
+            await self._ask_in_time(http, method, url, body, headers)
+        except httpx2.ReadTimeout:
+            self.wrong.append(f"{(method, url, body)!r:.600} was never answered")
+
+    async def _ask_in_time(
+        self,
+        http: httpx2.AsyncClient,
+        method: str,
+        url: str,
+        body: bytes | None,
+        headers: dict[str, str],
+    ) -> None:
         async with http.stream(method, url, content=body, headers=headers) as answer:
             kind = answer.headers.get("content-type", "")
             text = ""

@@ -376,3 +376,15 @@ async def test_orders_are_written_down_without_what_they_carried(
     assert made["token"] not in written
     assert log.stat().st_mode & 0o077 == 0
     app.close()
+
+
+@pytest.mark.parametrize("version", ["2026-07-28", "2025-06-18", None])
+async def test_an_empty_message_is_answered(url: str, version: str | None) -> None:
+    headers = {
+        "Accept": "application/json, text/event-stream",
+        "Content-Type": "application/json",
+        **({"MCP-Protocol-Version": version} if version else {}),
+    }
+    async with serving(url) as server, asking(server) as ask:
+        answer = await ask.post("/mcp", content=b"", headers=headers)
+    assert answer.status_code == 400

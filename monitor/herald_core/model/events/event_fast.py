@@ -129,7 +129,7 @@ def normalize(event: DecodedEvent, heard: float, redact: Callable[[str], str]) -
         event.priority = None
     if event.tags is not None:
         event.tags = read_tags(event.tags)
-    if (ids := parse_traceparent(event.traceparent)) is not None:
+    if (told := event.traceparent) and (ids := parse_traceparent(told)) is not None:
         event.trace_id, event.parent_span_id = ids  # type: ignore[assignment]
     if (key := event.routing_key) is not None and is_delayed(key):
         event.routing_key = real = strip_delay(key)

@@ -54,7 +54,7 @@ class SessionOwnerMiddleware:
         if who is not None:
             scope = {**scope, "user": make_user(who)}
         scope, answer = accept_either(scope, send)
-        if not body:
+        if scope["method"] != "POST":
             await self._serve(who, body, scope, receive, answer)
             return
         answer = allow_step_up(scope, body, answer)
