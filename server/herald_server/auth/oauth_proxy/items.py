@@ -19,13 +19,14 @@ from herald_server.auth.sso.cookies import SsoCipher
 KIND_PREFIX = "oauth-"
 DEFAULT_COLLECTION = "other"
 
-UNUSED_TTL_S = 3_600.0
+UNUSED_TTL_S = 7 * 86_400.0
 """Seconds for which something is kept that has no end of its own, such as a client:
 anybody may register one. What is used is kept longer (`keep`)."""
 
 MAX_VALUE_BYTES = 1 << 16
 MAX_UNUSED = 10_000
-"""Items of a collection that have no end of their own and were not used yet."""
+"""Items of a collection that have no end of their own and were not used yet; the
+oldest ones are dropped, so that nobody can keep others from registering."""
 
 UNUSED = "-unused"
 """Suffix of the kind that counts them."""
@@ -81,13 +82,14 @@ class ProxyItems:
         collection: str | None = None,
         ttl: SupportsFloat | None = None,
     ) -> None:
-        """Store a value for `ttl` seconds, without them for an hour.
+        """Store a value for `ttl` seconds, without them until it is used, or a week.
 
-        Raises `InvalidInput` if it is too large, or one of too many without an end.
+        Raises `InvalidInput` if it is too large.
         """
         kind = _name_kind(collection)
         if ttl is None:
-            await self._count_unused(kind + UNUSED, key)
+            await self._drop_oldest_unused(kind)
+            await self._store.put_item(kind + UNUSED, key, b"1", UNUSED_TTL_S)
         seconds = UNUSED_TTL_S if ttl is None else float(ttl)
         entry = ProxyItem(dict(value), self._clock() + seconds)
         text = msgspec.json.encode(entry)
@@ -103,10 +105,11 @@ class ProxyItems:
             await self.put(key, value, collection=collection, ttl=seconds)
             await self._store.delete_item(_name_kind(collection) + UNUSED, key)
 
-    async def _count_unused(self, kind: str, key: str) -> None:
-        if len(await self._store.list_items(kind)) >= MAX_UNUSED:
-            raise InvalidInput("too many clients have registered; try again in an hour")
-        await self._store.put_item(kind, key, b"1", UNUSED_TTL_S)
+    async def _drop_oldest_unused(self, kind: str) -> None:
+        unused = await self._store.list_items(kind + UNUSED)
+        for key in unused[: max(len(unused) - MAX_UNUSED + 1, 0)]:
+            await self._store.delete_item(kind + UNUSED, key)
+            await self._store.delete_item(kind, key)
 
     async def delete(self, key: str, *, collection: str | None = None) -> bool:
         """Delete a value; return True if there was one."""

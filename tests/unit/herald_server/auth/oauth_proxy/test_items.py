@@ -91,15 +91,20 @@ async def test_what_has_no_end_is_kept_once_it_is_used(
     ]
 
 
-async def test_it_is_bounded(
+async def test_the_oldest_that_was_not_used_gives_way(
     items: ProxyItems, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "MAX_UNUSED", 1)
-    await items.put("a", {"x": 1}, collection=CODES)
-    with pytest.raises(InvalidInput, match="too many clients"):
-        await items.put("b", {"x": 1}, collection=CODES)
+    monkeypatch.setattr(module, "MAX_UNUSED", 2)
+    for key in ("a", "b"):
+        await items.put(key, {"x": key}, collection=CODES)
     await items.keep("a", CODES, 60)
-    await items.put("b", {"x": 1}, collection=CODES)
+    for key in ("c", "d"):
+        await items.put(key, {"x": key}, collection=CODES)
+    found = await items.get_many(["a", "b", "c", "d"], collection=CODES)
+    assert [one and one["x"] for one in found] == ["a", None, "c", "d"]
+
+
+async def test_a_value_is_bounded(items: ProxyItems) -> None:
     with pytest.raises(InvalidInput, match="larger than"):
         await items.put("b", {"x": "y" * (1 << 17)}, collection=CODES, ttl=60)
 
