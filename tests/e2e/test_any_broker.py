@@ -199,8 +199,10 @@ async def test_the_doctor_has_nothing_to_mend(installation: Installation) -> Non
     said = find_problems(facts)
     assert is_healthy(said), said
     assert {one.code for one in said} == {"broker_kind"}
-    [worker] = facts.workers
-    assert (worker.outbox, worker.beats, worker.version[:2]) == (True, True, "5.")
+    # That of the test before may be heard of still.
+    assert {(one.outbox, one.beats, one.version[:2]) for one in facts.workers} == {
+        (True, True, "5.")
+    }
 
 
 async def test_an_agent_starts_a_task_and_waits_for_it(

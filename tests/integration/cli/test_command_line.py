@@ -81,7 +81,8 @@ def test_client_imports_nothing_of_celery() -> None:
 
 @pytest.mark.parametrize("name", CLIENT_COMMANDS)
 def test_every_command_shows_where_its_server_is_set(run: Run, name: str) -> None:
-    shown = " ".join(run(name, "--help").stdout.split())
+    words = (name, "list") if name == "alert" else (name,)
+    shown = " ".join(run(*words, "--help").stdout.split())
     assert "env var: HERALD_URL; default: http://127.0.0.1:8787/" in shown
     assert "env var: HERALD_TOKEN" in shown
 

@@ -11,6 +11,7 @@ from tests.support.celery.worker import AppFactory
 from tests.support.herald.command_line import Run, objects, runner_at, sentence
 from tests.support.herald.memory_server import LiveServer, live_server, worker_of
 from tests.support.servers.redis import PrivateValkey
+from tests.support.wait import wait_until
 
 
 @pytest.fixture(scope="module")
@@ -87,7 +88,11 @@ def test_types_are_listed_with_their_figures(server: LiveServer, run: Run) -> No
     server.tell("received", "ty", name="typed.one")
     server.tell("started", "ty")
     server.tell("failed", "ty", exception="E('x')", runtime=2.0)
-    row = next(r for r in run("types").stdout.splitlines() if "typed.one" in r)
+
+    def find_rows() -> list[str]:
+        return [r for r in run("types").stdout.splitlines() if "typed.one" in r]
+
+    [row] = wait_until(find_rows)
     assert row.split()[1:3] == ["1", "1"]
     assert any(one["name"] == "typed.one" for one in objects(run("types", "--json")))
 
