@@ -224,7 +224,9 @@ async def test_a_client_is_on_this_machine_or_where_the_settings_say(
             wanted = {**CLIENT, "redirect_uris": [redirect]}
             answer = await http.post(f"{place.url}/oauth/register", json=wanted)
             told[redirect] = answer.status_code
+        slash = await http.post(f"{place.url}/oauth/register/", json=CLIENT)
     assert list(told.values()) == [201, 201, 400, 400, 400], told
+    assert slash.status_code == 201
 
 
 async def test_while_the_provider_is_away_only_signing_in_is_not_possible(

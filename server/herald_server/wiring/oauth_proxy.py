@@ -17,6 +17,7 @@ from herald_server.api.http.problems import (
     handle_error,
     make_problem_response,
 )
+from herald_server.api.http.trailing_slash import serve_trailing_slashes
 from herald_server.auth.audit import AuditLog
 from herald_server.auth.identity import DEFAULT_ENVIRONMENT, LOOPBACK
 from herald_server.auth.oauth_proxy.items import ProxyItems
@@ -120,13 +121,15 @@ def _make_app(
 
     scopes = make_proxied_resource(tokens, settings).list_scopes()
     proxy = McpProxy(provider, metadata, found, tokens, items, scopes, audit)
-    return Starlette(
+    app = Starlette(
         routes=proxy.get_routes(MCP_PATH),
         exception_handlers={
             **dict.fromkeys(HANDLED_ERRORS, handle_error),
             ProviderUnavailable: _report_unavailable,
         },
     )
+    serve_trailing_slashes(app.router)
+    return app
 
 
 async def _report_unavailable(request: Request, error: Exception) -> Response:
