@@ -24,6 +24,11 @@ def test_a_readme_is_short(name: str) -> None:
     assert len((ROOT / name).read_bytes()) <= MAX_BYTES[name]
 
 
+def test_each_page_is_in_the_navigation() -> None:
+    listed = re.findall(r"\S+\.md", (DOCS.parent / "mkdocs.yml").read_text())
+    assert {str(one.relative_to(DOCS)) for one in DOCS.rglob("*.md")} <= set(listed)
+
+
 def list_anchors(page: Path) -> set[str]:
     """Return the anchors of the headings of a page, as the site makes them."""
     text = FENCE.sub("", page.read_text())
