@@ -174,8 +174,8 @@ async def test_an_order_that_a_worker_obeys(
     assert (obeyed.state, obeyed.message) == ("verified", obeyed.message)
 
 
-# Celery 5.7's own restart of an idle prefork pool does not end in one of three runs:
-# the processes receive no task, and the order rightly stays acknowledged.
+# Celery 5.7's own restart of an idle prefork pool does not end in one of three runs,
+# and the order stays acknowledged. Why is not known.
 @pytest.mark.soak
 async def test_a_pool_is_restarted_as_its_processes_receive_tasks(
     orders: WorkerOrders, app: Celery
