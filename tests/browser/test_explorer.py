@@ -185,10 +185,11 @@ def test_two_minutes_of_200_changes_a_second(chromium: Browser, screen: str) -> 
     """No task of the main thread takes more than 50 ms of the processor."""
     with live_server() as server:
         fill(server, 5_000)
+        monitor = pulse(server)
         page = chromium.new_page(viewport={"width": 1440, "height": 900})
         page.goto(f"{server.url}#/{screen}?token={TOKEN}")
         expect(page.locator("#connection")).to_have_text("Live")
-        monitor, rush = pulse(server), Rush(server, 200)
+        rush = Rush(server, 200)
         page.wait_for_timeout(15_000)  # all screens are loaded meanwhile
         chromium.start_tracing(page=page, categories=TRACED)
         page.wait_for_timeout(120_000)
