@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from fastmcp.server.middleware import CallNext, Middleware, MiddlewareContext
-from fastmcp.tools import InputRequiredToolResult, ToolResult
+from fastmcp.tools import ToolResult
 from mcp.types import CallToolRequestParams, TextContent
 
+from herald_server.mcp.answer_middleware import AnswerMiddleware
 from herald_server.mcp.answers.short import FULL, SHORT_TOOLS, remove_nulls
 
 BYTES_KEY = "herald/bytes"
@@ -17,21 +17,13 @@ BYTES_PER_TOKEN = 2.5
 """As measured with answers, of ids, times and names, and the vocabulary o200k."""
 
 
-class AnswerSizes(Middleware):
+class AnswerSizes(AnswerMiddleware):
     """Leaves nulls out of rows, and tells the size of each answer in its `_meta`."""
 
-    async def on_call_tool(
-        self,
-        context: MiddlewareContext[CallToolRequestParams],
-        call_next: CallNext[CallToolRequestParams, Any],
-    ) -> Any:
-        """Call the tool."""
-        result = await call_next(context)
-        if not isinstance(result, ToolResult) or isinstance(
-            result, InputRequiredToolResult
-        ):
-            return result
-        asked = context.message
+    def change_answer(
+        self, asked: CallToolRequestParams, result: ToolResult
+    ) -> ToolResult:
+        """Return `result` without nulls in its rows, with its size."""
         is_short = (asked.arguments or {}).get("detail") != FULL
         if result.structured_content and is_short and asked.name in SHORT_TOOLS:
             result = _shorten(result, result.structured_content)

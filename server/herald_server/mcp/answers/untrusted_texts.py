@@ -6,11 +6,12 @@ import json
 from typing import Any, cast
 
 from fastmcp.resources import ResourceContent, ResourceResult
-from fastmcp.server.middleware import CallNext, Middleware, MiddlewareContext
-from fastmcp.tools import InputRequiredToolResult, ToolResult
+from fastmcp.server.middleware import CallNext, MiddlewareContext
+from fastmcp.tools import ToolResult
 from mcp.types import CallToolRequestParams, ReadResourceRequestParams
 
 from herald_core.model.tasks.views import TaskView
+from herald_server.mcp.answer_middleware import AnswerMiddleware
 from herald_server.mcp.answers.task_results import (
     MAX_SHOWN_CHARS,
     ResultReader,
@@ -26,23 +27,16 @@ UNTRUSTED_KEY = "herald/untrusted"
 """In `_meta`: the fields that hold texts of tasks, which are data."""
 
 
-class UntrustedTexts(Middleware):
+class UntrustedTexts(AnswerMiddleware):
     """Cleans texts, and names the fields with those of tasks in `_meta`."""
 
     def __init__(self, sanitizer: Sanitizer | None = None) -> None:
         self._sanitizer = sanitizer
 
-    async def on_call_tool(
-        self,
-        context: MiddlewareContext[CallToolRequestParams],
-        call_next: CallNext[CallToolRequestParams, Any],
-    ) -> Any:
-        """Call the tool."""
-        result = await call_next(context)
-        if not isinstance(result, ToolResult) or isinstance(
-            result, InputRequiredToolResult
-        ):
-            return result
+    def change_answer(
+        self, asked: CallToolRequestParams, result: ToolResult
+    ) -> ToolResult:
+        """Return `result` with clean texts."""
         fields = result.structured_content
         if not fields or len(result.content) != 1:
             return result
