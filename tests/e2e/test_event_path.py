@@ -162,4 +162,4 @@ async def test_the_answer_of_get_task_status(
                     found = await client.call_tool("get_task_status", {"task_id": "t1"})
                     runs.append(trace.stop())
                     assert found.data.result == 3
-    check(runs, functions=159, in_files=63)
+    check(runs, functions=160, in_files=64)

@@ -14,14 +14,16 @@ export function Menu({ label, name, title, className = "quiet", children, onOpen
   const box = useRef(null);
   const close = () => (setOpen(false), button.current?.focus());
   useLayoutEffect(() => open && placeBelow(box.current, button.current), [open]);
-  useEffect(() => (open ? closeOutside([box.current, button.current], () => setOpen(false), close) : undefined), [open]);
+  useEffect(() => (open ? closeOutside([box.current, button.current], () => setOpen(false)) : undefined), [open]);
   const toggle = () => {
     if (!open) onOpen?.();
     setOpen(!open);
   };
+  // On the element and not by an effect: the focus is in the box before effects run.
+  const onKeyDown = (event) => event.key === "Escape" && (event.stopPropagation(), close());
   return html`<span class="menu">
     <button type="button" class=${className} ref=${button} title=${title} aria-label=${name} aria-expanded=${String(open)} onClick=${toggle}>${label}</button>
-    ${open && html`<div class="menu-box" ref=${box} role="group" aria-label=${name ?? title ?? label}>${typeof children === "function" ? children(close) : children}</div>`}
+    ${open && html`<div class="menu-box" ref=${box} role="group" onKeyDown=${onKeyDown} aria-label=${name ?? title ?? label}>${typeof children === "function" ? children(close) : children}</div>`}
   </span>`;
 }
 
@@ -36,16 +38,10 @@ function placeBelow(box, button) {
   box.querySelector("a, button, input, select")?.focus({ preventScroll: true });
 }
 
-function closeOutside(inside, leave, close) {
+function closeOutside(inside, leave) {
   const onPointer = ({ target }) => inside.some((each) => each?.contains(target)) || leave();
-  const onKey = (event) => {
-    if (event.key !== "Escape") return;
-    event.stopPropagation();
-    close();
-  };
   addEventListener("pointerdown", onPointer, true);
   addEventListener("hashchange", leave);
-  inside[0].addEventListener("keydown", onKey);
   return () => {
     removeEventListener("pointerdown", onPointer, true);
     removeEventListener("hashchange", leave);
