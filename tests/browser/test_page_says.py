@@ -48,6 +48,24 @@ def test_a_connection_without_a_word_is_not_live(server: ScriptedServer) -> None
     expect(pill).to_have_text("Live", timeout=LONG_MS)
 
 
+# -- what was lost --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("seconds", "nothing_lost"),
+    [(7_200, "nothing lost in 1 h"), (60, r"nothing lost since \d\d:\d\d")],
+)
+def test_nothing_lost_is_said_of_the_time_in_which_a_monitor_listened(
+    server: ScriptedServer, seconds: float, nothing_lost: str
+) -> None:
+    server.greetings = [{"type": "status", "stale": False, "gaps": [], "lag_ms": 12}]
+    monitors = [{**night.HEALTH["monitors"][0], "connected_since": night.at(seconds)}]
+    health = {**night.HEALTH, "gaps": [], "monitors": monitors}
+    server.rest["api/v1/overview"] = {**night.overview(), "health": health}
+    tab = opened(server)
+    expect(tab.locator("#trust")).to_have_text(re.compile(f"^{nothing_lost}$"))
+
+
 # -- the system, and Herald ------------------------------------------------------------
 
 

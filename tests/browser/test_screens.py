@@ -7,7 +7,7 @@ Pictures are kept in `.ci/artifacts/`, for people.
 import json
 import re
 from importlib.resources import files
-from typing import Any, cast
+from typing import Any
 
 import pytest
 from playwright.sync_api import Locator, Page, expect
@@ -290,9 +290,8 @@ def test_workers_without_the_outbox_are_named_where_others_have_it(
 def test_the_lag_of_the_outbox_is_shown_with_the_monitors(
     night_page: ScriptedServer, outbox: dict[str, Any], text: str
 ) -> None:
-    health = cast(dict[str, Any], night.HEALTH)
-    [monitor] = health["monitors"]
-    shown = {**health, "monitors": [{**monitor, "outbox": outbox}]}
+    [monitor] = night.HEALTH["monitors"]
+    shown = {**night.HEALTH, "monitors": [{**monitor, "outbox": outbox}]}
     night_page.rest["api/v1/health"] = shown
     go(night_page.page, "health")
     expect(card(night_page.page, "Monitors").locator("tbody")).to_contain_text(text)

@@ -130,7 +130,7 @@ def series(window: str = "1h") -> Frame:
             "bin_seconds": step, "bins": bins, "marks": marks}  # fmt: skip
 
 
-HEALTH = {
+HEALTH: Frame = {
     "status": "ok",
     "node": "n1",
     "cursor": "1700000000000-12",
@@ -150,7 +150,7 @@ HEALTH = {
     "repairs": {"repaired": 9, "found": 2, "lost": 1, "gaps_closed": 1},
     "gaps_last_hour": {"count": 1, "open": 0, "missing": 14, "repaired": 9},
     "monitors": [{"id": "m1", "started_at": at(90_000), "seen_at": at(0.2),
-                  "connected": True, "broker": "redis://broker:6379/0",
+                  "connected": True, "connected_since": at(90_000), "broker": "redis://broker:6379/0",
                   "reconciling": True, "counters": {"events": 90_211, "poison": 1},
                   "samples": ["{'type': 'task-sent'} has no uuid"]}],
     "gaps": GAPS,

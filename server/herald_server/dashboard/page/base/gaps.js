@@ -1,7 +1,7 @@
 /** Gaps: periods in which events may be missing. Pure but for the clock. */
 
 import { now } from "./clock.js";
-import { formatCount } from "./format.js";
+import { formatCount, formatHourMinute } from "./format.js";
 
 const HOUR_MS = 3_600_000;
 
@@ -12,6 +12,16 @@ export function selectRecent(gaps, ms = HOUR_MS) {
 
 /** Return when a gap ended (ms); an open one ends now. */
 const getEnd = (gap) => (gap.until ? Date.parse(gap.until) : now());
+
+/**
+ * Return for how long no event can have been lost, if no gap is known: "in 1 h", or "since 14:10"
+ * where no monitor has been connected for the whole hour; null if none is connected.
+ */
+export function describeListening(monitors) {
+  const since = Math.min(...(monitors ?? []).filter(({ connected }) => connected).map((one) => Date.parse(one.connected_since ?? "")));
+  if (!Number.isFinite(since)) return null;
+  return since <= now() - HOUR_MS ? "in 1 h" : `since ${formatHourMinute(since)}`;
+}
 
 /** Return how many events are missing, how many tasks were repaired, how many gaps are open and unrepairable. */
 export function sumLosses(gaps) {

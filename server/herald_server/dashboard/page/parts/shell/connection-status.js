@@ -3,7 +3,7 @@
 import { linkTo } from "../../base/address.js";
 import { byId, h, icon, runEverySecond, setAttr, setText } from "../../base/dom.js";
 import { formatLag, formatTime, pluralize } from "../../base/format.js";
-import { selectRecent } from "../../base/gaps.js";
+import { describeListening, selectRecent } from "../../base/gaps.js";
 import { getDataAge } from "../../base/metrics.js";
 import { html, render as renderView, useEffect, useRef } from "../../base/view/preact.js";
 import { Menu } from "../common/menu.js";
@@ -29,6 +29,7 @@ const gapsLink = h("a", { className: "pill thin", id: "gaps", hidden: true, href
 
 let client = null;
 let state = null;
+let health = null; // what the monitors told
 let announced = "";
 
 /** Show the state of the connection and keep it current; a click tells the health of Herald. */
@@ -41,6 +42,10 @@ export function mount(connected, attention) {
   client.observe((present) => {
     state = present;
     render();
+  });
+  attention.observe(({ figures }) => {
+    health = figures?.value?.health;
+    renderLag();
   });
   runEverySecond(renderLag);
 }
@@ -87,7 +92,8 @@ function renderLag() {
   if (state.word === "silent") pill.lastChild.textContent = `No response for ${Math.floor((Date.now() - state.since) / 1_000)} s`;
   const found = selectRecent(state.gaps ?? []);
   gapsLink.hidden = !found.length;
-  setText(trustLabel, state.gaps && !found.length && state.word === "live" ? "nothing lost in 1 h" : "");
+  const listening = describeListening(health?.monitors);
+  setText(trustLabel, state.gaps && !found.length && state.word === "live" && listening ? `nothing lost ${listening}` : "");
   if (!found.length) return;
   setAttr(gapsLink, "data-tone", found.some((gap) => gap.state === "open") ? "bad" : "warn");
   const [n, noun] = pluralize(found.length, "gap").split(" ");

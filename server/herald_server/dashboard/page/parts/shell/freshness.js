@@ -3,7 +3,7 @@
 import { now } from "../../base/clock.js";
 import { h, icon, setAttr } from "../../base/dom.js";
 import { formatAge, formatCount, formatLag, formatTime, pluralize } from "../../base/format.js";
-import { describeGap, selectRecent, sumLosses } from "../../base/gaps.js";
+import { describeGap, describeListening, selectRecent, sumLosses } from "../../base/gaps.js";
 import { getDataAge } from "../../base/metrics.js";
 
 const QUIET_MS = 120_000; // a warning is shown if no event arrives for longer
@@ -40,7 +40,7 @@ export class Freshness {
     this.#set("event", eventAt ? `${formatAge(eventAt)} ago` : "–", eventAt && now() - eventAt > QUIET_MS ? "warn" : null);
     const age = getDataAge(connection);
     this.#set("lag", age === null ? "–" : formatLag(age), ["behind", "silent"].includes(connection.word) ? "warn" : null);
-    this.#renderLosses(gaps, health?.gaps_last_hour);
+    this.#renderLosses(gaps, health);
     this.#renderMonitors(health);
     const up = health?.store?.reachable;
     this.#set("store", up === undefined ? "–" : up ? "reachable" : "unreachable", up === false ? "bad" : null);
@@ -48,6 +48,7 @@ export class Freshness {
 
   #renderVerdict({ word, since }, health, gaps) {
     const open = gaps?.some((gap) => gap.state === "open");
+    const listening = describeListening(health?.monitors);
     const [symbol, tone, text] =
       word === "stale" ? ["warn", "bad", `Stale since ${formatTime(since)}`]
       : word === "refused" || word === "closed" ? ["cross", "bad", "Not connected"]
@@ -55,11 +56,11 @@ export class Freshness {
       : word === "reconnecting" || word === "connecting" ? ["again", "warn", "Connecting"]
       : health?.problem ? ["warn", "bad", health.problem]
       : word === "behind" ? ["half", "warn", "Fresh, but behind"]
-      : !gaps || !health ? ["half", "quiet", "Live"] // losses are not known yet
+      : !gaps || !health || !(gaps.length || listening) ? ["half", "quiet", "Live"] // losses are not known yet
       : open ? ["warn", "warn", "Live, with an open gap"]
       : gaps?.some((gap) => gap.state === "unrepairable") ? ["warn", "warn", "Fresh, but tasks may be missing"]
       : gaps?.length ? ["check", "good", `Fresh, ${pluralize(gaps.length, "gap")} closed`]
-      : ["check", "good", "Fresh, nothing missed"];
+      : ["check", "good", `Fresh, nothing missed ${listening}`];
     setAttr(this.#verdict, "data-tone", tone);
     if (this.#verdict.textContent !== text) this.#verdict.replaceChildren(icon(symbol), h("span", {}, text));
     setAttr(this.el, "data-tone", tone === "good" ? null : tone);
@@ -67,9 +68,11 @@ export class Freshness {
   }
 
   // Frames carry at most twenty gaps; the count of the server includes all.
-  #renderLosses(found, hour) {
+  #renderLosses(found, health) {
     this.#more.hidden = !found?.length;
-    if (!found?.length) return this.#set("lost", found ? "none" : "–", null);
+    const hour = health?.gaps_last_hour;
+    const listening = describeListening(health?.monitors);
+    if (!found?.length) return this.#set("lost", found && listening ? `none ${listening}` : "–", null);
     const { count: n, missing, repaired, open, unrepairable } = hour?.count > found.length ? hour : { count: found.length, ...sumLosses(found) };
     const parts = [pluralize(n, "gap"), missing ? `${formatCount(missing)} missing` : "", repaired ? `${formatCount(repaired)} repaired` : "", open ? "open" : unrepairable ? `${formatCount(unrepairable)} unrepairable` : "closed"];
     this.#set("lost", parts.filter(Boolean).join(", "), open ? "bad" : "warn");
