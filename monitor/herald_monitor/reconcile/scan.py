@@ -7,43 +7,25 @@ more, before it is LOST. Each finding becomes an event, and is stored like any o
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
-from herald_core.model.events.event import Event
 from herald_core.model.filters import Filter
-from herald_core.model.loss.loss_reasons import (
-    MAY_HAVE_RUN,
-    explain_loss,
-    explain_unknown_end,
-    explain_unknown_start,
-)
 from herald_core.model.loss.lost_rules import (
-    MIN_CHECKS,
     ClusterSnapshot,
-    TimeRanges,
     is_at_risk,
-    is_dropped,
-    is_ended_by_itself,
-    is_missing,
-    may_have_ended,
-    may_have_run,
     needs_queue_lookup,
-    will_be_redelivered,
 )
 from herald_core.model.loss.recheck_schedule import RecheckSchedule
 from herald_core.model.tasks import views
-from herald_core.model.tasks.views import TaskView, from_rfc3339
+from herald_core.model.tasks.views import TaskView
 from herald_core.model.workers.worker import WorkerView
 from herald_core.store.ports import TaskReader
 from herald_core.system.cooperative_work import iter_in_slices
-from herald_monitor.reconcile.descendants import with_running_descendants
 from herald_monitor.reconcile.evidence import EvidenceCollector, Findings
-
-log = logging.getLogger(__name__)
+from herald_monitor.reconcile.missing_tasks import MissingTaskSearch
 
 UNFINISHED_FILTER = Filter(
     state=(views.PENDING, views.RECEIVED, views.STARTED, views.RETRY, views.LOST)
@@ -77,6 +59,9 @@ class UnfinishedScan:
         self._behind = behind
         self._listening_since = listening_since
         self._schedule = RecheckSchedule(min(5.0, lost_after / 2))
+        self._search = MissingTaskSearch(
+            reader, sources, self._schedule, lost_after, behind
+        )
 
     async def run(self, *, at_all: bool) -> Findings:
         """Check the tasks that are due, or all. Raises `StoreError`."""
@@ -134,128 +119,7 @@ class UnfinishedScan:
             else:
                 self._schedule.record_found(task, now)
         if suspects and found.complete and not self._behind():
-            await self._search_missing(suspects, where, found)
-
-    async def _search_missing(
-        self, suspects: Sequence[TaskView], where: ClusterSnapshot, found: Findings
-    ) -> None:
-        """Go the way that a message goes: queues, workers, results."""
-        waiting = await self._evidence.query_queues(suspects, found)
-        where = msgspec.structs.replace(
-            where,
-            queued=waiting.queued,
-            unacked=waiting.unacked,
-            queues_known=waiting.is_complete,
-            hidden_queues=self._evidence.find_hidden_queues(waiting, where),
-            last_taken=self._evidence.find_last_taken(waiting, where),
-        )
-        gaps = await self._list_gap_ranges()
-        vague = [
-            t async for t in iter_in_slices(suspects) if may_have_run(t, where, gaps)
-        ]
-        untold = await self._evidence.find_unrecoverable(vague, where, found)
-        where = msgspec.structs.replace(where, unrecoverable=untold)
-        absent = [
-            task async for task in iter_in_slices(suspects) if is_missing(task, where)
-        ]
-        absent = await self._exclude_replaced(absent, where)
-        if absent:
-            again = await self._evidence.query_workers(
-                absent, where.workers, where.taken_at, found, patient=True
-            )
-            where = msgspec.structs.replace(
-                where,
-                held=where.held | again.held,
-                reachable=where.reachable | again.reachable,
-                has_silent_process=where.has_silent_process or again.has_silent_process,
-            )
-            absent = [
-                task async for task in iter_in_slices(absent) if is_missing(task, where)
-            ]
-            absent = await self._evidence.query_backend(absent, found)
-        missed = {task.id for task in absent}
-        async for task in iter_in_slices(suspects):
-            if task.id not in missed:
-                self._schedule.record_found(task, where.taken_at)
-        if found.complete and not self._behind():
-            await self._mark_lost(absent, where, gaps, found)
-
-    async def _exclude_replaced(
-        self, absent: list[TaskView], where: ClusterSnapshot
-    ) -> list[TaskView]:
-        """Exclude tasks that may have been replaced, and come back."""
-        dropped = [
-            task async for task in iter_in_slices(absent) if is_dropped(task, where)
-        ]
-        if not dropped:
-            return absent
-        waits = await with_running_descendants(self._reader, dropped)
-        return [task for task in absent if task.id not in waits]
-
-    async def _mark_lost(
-        self,
-        absent: Sequence[TaskView],
-        where: ClusterSnapshot,
-        gaps: TimeRanges,
-        found: Findings,
-    ) -> None:
-        lost: list[Event] = []
-        ended: list[Event] = []
-        unheard: list[Event] = []
-        async for task in iter_in_slices(absent):
-            if may_have_ended(task, where, gaps):
-                unheard += self._mark_ended(task, where.taken_at)
-                continue
-            absence = self._schedule.record_missing(task, where.taken_at)
-            why = explain_loss(task, where, absence, self._lost_after)
-            if why and task.id in where.unrecoverable:
-                said = explain_unknown_start(task, where, absence, gaps)
-                unheard.append(
-                    _make_inferred_event("ended", task, where.taken_at, said)
-                )
-            elif why and task.id in found.superseded:
-                # The delivery is over: the stored result of an earlier one counts
-                # again.
-                ending = found.superseded[task.id]
-                now = msgspec.structs.replace(
-                    ending, at=where.taken_at, arrived_at=None, worker_time=None
-                )
-                ended.append(now)
-            elif why and is_ended_by_itself(task, where):
-                ended.append(_make_ignored_event(task, where.taken_at))
-            elif why:
-                again = will_be_redelivered(task, where)
-                why += f"; {MAY_HAVE_RUN}" if may_have_run(task, where, gaps) else ""
-                lost.append(
-                    _make_inferred_event("lost", task, where.taken_at, why, again=again)
-                )
-        found.repaired += await self._evidence.store_events(ended + unheard)
-        gone = [event for event in lost if not event.flag]
-        if gone:
-            log.warning("%d tasks are lost; one: %s", len(gone), gone[0].exception)
-        found.lost += await self._evidence.store_events(gone)
-        found.repaired += await self._evidence.store_events([e for e in lost if e.flag])
-
-    def _mark_ended(self, task: TaskView, at: float) -> list[Event]:
-        """Record that `task` ended without an event; return its event once that is
-        sure.
-        """
-        if (
-            not task.reason
-            and self._schedule.record_missing(task, at).checks < MIN_CHECKS
-        ):
-            return []
-        self._schedule.record_found(task, at)
-        return (
-            []
-            if task.reason
-            else [_make_inferred_event("ended", task, at, explain_unknown_end(task))]
-        )
-
-    async def _list_gap_ranges(self) -> TimeRanges:
-        """Return when events may have been missed."""
-        gaps = await self._reader.list_gaps()
-        return [(from_rfc3339(gap.since), from_rfc3339(gap.until)) for gap in gaps]
+            await self._search.run(suspects, where, found)
 
 
 def _strip_texts(task: TaskView, texts: dict[str, str]) -> TaskView:
@@ -282,31 +146,3 @@ def _strip_texts(task: TaskView, texts: dict[str, str]) -> TaskView:
 
 def _is_urgent(task: TaskView, workers: Mapping[str, WorkerView]) -> bool:
     return task.state == views.STARTED and is_at_risk(task, workers)
-
-
-def _make_ignored_event(task: TaskView, at: float) -> Event:
-    """Return the event of a `task` that ended in a state of its own."""
-    why = (
-        f"it gave itself the state {task.custom_state} and ended without a result"
-        f" (Ignore()): worker {task.worker} lives and has it no more"
-    )
-    return _make_inferred_event("ignored", task, at, why)
-
-
-def _make_inferred_event(
-    kind: str, task: TaskView, at: float, why: str, *, again: bool = False
-) -> Event:
-    """Return Herald's conclusion about `task`, at the start of the scan.
-
-    Any later event of the task ends it at once. If a lost task comes `again`, only its
-    delivery is lost.
-    """
-    return Event(
-        kind=kind,
-        task_id=task.id,
-        at=at,
-        source="inferred",
-        host=task.worker or "",
-        exception=why,
-        flag=again,
-    )
