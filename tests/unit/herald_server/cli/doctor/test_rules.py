@@ -17,10 +17,10 @@ from herald_server.cli.doctor.report import (
 from herald_server.cli.doctor.rules import (
     RESULT_EXTENDED_SETTING,
     SENT_EVENT_SETTING,
-    TASK_EVENTS_SETTING,
     find_problems,
     is_healthy,
 )
+from herald_server.cli.doctor.worker_rules import TASK_EVENTS_SETTING
 from herald_server.cli.server_commands.doctor import doctor
 
 STREAM = StreamFacts("herald:outbox", exists=True, entries=5, has_group=True, unread=0)
