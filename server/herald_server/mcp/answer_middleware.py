@@ -23,10 +23,10 @@ class AnswerMiddleware(Middleware):
             result, InputRequiredToolResult
         ):
             return result
-        return self.change_answer(context.message, result)
+        return await self.change_answer(context, result)
 
-    def change_answer(
-        self, asked: CallToolRequestParams, result: ToolResult
+    async def change_answer(
+        self, context: MiddlewareContext[CallToolRequestParams], result: ToolResult
     ) -> ToolResult:
-        """Return what the client gets for `result`."""
+        """Return what the client gets for `result` of the call in `context`."""
         raise NotImplementedError

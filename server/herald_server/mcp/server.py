@@ -109,7 +109,7 @@ class HeraldMcpServer(FastMCP[Any]):
                 ErrorMessages(catalog),
                 AnswerSizes(),
                 UntrustedTexts(sanitizer),
-                StoreProbe(shared.store),
+                StoreProbe(shared.store, shared.log_reader),
                 StaleMiddleware(shared.status.find_staleness),
                 CatalogMiddleware(catalog),
                 ArgumentReader(),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from fastmcp.server.middleware import MiddlewareContext
 from fastmcp.tools import ToolResult
 from mcp.types import CallToolRequestParams, TextContent
 
@@ -20,10 +21,11 @@ BYTES_PER_TOKEN = 2.5
 class AnswerSizes(AnswerMiddleware):
     """Leaves nulls out of rows, and tells the size of each answer in its `_meta`."""
 
-    def change_answer(
-        self, asked: CallToolRequestParams, result: ToolResult
+    async def change_answer(
+        self, context: MiddlewareContext[CallToolRequestParams], result: ToolResult
     ) -> ToolResult:
         """Return `result` without nulls in its rows, with its size."""
+        asked = context.message
         is_short = (asked.arguments or {}).get("detail") != FULL
         if result.structured_content and is_short and asked.name in SHORT_TOOLS:
             result = _shorten(result, result.structured_content)

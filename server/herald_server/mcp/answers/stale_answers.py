@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from typing import Any
 
 from fastmcp.resources import ResourceContent, ResourceResult
-from fastmcp.server.middleware import CallNext, Middleware, MiddlewareContext
-from fastmcp.tools import InputRequiredToolResult, ToolResult
+from fastmcp.server.middleware import CallNext, MiddlewareContext
+from fastmcp.tools import ToolResult
 from mcp.types import CallToolRequestParams, ReadResourceRequestParams
 
+from herald_server.mcp.answer_middleware import AnswerMiddleware
 from herald_server.push.freshness import Staleness
 
 MESSAGE_KEY = "message"
 """Field of the tools' answers that a model reads as a sentence."""
 
 
-class StaleMiddleware(Middleware):
+class StaleMiddleware(AnswerMiddleware):
     """Adds a sentence to each result while the data is outdated.
 
     A tool result has it in `message`, or else as a text of its own; a resource that is
@@ -27,17 +27,12 @@ class StaleMiddleware(Middleware):
     def __init__(self, staleness: Callable[[], Staleness | None]) -> None:
         self._staleness = staleness
 
-    async def on_call_tool(
-        self,
-        context: MiddlewareContext[CallToolRequestParams],
-        call_next: CallNext[CallToolRequestParams, Any],
-    ) -> Any:
-        """Call the tool."""
-        result = await call_next(context)
+    async def change_answer(
+        self, context: MiddlewareContext[CallToolRequestParams], result: ToolResult
+    ) -> ToolResult:
+        """Return `result` with the sentence."""
         stale = self._staleness()
-        if stale is None or not isinstance(result, ToolResult) or result.is_error:
-            return result
-        if isinstance(result, InputRequiredToolResult):
+        if stale is None or result.is_error:
             return result
         if await _is_read_tool(context):
             return add_sentence(result, stale.notice, "")

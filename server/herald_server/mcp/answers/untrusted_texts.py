@@ -33,8 +33,8 @@ class UntrustedTexts(AnswerMiddleware):
     def __init__(self, sanitizer: Sanitizer | None = None) -> None:
         self._sanitizer = sanitizer
 
-    def change_answer(
-        self, asked: CallToolRequestParams, result: ToolResult
+    async def change_answer(
+        self, context: MiddlewareContext[CallToolRequestParams], result: ToolResult
     ) -> ToolResult:
         """Return `result` with clean texts."""
         fields = result.structured_content

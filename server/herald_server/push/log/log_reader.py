@@ -40,8 +40,9 @@ COUNT_INTERVAL_S = 0.5
 class LogReader:
     """Reads the log of `store` and publishes its entries to `hub`.
 
-    `alive_at` is when the last entry arrived (`time.monotonic()`), `problem` an error
-    message while the store does not respond.
+    `alive_at` is when the last entry arrived, and `answered_at` when the store last
+    answered at all (`time.monotonic()`); `problem` is an error message while it does
+    not.
     """
 
     def __init__(self, store: Store, hub: Hub) -> None:
@@ -53,6 +54,7 @@ class LogReader:
         """Set when the position moves without an entry, for each call of `wait_for`."""
         self._count_lock = asyncio.Lock()
         self.alive_at = 0.0
+        self.answered_at = 0.0
         self.problem = ""
         self._asked_at: float | None = None
         """When the read began that is under way."""
@@ -104,6 +106,7 @@ class LogReader:
         entries = await self._store.read_entries(
             self._hub.pos, wait=READ_WAIT_S, limit=200
         )
+        self.answered_at = time.monotonic()
         if not entries:
             await self.check()
         for entry in entries:
