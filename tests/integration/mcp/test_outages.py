@@ -12,6 +12,7 @@ from fastmcp import Client
 
 from herald_core.settings import MonitorSettings
 from herald_core.store.factory import make_store
+from herald_monitor.celery_client.app.celery_app import make_app
 from tests.support.herald.mcp_environment import House, call, house, refused
 from tests.support.servers.redis import PrivateValkey
 from tests.support.wait import wait_until_async
@@ -20,6 +21,14 @@ pytestmark = pytest.mark.anyio
 
 ONE = {"task_type": "metrics_snapshot"}
 THREE = {"tasks": [ONE] * 3}
+STARTS: list[tuple[str, dict[str, Any]]] = [
+    ("start_background_task", ONE),
+    ("start_task_group", THREE),
+    ("start_task_chain", THREE),
+]
+
+CLIENT_TIMEOUT_S = 5.0
+"""Seconds for which openai-agents, the client with the least patience, waits."""
 
 
 async def test_groups_and_chains_fail_as_single_starts_do_without_a_broker() -> None:
@@ -36,8 +45,38 @@ async def test_groups_and_chains_fail_as_single_starts_do_without_a_broker() -> 
     assert active["total_active"] == 0
 
 
-CLIENT_TIMEOUT_S = 5.0
-"""Seconds for which openai-agents, the client with the least patience, waits."""
+@pytest.mark.parametrize("is_connected", [False, True])
+async def test_a_silent_broker_is_told_before_a_client_gives_up(
+    valkey: PrivateValkey, is_connected: bool
+) -> None:
+    app, said = make_app(valkey.url), list[str]()
+    async with house(app) as made, Client(made.door) as client:
+        if is_connected:
+            await call(client, "start_background_task", **ONE)
+        with valkey.freeze():
+            for tool, given in STARTS:
+                began = time.monotonic()
+                said.append(await refused(client, tool, **given))
+                assert time.monotonic() - began < CLIENT_TIMEOUT_S, tool
+        active = await call(client, "list_active_tasks")
+    assert active["total_active"] == is_connected
+    assert all("cannot be reached (no answer in time)" in one for one in said)
+    if not is_connected:
+        assert said[0].endswith("nothing was sent")
+        assert len(set(said)) == 1
+
+
+async def test_a_start_that_was_given_up_is_not_sent_later(
+    valkey: PrivateValkey,
+) -> None:
+    app = make_app(valkey.url)
+    async with house(app) as made, Client(made.door) as client:
+        with valkey.freeze():
+            said = await refused(client, "start_task_group", **THREE)
+        assert said.endswith("nothing was sent")
+        await call(client, "start_background_task", **ONE)
+    with valkey.client() as direct:
+        assert direct.llen("celery") == 1
 
 
 @asynccontextmanager

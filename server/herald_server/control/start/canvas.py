@@ -8,7 +8,7 @@ previous one as its parent.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias, cast
 
 import msgspec
@@ -17,6 +17,7 @@ from celery import chain
 from herald_core.errors import InvalidInput
 from herald_server.control.start.decision import MEMBER, StartRequest
 from herald_server.control.start.publisher import TaskPublisher, TaskSpec
+from herald_server.control.start.send_log import SendLog
 from herald_server.control.start.send_options import SendOptions
 from herald_server.insight.groups.members import MAX_MEMBERS
 
@@ -84,10 +85,11 @@ async def send_group(
     `TaskPublisher.deliver`."""
     links = [sender.make_signature(order, immutable=True) for order in orders]
 
-    def send(note: Callable[[str], None]) -> None:
+    def send(log: SendLog) -> None:
         # As `group.apply_async` does, which does not report how many it sent.
         with cast(Any, sender.app).producer_or_acquire() as producer:
             for number, (link, order) in enumerate(zip(links, orders, strict=True)):
+                log.begin(order.task_id)
                 link.apply_async(
                     producer=producer,
                     retry=False,
@@ -95,7 +97,7 @@ async def send_group(
                     group_id=group_id,
                     group_index=number,
                 )
-                note(order.task_id)
+                log.finish(order.task_id)
 
     await sender.deliver(orders, send)
 
@@ -112,12 +114,13 @@ async def send_chain(
         for number, order in enumerate(orders)
     ]
 
-    def send(note: Callable[[str], None]) -> None:
+    def send(log: SendLog) -> None:
+        log.begin(orders[0].task_id)
         if len(links) == 1:
             links[0].apply_async(retry=False)
         else:
             cast(Any, chain)(*links, app=sender.app).apply_async(retry=False)
         for order in orders:
-            note(order.task_id)
+            log.finish(order.task_id)
 
     await sender.deliver(orders, send)

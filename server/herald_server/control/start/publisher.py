@@ -25,6 +25,8 @@ from herald_core.model.tasks.views import PENDING, TaskView
 from herald_core.store.ports import Writer
 from herald_monitor.celery_client.app.project_options import get_project_options
 from herald_monitor.celery_client.broker.connection import describe_broker_error
+from herald_monitor.celery_client.broker.transport import has_fanout
+from herald_server.control.start.send_log import SendLog, run_while_moving
 from herald_server.control.start.send_options import SendOptions
 
 log = logging.getLogger(__name__)
@@ -33,6 +35,10 @@ T = TypeVar("T")
 
 SEND_TIMEOUT_S = 10.0
 """Seconds in which one task or a group must be sent."""
+
+SILENCE_TIMEOUT_S = 4.0
+"""Seconds in which the broker must take the next message: some clients wait for 5 s.
+Those over HTTP, as SQS, must take all in `SEND_TIMEOUT_S`."""
 
 MAX_ARGS_CHARS = 1024
 """Characters of arguments that travel in events, as Celery's own."""
@@ -99,7 +105,8 @@ class TaskPublisher:
     async def register(self, orders: Sequence[TaskSpec], now: float) -> None:
         """Store `orders` as pending.
 
-        Raises `StoreError`, and `QueuesUnknown` if no worker would find them.
+        Raises `StoreError`, `BrokerUnreachable` if it does not answer, and
+        `QueuesUnknown` if no worker would find them.
         """
         await self._check_options()
         await self._store.store(
@@ -108,8 +115,12 @@ class TaskPublisher:
 
     async def _check_options(self) -> None:
         """Check that workers read these queues; take over their options."""
+        check = get_project_options(self.app).check
         try:
-            problem = await to_thread.run_sync(get_project_options(self.app).check)
+            with anyio.fail_after(self._silence_s):
+                problem = await to_thread.run_sync(check, abandon_on_cancel=True)
+        except TimeoutError as error:
+            raise self._explain_failure(error, [], SendLog()) from error
         except Exception as error:  # the sending reports what is wrong with the broker
             log.debug("the options of the project could not be checked: %s", error)
             return
@@ -143,9 +154,15 @@ class TaskPublisher:
 
     async def send(self, order: TaskSpec) -> None:
         """Register and publish one task. Raises as `deliver`."""
-        await self.deliver([order], lambda note: self.send_now(order, note))
 
-    def send_now(self, order: TaskSpec, note: Callable[[str], None]) -> None:
+        def send(log: SendLog) -> None:
+            log.begin(order.task_id)
+            self.send_now(order)
+            log.finish(order.task_id)
+
+        await self.deliver([order], send)
+
+    def send_now(self, order: TaskSpec) -> None:
         """Publish one registered task, within `connect_and_send`."""
         cast(Any, self.app).send_task(
             order.name,
@@ -158,43 +175,45 @@ class TaskPublisher:
             **self._format_arguments(order),
             **order.options.for_celery(),
         )
-        note(order.task_id)
 
     async def deliver(
-        self, orders: Sequence[TaskSpec], send: Callable[[Callable[[str], None]], None]
+        self, orders: Sequence[TaskSpec], send: Callable[[SendLog], None]
     ) -> None:
         """Register `orders` and call `send` in a thread; withdraw what is not sent.
 
-        `send` gets a function to record the id of each task that the broker accepted.
-        Raises `BrokerUnreachable` after `SEND_TIMEOUT_S` seconds at the latest,
-        `InvalidInput`, `StoreError`.
+        `send` records each message. Raises `BrokerUnreachable` once the broker is
+        silent for `SILENCE_TIMEOUT_S` seconds, and after `SEND_TIMEOUT_S` at the
+        latest; `InvalidInput`, `StoreError`.
         """
+        sending = SendLog()
         await self.register(orders, time.time())
-        sent: set[str] = set()
         try:
-            await self._run(lambda: send(sent.add))
+            await run_while_moving(
+                lambda: self.connect_and_send(lambda: send(sending)),
+                sending,
+                self._silence_s,
+                SEND_TIMEOUT_S,
+            )
         except BaseException as error:
-            left = [one.task_id for one in orders if one.task_id not in sent]
+            sending.close()
+            left = [one.task_id for one in orders if one.task_id not in sending.sent]
             with anyio.CancelScope(shield=True):
                 await self.withdraw(left)
             if not isinstance(error, Exception | TimeoutError):
                 raise
-            raise self._explain_failure(error, orders, len(sent)) from error
+            raise self._explain_failure(error, orders, sending) from error
+
+    @property
+    def _silence_s(self) -> float:
+        return SILENCE_TIMEOUT_S if has_fanout(self.app) else SEND_TIMEOUT_S
 
     async def run_in_thread(self, ask: Callable[[], T]) -> T:
         """Call `ask` in a thread. Raises `BrokerUnreachable`."""
         try:
-            with anyio.fail_after(SEND_TIMEOUT_S):
+            with anyio.fail_after(self._silence_s):
                 return await to_thread.run_sync(ask, abandon_on_cancel=True)
         except (OperationalError, OSError) as error:
             raise BrokerUnreachable(describe_silent_broker(self.app, error)) from error
-
-    async def _run(self, send: Callable[[], None]) -> None:
-        # A client that disconnects must not leave a half-recorded start.
-        with anyio.fail_after(SEND_TIMEOUT_S, shield=True):
-            await to_thread.run_sync(
-                lambda: self.connect_and_send(send), abandon_on_cancel=True
-            )
 
     def connect_and_send(self, send: Callable[[], None]) -> None:
         """Connect to the broker, one attempt per host, and call `send`.
@@ -225,9 +244,10 @@ class TaskPublisher:
             log.warning("%d tasks that were not sent stay pending: %s", len(ids), error)
 
     def _explain_failure(
-        self, error: Exception, orders: Sequence[TaskSpec], sent: int
+        self, error: Exception, orders: Sequence[TaskSpec], sending: SendLog
     ) -> HeraldError:
-        """Return the error for the caller of `orders`, of which some were `sent`."""
+        """Return the error for the caller of `orders`, of which some may be sent."""
+        sent = len(sending.sent)
         if isinstance(error, HeraldError):
             return error
         if isinstance(error, QueueNotFound) and not sent:
@@ -237,10 +257,10 @@ class TaskPublisher:
             # A task that this process has loaded checks its arguments itself.
             return InvalidInput(f"the task does not take these arguments: {error}")
         message = describe_silent_broker(self.app, error)
-        if isinstance(error, TimeoutError):
+        if isinstance(error, TimeoutError) and sending.under_way:
             message += (
                 "; it may still take what was sent, which shows up as"
-                f" {orders[0].task_id} then"
+                f" {sending.under_way} then"
             )
         elif not sent:
             message += "; nothing was sent"

@@ -121,7 +121,7 @@ class ChunkSender:
     def _send_one(self, spec: TaskSpec) -> Outcome:
         """Send one task. Raises the errors of the broker."""
         try:
-            self._publisher.send_now(spec, _ignore)
+            self._publisher.send_now(spec)
         except (TypeError, EncodeError, InvalidInput) as error:
             # Raised before the message is given to the broker.
             return Outcome(REFUSED, f"the task cannot be sent: {error}")
@@ -142,7 +142,3 @@ class ChunkSender:
         if unsent:
             with anyio.CancelScope(shield=True):
                 await self._publisher.withdraw(unsent)
-
-
-def _ignore(task_id: str) -> None:
-    """Take the id of a sent task."""
