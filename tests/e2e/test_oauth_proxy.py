@@ -229,6 +229,79 @@ async def test_a_client_is_on_this_machine_or_where_the_settings_say(
     assert slash.status_code == 201
 
 
+async def test_a_user_is_sent_back_only_to_where_the_client_registered(
+    issuer: str, tmp_path: Path
+) -> None:
+    more = 'mcp_redirects = ["https://agents.example/*"]'
+    place, told = Place(tmp_path, issuer, more), dict[tuple[str, str], int]()
+    async with place.serve(), httpx2.AsyncClient(trust_env=False) as http:
+        local = await register(http, place, "http://127.0.0.1:5000/callback")
+        remote = await register(http, place, "https://agents.example/mine")
+        for client, redirect in (
+            (local, "http://127.0.0.1:5000/callback"),
+            (local, "http://127.0.0.1:6000/callback"),
+            (local, "http://127.0.0.1:5000/other"),
+            (local, "http://127.0.0.1:5000/callback?more=1"),
+            (local, "http://localhost:5000/callback"),
+            (local, "https://agents.example/mine"),
+            (remote, "https://agents.example/mine"),
+            (remote, "https://agents.example/mine/../other"),
+            (remote, "https://agents.example:444/mine"),
+            (remote, "http://127.0.0.1:5000/callback"),
+        ):
+            told[client, redirect] = await begin(http, place, client, redirect)
+        nowhere = await http.post(
+            f"{place.url}/oauth/register", json={**CLIENT, "redirect_uris": None}
+        )
+    good = {
+        (local, "http://127.0.0.1:5000/callback"),
+        (local, "http://127.0.0.1:6000/callback"),
+        (remote, "https://agents.example/mine"),
+    }
+    assert {one for one, status in told.items() if status == 302} == good, told
+    assert nowhere.json()["error"] in (
+        "invalid_redirect_uri",
+        "invalid_client_metadata",
+    )
+
+
+async def test_a_client_whose_address_is_no_longer_allowed_is_refused(
+    issuer: str, tmp_path: Path
+) -> None:
+    redirect = "https://agents.example/mine"
+    place = Place(tmp_path, issuer, f'mcp_redirects = ["{redirect}"]')
+    async with httpx2.AsyncClient(trust_env=False) as http:
+        async with place.serve():
+            client = await register(http, place, redirect)
+            assert await begin(http, place, client, redirect) == 302
+        place.path.write_text(place.path.read_text().replace(redirect, f"{redirect}2"))
+        async with place.serve():
+            assert await begin(http, place, client, redirect) == 400
+
+
+async def register(http: httpx2.AsyncClient, place: Place, redirect: str) -> str:
+    wanted = {**CLIENT, "redirect_uris": [redirect]}
+    answer = await http.post(f"{place.url}/oauth/register", json=wanted)
+    assert answer.status_code == 201, answer.text
+    return str(answer.json()["client_id"])
+
+
+async def begin(
+    http: httpx2.AsyncClient, place: Place, client: str, redirect: str
+) -> int:
+    """Return the status with which a client's user is sent to sign in."""
+    asked = {
+        "response_type": "code",
+        "client_id": client,
+        "redirect_uri": redirect,
+        "state": "s",
+        "code_challenge": "c" * 43,
+        "code_challenge_method": "S256",
+    }
+    answer = await http.get(f"{place.url}/oauth/authorize", params=asked)
+    return answer.status_code
+
+
 async def test_while_the_provider_is_away_only_signing_in_is_not_possible(
     tmp_path: Path,
 ) -> None:

@@ -11,8 +11,10 @@ from typing import Any
 
 import httpx2
 from fastmcp.server.auth import AccessToken, TokenVerifier
+from fastmcp.server.auth.oauth_proxy.models import ProxyDCRClient
 from fastmcp.server.auth.oauth_proxy.upstream import AsyncOAuth2Client
 from fastmcp.server.auth.oidc_proxy import OIDCConfiguration, OIDCProxy
+from fastmcp.server.auth.redirect_validation import validate_redirect_uri
 from mcp.server.auth.provider import (
     AuthorizationCode,
     RefreshToken,
@@ -48,6 +50,10 @@ CLIENTS = "mcp-oauth-proxy-clients"
 CLIENT_TTL_S = 90 * 86_400.0
 """Seconds for which a client is known after it last got a token."""
 
+NO_REDIRECT = (
+    "redirect_uris is missing: a client registers where its user is sent back to"
+    " (RFC 7591 §2)"
+)
 UNAVAILABLE_MESSAGE = "the provider that signs people in did not answer; try again"
 
 
@@ -119,9 +125,25 @@ class McpProxy(OIDCProxy):
             jwks_uri=self._metadata.jwks_uri,
         )
 
+    async def get_client(self, client_id: str) -> OAuthClientInformationFull | None:
+        """Return a client: its user is sent back only to where it registered.
+
+        FastMCP compares with the patterns of all clients instead. They are what the
+        client of the provider itself has, which does not register here.
+        """
+        client = await super().get_client(client_id)
+        if (
+            isinstance(client, ProxyDCRClient)
+            and not client.allow_unregistered_redirect_uris
+        ):
+            keep_registered_redirects(client)
+        return client
+
     async def register_client(self, client_info: OAuthClientInformationFull) -> None:
         """Register a client, for all scopes: a registration narrows nothing, since the
         client may ask its user for more later. Raises `RegistrationError`."""
+        if not client_info.redirect_uris:
+            raise RegistrationError("invalid_redirect_uri", NO_REDIRECT)
         client_info.scope = self._scopes
         try:
             await super().register_client(client_info)
@@ -182,6 +204,19 @@ class McpProxy(OIDCProxy):
         return _ProviderClient(
             made.client_id, made.client_secret, made.token_endpoint_auth_method, 10.0
         )
+
+
+def keep_registered_redirects(client: ProxyDCRClient) -> None:
+    """Let `client` use its registered addresses, of those that are still allowed.
+
+    They are compared exactly, but for the port on the user's own machine (RFC 9700
+    §2.1, RFC 8252 §7.3).
+    """
+    allowed = client.allowed_redirect_uri_patterns
+    client.redirect_uris = [
+        one for one in client.redirect_uris or () if validate_redirect_uri(one, allowed)
+    ]
+    client.allowed_redirect_uri_patterns = None
 
 
 def _explain(error: RegistrationError) -> str:
