@@ -20,6 +20,7 @@ from herald_core.model.workers.worker_record import Worker
 from herald_core.model.workers.worker_reports import parse_worker
 from herald_core.store.redis.encoding.record_codec import decode_record_body
 from herald_core.store.redis.store import RedisStore
+from herald_server.alerts.keeper import LEASE_NAME as ALERTS_LEASE
 from herald_server.auth.quotas import close_codes as codes
 from herald_server.auth.tokens.static import read_tokens
 from herald_server.catalog.toml import read_catalog
@@ -30,6 +31,7 @@ from herald_server.webhooks.toml import read_endpoints
 from herald_server.wiring.settings import ServerSettings
 
 __all__ = [
+    "ALERTS_LEASE",
     "START",
     "Event",
     "Gap",
