@@ -13,10 +13,14 @@ from starlette.routing import BaseRoute, Route
 
 from herald_server.api.http.problems import MEDIA_TYPE as PROBLEM_TYPE
 from herald_server.api.http.route_scopes import find_required_scope
-from herald_server.api.openapi.answers import ProblemDocument
-from herald_server.api.openapi.operations import JSON, OPERATIONS, Operation
+from herald_server.api.openapi.answers.common import ProblemDocument
+from herald_server.api.openapi.operations import OPERATIONS
+from herald_server.api.openapi.operations.operation import JSON, Operation
 
 SCHEMAS = "#/components/schemas/"
+STRING = {"type": "string"}
+"""The schema of what is no JSON."""
+
 UNDOCUMENTED_PATHS = frozenset(["/api/v1/{rest}"])
 """Paths that only say that there is nothing."""
 
@@ -155,10 +159,13 @@ def _describe_answers(
 ) -> dict[str, Any]:
     answers: dict[str, Any] = {}
     for status, kind in one.answers.items():
-        content = {} if kind is None else dict.fromkeys(one.media, refs[id(kind)])
+        media = () if kind is None else one.media
         answers[str(status)] = {
             "description": STATUS_TEXTS.get(status, "It is done"),
-            "content": {media: {"schema": schema} for media, schema in content.items()},
+            "content": {
+                name: {"schema": refs[id(kind)] if name == JSON else STRING}
+                for name in media
+            },
         }
     problem = {"schema": refs[id(ProblemDocument)]}
     for status in _list_errors(path, one):

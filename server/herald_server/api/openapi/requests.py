@@ -33,12 +33,27 @@ class RetryBody(SendOptionsBody):
     kwargs: NotRequired[JsonObject]
 
 
-class BulkOrderBody(TypedDict):
+class OrderSelection(TypedDict, total=False):
+    """Which tasks: `ids`, or those of a `filter` or `query` at the time `at`."""
+
+    ids: list[str]
+    filter: dict[str, str | list[str]]
+    query: str
+    after: str
+    before: str
+    at: str
+
+
+class BulkOrderBody(OrderSelection):
     """Which tasks to retry or cancel; with `expect`, their number, it is done."""
 
-    action: str
-    q: NotRequired[str]
+    action: Literal["retry", "cancel"]
     expect: NotRequired[int]
+    per_second: NotRequired[float]
+    spread_seconds: NotRequired[float]
+    include_rerun: NotRequired[bool]
+    queue: NotRequired[str]
+    idempotency_key: NotRequired[str]
 
 
 class PurgeBody(TypedDict):
@@ -48,10 +63,20 @@ class PurgeBody(TypedDict):
 
 
 class WorkerOrderBody(TypedDict):
-    """An order to a worker, and its parameters."""
+    """An order to a worker, and the parameters of its command."""
 
     command: str
     n: NotRequired[int]
+    max: NotRequired[int]
+    min: NotRequired[int]
+    queue: NotRequired[str]
+    exchange: NotRequired[str]
+    exchange_type: NotRequired[Literal["direct", "topic", "fanout", "headers"]]
+    routing_key: NotRequired[str]
+    task_name: NotRequired[str]
+    rate_limit: NotRequired[str | float]
+    soft: NotRequired[float]
+    hard: NotRequired[float]
 
 
 class MarkBody(TypedDict):
@@ -76,6 +101,10 @@ class AlertTestBody(TypedDict, total=False):
     receiver: str
 
 
+class EmptyBody(TypedDict, total=False):
+    """Nothing."""
+
+
 class ConfirmationBody(TypedDict, total=False):
     """The `confirmation` of an answer 428."""
 
@@ -86,8 +115,9 @@ class MintBody(TypedDict, total=False):
     """The rights of a new token: at most the caller's, for `ttl` seconds."""
 
     scopes: list[Literal["read", "start", "cancel", "admin", "mark"]]
-    only: JsonObject
-    ttl: float
+    only: dict[str, str | list[str]]
+    hide: list[str]
+    ttl: float | str
     label: str
 
 
@@ -95,7 +125,7 @@ class WebhookBody(TypedDict):
     """An endpoint: which changes of which tasks are posted to `url`."""
 
     url: str
-    filter: NotRequired[JsonObject]
+    filter: NotRequired[dict[str, str | list[str]]]
     on: NotRequired[str | list[str]]
     format: NotRequired[str]
     description: NotRequired[str]
@@ -112,3 +142,12 @@ class RotateBody(TypedDict, total=False):
     """Seconds for which the old secret stays valid."""
 
     keep: float
+
+
+class JsonRpcBody(TypedDict):
+    """A message of MCP (JSON-RPC 2.0). A notification has no `id`."""
+
+    jsonrpc: Literal["2.0"]
+    method: str
+    id: NotRequired[str | int]
+    params: NotRequired[JsonObject]
