@@ -1,7 +1,7 @@
 """Read the OpenAPI document as a validator does, and more strictly."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, cast
 
 Schema = dict[str, Any]
@@ -59,7 +59,7 @@ class OpenApi:
         if isinstance(value, list):
             items: list[Schema] = [*schema.get("prefixItems", ())]
             item = items[0] if items else schema.get("items") or {}
-            values = cast("list[Any]", value)
+            values = cast("Sequence[Any]", value)
             return [
                 u for one in values for u in self.list_unknown(one, item, at + "[]")
             ]
