@@ -167,7 +167,7 @@ class ExampleTask(TypedDict):
     outcome: NotRequired[str]
 
 
-class OrderPreview(TypedDict):
+class PreviewAnswer(TypedDict):
     """What an order would do. Send it with the `count` as `expect` to carry it out.
 
     `acts_on` tasks would be sent again or cancelled, and `skipped` has the others by

@@ -43,7 +43,7 @@ class PoolDetails(TypedDict, total=False):
     timeouts: list[float | None] | None
 
 
-class ConsumedQueue(TypedDict):
+class QueueBinding(TypedDict):
     """A queue that a worker consumes."""
 
     name: str
@@ -92,7 +92,7 @@ class WorkerDetailAnswer(
     autoscale: JsonObject | None = None
     rusage: JsonObject | None = None
     totals: JsonObject | None = None
-    queues: list[ConsumedQueue] | None = None
+    queues: list[QueueBinding] | None = None
     active_tasks: HeldTaskList | None = None
     reserved_tasks: HeldTaskList | None = None
     scheduled_tasks: HeldTaskList | None = None

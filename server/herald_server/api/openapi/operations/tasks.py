@@ -105,7 +105,7 @@ TASK_OPERATIONS: OperationTable = {
     ("POST", f"{V1}/orders"): Operation(
         body=body.BulkOrderBody,
         is_body_needed=True,
-        answers={200: out.OrderPreview, 201: Order},
+        answers={200: out.PreviewAnswer, 201: Order},
         errors=(409,),
         group=ORDERS,
     ),
