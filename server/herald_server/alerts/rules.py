@@ -78,4 +78,19 @@ KIND_KEYS = {
 }
 """Keys that only rules of a kind have, besides `COMMON_KEYS`."""
 
-COMMON_KEYS = ("kind", "match", "severity", "enabled", "for", "resolve_after", "repeat")
+COMMON_KEYS = {
+    "kind": "Which kind of rule it is, if its name is not that of a built-in one",
+    "match": "The subjects it watches: task names, queues, hostnames, schedules or "
+    "endpoints; `*` and `?` are wild",
+    "severity": "`info`, `warning` or `critical`",
+    "enabled": "`false`: it never fires",
+    "for": "How long a problem lasts before it fires",
+    "resolve_after": "How long it must be gone to be resolved; 30s by default",
+    "repeat": "After how long it is sent again, instead of that of [alerts]",
+}
+LIMIT_KEYS = {
+    "count": "Of `task_failed`: failures within `window`",
+    "window": "Of `task_failed`, `task_lost` and `gap`: how far back is counted",
+    "limit": "Of `task_stuck` and `queue_old`: the runtime, or the age, from which on",
+}
+"""What keys mean: those of all rules, and those of the kinds in `KIND_KEYS`."""

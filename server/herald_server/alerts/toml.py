@@ -44,11 +44,24 @@ from herald_server.alerts.rules import (
 from herald_server.insight.stats.rollup_cache import DAY_S
 from herald_server.webhooks.endpoint import NAME_PATTERN, check_url
 
-TABLE_KEYS = (
-    *("rules", "receivers", "group_wait", "repeat", "heartbeat_url"),
-    *("heartbeat_url_env", "heartbeat_interval"),
-)
-RECEIVER_KEYS = ("url", "urls", "url_env", "rules", "severity")
+TABLE_KEYS = {
+    "rules": "Tables of rules; one with the name of a built-in rule changes it",
+    "receivers": "Tables of receivers",
+    "group_wait": "How long alerts are collected into one message; 5s by default",
+    "repeat": "After how long a firing alert is sent again; 4h by default, 0 for never",
+    "heartbeat_url": "An address that is requested while Herald receives events",
+    "heartbeat_url_env": "The variable with that address",
+    "heartbeat_interval": "How often it is requested; 60s by default",
+}
+RECEIVER_KEYS = {
+    "url": "The address of Apprise, such as `slack://…`",
+    "urls": "Several of them",
+    "url_env": "The variable with the address, so that no secret is in the file",
+    "rules": "Names of the rules that it gets; `*` is wild, all by default",
+    "severity": "The least severity that it gets; `info` by default",
+}
+"""The keys of each table, and what they mean."""
+
 MAX_COUNT = 1_000_000
 MIN_HEARTBEAT_S = 1.0
 MAX_TIME_S = 7 * DAY_S

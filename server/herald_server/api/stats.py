@@ -71,7 +71,10 @@ class StatsRoutes:
 
     @require("read", whole=True)
     async def get_series(self, request: Request) -> Response:
-        """Return counts and runtimes over the last hour or day, in bins."""
+        """Return counts and runtimes over the last hour or day, in bins.
+
+        Of all tasks, or of those with a `name` or a `queue`; `*` and `?` are wild.
+        """
         window = _parse_window(request)
         names, of_queues = _parse_selection(request)
         return make_marked_response(
@@ -120,7 +123,7 @@ class StatsRoutes:
 
     @require("read", whole=True)
     async def list_failing(self, request: Request) -> Response:
-        """Return the recent failures, compared with the usual rates."""
+        """Return the failures of the last minutes, compared with the usual rates."""
         now = time.time()
         day = await self._rollups.read_day(RECENT_S, now)
         return make_marked_response(
@@ -129,7 +132,7 @@ class StatsRoutes:
 
     @require("read", whole=True)
     async def list_suspects(self, request: Request) -> Response:
-        """Return the tasks that need attention."""
+        """Return tasks that need attention: too long, lost, or on a silent worker."""
         now = time.time()
         day = (await self._rollups.read_day(RECENT_S, now)).whole
         workers = await self._store.list_workers(now=now)

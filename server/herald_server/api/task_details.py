@@ -102,7 +102,11 @@ class TaskDetailRoutes:
 
     @require("read")
     async def get_result(self, request: Request) -> Response:
-        """Return the outcome of a task from the result backend; 404 if unknown."""
+        """Return the outcome of a task from the result backend; 404 if unknown.
+
+        Of a result of more than `most` bytes (a million by default) only the size is
+        returned.
+        """
         id_ = parse_task_id(request)
         if not has_literal_suffix(request, "/result"):
             return await self._respond_with_task(f"{id_}/result")

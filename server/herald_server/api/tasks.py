@@ -115,7 +115,11 @@ class TaskRoutes:
 
     @require("read")
     async def list_tasks(self, request: Request) -> Response:
-        """Return a page of tasks, newest first, or those of a query."""
+        """Return a page of tasks, newest first, or those of a query.
+
+        `next` of an answer is the `page` of the next one. With `q`, `sort` or `stream`
+        it is a search.
+        """
         query = request.query_params
         if is_search(query):
             return await self._search.respond(request)
@@ -132,7 +136,10 @@ class TaskRoutes:
 
     @require("read")
     async def get_task(self, request: Request) -> Response:
-        """Return one task with its attempts; 404 if it has no record."""
+        """Return one task with its attempts; 404 if it has no record.
+
+        `retried_as` has the ids of its reruns, newest first.
+        """
         return await self._respond_with_task(parse_task_id(request))
 
     def _respond(self, body: Mapping[str, Any], status: int = 200) -> Response:
@@ -149,7 +156,10 @@ class TaskRoutes:
 
     @require("read")
     async def wait_for_task(self, request: Request) -> Response:
-        """Return a task once it has ended; with `timed_out` if it has not in time."""
+        """Return a task once it has ended; with `timed_out` if it has not in time.
+
+        `timeout` is in seconds, 30 by default.
+        """
         id_ = parse_task_id(request)
         if not has_literal_suffix(request, "/wait"):
             # An escaped slash belongs to the id.
@@ -191,7 +201,11 @@ class TaskRoutes:
 
     @require("start")
     async def start_task(self, request: Request) -> Response:
-        """Start a task of the catalog: `{"task_type": …, "params": {…}}`, options."""
+        """Start a task of the catalog: `{"task_type": …, "params": {…}}`, options.
+
+        The same `idempotency_key` starts it once. 428 asks for a confirmation, if the
+        type needs one.
+        """
         control = self._actions.get_control()
         body = await read_json_object(request)
         refuse_unknown(

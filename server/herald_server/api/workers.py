@@ -61,7 +61,10 @@ class WorkerRoutes:
 
     @require("read", whole=True)
     async def describe(self, request: Request) -> Response:
-        """Return a worker, and what it says of itself now; 404 if it is unknown."""
+        """Return a worker, and what it says of itself now; 404 if it is unknown.
+
+        The worker is asked; what it does not answer within a second is absent.
+        """
         if self._shared.worker_control is None:
             raise Problem(503, NO_BROKER)
         name: str = request.path_params["name"]
@@ -73,7 +76,10 @@ class WorkerRoutes:
 
     @require("read", whole=True)
     async def get_history(self, request: Request) -> Response:
-        """Return what a worker did around `at`, in a span of `window` seconds."""
+        """Return what a worker did around `at`, in a span of `window` seconds.
+
+        `at` is RFC 3339, or `02:13` in UTC; now by default.
+        """
         query, now = request.query_params, time.time()
         window_s = parse_seconds(
             query.get("window"), DEFAULT_WINDOW_S, MAX_WINDOW_S, "window"

@@ -41,35 +41,54 @@ def _keep_whole(value: object, check: ValidatorFunctionWrapHandler) -> object:
     return value
 
 
-class _ParamTable(BaseModel):
+class ParamTable(BaseModel):
     """A table `[task_types.NAME.params.PARAM]`."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
-    type: JsonType
-    default: Any = NO_DEFAULT
-    required: bool = False
-    minimum: Annotated[float, WrapValidator(_keep_whole)] | None = None
-    format: Format | None = None
-    enum: list[Any] | None = None
-    nullable: bool = False
-    description: str = ""
+    type: JsonType = Field(
+        description="A type of JSON Schema, or `any` for every value"
+    )
+    default: Any = Field(NO_DEFAULT, description="What is sent if none is given")
+    required: bool = Field(False, description="It must be given")
+    minimum: Annotated[float, WrapValidator(_keep_whole)] | None = Field(
+        None, description="The least number"
+    )
+    format: Format | None = Field(None, description="Of a string: `date`, or others")
+    enum: list[Any] | None = Field(None, description="The values that are allowed")
+    nullable: bool = Field(False, description="It may be null")
+    description: str = Field("", description="What it is, for people and agents")
 
 
-class _TypeTable(BaseModel):
+class TypeTable(BaseModel):
     """A table `[task_types.NAME]`."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
-    celery_name: str = Field(min_length=1)
-    description: str = ""
-    params: dict[str, _ParamTable] = {}
-    queue: str | None = None
-    duration: str = "unknown"
-    scope: Scope = "start"
-    confirm: bool = False
-    tool: bool = False
+    celery_name: str = Field(min_length=1, description="The task that it starts")
+    description: str = Field("", description="What it does, for people and agents")
+    params: dict[str, ParamTable] = Field(
+        {}, description="Its keyword arguments, as tables"
+    )
+    queue: str | None = Field(
+        None, description="The queue it is sent to; by default as the app routes it"
+    )
+    duration: str = Field(
+        "unknown", description="How long it takes, shown until five runs were measured"
+    )
+    scope: Scope = Field("start", description="The scope that a caller needs")
+    confirm: bool = Field(False, description="A person must confirm each start")
+    tool: bool = Field(False, description="Agents get a tool of their own for it")
 
+
+TOP_KEYS: Final = {
+    "allow": "Globs of Celery names that may be started, besides the task types",
+    "queues": "Globs of queues that may be sent to, besides those that are known",
+    "[links]": "By label, addresses such as `https://logs.example.org/?query={id}`, "
+    "shown with each task",
+    "[index]": "By glob of task names, the paths of arguments that are indexed",
+}
+"""Keys of a herald.toml outside of the tables that have keys of their own."""
 
 OTHER_TABLES: Final = frozenset(
     [
@@ -79,7 +98,7 @@ OTHER_TABLES: Final = frozenset(
 )
 """Tables beside task types, each of which can stand alone in a herald.toml."""
 
-_TABLES: Final = TypeAdapter(dict[str, _TypeTable])
+_TABLES: Final = TypeAdapter(dict[str, TypeTable])
 _CHOICES: Final = {"type": JSON_TYPES, "format": FORMATS, "scope": SCOPES}
 _NOUNS: Final = {
     "string_type": "a string",
@@ -161,7 +180,7 @@ def _explain(detail: ErrorDetails) -> CatalogError:
 
 def _explain_key(key: str, detail: ErrorDetails, path: list[str]) -> str:
     if detail["type"] == "extra_forbidden":
-        known = [*(_ParamTable if len(path) > 2 else _TypeTable).model_fields]
+        known = [*(ParamTable if len(path) > 2 else TypeTable).model_fields]
         return (
             f"has an unknown key {key!r}{suggest_name(key, known)}; "
             f"known are {_join_names(known)}"
@@ -173,7 +192,7 @@ def _explain_key(key: str, detail: ErrorDetails, path: list[str]) -> str:
     return f"needs {key}, such as {key} = 'app.tasks.{path[-1]}'"
 
 
-def _build_task_type(name: str, table: _TypeTable) -> TaskType:
+def _build_task_type(name: str, table: TypeTable) -> TaskType:
     params: dict[str, Param] = {}
     for key, value in table.params.items():
         param = _build_param(key, value)
@@ -186,7 +205,7 @@ def _build_task_type(name: str, table: _TypeTable) -> TaskType:
     return replace(read, params=tuple(params.values()), duration=duration)
 
 
-def _build_param(name: str, table: _ParamTable) -> Param:
+def _build_param(name: str, table: ParamTable) -> Param:
     enum = None if table.enum is None else tuple(map(_to_plain, table.enum))
     read = Param(name, **dict(table))
     return replace(read, default=_to_plain(table.default), enum=enum)

@@ -31,7 +31,16 @@ STATE_GROUPS = {
     "states": STATES,
 }
 FORMATS = ("herald", "cloudevents")
-ENDPOINT_KEYS = ("url", "filter", "on", "format", "description", "secret")
+ENDPOINT_KEYS = {
+    "url": "Where messages are posted",
+    "filter": 'The tasks it is about, such as `{ name = "reports.*" }`',
+    "on": "What is sent: states, `final` (the default), `states`, `updates`, `alert`",
+    "format": "`herald` (the default) or `cloudevents`",
+    "description": "A text for people",
+    "secret": "The secret that signs messages, `whsec_…`",
+}
+"""The keys of an endpoint, and what they mean."""
+
 NAME_PATTERN = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")
 
 API = "api"
@@ -142,7 +151,7 @@ def split_host_and_port(url: str) -> tuple[str, int]:
 
 
 def _refuse_unknown(given: Mapping[str, object]) -> None:
-    unknown = sorted(given.keys() - set(ENDPOINT_KEYS))
+    unknown = sorted(given.keys() - ENDPOINT_KEYS.keys())
     if unknown:
         raise InvalidInput(
             f"unknown key {unknown[0][:40]!r}; known are {', '.join(ENDPOINT_KEYS)}",

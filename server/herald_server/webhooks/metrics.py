@@ -1,15 +1,6 @@
 """Webhooks in figures, for `/metrics`: as the store has them, so each process reports
 the same.
 
-| name | labels | what it counts |
-|---|---|---|
-| `herald_webhook_deliveries_total` | `webhook`, `outcome` | attempts and their ends |
-| `herald_webhook_waiting` | `webhook` | messages that wait to be sent |
-| `herald_webhook_lag_seconds` | `webhook` | since the oldest change that waits |
-| `herald_webhook_breaker_open` | `webhook` | 1 while it is left alone |
-| `herald_webhook_disabled` | `webhook` | 1 after a 410 Gone |
-| `herald_webhook_resets_total` | `webhook` | times that changes were missed |
-
 Of the endpoints the first `MAX_ENDPOINTS_SHOWN` are shown, by id.
 """
 

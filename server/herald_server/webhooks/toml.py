@@ -25,6 +25,10 @@ from herald_server.webhooks.endpoint import (
     parse_endpoint,
 )
 
+SECRET_VARIABLE = "secret_env"
+TOML_KEYS = {SECRET_VARIABLE: "The variable with that secret"}
+"""Keys that an endpoint has only in a herald.toml."""
+
 
 def read_endpoints(
     path: Path, env: Mapping[str, str] = os.environ
@@ -50,7 +54,7 @@ def _parse_endpoint(
     if not isinstance(given, dict):
         raise InvalidInput("must be a table")
     fields = dict(cast("dict[str, object]", given))
-    variable = fields.pop("secret_env", None)
+    variable = fields.pop(SECRET_VARIABLE, None)
     if isinstance(variable, str):
         fields["secret"] = env.get(variable)
     if not isinstance(fields.get("secret"), str):

@@ -29,7 +29,18 @@ from herald_monitor.celery_client.schedules.planned import (
     ScheduleFactory,
 )
 
-KEYS = ("task", "crontab", "interval", "timezone", "grace", "args", "kwargs", "queue")
+KEYS = {
+    "task": "The name of the task",
+    "crontab": 'When it is due, such as `"0 2 * * *"`',
+    "interval": "Seconds between runs, instead of `crontab`",
+    "timezone": "The zone of `crontab`; that of the app by default",
+    "grace": "Seconds after which a run is late",
+    "args": "Positional arguments of its runs; any by default",
+    "kwargs": "Keyword arguments of its runs; any by default",
+    "queue": "The queue that it is sent to",
+}
+"""The keys of a table, and what they mean."""
+
 NAME_PATTERN = re.compile(r"[\w.: /-]{1,200}")
 MIN_GRACE_S, MAX_GRACE_S = 1.0, 86_400.0
 MIN_INTERVAL_S = 1.0

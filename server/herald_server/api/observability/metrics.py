@@ -1,62 +1,5 @@
 """The metrics of `/metrics`, with a token of the scope `read`.
 
-| name | labels | what it counts |
-|---|---|---|
-| `herald_connections` | | WebSockets that are open |
-| `herald_watchers` | `topic` | subscriptions, WebSocket and others |
-| `herald_frames_sent_total` | | frames sent over WebSockets |
-| `herald_bytes_sent_total` | | bytes of those frames |
-| `herald_resets_total` | `reason` | subscriptions that had to start over |
-| `herald_closes_total` | `code` | WebSockets that this server closed |
-| `herald_refused_total` | `reason` | what was refused, see "Limits" |
-| `herald_push_latency_seconds` | `quantile` | event → frame handed over, 5 minutes |
-| `herald_log_breaks_total` | | times the change log broke off |
-| `herald_log_age_seconds` | | since the log moved last (+Inf: never) |
-| `herald_store_up` | | 1 while the store answers |
-| `herald_store_memory_bytes` | | memory of the store's servers |
-| `herald_store_memory_max_bytes` | | at which they are full (+Inf: no bound) |
-| `herald_tasks` | `state` | tasks in the store |
-| `herald_workers` | `state` | workers that were heard of |
-| `herald_lately` | `word` | what happened to tasks in the last five minutes |
-| `herald_lately_runtime_seconds` | `quantile` | runtimes of what succeeded then |
-| `herald_lately_failures` | `name` | failures then, by task name |
-| `herald_failing_unusually` | | names that fail more than usual |
-| `herald_gaps_open` | | stretches in which events may be missing |
-| `herald_gaps_last_hour` | | those of the last hour, and open ones |
-| `herald_gaps_unrepairable` | | those of the last hour in which tasks may be missing |
-| `herald_queue_depth` | `queue` | messages that wait |
-| `herald_queue_oldest_age_seconds` | `queue` | since when the oldest waits |
-| `herald_queue_consumers` | `queue` | workers that take from it |
-| `herald_queues_stranded` | | queues in which messages wait for nobody |
-| `herald_queues_perhaps_stranded` | | the same, but some workers did not answer |
-| `herald_monitor_connected` | `monitor` | 1 while it hears the broker |
-| `herald_monitor_lag_seconds` | `monitor` | event heard → event stored |
-| `herald_monitor_waiting` | `monitor` | events that wait to be stored |
-| `herald_monitor_writers` | `monitor` | processes that help it in a flood |
-| `herald_monitor_outbox_lag_seconds` | `monitor` | oldest entry that is not stored |
-| `herald_monitor_outbox_unread` | `monitor` | entries that no monitor has read |
-| `herald_monitor_outbox_pending` | `monitor` | entries read, and not stored |
-| `herald_monitor_…_total` | `monitor` | what it counts, see `COUNTERS` |
-| `herald_environment_up` | `environment` | 1 while another environment is served |
-| `herald_webhook_…` | `webhook` | see `webhooks/metrics.py` |
-| `herald_metrics_folded_events_total` | | events that count as `(other)` |
-| `celery_task_sent_total` | `name` `hostname` `queue_name` | messages sent |
-| `celery_task_received_total` | the same | tasks that workers received |
-| `celery_task_started_total` | the same | tasks that started |
-| `celery_task_succeeded_total` | the same | tasks that succeeded |
-| `celery_task_failed_total` | the same, `exception` | tasks that failed |
-| `celery_task_rejected_total` | the same | tasks that were rejected |
-| `celery_task_revoked_total` | the same | tasks that were revoked |
-| `celery_task_retried_total` | the same | tasks that run again |
-| `celery_task_runtime` | the same | histogram: runtimes |
-| `celery_task_queue_wait_time` | the same | histogram: waits |
-| `celery_worker_up` | `hostname` | 1 if a worker lives there |
-| `celery_worker_tasks_active` | `hostname` | tasks that run there |
-| `celery_queue_length` | `queue_name` | messages that wait |
-| `celery_active_consumer_count` | `queue_name` | consumers |
-| `celery_active_worker_count` | `queue_name` | workers that consume it |
-| `celery_active_process_count` | `queue_name` | tasks that these run at a time |
-
 Labels are bounded: topics, states, reasons and codes are fixed words, of the
 monitors the first `MAX_MONITORS` are shown, of the queues `MAX_QUEUES`, those that
 nobody consumes and the deepest first, and of task names the `MAX_NAMES` that failed
@@ -131,15 +74,7 @@ async def render_metrics(
     text format. Those of `others`, by the name of their environment (None: not up),
     have its name as the label `environment`.
     """
-    metrics, *more = await asyncio.gather(
-        _read_metrics(shared),
-        *(_read_labelled(name, one) for name, one in others.items()),
-    )
-    if others:
-        states = {name: float(one is not None) for name, one in others.items()}
-        help_ = "1 while the environment is served"
-        metrics.append(make_gauges("environment_up", help_, "environment", states))
-    metrics = merge_families([*metrics, *(one for some in more for one in some)])
+    metrics = await read_metrics(shared, others)
     registry = CollectorRegistry(auto_describe=False)
     registry.register(MetricsSnapshot(metrics))
     wants_open = openmetrics.CONTENT_TYPE_LATEST.partition(";")[0] in accept
@@ -150,7 +85,22 @@ async def render_metrics(
     return await asyncio.to_thread(encode, registry), media_type
 
 
-async def _read_metrics(shared: ServerContext) -> list[Metric]:
+async def read_metrics(
+    shared: ServerContext, others: Mapping[str, ServerContext | None] = NO_OTHERS
+) -> list[Metric]:
+    """Return the families of all metrics, those of `others` with their label."""
+    metrics, *more = await asyncio.gather(
+        _read_own(shared),
+        *(_read_labelled(name, one) for name, one in others.items()),
+    )
+    if others:
+        states = {name: float(one is not None) for name, one in others.items()}
+        help_ = "1 while the environment is served"
+        metrics.append(make_gauges("environment_up", help_, "environment", states))
+    return merge_families([*metrics, *(one for some in more for one in some)])
+
+
+async def _read_own(shared: ServerContext) -> list[Metric]:
     return [*_make_process_metrics(shared), *await read_store_metrics(shared)]
 
 

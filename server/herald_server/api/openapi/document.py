@@ -33,21 +33,27 @@ _PARAMETER = re.compile(r"{(\w+)(?::\w+)?}")
 _CODE_MARK = re.compile(r"\s+")
 
 STATUS_TEXTS = {
-    400: "The request cannot be meant; `detail` says why",
-    401: "A valid token is needed",
-    403: "The token lacks a scope, or is for some tasks only",
-    404: "It is unknown",
-    405: "The path does not take the method, such as one with an escaped slash",
-    406: "No such answer is to be had",
-    409: "It is not as the request expects",
+    400: "A parameter or the body is wrong; of a query with `position` and"
+    " `suggestion`",
+    401: "No valid token; `WWW-Authenticate` says why",
+    403: "The token lacks a scope, or is narrowed to some tasks; or the origin is not"
+    " allowed",
+    404: "Nothing is known of it",
+    405: "Another method is needed; or the path has an escaped slash",
+    406: "The answer cannot be had in a media type of `Accept`",
+    408: "The request did not arrive in time",
+    409: "Something changed meanwhile: another number of tasks is selected, or a worker"
+    " is alive",
     413: "The body is too large",
-    415: "The body is of another type",
-    421: "The host name is not served here",
-    428: "It must be confirmed: send it again with `confirmation`",
-    429: "Too much was requested; see `Retry-After`",
-    501: "The broker cannot do this",
-    503: "The store or the broker does not answer, or there is none",
+    415: "The body is of another media type",
+    421: "The `Host` is not one of Herald's names",
+    428: "A person must confirm: send the same with `confirmation`",
+    429: "A limit is reached; `Retry-After` says when to come back",
+    501: "The broker cannot do it",
+    503: "The store or the broker does not answer, none is known, or the server is full"
+    " or starting",
 }
+"""What a status means, for every route that answers with it."""
 
 
 def list_paths(routes: Iterable[BaseRoute]) -> Iterator[tuple[str, str, Route]]:
@@ -119,7 +125,7 @@ def _describe_operation(
     one: Operation,
     refs: dict[int, dict[str, Any]],
 ) -> dict[str, Any]:
-    text = cleandoc(route.endpoint.__doc__ or "")
+    text = one.text or cleandoc(route.endpoint.__doc__ or "")
     scope = find_required_scope(route.endpoint)
     described: dict[str, Any] = {
         "operationId": _make_id(method, path),

@@ -63,7 +63,11 @@ class DeployRoutes:
 
     @require("read", whole=True)
     async def list_slower(self, request: Request) -> Response:
-        """Return the names that are slower since a mark, or fail more often."""
+        """Return the names that are slower since a mark, or fail more often.
+
+        By default since the newest mark; `window`, such as `1h`, is the time on each
+        side that is compared.
+        """
         mark_id, window = _parse_query(request)
         with _answer_404():
             async with hold_answer_turn():

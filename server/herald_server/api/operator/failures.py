@@ -38,7 +38,11 @@ class FailureRoutes:
 
     @require("read", whole=True)
     async def list_causes(self, request: Request) -> Response:
-        """Return the causes of the failures in a window, the most frequent first."""
+        """Return the causes of the failures in a window, the most frequent first.
+
+        `window` is `10m`, `15m`, `1h` or `24h`; `after` and `before` give another time
+        within the last day.
+        """
         query = request.query_params
         found = await self._shared.failures.list_causes(
             query.get("window"),

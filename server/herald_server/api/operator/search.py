@@ -74,7 +74,10 @@ class SearchRoutes:
 
     @require("read")
     async def export_tasks(self, request: Request) -> Response:
-        """Stream the tasks of a query: `?format=csv&columns=id,args&q=…`."""
+        """Stream the tasks of a query: `?format=csv&columns=id,args&q=…`.
+
+        The end of the answer says whether these are all.
+        """
         parameters = request.query_params
         query = parse_query(request, EXPORT_KEYS)
         if query.sort is not None:

@@ -39,13 +39,35 @@ from herald_server.auth.identity import LOOPBACK, SCOPES
 from herald_server.auth.sso.passwords import check_password_hash
 from herald_server.auth.sso.redirects import parse_redirects
 
-TABLE_KEYS = (
-    *("issuer", "client_id", "client_secret_env", "scopes", "groups_claim"),
-    *("name_claim", "session", "proxy", "groups", "users"),
-    *("mcp_proxy", "mcp_redirects"),
-)
-GROUP_KEYS = ("scopes", "only")
-USER_KEYS = ("password", "groups")
+TABLE_KEYS = {
+    "issuer": "The provider of OpenID Connect, `https://…`",
+    "client_id": "The id of Herald at the provider",
+    "client_secret_env": "The variable with the secret of that client; without one "
+    "Herald is a public client",
+    "scopes": "What is requested of the provider; `openid profile email` by default",
+    "groups_claim": "The claim that lists a person's groups; `groups` by default",
+    "name_claim": "The claim that names a person; `sub` by default",
+    "session": "How long a session lasts, 1m to 7d; 1h by default",
+    "proxy": "`true`: people are named by headers of the proxies in "
+    "HERALD_PROXY_HEADERS",
+    "groups": "What the members of each group may do; the first group of a person "
+    "counts",
+    "users": "People with a password",
+    "mcp_proxy": "`true`: this server is the authorization server of its MCP clients",
+    "mcp_redirects": "Addresses to which the codes of MCP clients may be sent, besides "
+    "the user's own machine; `*` is wild",
+}
+GROUP_KEYS = {
+    "scopes": "What its members may do: `read`, `start`, `cancel`, `mark`, `admin`; "
+    "the list alone may stand for the table",
+    "only": 'A filter: the tasks that they see, such as `{ name = "reports.*" }`',
+}
+USER_KEYS = {
+    "password": "The hash of the password; `herald token --password` makes it",
+    "groups": "The names of the groups",
+}
+"""The keys of each table, and what they mean."""
+
 MIN_SESSION_S = 60.0
 MAX_SESSION_S = 7 * 86_400.0
 DEFAULT_SESSION_S = 3_600.0
@@ -250,8 +272,8 @@ def _get_table(table: Mapping[str, object], key: str) -> Mapping[str, object]:
     return cast("dict[str, object]", given)
 
 
-def _refuse_unknown(table: Mapping[str, object], keys: tuple[str, ...]) -> None:
-    if unknown := sorted(table.keys() - set(keys)):
+def _refuse_unknown(table: Mapping[str, object], keys: Mapping[str, str]) -> None:
+    if unknown := sorted(table.keys() - keys.keys()):
         raise InvalidInput(
             f"unknown key {unknown[0][:40]!r}; it takes {', '.join(keys)}"
         )

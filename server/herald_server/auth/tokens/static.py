@@ -22,7 +22,15 @@ from herald_server.auth.tokens.claims import parse_narrowing
 
 HASH_PATTERN = re.compile(r"sha256:([0-9a-f]{64})")
 NAME_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
-TABLE_KEYS = ("hash", "scopes", "only", "hide", "environments")
+TABLE_KEYS = {
+    "hash": "The SHA-256 of the token, `sha256:…`; `herald token --hash` makes it",
+    "scopes": "What it may do: `read`, `start`, `cancel`, `mark`, `admin`",
+    "only": 'A filter: the tasks that it sees, such as `{ name = "reports.*" }`',
+    "hide": "Fields of tasks that it does not see, such as `args` and `traceback`",
+    "environments": "Environments that it may use; by default the default one",
+}
+"""The keys of a table, and what they mean."""
+
 OWNER = "owner"
 READER = "herald:reader"
 """Names of HERALD_TOKEN and HERALD_READ_TOKEN; no table can have the second."""
@@ -57,7 +65,7 @@ def _parse_token(name: str, given: object) -> tuple[bytes, Identity]:
     if not isinstance(given, dict):
         raise InvalidInput("must be a table with hash and scopes")
     table = cast("dict[str, Any]", given)
-    unknown = sorted(table.keys() - set(TABLE_KEYS))
+    unknown = sorted(table.keys() - TABLE_KEYS.keys())
     if unknown:
         raise InvalidInput(
             f"unknown key {unknown[0]!r}; it takes {', '.join(TABLE_KEYS)}"

@@ -118,6 +118,7 @@ def make_routes() -> list[Route]:
 
 
 async def _send_document(request: Request) -> Response:
+    """Return the AsyncAPI document of the WebSocket and its messages."""
     prefix = request.scope.get("root_path", "")
     server: dict[str, Any] = {
         "host": request.url.netloc,

@@ -13,10 +13,12 @@ from herald_server.api.openapi.operations.operation import (
     OperationTable,
     count_up_to,
 )
+from herald_server.api.webhooks import MAX_LETTERS
+from herald_server.auth.audit import MAX_RECORDS
 
 ADMIN_OPERATIONS: OperationTable = {
     ("GET", f"{V1}/audit"): Operation(
-        query={"limit": count_up_to(10_000)},
+        query={"limit": count_up_to(MAX_RECORDS)},
         answers={200: out.AuditAnswer},
         group=TOKENS,
     ),
@@ -41,7 +43,7 @@ ADMIN_OPERATIONS: OperationTable = {
     ),
     ("DELETE", f"{V1}/webhooks/{{id}}"): Operation(answers={204: None}, group=WEBHOOKS),
     ("GET", f"{V1}/webhooks/{{id}}/dead"): Operation(
-        query={"limit": count_up_to(1000)},
+        query={"limit": count_up_to(MAX_LETTERS)},
         answers={200: out.DeadLettersAnswer},
         group=WEBHOOKS,
     ),

@@ -11,7 +11,6 @@ from herald_server.api.openapi.operations.operation import (
     SECONDS,
     STATISTICS,
     TEXT,
-    TIME,
     V1,
     WAIT_QUERY,
     WORKERS,
@@ -19,15 +18,17 @@ from herald_server.api.openapi.operations.operation import (
     OperationTable,
     count_up_to,
 )
+from herald_server.api.workers import MAX_WINDOW_S
 from herald_server.control.dismiss_worker import DismissResult
 from herald_server.control.schedules import ScheduleResult
 from herald_server.control.start.publisher import StartResult
+from herald_server.insight.worker_pages import MAX_WORKERS
 
 ORDER = {200: Order, 202: Order}
 
 FLEET_OPERATIONS: OperationTable = {
     ("GET", f"{V1}/workers"): Operation(
-        query={"limit": count_up_to(1000), "after": TEXT},
+        query={"limit": count_up_to(MAX_WORKERS), "after": TEXT},
         answers={200: out.WorkerPageAnswer},
         group=WORKERS,
     ),
@@ -38,7 +39,7 @@ FLEET_OPERATIONS: OperationTable = {
         answers={200: DismissResult}, errors=(409,), group=WORKERS
     ),
     ("GET", f"{V1}/workers/{{name}}/history"): Operation(
-        query={"at": TIME, "window": SECONDS},
+        query={"at": TEXT, "window": {**SECONDS, "maximum": MAX_WINDOW_S}},
         answers={200: out.WorkerHistoryAnswer},
         group=WORKERS,
     ),

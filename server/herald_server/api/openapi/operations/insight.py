@@ -21,6 +21,7 @@ from herald_server.api.openapi.operations.operation import (
     OperationTable,
     count_up_to,
 )
+from herald_server.insight.failures.reader import MAX_LIMIT
 
 INSIGHT_OPERATIONS: OperationTable = {
     ("GET", f"{V1}/stats"): Operation(answers={200: CountsAnswer}, group=STATISTICS),
@@ -53,7 +54,7 @@ INSIGHT_OPERATIONS: OperationTable = {
             "name": TEXT,
             "after": TIME,
             "before": TIME,
-            "limit": count_up_to(200),
+            "limit": count_up_to(MAX_LIMIT),
         },
         answers={200: out.FailuresAnswer},
         group=STATISTICS,

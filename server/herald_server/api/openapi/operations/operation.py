@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from herald_core.model.filters import KEYS
+from herald_server.api.http.query import MAX_PAGE_SIZE
 
 JSON = "application/json"
 TEXT = {"type": "string"}
@@ -21,7 +22,8 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
 
     `query` maps a parameter to its schema, `answers` a status to the type of its body
     (None: without one), in the media types `media`. `errors` are further statuses with
-    a problem document. `is_public`: it needs no token.
+    a problem document. `is_public`: it needs no token. `text` describes it where its
+    handler is an application, whose docstring is for developers.
     """
 
     query: Mapping[str, Mapping[str, Any]] = {}
@@ -33,6 +35,7 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
     media: tuple[str, ...] = (JSON,)
     is_public: bool = False
     group: str = ""
+    text: str = ""
 
 
 def count_up_to(most: int, least: int = 1) -> dict[str, Any]:
@@ -41,7 +44,12 @@ def count_up_to(most: int, least: int = 1) -> dict[str, Any]:
 
 
 FILTER_QUERY = {key: TEXT for key in KEYS}
-PAGE_QUERY = {"after": TIME, "before": TIME, "limit": count_up_to(1000), "page": TEXT}
+PAGE_QUERY = {
+    "after": TIME,
+    "before": TIME,
+    "limit": count_up_to(MAX_PAGE_SIZE),
+    "page": TEXT,
+}
 SEARCH_QUERY = {"q": TEXT, "sort": TEXT, "tz": TEXT}
 WINDOW_QUERY = {"window": TEXT}
 MARK_QUERY = {"mark": TEXT, "window": TEXT}

@@ -43,6 +43,7 @@ OTHER_OPERATIONS: OperationTable = {
         answers={200: str},
         media=("text/event-stream",),
         group=STREAMS,
+        text="Stream the tasks of a filter and their changes as server-sent events.",
     ),
     ("POST", "/mcp"): Operation(
         body=body.JsonRpcBody,
@@ -51,6 +52,7 @@ OTHER_OPERATIONS: OperationTable = {
         errors=(404, 406, 415),
         media=(JSON, "text/event-stream"),
         group=STREAMS,
+        text="Receive a message of MCP over streamable HTTP, and answer it.",
     ),
     ("GET", "/"): _HTML,
     ("GET", "/docs"): _HTML,

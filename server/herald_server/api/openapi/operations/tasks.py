@@ -12,6 +12,7 @@ from herald_server.api.openapi.operations.operation import (
     ORDERS,
     PAGE_QUERY,
     SEARCH_QUERY,
+    SECONDS,
     TASKS,
     TEXT,
     TIME,
@@ -20,7 +21,11 @@ from herald_server.api.openapi.operations.operation import (
     OperationTable,
     count_up_to,
 )
+from herald_server.api.operator.search import MAX_SUGGESTIONS
+from herald_server.api.task_details import MAX_GROUPS
+from herald_server.api.tasks import MAX_WAIT_S
 from herald_server.control.start.publisher import StartResult
+from herald_server.insight.search.task_export import MAX_EXPORTED
 
 FINAL_OR_UNKNOWN = {200: out.TaskAnswer, 404: out.TaskAnswer}
 
@@ -49,7 +54,7 @@ TASK_OPERATIONS: OperationTable = {
             **SEARCH_QUERY,
             "format": {"type": "string", "enum": ["csv", "json", "ndjson"]},
             "columns": TEXT,
-            "limit": count_up_to(100_000),
+            "limit": count_up_to(MAX_EXPORTED),
             "after": TIME,
             "before": TIME,
         },
@@ -58,13 +63,13 @@ TASK_OPERATIONS: OperationTable = {
         group=TASKS,
     ),
     ("GET", f"{V1}/tasks/suggest"): Operation(
-        query={"q": TEXT, "limit": count_up_to(50)},
+        query={"q": TEXT, "limit": count_up_to(MAX_SUGGESTIONS)},
         answers={200: out.SuggestionsAnswer},
         group=TASKS,
     ),
     ("GET", f"{V1}/tasks/{{id}}"): Operation(answers=FINAL_OR_UNKNOWN, group=TASKS),
     ("GET", f"{V1}/tasks/{{id}}/wait"): Operation(
-        query={"timeout": {"type": "number", "minimum": 0, "maximum": 60}},
+        query={"timeout": {**SECONDS, "maximum": MAX_WAIT_S}},
         answers=FINAL_OR_UNKNOWN,
         group=TASKS,
     ),
@@ -89,7 +94,7 @@ TASK_OPERATIONS: OperationTable = {
         group=TASKS,
     ),
     ("GET", f"{V1}/groups"): Operation(
-        query={"limit": count_up_to(1000)},
+        query={"limit": count_up_to(MAX_GROUPS)},
         answers={200: out.GroupsAnswer},
         group=GROUPS,
     ),
