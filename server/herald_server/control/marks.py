@@ -6,7 +6,6 @@ import hashlib
 import time
 import uuid
 from collections.abc import Mapping
-from datetime import datetime
 
 import msgspec
 
@@ -21,6 +20,7 @@ from herald_core.model.marks.mark import (
     Mark,
     to_document_data,
 )
+from herald_core.model.queries.moments import parse_instant
 from herald_core.model.tasks.views import from_rfc3339, to_rfc3339
 from herald_core.store.ports import Store
 from herald_server.auth.audit import AuditLog
@@ -69,15 +69,11 @@ def _parse_text(given: object, key: str, limit: int) -> str:
 
 
 def _parse_time(given: object, now: float) -> float:
-    try:
-        at = datetime.fromisoformat(given) if isinstance(given, str) else None
-    except ValueError:
-        at = None
-    if at is None or at.tzinfo is None:
+    seconds = parse_instant(given)
+    if seconds is None:
         raise InvalidInput(
             "at must be a time with its offset such as 2026-01-31T12:00:00Z", "at"
         )
-    seconds = at.timestamp()
     if not now - MARK_TTL_S < seconds <= now + MAX_AHEAD_S:
         raise InvalidInput("at must lie in the last 7 days", "at")
     return min(seconds, now)

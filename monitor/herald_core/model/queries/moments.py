@@ -33,6 +33,18 @@ def parse_duration_s(text: str) -> float | None:
     return sum(float(value) * UNITS_S[unit] for value, unit in _PART.findall(text))
 
 
+def parse_instant(given: object) -> float | None:
+    """Return the unix seconds of an RFC 3339 time with its offset, or None.
+
+    A time without an offset is none: nobody knows in which zone it was meant.
+    """
+    try:
+        at = datetime.fromisoformat(given) if isinstance(given, str) else None
+        return at.timestamp() if at is not None and at.tzinfo is not None else None
+    except (ValueError, OverflowError):
+        return None
+
+
 def parse_time(text: str, now: float, zone: tzinfo) -> float | None:
     """Return a time in unix seconds, or None if `text` is none.
 

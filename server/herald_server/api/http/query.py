@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection
 
 from starlette.datastructures import QueryParams
 
 from herald_core.errors import InvalidInput
 from herald_core.model.filters import KEYS, parse_filter
-from herald_core.model.tasks.views import from_rfc3339
+from herald_core.model.queries.moments import parse_instant
 from herald_server.push.protocol.messages import (
     BadMessage,
     SubscribeMessage,
@@ -26,7 +25,6 @@ MAX_DIGITS = 9
 
 MAX_PAGE_SIZE = 1_000
 
-ZONED_TIME = re.compile(r"T.*(?:Z|[+-]\d\d:\d\d)$", re.IGNORECASE)
 """The end of a time that is the same time everywhere."""
 
 
@@ -103,15 +101,12 @@ def parse_time(text: str | None, key: str) -> float | None:
     if text is None:
         return None
     # An unescaped + in a query is a space.
-    text = text.replace(" ", "+")
-    if ZONED_TIME.search(text):
-        try:
-            return from_rfc3339(text)
-        except (ValueError, OverflowError):
-            pass
-    raise InvalidInput(
-        f"{key} must be an RFC 3339 time such as 2026-01-31T12:00:00Z", key
-    )
+    at = parse_instant(text.replace(" ", "+"))
+    if at is None:
+        raise InvalidInput(
+            f"{key} must be an RFC 3339 time such as 2026-01-31T12:00:00Z", key
+        )
+    return at
 
 
 def _split_values(value: str) -> list[str]:

@@ -11,10 +11,11 @@ import msgspec
 from herald_core.errors import InvalidInput
 from herald_core.model.codec import to_json
 from herald_core.model.filters import KEYS, MAX_LENGTH, parse_filter
+from herald_core.model.queries.moments import parse_instant
 from herald_core.model.queries.query_text import parse_query_text
 from herald_core.model.queries.task_query import TaskQuery
 from herald_core.model.tasks import views
-from herald_core.model.tasks.views import STATES, TaskView, from_rfc3339, to_rfc3339
+from herald_core.model.tasks.views import STATES, TaskView, to_rfc3339
 from herald_core.store.ports import TaskReader
 from herald_server.control.bulk.order import CANCEL
 
@@ -127,12 +128,12 @@ def _parse_ids(given: object, limit: int) -> tuple[str, ...]:
 def _parse_time(given: object, key: str) -> float | None:
     if given is None:
         return None
-    try:
-        return from_rfc3339(cast("str", given))
-    except (ValueError, TypeError, OverflowError):
+    at = parse_instant(given)
+    if at is None:
         raise InvalidInput(
             f"{key} must be an RFC 3339 time, such as 2026-01-31T12:00:00Z", key
-        ) from None
+        )
+    return at
 
 
 def _refuse_number(limit: int) -> TooManyTasks:

@@ -12,7 +12,7 @@ from herald_core.errors import InvalidInput
 from herald_core.model.events.event import to_finite
 from herald_core.model.events.tags import MAX_TAG_CHARS, MAX_TAGS, TAGS_HEADER, is_tag
 from herald_core.model.events.trace_context import TRACE_TAG, parse_trace_id
-from herald_core.model.tasks.views import from_rfc3339
+from herald_core.model.queries.moments import parse_instant
 
 MAX_PRIORITY = 255
 MAX_AHEAD_S = 366 * 86_400.0
@@ -142,12 +142,9 @@ def _parse_expires(given: object, now: float, eta: float | None) -> float | None
 
 
 def _parse_time(key: str, given: object) -> float:
-    try:
-        at = datetime.fromisoformat(cast("str", given))
-        if at.tzinfo is not None:
-            return from_rfc3339(at.isoformat())
-    except (ValueError, TypeError, OverflowError):
-        pass
+    at = parse_instant(given)
+    if at is not None:
+        return at
     or_seconds = " or a number of seconds" if key == "expires" else ""
     raise InvalidInput(
         f"{key} must be an RFC 3339 time with its offset, such as "

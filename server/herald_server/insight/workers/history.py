@@ -6,7 +6,6 @@ came.
 
 from __future__ import annotations
 
-import contextlib
 import re
 import time
 from collections.abc import AsyncIterator, Iterable, Sequence
@@ -16,6 +15,7 @@ import msgspec
 
 from herald_core.errors import InvalidInput
 from herald_core.model.filters import Filter
+from herald_core.model.queries.moments import parse_instant
 from herald_core.model.tasks import views
 from herald_core.model.tasks.views import (
     AttemptView,
@@ -36,7 +36,6 @@ MAX_RUNS = 500
 PAGE_SIZE = 500
 
 CLOCK_TIME = re.compile(r"([01]\d|2[0-3]):([0-5]\d)(?::([0-5]\d))?")
-ZONED_TIME = re.compile(r"T.*(?:Z|[+-]\d\d:\d\d)$", re.IGNORECASE)
 DAY_S = 86_400.0
 
 
@@ -53,14 +52,13 @@ def parse_moment(text: str | None, now: float) -> float:
         at = now // DAY_S * DAY_S + of_day
         return at if at <= now else at - DAY_S
     # An unescaped + in a query is a space.
-    text = text.replace(" ", "+")
-    if ZONED_TIME.search(text):
-        with contextlib.suppress(ValueError, OverflowError):
-            return from_rfc3339(text)
-    raise InvalidInput(
-        "at must be an RFC 3339 time such as 2026-01-31T02:13:00Z, or 02:13 in UTC",
-        "at",
-    )
+    found = parse_instant(text.replace(" ", "+"))
+    if found is None:
+        raise InvalidInput(
+            "at must be an RFC 3339 time such as 2026-01-31T02:13:00Z, or 02:13 in UTC",
+            "at",
+        )
+    return found
 
 
 class Span(msgspec.Struct, frozen=True):

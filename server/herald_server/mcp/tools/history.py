@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
-from datetime import datetime
 from typing import Annotated, Any
 
 from fastmcp import FastMCP
@@ -12,6 +11,7 @@ from pydantic import Field
 
 from herald_core.errors import InvalidInput
 from herald_core.model.filters import parse_filter
+from herald_core.model.queries.moments import parse_instant
 from herald_core.model.tasks.views import TaskView, to_rfc3339
 from herald_core.store.ports import TaskReader
 from herald_server.catalog.catalog import Catalog
@@ -214,15 +214,11 @@ def parse_moment(key: str, text: str | None) -> float | None:
     """Return the unix seconds of a time, or of a day in UTC. Raises `InvalidInput`."""
     if text is None:
         return None
-    try:
-        at = datetime.fromisoformat(text.strip())
-        day = len(text.strip()) == len("2026-01-31")
-        if at.tzinfo is not None or day:
-            return datetime.fromisoformat(
-                at.isoformat() + ("+00:00" if at.tzinfo is None else "")
-            ).timestamp()
-    except (ValueError, OverflowError):
-        pass
+    text = text.strip()
+    is_day = len(text) == len("2026-01-31")
+    at = parse_instant(f"{text}T00:00:00Z" if is_day else text)
+    if at is not None:
+        return at
     raise InvalidInput(
         f"{key} must be a time with its offset such as 2026-01-31T12:00:00Z, or a day "
         "such as 2026-01-31",
