@@ -73,7 +73,7 @@ JSON = st.recursive(
 
 @given(
     st.dictionaries(
-        st.sampled_from(ENDPOINT_KEYS) | st.text(max_size=8), JSON, max_size=5
+        st.sampled_from([*ENDPOINT_KEYS]) | st.text(max_size=8), JSON, max_size=5
     ),
     st.booleans(),
 )
