@@ -73,7 +73,8 @@ async def recent(valkey: PrivateValkey) -> AsyncGenerator[Server]:
 
 
 async def _fill(server: Server, store: RedisStore, shift: float) -> None:
-    await store_stream(store, shift)
+    # With Celery's 2 s they would be silent 6 s later, on a slow machine too soon.
+    await store_stream(store, shift, AHEAD_S)
     now = time.time()
     _, living = parse_events([heartbeat(now + AHEAD_S)], now + AHEAD_S)
     await store.store([], living, now=now)

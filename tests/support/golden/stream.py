@@ -68,10 +68,13 @@ def _chosen() -> set[str]:
     return {"worker", *(first[scenario] for scenario in SCENARIOS)}
 
 
-async def store_stream(store: RedisStore, shift: float = 0.0) -> float:
+async def store_stream(
+    store: RedisStore, shift: float = 0.0, freq: float | None = None
+) -> float:
     """Store the stream and one record of every other kind; return the last time.
 
-    All times are `shift` seconds later than recorded.
+    All times are `shift` seconds later than recorded. `freq` is the interval in seconds
+    in which workers say that they speak; by default as recorded.
     """
     now = 0.0
     for batch in batches():
@@ -79,6 +82,8 @@ async def store_stream(store: RedisStore, shift: float = 0.0) -> float:
         for message in batch.messages:
             for event in message["events"]:
                 event["timestamp"] += shift
+                if freq is not None and "freq" in event:
+                    event["freq"] = freq
         heard = [parse_events(m["events"], m["heard"] + shift) for m in batch.messages]
         events = [event for some, _ in heard for event in some]
         workers = [worker for _, some in heard for worker in some]
