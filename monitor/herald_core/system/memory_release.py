@@ -16,12 +16,19 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
+M_TRIM_THRESHOLD = -1
 M_MMAP_THRESHOLD = -3
 M_ARENA_MAX = -8
 """Numbers of `malloc.h`."""
 
-LARGE_BYTES = 128 * 1024
-"""Blocks from this size on are the system's own: they go back when they are freed."""
+LARGE_BYTES = 512 * 1024
+"""Blocks from this size on are the system's own: they go back when they are freed.
+
+asyncio takes a block of 256 KB for each read of a socket. With a smaller limit the
+system mapped, cleared and unmapped it each time: 19 µs a read instead of 3."""
+
+SPARE_BYTES = 1024 * 1024
+"""Free bytes at the end of a heap from which on they go back."""
 
 MAX_HEAPS = 2
 
@@ -32,12 +39,19 @@ MIN_GROWTH_BYTES = 8 * 1024 * 1024
 
 
 def return_large_blocks() -> bool:
-    """Have large blocks returned at once; return False where the C library cannot."""
+    """Have large blocks returned at once, and no others.
+
+    Return False where the C library cannot.
+    """
     mallopt = _find_libc_function("mallopt")
     if mallopt is None:
         return False
-    return bool(
-        mallopt(M_MMAP_THRESHOLD, LARGE_BYTES) and mallopt(M_ARENA_MAX, MAX_HEAPS)
+    return all(
+        (
+            mallopt(M_MMAP_THRESHOLD, LARGE_BYTES),
+            mallopt(M_TRIM_THRESHOLD, SPARE_BYTES),
+            mallopt(M_ARENA_MAX, MAX_HEAPS),
+        )
     )
 
 

@@ -15,6 +15,7 @@ from herald_core.settings import MonitorSettings
 from herald_core.store.factory import make_store
 from herald_core.store.ports import Writer
 from herald_core.system.gc_tuning import tune_gc
+from herald_core.system.memory_release import return_large_blocks
 from herald_monitor.ingest.consumers.event_header import decode_array
 from herald_monitor.ingest.writers.protocol import (
     JobResult,
@@ -60,6 +61,7 @@ async def _handle_jobs(
     writer: asyncio.StreamWriter,
 ) -> None:
     tune_gc()
+    return_large_blocks()
     while (said := await read_frame(reader)) is not None:
         writer.write(encode_frame(await _store_job(store, redact, said)))
 

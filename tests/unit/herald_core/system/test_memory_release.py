@@ -22,6 +22,24 @@ assert read_resident_bytes() - before < 5_000_000, read_resident_bytes() - befor
 """
 
 
+READS = """
+import resource, socket
+from herald_core.system.memory_release import return_large_blocks
+assert return_large_blocks()
+
+def count_faults():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+
+sender, receiver = socket.socketpair()
+before = 0
+for number in range(2_000):
+    if number == 1_000:
+        before = count_faults()
+    sender.send(b"x" * 500)
+    receiver.recv(256 * 1024)  # as asyncio does
+assert count_faults() - before < 100, count_faults() - before
+"""
+
 BURST = """
 import asyncio, gc
 from herald_core.system import memory_release as returned_memory
@@ -95,3 +113,8 @@ def test_cycles_of_a_burst_are_given_back() -> None:
 @pytest.mark.skipif(sys.platform != "linux", reason="/proc tells what is resident")
 def test_large_blocks_are_returned() -> None:
     subprocess.run([sys.executable, "-c", LARGE], check=True, timeout=60)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other C libraries have own rules")
+def test_a_read_of_a_socket_maps_no_memory() -> None:
+    subprocess.run([sys.executable, "-c", READS], check=True, timeout=60)

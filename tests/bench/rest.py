@@ -1,0 +1,176 @@
+"""Herald at rest: `herald up` with one worker, nobody watching, and no task.
+
+`python -m tests.bench.rest [--seconds N]` prints memory (PSS), CPU and the commands of
+the store, process by process. PSS shares a page among the processes that map it.
+"""
+
+import argparse
+import sys
+import tempfile
+import time
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import redis
+
+from herald_core.store.embedded import ADDRESS_FILE
+from tests.bench.ingest import broker
+from tests.support.celery.project import make_app
+from tests.support.celery.worker import Worker
+from tests.support.herald.process import HeraldProcess
+
+SETTLE_S = 20.0
+"""Seconds after `ready` in which caches fill and pages go back to the system."""
+
+
+@dataclass(frozen=True)
+class ProcessUse:
+    """What a process holds, and what it took of one processor."""
+
+    name: str
+    pss_mb: float
+    cpu_percent: float
+    switches: float
+    """Voluntary context switches a second: how often it woke."""
+
+
+@dataclass(frozen=True)
+class Rest:
+    """What all processes of `herald up` hold and take while nothing happens."""
+
+    processes: tuple[ProcessUse, ...]
+    commands: dict[str, float]
+    """Commands a second in the store, by name."""
+
+    @property
+    def pss_mb(self) -> float:
+        """Megabytes of all."""
+        return sum(one.pss_mb for one in self.processes)
+
+    @property
+    def cpu_percent(self) -> float:
+        """Percent of one processor, of all."""
+        return sum(one.cpu_percent for one in self.processes)
+
+
+@contextmanager
+def running_herald(place: Path, *words: str) -> Generator[HeraldProcess]:
+    """Run `herald up` beside a worker; the embedded store is in `place`."""
+    with broker() as url:
+        worker = Worker(make_app(url), place / "worker.log", concurrency=1)
+        data = ("--data", str(place / "data"))
+        herald = HeraldProcess(place / "log", "up", "--broker", url, *data, *words)
+        try:
+            worker.start()
+            herald.start()
+            yield herald
+        finally:
+            herald.stop()
+            worker.close()
+
+
+def measure(herald: HeraldProcess, seconds: float) -> Rest:
+    """Return what `herald` takes in some `seconds` from now on."""
+    with redis.Redis.from_url(_read_store_url(herald)) as client:
+        before = {pid: _read_cpu(pid) for pid in list_tree(herald.pid)}
+        woken = {pid: _read_switches(pid) for pid in before}
+        client.config_resetstat()
+        begin = time.monotonic()
+        time.sleep(seconds)
+        took = time.monotonic() - begin
+        commands = _count_commands(client)
+    used = [
+        ProcessUse(
+            _name(pid),
+            read_pss_mb(pid),
+            100 * (_read_cpu(pid) - cpu) / took,
+            (_read_switches(pid) - woken[pid]) / took,
+        )
+        for pid, cpu in before.items()
+    ]
+    return Rest(tuple(used), {name: n / took for name, n in commands.items()})
+
+
+def _read_store_url(herald: HeraldProcess) -> str:
+    [place] = herald.log.parent.glob(f"state/herald/*/{ADDRESS_FILE}")
+    return place.read_text()
+
+
+def _count_commands(client: "redis.Redis") -> dict[str, int]:
+    told = client.info("commandstats")
+    return {
+        name.removeprefix("cmdstat_"): int(stat["calls"])
+        for name, stat in told.items()
+        if name not in ("cmdstat_config|resetstat", "cmdstat_info")
+    }
+
+
+def list_tree(pid: int) -> Iterator[int]:
+    """Return a process and all below it (Linux)."""
+    yield pid
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        for child in (task / "children").read_text().split():
+            yield from list_tree(int(child))
+
+
+def read_pss_mb(pid: int) -> float:
+    """Return the megabytes of a process, shared pages divided among their users."""
+    text = Path(f"/proc/{pid}/smaps_rollup").read_text()
+    [line] = [line for line in text.splitlines() if line.startswith("Pss:")]
+    return int(line.split()[1]) / 1024
+
+
+def _read_cpu(pid: int) -> float:
+    """Return seconds of CPU, to the nanosecond, of all threads."""
+    threads = Path(f"/proc/{pid}/task").glob("*/schedstat")
+    return sum(int(one.read_text().split()[0]) for one in threads) / 1e9
+
+
+def _read_switches(pid: int) -> int:
+    lines = [
+        line
+        for status in Path(f"/proc/{pid}/task").glob("*/status")
+        for line in status.read_text().splitlines()
+        if line.startswith("voluntary")
+    ]
+    return sum(int(line.split()[1]) for line in lines)
+
+
+def _name(pid: int) -> str:
+    words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+    named = next((w for w in words[1:4] if b"herald" in w and b"/" not in w), words[0])
+    return Path(named.decode()).name
+
+
+def show(rest: Rest) -> None:
+    """Print a measured rest."""
+    for one in rest.processes:
+        print(
+            f"{one.name:24} {one.pss_mb:7.1f} MB {one.cpu_percent:6.2f} %"
+            f" {one.switches:7.1f} wake-ups/s"
+        )
+    print(f"{'all':24} {rest.pss_mb:7.1f} MB {rest.cpu_percent:6.2f} %")
+    total = sum(rest.commands.values())
+    most = sorted(rest.commands.items(), key=lambda one: -one[1])
+    print(f"store: {total:.1f} commands/s: ", end="")
+    print(", ".join(f"{name} {rate:.2f}" for name, rate in most))
+
+
+def main() -> int:
+    """Measure what the command line asks for."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seconds", type=float, default=30.0)
+    given = parser.parse_args()
+    with (
+        tempfile.TemporaryDirectory() as place,
+        running_herald(Path(place)) as herald,
+    ):
+        time.sleep(SETTLE_S)
+        show(measure(herald, given.seconds))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
