@@ -5,6 +5,7 @@ the store, process by process. PSS shares a page among the processes that map it
 """
 
 import argparse
+import os
 import sys
 import tempfile
 import time
@@ -16,10 +17,12 @@ from pathlib import Path
 import redis
 
 from herald_core.store.embedded import ADDRESS_FILE
+from herald_core.system.subprocesses import spawn, terminate
 from tests.bench.ingest import broker
-from tests.support.celery.project import make_app
-from tests.support.celery.worker import Worker
+from tests.bench.worker_project import BROKER
+from tests.support.environment import ROOT
 from tests.support.herald.process import HeraldProcess
+from tests.support.wait import wait_until
 
 SETTLE_S = 20.0
 """Seconds after `ready` in which caches fill and pages go back to the system."""
@@ -58,17 +61,28 @@ class Rest:
 @contextmanager
 def running_herald(place: Path, *words: str) -> Generator[HeraldProcess]:
     """Run `herald up` beside a worker; the embedded store is in `place`."""
-    with broker() as url:
-        worker = Worker(make_app(url), place / "worker.log", concurrency=1)
+    with broker() as url, _running_worker(place, url):
         data = ("--data", str(place / "data"))
         herald = HeraldProcess(place / "log", "up", "--broker", url, *data, *words)
         try:
-            worker.start()
             herald.start()
             yield herald
         finally:
             herald.stop()
-            worker.close()
+
+
+@contextmanager
+def _running_worker(place: Path, url: str) -> Generator[None]:
+    log = place / "worker.log"
+    words = [sys.executable, "-m", "celery", "-A", "tests.bench.worker_project"]
+    words += ["worker", "-E", "-c", "1", "-n", "rest@here", "-l", "INFO"]
+    env = {**os.environ, BROKER: url, "PYTHONPATH": str(ROOT)}
+    process = spawn(words, log, env=env)
+    try:
+        wait_until(lambda: "ready." in log.read_text(), 60, "the worker is ready")
+        yield
+    finally:
+        terminate(process, 10.0)
 
 
 def measure(herald: HeraldProcess, seconds: float) -> Rest:

@@ -56,7 +56,7 @@ STANDBY_INTERVAL_S = 1.0
 STEADY_AFTER_S = 1.0
 """Seconds after which a connection counts as one that works."""
 
-READ_TIMEOUT_S = 0.2
+READ_TIMEOUT_S = 0.5
 """Maximum seconds of a read before the next check for a stop."""
 
 

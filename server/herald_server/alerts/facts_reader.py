@@ -5,8 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Awaitable, Callable, Container, Iterable, Mapping
 
+import msgspec
+
 from herald_core.model.changes import GAP, QUEUE, TASK, WORKER, Change, LogEntry
 from herald_core.model.tasks.views import LOST, STARTED, from_rfc3339
+from herald_core.model.workers.worker import ONLINE, WorkerView
 from herald_core.store.ports import Store
 from herald_server.alerts.facts import AlertFacts, FactPart, WebhookProblem
 from herald_server.insight.failures.evidence import find_cause
@@ -37,12 +40,11 @@ WEBHOOK_INTERVAL_S = 30.0
 change log."""
 
 KIND_PARTS: Mapping[str, FactPart] = {
-    WORKER: "workers",
     QUEUE: "queues",
     GAP: "gaps",
     "schedules": "schedules",
 }
-"""The part that a change of a record of a kind concerns; of tasks see below."""
+"""The part that a change of a record of a kind concerns; of others see below."""
 
 
 class PartSchedule:
@@ -82,15 +84,20 @@ class PartSchedule:
         return min(self._due.values(), default=None)
 
 
-def list_changed_parts(entry: LogEntry, running: Container[str]) -> set[FactPart]:
+def list_changed_parts(
+    entry: LogEntry, running: Container[str], silent: Container[str]
+) -> set[FactPart]:
     """Return the parts that may differ after an entry of the log. Pure.
 
-    `running` are the ids of the tasks that ran when the part was read.
+    `running` are the ids of the tasks that ran when the part was read, and `silent`
+    those of the workers that were not online.
     """
     found: set[FactPart] = set()
     for change in entry.changes:
         if change.kind == TASK:
             found |= _list_task_parts(change, running)
+        elif change.kind == WORKER:
+            found |= _list_worker_parts(change, silent)
         elif (part := KIND_PARTS.get(change.kind)) is not None:
             found.add(part)
     return found
@@ -109,6 +116,14 @@ def _list_task_parts(change: Change, running: Container[str]) -> set[FactPart]:
     return found
 
 
+def _list_worker_parts(change: Change, silent: Container[str]) -> set[FactPart]:
+    """Return no part for a heartbeat of a worker that is online, as it was before."""
+    if change.is_deletion or change.id in silent:
+        return {"workers"}
+    worker = msgspec.json.decode(change.json, type=WorkerView)
+    return set() if worker.state == ONLINE else {"workers"}
+
+
 class FactsReader:
     """Reads the parts of `facts`. All methods raise `StoreError`."""
 
@@ -122,6 +137,7 @@ class FactsReader:
     ) -> None:
         self.facts = AlertFacts()
         self.running_ids: frozenset[str] = frozenset()
+        self.silent_ids: frozenset[str] = frozenset()
         self._store = store
         self._rollups = rollups
         self._schedules = schedules
@@ -162,6 +178,8 @@ class FactsReader:
 
     async def _read_workers(self) -> None:
         self.facts.workers = await self._store.list_workers(now=time.time())
+        silent = (one.id for one in self.facts.workers if one.state != ONLINE)
+        self.silent_ids = frozenset(silent)
 
     async def _read_queues(self) -> None:
         self.facts.queues = await self._store.list_queues()

@@ -125,7 +125,8 @@ class AlertKeeper:
         if not entry.changes or self._alerts is None:
             return
         now = time.time()
-        for part in list_changed_parts(entry, self._reader.running_ids):
+        reader = self._reader
+        for part in list_changed_parts(entry, reader.running_ids, reader.silent_ids):
             self._schedule.mark_changed(part, now)
         if any(change.kind == ALERT_KIND for change in entry.changes):
             # Another process silenced one.

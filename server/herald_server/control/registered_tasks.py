@@ -23,7 +23,7 @@ from herald_monitor.celery_client.broker.connection import (
 from herald_monitor.celery_client.workers.broadcast_query import BroadcastQuery
 from herald_server.catalog.catalog import Catalog, TaskType, is_valid_name
 from herald_server.catalog.signatures import CELERY_PREFIX
-from herald_server.control.cancel.replay import Boot, identify_boot
+from herald_server.control.worker_changes import Boot, identify_boot
 
 log = logging.getLogger(__name__)
 

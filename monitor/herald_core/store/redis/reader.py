@@ -25,6 +25,7 @@ from herald_core.store.redis.encoding.stored_records import (
     decode_worker,
 )
 from herald_core.store.redis.query.task_reader import RedisTaskReader
+from herald_core.store.redis.record_reader import READ_BATCH
 from herald_core.store.redis.writer import MONITOR_KIND
 from herald_core.system.cooperative_work import iter_in_slices
 
@@ -43,16 +44,24 @@ class RedisReader(RedisTaskReader):
         return {state: int(n) for state, n in counts if n is not None and int(n) > 0}
 
     async def list_workers(self, *, now: float) -> list[WorkerView]:
-        # This comes first: all events that a monitor read until then are in the
-        # records.
-        until = find_proven_until(await self.list_monitors(), now)
-        workers: list[WorkerView] = []
-        # One part at a time: there may be thousands of workers and several callers.
-        index = self._keys.make_index(*WORKER_TERM)
-        async for stored in self._iter_batches(WORKER, index):
-            workers += [
-                decode_worker(one, now, until) async for one in iter_in_slices(stored)
+        monitors, hosts = await self._read_ids(
+            [
+                self._keys.make_values(MONITOR_KIND),
+                self._keys.make_index(*WORKER_TERM),
             ]
+        )
+        # The monitors come first: all events that one read until then are in the
+        # records of the workers.
+        stored_monitors, stored = await self._read_groups(
+            (MONITOR_KIND, monitors), (WORKER, hosts[:READ_BATCH])
+        )
+        until = find_proven_until(_decode_monitors(stored_monitors), now)
+        workers = await _decode_workers(stored, now, until)
+        # One part at a time: there may be thousands of workers and several callers.
+        for from_ in range(READ_BATCH, len(hosts), READ_BATCH):
+            part = hosts[from_ : from_ + READ_BATCH]
+            [stored] = await self._read_groups((WORKER, part))
+            workers += await _decode_workers(stored, now, until)
         return sorted(workers, key=lambda worker: worker.hostname)
 
     async def list_gaps(self) -> list[Gap]:
@@ -64,8 +73,7 @@ class RedisReader(RedisTaskReader):
         stored = await self._read_indexed(
             MONITOR_KIND, self._keys.make_values(MONITOR_KIND)
         )
-        # A monitor's record has no head: it is in no log.
-        return [decode_record_body(one, _monitor_decoder) for one in stored]
+        return _decode_monitors(stored)
 
     async def list_queues(self) -> list[QueueView]:
         stored = await self._read_indexed(QUEUE, self._keys.make_index(*QUEUE_TERM))
@@ -114,3 +122,14 @@ class RedisReader(RedisTaskReader):
         key = self._keys.make_values("queue")
         names = await self._client.execute("ZRANGEBYSCORE", key, repr(since), "+inf")
         return sorted(name.decode() for name in names)
+
+
+def _decode_monitors(stored: Sequence[bytes]) -> list[MonitorView]:
+    # A monitor's record has no head: it is in no log.
+    return [decode_record_body(one, _monitor_decoder) for one in stored]
+
+
+async def _decode_workers(
+    stored: Sequence[bytes], now: float, until: float
+) -> list[WorkerView]:
+    return [decode_worker(one, now, until) async for one in iter_in_slices(stored)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
+from itertools import chain, islice
 
 from herald_core.store.redis.connection.client import RedisClient
 from herald_core.store.redis.connection.pool import Reply, Word
@@ -29,11 +30,30 @@ class RecordReader:
 
     async def _iter_batches(self, kind: str, index: str) -> AsyncIterator[list[bytes]]:
         """Yield the records whose ids are in `index`, `READ_BATCH` at a time."""
-        members = await self._client.execute("ZRANGE", index, 0, -1)
-        ids = [id_.decode() for id_ in members]
+        [ids] = await self._read_ids([index])
         for from_ in range(0, len(ids), READ_BATCH):
             stored = await self._read_stored(kind, ids[from_ : from_ + READ_BATCH])
             yield [one for one in stored if one is not None]
+
+    async def _read_ids(self, indexes: Sequence[str]) -> list[list[str]]:
+        """Return the ids in each of `indexes`, at one moment."""
+        commands = [("ZRANGE", index, 0, -1) for index in indexes]
+        found = await self._client.execute_many(commands)
+        return [[id_.decode() for id_ in members] for members in found]
+
+    async def _read_groups(
+        self, *groups: tuple[str, Sequence[str]]
+    ) -> list[list[bytes]]:
+        """Return the records of each kind and its ids; the first kind is read first."""
+        commands = [
+            list_commands([self._keys.make_record(kind, id_) for id_ in ids])
+            for kind, ids in groups
+        ]
+        replies = iter(await self._client.execute_many([*chain(*commands)]))
+        return [
+            [one for one in join_records([*islice(replies, len(part))]) if one]
+            for part in commands
+        ]
 
     async def _read_stored(self, kind: str, ids: Sequence[str]) -> list[bytes | None]:
         keys = [self._keys.make_record(kind, id_) for id_ in ids]

@@ -73,11 +73,13 @@ class GroupConsumer:
                 return None
             raise
 
-    def wait_for_stream(self, block_ms: int) -> None:
-        """Return when the stream exists, or after the time; it creates no key."""
-        self._connection.execute(
-            *("XREAD", "COUNT", 1, "BLOCK", block_ms, "STREAMS", self._stream, "0-0")
-        )
+    def wait_for_stream(self, block_ms: int) -> bool:
+        """Return True when the stream has an entry, False after the time.
+
+        It creates no key.
+        """
+        words = ("XREAD", "COUNT", 1, "BLOCK", block_ms, "STREAMS", self._stream, "0-0")
+        return bool(self._connection.execute(*words))
 
     def create_group(self, read: int | None) -> bool:
         """Create the group, which begins at the first entry; False if it exists.

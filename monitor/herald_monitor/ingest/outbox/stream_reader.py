@@ -45,6 +45,11 @@ BLOCK_MS = 250
 """Milliseconds of a read that gets nothing: a consumer that is silent for longer than
 some of these counts as dead."""
 
+ABSENT_BLOCK_MS = 500
+ABSENT_READS = 10
+"""Milliseconds of a read of a stream that does not exist, and such reads until it is
+looked at again: its first entry ends a read, but who makes it may also empty it."""
+
 UNCONFIRMED_BLOCK_MS = 20
 """The same while entries wait for their acknowledgement."""
 
@@ -149,13 +154,18 @@ class StreamReader:
             self._note_connected()
             self._check_same_stream(info)
             if info is None:
-                self.progress.record_absent(time.time())
-                consumer.wait_for_stream(BLOCK_MS)
+                self._wait_for_stream(consumer)
             elif info.get_group(self._group) is None:
                 self._create_group(consumer, info)
             else:
                 break
         self._history, self._is_behind = BEGINNING, True
+
+    def _wait_for_stream(self, consumer: GroupConsumer) -> None:
+        for _ in range(ABSENT_READS):
+            self.progress.record_absent(time.time())
+            if consumer.wait_for_stream(ABSENT_BLOCK_MS) or self._stopping.is_set():
+                return
 
     def _create_group(self, consumer: GroupConsumer, info: StreamInfo) -> None:
         read = None

@@ -11,7 +11,7 @@ from herald_core.model.workers.worker import ONLINE, WorkerView
 from herald_core.store.lease import Lease
 from herald_core.store.ports import Store
 from herald_server.control.cancel.canceller import Canceller
-from herald_server.control.worker_changes import follow_workers
+from herald_server.control.worker_changes import Boot, follow_workers, identify_boot
 from herald_server.push.log.hub import Hub
 
 log = logging.getLogger(__name__)
@@ -19,9 +19,6 @@ log = logging.getLogger(__name__)
 LEASE_NAME = "cancels"
 MAX_TRIES = 20
 """How often a cancel is sent to a worker that does not answer."""
-
-Boot = tuple[str, int | None, str | None]
-"""Hostname, pid and start time of a worker: different after each restart."""
 
 
 class PendingBoots:
@@ -52,11 +49,6 @@ class PendingBoots:
         self._tries.clear()
 
 
-def identify_boot(worker: WorkerView) -> Boot:
-    """Return what identifies a worker from its start to its end."""
-    return worker.hostname, worker.pid, worker.started_at
-
-
 class CancelReplay:
     """Watches for workers that join, while this process holds the lease."""
 
@@ -71,10 +63,11 @@ class CancelReplay:
         """Run until cancelled."""
         await follow_workers(self._hub, self._lease, self._run_once)
 
-    async def _run_once(self) -> None:
+    async def _run_once(self) -> bool:
+        """Return True if there are cancels to send, or none is known to be."""
         if not self._lease.is_held:
             self._pending_boots.clear()
-            return
+            return True
         try:
             kept = await self._canceller.list_pending()
             if not all(one.sent for one in kept):
@@ -86,3 +79,5 @@ class CancelReplay:
                 self._pending_boots.record_answers(boots.values(), hosts)
         except StoreError as error:
             log.debug("cancels are looked at later: %s", error)
+            return True
+        return bool(kept)

@@ -80,25 +80,29 @@ class WorkerOrderKeeper:
             self._is_recording = False
             log.debug("changes of workers are recorded later: %s", error)
 
-    async def _run_once(self) -> None:
+    async def _run_once(self) -> bool:
+        """Return True if there are pauses to enforce, or none is known to be."""
         if not self._lease.is_held:
             self._boots.clear()
             self._checked.clear()
-            return
+            return True
         try:
-            await self._check_pauses()
+            has_pauses = await self._check_pauses()
             now = time.time()
             if now >= self._followed_at + CHECK_INTERVAL_S:
                 self._followed_at = now
                 await self._orders.follow_up(now)
         except HeraldError as error:
             log.debug("orders to workers are looked at later: %s", error)
+            return True
+        return has_pauses
 
-    async def _check_pauses(self) -> None:
+    async def _check_pauses(self) -> bool:
+        """Enforce all pauses; return True if there are any."""
         pauses = await self._pauses.book.list_pauses()
         if not pauses:
             self._checked.clear()
-            return
+            return False
         now = time.time()
         workers = await self._store.list_workers(now=now)
         joined = self._boots.find_pending(workers)
@@ -110,6 +114,7 @@ class WorkerOrderKeeper:
                 self._checked[pause.queue] = now
                 missing |= await self._enforce(pause)
         self._boots.record_answers(joined.values(), set(joined) - missing)
+        return True
 
     async def _enforce(self, pause: QueuePause) -> frozenset[str]:
         missing = await self._pauses.enforce(pause)

@@ -29,10 +29,10 @@ LONGEST_PAUSE = 1.0
 
 STORE_SILENT = "the store does not answer"
 
-READ_WAIT_S = 1.0
+READ_WAIT_S = 1.5
 OVERDUE_AFTER_S = 3.0
-"""Seconds that a read waits for entries, and after which the store is said not to
-answer."""
+"""Seconds that a read waits for entries, which is longer than a monitor is silent, and
+after which the store is said not to answer."""
 
 COUNT_INTERVAL_S = 0.5
 

@@ -32,7 +32,7 @@ log = logging.getLogger(__name__)
 
 LEASE_NAME = "webhooks"
 
-POLL_INTERVAL_S = 0.5
+POLL_INTERVAL_S = 2.0
 """Seconds between checks of the registered endpoints: other processes change them."""
 
 RETRY_PAUSE_S = 2.0

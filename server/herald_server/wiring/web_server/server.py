@@ -44,6 +44,8 @@ ACCEPT_BATCH = 32
 """Connections accepted in one step. asyncio accepts as many as may wait: 2,048 at once
 delayed all others for a third of a second."""
 
+TICK_S = 1.0
+
 BACKLOG_CONNECTIONS = 2_048
 """Connections that may wait to be accepted."""
 
@@ -58,7 +60,26 @@ class AddressInUse(HeraldError):
 
 
 class _Server(uvicorn.Server):
-    """Uvicorn without signal handlers: the caller handles signals."""
+    """Uvicorn without signal handlers, which ends when `end` is called."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self._ending = asyncio.Event()
+
+    def end(self) -> None:
+        """Stop to serve."""
+        self.should_exit = True
+        self._ending.set()
+
+    async def main_loop(self) -> None:
+        """Renew the `Date` of responses each second, until `end` is called.
+
+        Uvicorn's own looks ten times a second whether it should end.
+        """
+        while not await self.on_tick(0):
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(TICK_S):
+                    await self._ending.wait()
 
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None]:
@@ -161,7 +182,7 @@ async def serve(
         hosted = [one.app for one in made.state.hosted if one.app is not None]
         states = [app.state for app in (made, *hosted)]
         await drain(server, bound, states, is_shared=settings.workers > 1)
-        server.should_exit = True
+        server.end()
         await serving
     finally:
         await store.close()
@@ -193,7 +214,7 @@ async def serve_probes(
         await _wait_until_started(server, serving)
         yield
     finally:
-        server.should_exit = True
+        server.end()
         await serving
 
 

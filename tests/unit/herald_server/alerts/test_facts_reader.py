@@ -7,6 +7,7 @@ from herald_core.model.changes import GAP, QUEUE, TASK, WORKER, Change, LogEntry
 from herald_core.model.cursor import Cursor
 from herald_core.model.filters import PreviousValues
 from herald_core.model.tasks.views import TaskView
+from herald_core.model.workers.worker import ONLINE, SILENT, WorkerView
 from herald_server.alerts.facts import FactPart
 from herald_server.alerts.facts_reader import (
     PAUSES_S,
@@ -31,7 +32,6 @@ def make_entry(
 @pytest.mark.parametrize(
     ("kind", "parts"),
     [
-        (WORKER, {"workers"}),
         (QUEUE, {"queues"}),
         (GAP, {"gaps"}),
         ("schedules", {"schedules"}),
@@ -39,7 +39,7 @@ def make_entry(
     ],
 )
 def test_each_kind_of_record_concerns_a_part(kind: str, parts: set[FactPart]) -> None:
-    assert list_changed_parts(make_entry(kind), ()) == parts
+    assert list_changed_parts(make_entry(kind), (), ()) == parts
 
 
 @pytest.mark.parametrize(
@@ -57,7 +57,25 @@ def test_each_kind_of_record_concerns_a_part(kind: str, parts: set[FactPart]) ->
 def test_a_task_concerns_what_it_became(
     task: TaskView | None, before: PreviousValues | None, parts: set[FactPart]
 ) -> None:
-    assert list_changed_parts(make_entry(TASK, task, before), {"ran"}) == parts
+    assert list_changed_parts(make_entry(TASK, task, before), {"ran"}, ()) == parts
+
+
+@pytest.mark.parametrize(
+    ("state", "silent", "parts"),
+    [
+        (ONLINE, (), NOTHING),
+        (ONLINE, ("w",), {"workers"}),
+        (SILENT, (), {"workers"}),
+        ("", (), {"workers"}),
+    ],
+)
+def test_a_heartbeat_of_a_worker_that_is_online_concerns_nothing(
+    state: str, silent: tuple[str, ...], parts: set[FactPart]
+) -> None:
+    worker = WorkerView(id="w", hostname="w", state=state)
+    json = msgspec.json.encode(worker) if state else b""
+    change = Change(WORKER, "w", "1-1.0", (AT, 0), json)
+    assert list_changed_parts(LogEntry(AT, (change,)), (), silent) == parts
 
 
 def test_all_parts_are_read_at_first_and_then_on_changes() -> None:
