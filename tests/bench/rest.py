@@ -76,7 +76,11 @@ def _running_worker(place: Path, url: str) -> Generator[None]:
     log = place / "worker.log"
     words = [sys.executable, "-m", "celery", "-A", "tests.bench.worker_project"]
     words += ["worker", "-E", "-c", "1", "-n", "rest@here", "-l", "INFO"]
-    env = {**os.environ, BROKER: url, "PYTHONPATH": str(ROOT)}
+    env = {
+        **os.environ,
+        BROKER: url,
+        "PYTHONPATH": os.environ.get("PYTHONPATH", str(ROOT)),
+    }
     process = spawn(words, log, env=env)
     try:
         wait_until(lambda: "ready." in log.read_text(), 60, "the worker is ready")

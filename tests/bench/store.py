@@ -14,7 +14,7 @@ import statistics
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from random import Random
-from typing import Any, cast
+from typing import Any
 from uuid import UUID
 
 from herald_core.model.events.event import Event
@@ -143,32 +143,35 @@ async def reads(store: RedisStore) -> None:
     print(await timed(lambda: store.count_tasks(both, 10_000)))
 
 
+async def execute(store: RedisStore, *words: str | bytes | int) -> Any:
+    """Return the reply to a command of the store's server."""
+    return await store._client.execute(*words)  # pyright: ignore[reportPrivateUsage]
+
+
 async def used(store: RedisStore) -> dict[str, int]:
     """Return the bytes that Redis uses, and those of the log."""
-    link = cast(Any, store)._link
-    told = (await link.call("INFO", "memory")).decode()
+    told = (await execute(store, "INFO", "memory")).decode()
     memory = int(told.split("used_memory:")[1].split()[0])
-    log = await link.call("MEMORY", "USAGE", f"{PREFIX}:log", "SAMPLES", 0)
+    log = await execute(store, "MEMORY", "USAGE", f"{PREFIX}:log", "SAMPLES", 0)
     return {"all": memory, "log": int(log or 0)}
 
 
 async def server_cpu(store: RedisStore) -> float:
     """Return the seconds of CPU that the server has used."""
-    told = (await cast(Any, store)._link.call("INFO", "cpu")).decode().splitlines()
+    told = (await execute(store, "INFO", "cpu")).decode().splitlines()
     used = dict(line.split(":") for line in told if ":" in line)
     return float(used["used_cpu_user"]) + float(used["used_cpu_sys"])
 
 
 async def clear(store: RedisStore) -> None:
     """Delete all keys of the bench."""
-    link = cast(Any, store)._link
     cursor = b"0"
     while True:
-        cursor, keys = await link.call(
-            "SCAN", cursor, "MATCH", f"{PREFIX}*", "COUNT", 5000
+        cursor, keys = await execute(
+            store, "SCAN", cursor, "MATCH", f"{PREFIX}*", "COUNT", 5000
         )
         if keys:
-            await link.call("UNLINK", *keys)
+            await execute(store, "UNLINK", *keys)
         if cursor == b"0":
             return
 

@@ -24,7 +24,7 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import (
 
 from herald_server.api.websocket import WebSocketTransport
 from herald_server.push.connection.transport import TransportClosed
-from herald_server.wiring.web_server.server import format_url, listen
+from herald_server.wiring.web_server.listening import format_url, listen
 from herald_server.wiring.web_server.websocket import DirectWebSocketProtocol
 from tests.support.herald.uvicorn_server import Quiet
 from tests.support.wait import wait_until_async

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import uvicorn
 
-from herald_server.wiring.web_server.server import format_url, listen
+from herald_server.wiring.web_server.listening import format_url, listen
 from tests.support.conformance import suite
 from tests.support.conformance.fixture_app import Fixture
 from tests.support.environment import missing

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from herald_server.wiring.settings import ServerSettings
+from herald_server.wiring.web_server.listening import listen
 from herald_server.wiring.web_server.server import (
     ACCEPT_BATCH,
     BACKLOG_CONNECTIONS,
-    listen,
     serve,
 )
 from tests.support.servers.redis import PrivateValkey

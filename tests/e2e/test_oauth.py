@@ -13,7 +13,7 @@ from mcp.client.streamable_http import streamable_http_client
 from mcp.shared.exceptions import MCPError
 
 from herald_server.auth.tokens import introspection
-from herald_server.wiring.web_server.server import format_url, listen
+from herald_server.wiring.web_server.listening import format_url, listen
 from tests.support.clients.mcp_json import INITIALIZE
 from tests.support.herald.server import Server, let_in, serving
 from tests.support.oauth.client import MemoryStorage, authorize

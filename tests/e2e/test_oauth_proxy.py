@@ -17,7 +17,7 @@ from mcp.client.streamable_http import streamable_http_client
 
 from herald_core.store.memory.store import MemoryStore
 from herald_core.store.ports import Store
-from herald_server.wiring.web_server.server import format_url, listen
+from herald_server.wiring.web_server.listening import format_url, listen
 from tests.support.clients.mcp_json import INITIALIZE
 from tests.support.herald.server import Server, make_store, serving
 from tests.support.oauth.client import MemoryStorage, authorize, visit_as

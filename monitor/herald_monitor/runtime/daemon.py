@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import os
-import signal
 import time
 from collections.abc import Callable
 
 from celery import Celery
 
-from herald_core.errors import InvalidInput
 from herald_core.model.events.redaction import Redactor
 from herald_core.settings import MonitorSettings
 from herald_core.store.factory import make_store
@@ -22,7 +19,7 @@ from herald_core.store.redis.store import RedisStore
 from herald_core.system.cancellation import run_in_background
 from herald_core.system.gc_tuning import tune_gc
 from herald_core.system.memory_release import return_large_blocks, return_periodically
-from herald_monitor.celery_client.app.celery_app import load_app, make_app, restrict
+from herald_monitor.celery_client.app.celery_app import restrict
 from herald_monitor.ingest.consumers.broker_support import describe_limitations
 from herald_monitor.ingest.consumers.durable_queue import DurableQueue
 from herald_monitor.ingest.outbox.options import OutboxOptions, has_outbox
@@ -30,25 +27,9 @@ from herald_monitor.ingest.writers.autoscaler import WriterPool
 from herald_monitor.ingest.writers.pool import WriterProcessPool
 from herald_monitor.reconcile.schedules.setup import SchedulesOptions
 from herald_monitor.runtime.monitor import Monitor
+from herald_monitor.runtime.process import load_celery_app, stop_on_signals
 
 log = logging.getLogger(__name__)
-
-
-def load_celery_app(settings: MonitorSettings) -> Celery:
-    """Return the app to monitor: `-A`, or made from the URLs. Raises `HeraldError`."""
-    if settings.app:
-        return load_app(settings.app)
-    if settings.broker_url:
-        return make_app(
-            settings.broker_url,
-            settings.result_backend,
-            transport=settings.transport_options,
-            results=settings.backend_options,
-            **settings.celery_settings,
-        )
-    raise InvalidInput(
-        "no broker is known; give --broker URL (HERALD_BROKER_URL), or -A PROJECT"
-    )
 
 
 def build_monitor(settings: MonitorSettings, app: Celery, store: Store) -> Monitor:
@@ -139,18 +120,3 @@ async def run_monitor(settings: MonitorSettings, app: Celery | None = None) -> N
             await build_monitor(settings, app, store).run(stop_on_signals())
     finally:
         await store.close()
-
-
-def stop_on_signals() -> asyncio.Event:
-    """Return an event that SIGTERM or SIGINT sets; a second SIGINT stops at once."""
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-
-    def interrupted() -> None:
-        if stop.is_set():
-            raise SystemExit(130)
-        stop.set()
-
-    loop.add_signal_handler(signal.SIGTERM, stop.set)
-    loop.add_signal_handler(signal.SIGINT, interrupted)
-    return stop

@@ -14,7 +14,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 from herald_core.store.embedded import EmbeddedValkey
-from herald_monitor.runtime.daemon import stop_on_signals
+from herald_monitor.runtime.process import stop_on_signals
 from herald_server.catalog.signatures import load_tasks
 from herald_server.demo.app import make_app
 from herald_server.demo.periodic_tasks import Beat
@@ -30,7 +30,8 @@ from herald_server.wiring.launcher import (
 )
 from herald_server.wiring.processes.supervisor import ChildProcess, supervise_store
 from herald_server.wiring.settings import ServerSettings
-from herald_server.wiring.web_server.server import listen, serve
+from herald_server.wiring.web_server.listening import listen
+from herald_server.wiring.web_server.server import serve
 
 log = logging.getLogger(__name__)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Iterable
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING
 
 from celery import Celery
 from msgspec import structs
@@ -14,7 +13,6 @@ from starlette.middleware import Middleware
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.websockets import WebSocket
 
-from herald_core.model.events.redaction import Redactor
 from herald_core.store.ports import Store
 from herald_core.system.cancellation import run_in_background
 from herald_server.api import dashboard
@@ -60,6 +58,7 @@ from herald_server.wiring.environments.hosted import (
     DefaultEnvironment,
     HostedEnvironment,
 )
+from herald_server.wiring.mcp_endpoint import MCP_PATH, McpEndpoint
 from herald_server.wiring.oauth_proxy import (
     make_authorization_server,
     make_proxied_tokens,
@@ -68,12 +67,7 @@ from herald_server.wiring.services import build_context, run_background_tasks
 from herald_server.wiring.settings import ServerSettings
 from herald_server.wiring.telemetry import run_telemetry
 
-if TYPE_CHECKING:
-    from fastmcp.server.http import StarletteWithLifespan
-
-    from herald_server.mcp.server import HeraldMcpServer
-
-TOKEN_REQUIRED_PATHS = ("/mcp",)
+TOKEN_REQUIRED_PATHS = (MCP_PATH,)
 
 
 def create_app(
@@ -148,7 +142,7 @@ def _build_app(
         shared, authenticator, limits, patience, settings.max_connections
     )
     sockets, streams = WebSocketEndpoint(push), SseEndpoint(push)
-    mcp, mcp_app = _build_mcp(settings, shared)
+    mcp = McpEndpoint(settings, shared)
     proxied = make_proxied_tokens(settings, shared.environment)
     sso = make_sso_service(settings, get_unscoped(shared.store), authenticator)
     made = Starlette(
@@ -157,14 +151,15 @@ def _build_app(
             *SignInRoutes(shared, sso, settings.public_url or "").list_routes(),
             *_make_discovery(settings, shared, authenticator).list_routes(),
             *_make_authorization(settings, shared, proxied, mcp).list_routes(),
-            _make_mcp_route(mcp, mcp_app),
+            # A route, not a mount, so that the server's app answers unknown paths.
+            Route(MCP_PATH, mcp),
         ],
         middleware=[
             *outer,
             _make_auth_middleware(settings, shared, authenticator, sso),
         ],
         exception_handlers=dict.fromkeys(HANDLED_ERRORS, handle_error),
-        lifespan=lambda _: _run_lifespan(shared, authenticator, mcp_app, settings),
+        lifespan=lambda _: _run_lifespan(shared, authenticator, mcp, settings),
     )
     serve_trailing_slashes(made.router)
     made.state.sockets = sockets
@@ -211,34 +206,13 @@ def _make_authorization(
     settings: ServerSettings,
     shared: ServerContext,
     tokens: ProxiedTokens | None,
-    mcp: HeraldMcpServer,
+    mcp: McpEndpoint,
 ) -> AuthorizationRoutes:
     store: Store = get_unscoped(shared.store)
-    server = make_authorization_server(settings, store, tokens, shared.audit, mcp)
+    server = make_authorization_server(
+        settings, store, tokens, shared.audit, mcp.get_server
+    )
     return AuthorizationRoutes(server)
-
-
-def _build_mcp(
-    settings: ServerSettings, shared: ServerContext
-) -> tuple[HeraldMcpServer, StarletteWithLifespan]:
-    # Imported here: it costs half a second, which `herald --help` need not wait.
-    from herald_server.mcp.answers.task_results import BackendResults
-    from herald_server.mcp.answers.untrusted import load_sanitizer
-    from herald_server.mcp.server import build_mcp
-
-    redact = Redactor(settings.redact)
-    results = BackendResults(shared.backend, redact) if shared.backend else None
-    sanitizer = load_sanitizer(settings.mcp_sanitizer)
-    has_sessions = settings.workers == 1
-    mcp = build_mcp(shared, results, sanitizer=sanitizer, has_sessions=has_sessions)
-    return mcp, mcp.http_app(path="/mcp")
-
-
-def _make_mcp_route(mcp: HeraldMcpServer, app: StarletteWithLifespan) -> Route:
-    from herald_server.mcp.http.endpoint import SessionOwnerMiddleware
-
-    # A route, not a mount, so that the server's app answers unknown paths.
-    return Route("/mcp", SessionOwnerMiddleware(app, mcp.sessions, mcp.calls))
 
 
 def _list_middleware(
@@ -304,12 +278,12 @@ def _make_push_context(
 async def _run_lifespan(
     shared: ServerContext,
     authenticator: Authenticator,
-    mcp_app: StarletteWithLifespan,
+    mcp: McpEndpoint,
     settings: ServerSettings,
 ) -> AsyncGenerator[None]:
     charge_tasks(asyncio.get_running_loop())
     async with (
-        mcp_app.lifespan(mcp_app),
+        run_in_background(mcp.run()),
         run_background_tasks(shared),
         run_token_tasks(authenticator),
         run_webhooks(shared, RetryPolicy(first=settings.webhooks_retry)),

@@ -1,4 +1,8 @@
-"""Run Herald as processes: the server alone, everything, or MCP over stdio."""
+"""Run Herald as processes: the server alone, everything, or MCP over stdio.
+
+The applications are imported where they are run: the server while the store and the
+monitor start, and neither by commands that run another.
+"""
 
 from __future__ import annotations
 
@@ -25,11 +29,7 @@ from herald_core.system.cancellation import run_in_background
 from herald_core.system.private_files import make_private_directory, write_private
 from herald_monitor.celery_client.app.celery_app import restrict
 from herald_monitor.celery_client.broker.connection import get_broker_name
-from herald_monitor.runtime.daemon import (
-    build_monitor,
-    load_celery_app,
-    stop_on_signals,
-)
+from herald_monitor.runtime.process import load_celery_app, stop_on_signals
 from herald_server.auth.identity import Identity, make_token
 from herald_server.wiring.environments.definitions import list_environments
 from herald_server.wiring.processes.multiprocess import serve_multiprocess
@@ -40,7 +40,7 @@ from herald_server.wiring.processes.supervisor import (
 )
 from herald_server.wiring.secret_checks import check_secrets
 from herald_server.wiring.settings import ServerSettings
-from herald_server.wiring.web_server.server import listen, serve
+from herald_server.wiring.web_server.listening import listen
 
 if TYPE_CHECKING:
     # Only `herald mcp` needs it, and it takes long to import.
@@ -93,6 +93,8 @@ async def run_server(settings: ServerSettings, seconds: float | None) -> None:
     effective = ensure_token(use_running_store(settings, app))
     ready = partial(_announce, settings, effective, stop, seconds)
     if effective.workers == 1:
+        from herald_server.wiring.web_server.server import serve
+
         await serve(effective, app, bound, stop, ready)
         return
     async with run_supervisor() as children:
@@ -127,6 +129,8 @@ async def run_all(
             children.start(make_monitor_child(other, name=f"monitor {name}"))
         ready = partial(_announce, settings, effective, stop, seconds)
         if effective.workers == 1:
+            from herald_server.wiring.web_server.server import serve
+
             await serve(effective, receiving_app, bound, stop, ready, wait_for_monitor)
         else:
             await serve_multiprocess(
@@ -236,6 +240,8 @@ def make_monitor_child(
 @asynccontextmanager
 async def run_monitor(settings: ServerSettings, app: Celery) -> AsyncGenerator[None]:
     """Run a monitor in this process: for an app that only it can load."""
+    from herald_monitor.runtime.daemon import build_monitor
+
     store = make_store(settings)
     await store.open()
     stop = asyncio.Event()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -83,11 +84,11 @@ def make_authorization_server(
     store: KeyValueStore,
     tokens: ProxiedTokens | None,
     audit: AuditLog,
-    mcp: HeraldMcpServer,
+    get_mcp: Callable[[], HeraldMcpServer],
 ) -> AuthorizationServer | None:
     """Return the authorization server of MCP clients; None if there is none.
 
-    Its page has the name and the icon of `mcp`.
+    Its page has the name and the icon of what `get_mcp` returns.
     """
     if tokens is None:
         return None
@@ -101,7 +102,7 @@ def make_authorization_server(
     def make(metadata: ProviderMetadata) -> Starlette:
         app = _make_app(settings, found, provider, metadata, tokens, items, audit)
         # Otherwise the page has an icon of FastMCP's, from elsewhere.
-        app.state.fastmcp_server = mcp
+        app.state.fastmcp_server = get_mcp()
         return app
 
     return AuthorizationServer(provider, make)

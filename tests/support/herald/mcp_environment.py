@@ -30,7 +30,7 @@ from herald_server.mcp.server import HeraldMcpServer, build_mcp
 from herald_server.push.log.hub import Hub
 from herald_server.push.log.log_reader import LogReader
 from herald_server.push.status import ServerStatus
-from herald_server.wiring.web_server.server import format_url, listen
+from herald_server.wiring.web_server.listening import format_url, listen
 from tests.support.herald.uvicorn_server import Quiet
 from tests.support.wait import wait_until_async
 

@@ -18,7 +18,7 @@ from herald_core.store.memory.store import MemoryStore
 from herald_server.api.context import ServerContext
 from herald_server.wiring.asgi import create_app
 from herald_server.wiring.settings import ServerSettings
-from herald_server.wiring.web_server.server import format_url, listen
+from herald_server.wiring.web_server.listening import format_url, listen
 from tests.support.wait import wait_until_async
 
 TOKEN = "token-of-the-tests"

@@ -25,11 +25,8 @@ from herald_server.push.connection.sender import Timeouts
 from herald_server.push.protocol.limits import Limits
 from herald_server.wiring.asgi import create_app
 from herald_server.wiring.settings import ServerSettings
-from herald_server.wiring.web_server.server import (
-    format_url,
-    listen,
-    make_uvicorn_config,
-)
+from herald_server.wiring.web_server.listening import format_url, listen
+from herald_server.wiring.web_server.server import make_uvicorn_config
 from tests.support.herald.uvicorn_server import TOKEN, Quiet
 from tests.support.store.labs import walk
 from tests.support.wait import wait_until_async

@@ -27,7 +27,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from herald_server.wiring.web_server.server import format_url, listen
+from herald_server.wiring.web_server.listening import format_url, listen
 from tests.support.herald.uvicorn_server import Quiet
 from tests.support.wait import wait_until_async
 

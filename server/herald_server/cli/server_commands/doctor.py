@@ -59,7 +59,7 @@ def doctor(ctx: click.Context, /, as_json: bool, **given: Any) -> None:
 
 
 async def _collect_facts(given: dict[str, Any]) -> InstallationFacts:
-    from herald_monitor.runtime.daemon import load_celery_app
+    from herald_monitor.runtime.process import load_celery_app
     from herald_server.cli.doctor.collect import collect
     from herald_server.wiring.launcher import use_running_store
 

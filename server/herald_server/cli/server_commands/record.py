@@ -53,7 +53,7 @@ def record(
     from herald_monitor.celery_client.broker.connection import get_broker_name
     from herald_monitor.ingest.recordings.capture import EventCapture
     from herald_monitor.ingest.recordings.format import RecordedMessage, encode_line
-    from herald_monitor.runtime.daemon import load_celery_app
+    from herald_monitor.runtime.process import load_celery_app
 
     log_to_stderr(log_level)
     settings = make_settings(**given)

@@ -167,7 +167,8 @@ async def open_target(
 def replay_outbox(store_url: str | None, given: Mapping[str, Any]) -> None:
     """Replay the outbox, and print a sentence. Raises `HeraldError`."""
     from herald_monitor.ingest.outbox.options import has_outbox
-    from herald_monitor.runtime.daemon import load_celery_app, make_outbox_options
+    from herald_monitor.runtime.daemon import make_outbox_options
+    from herald_monitor.runtime.process import load_celery_app
 
     settings = make_settings(store_url=store_url, **given)
     app, options = load_celery_app(settings), make_outbox_options(settings)

@@ -11,9 +11,9 @@ import logging
 import ssl
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
 from uuid import uuid4
 
-import httpcore2
 import msgspec
 
 from herald_core.errors import StoreError
@@ -22,11 +22,13 @@ from herald_core.store.ports import Store
 from herald_core.system.cancellation import cancel_tasks, run_in_background
 from herald_server.push.log.hub import Hub
 from herald_server.webhooks.admin import WebhookAdmin
-from herald_server.webhooks.delivery.endpoint_worker import MAX_PARALLEL, EndpointWorker
-from herald_server.webhooks.delivery.http_sender import HttpSender
 from herald_server.webhooks.endpoint import WebhookEndpoint
 from herald_server.webhooks.repository import DAY_S, WebhookRepository
 from herald_server.webhooks.retry_policy import RetryPolicy
+
+if TYPE_CHECKING:
+    from herald_server.webhooks.delivery.endpoint_worker import EndpointWorker
+    from herald_server.webhooks.delivery.http_sender import HttpSender
 
 log = logging.getLogger(__name__)
 
@@ -158,6 +160,15 @@ class Dispatcher:
             if running.renew(endpoint):
                 return
             await self._stop([endpoint.id])
+        # Imported here: without an endpoint no process needs their HTTP client.
+        import httpcore2
+
+        from herald_server.webhooks.delivery.endpoint_worker import (
+            MAX_PARALLEL,
+            EndpointWorker,
+        )
+        from herald_server.webhooks.delivery.http_sender import HttpSender
+
         if self._tls is None:
             # Reads the system's certificates, so not on the event loop.
             self._tls = await asyncio.to_thread(httpcore2.default_ssl_context)

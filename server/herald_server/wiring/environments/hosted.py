@@ -17,7 +17,7 @@ from starlette.types import Receive, Scope, Send
 from herald_core.errors import HeraldError
 from herald_core.store.factory import make_store
 from herald_core.store.ports import Store
-from herald_monitor.runtime.daemon import load_celery_app
+from herald_monitor.runtime.process import load_celery_app
 from herald_server.api.context import ServerContext
 from herald_server.api.http.problems import make_problem_response
 from herald_server.insight.environments import PATH_PREFIX, EnvironmentView

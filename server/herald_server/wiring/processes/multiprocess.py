@@ -19,7 +19,7 @@ from herald_core.store.factory import make_store
 from herald_core.store.ports import TaskReader
 from herald_server.wiring.processes.supervisor import ChildProcess, Supervisor
 from herald_server.wiring.settings import ServerSettings
-from herald_server.wiring.web_server.server import format_url
+from herald_server.wiring.web_server.listening import format_url
 from herald_server.wiring.web_server.tls import check_tls
 
 READY_FD = "HERALD_READY_FD"

@@ -10,11 +10,12 @@ import os
 import sys
 
 from herald_core.errors import HeraldError
-from herald_monitor.runtime.daemon import load_celery_app, stop_on_signals
+from herald_monitor.runtime.process import load_celery_app, stop_on_signals
 from herald_server.wiring.process_logs import log_to_stderr
 from herald_server.wiring.processes.multiprocess import READY, READY_FD
 from herald_server.wiring.settings import ServerSettings, make_settings
-from herald_server.wiring.web_server.server import listen, serve
+from herald_server.wiring.web_server.listening import listen
+from herald_server.wiring.web_server.server import serve
 
 
 async def _run(settings: ServerSettings, pipe: int) -> None:

@@ -27,6 +27,7 @@ from herald_server.wiring.web_server.connection_guard import ConnectionGuard
 from herald_server.wiring.web_server.draining import drain
 from herald_server.wiring.web_server.file_limit_log import log_file_limit
 from herald_server.wiring.web_server.http import make_protocols
+from herald_server.wiring.web_server.listening import format_url, listen
 from herald_server.wiring.web_server.probes import ProbeApp
 from herald_server.wiring.web_server.proxies import read_proxy_headers
 from herald_server.wiring.web_server.tls import check_tls
@@ -49,14 +50,8 @@ TICK_S = 1.0
 BACKLOG_CONNECTIONS = 2_048
 """Connections that may wait to be accepted."""
 
-FREE_PORT_HINT = " (0 takes a free port)"
-
 SPARE_FILES = 64
 """Files that are left for all but clients: the store, the broker, logs, webhooks."""
-
-
-class AddressInUse(HeraldError):
-    """The address to listen on is not available."""
 
 
 class _Server(uvicorn.Server):
@@ -108,43 +103,6 @@ def count_max_files() -> int:
 
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     return soft if soft != resource.RLIM_INFINITY else sys.maxsize
-
-
-def listen(
-    host: str, port: int, shared: bool = False, option: str = "--port"
-) -> socket.socket:
-    """Return a bound socket; if `shared`, other processes of Herald may bind it too.
-
-    `option` sets the port. Raises `AddressInUse`.
-    """
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    # Without its protocol named, asyncio leaves Nagle on: 40 ms a small answer.
-    made = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    if shared:
-        # The kernel distributes connections over all listening sockets.
-        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-    try:
-        made.bind((host, port))
-        if not shared:
-            # Until a socket listens, other processes can bind the same port.
-            made.listen()
-    except (OSError, UnicodeError) as error:
-        made.close()
-        why = getattr(error, "strerror", None) or str(error)
-        raise AddressInUse(
-            f"cannot listen on {host} port {port}: {why.lower()}; give another "
-            f"--host or {option}{FREE_PORT_HINT if option == '--port' else ''}"
-        ) from error
-    made.set_inheritable(True)
-    return made
-
-
-def format_url(bound: socket.socket, secure: bool = False) -> str:
-    """Return the HTTP URL of a listening socket."""
-    host, port = bound.getsockname()[:2]
-    scheme = "https" if secure else "http"
-    return f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}/"
 
 
 async def serve(

@@ -5,11 +5,8 @@ from contextlib import closing
 
 import pytest
 
-from herald_server.wiring.web_server.server import (
-    AddressInUse,
-    listen,
-    raise_file_limit,
-)
+from herald_server.wiring.web_server.listening import AddressInUse, listen
+from herald_server.wiring.web_server.server import raise_file_limit
 
 
 def test_a_port_that_another_server_is_about_to_use_is_refused() -> None:
