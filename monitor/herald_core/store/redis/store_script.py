@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import msgspec
 
@@ -147,9 +147,9 @@ class StoreScript:
         moves = collect_index_changes(drafts)
         words.append(encode_index_changes(moves, drafts, keys, bounds.index_limits))
         words += (MAX_PARTS + 1, OTHER_PART, ROLLUP_TTL_S, minutes.sums, minutes.shares)
-        words += (to_ms(now), self._encode_headers(drafts))
-        for one in drafts:
-            words += (one.field, one.body)
+        words += (to_ms(now), self._encode_records(drafts))
+        words.append(encode_raw_array([one.field for one in drafts]))
+        words.append(encode_raw_array([one.body for one in drafts]))
         for command in (*self._list_value_commands(moves, now), *commands):
             words += (len(command), *command)
         return words
@@ -168,24 +168,44 @@ class StoreScript:
             commands.append(["EXPIRE", key, self._retention.max_ttl_s])
         return commands
 
-    def _encode_headers(self, drafts: Sequence[EncodedUpdate]) -> bytes:
-        """Return the short arguments of all records as one."""
-        words: list[Word] = []
-        heads: dict[str, str] = {}
-        for one in drafts:
-            kind, id_ = one.key
-            head = heads.get(kind)
-            if head is None:
-                head = heads[kind] = self._keys.make_record(kind, "")
-            words += (
-                one.old_rev,
-                one.number if kind == TASK else NO_TASK_NUMBER,
-                head,
-                id_,
-                one.ttl,
-                one.due_ms,
-            )
-        return _pack(words)
+    def _encode_records(self, drafts: Sequence[EncodedUpdate]) -> bytes:
+        """Return the short columns of the records, as `lua/store.lua` reads them."""
+        shapes: dict[tuple[str, int, str], int] = {}
+        shape_places: list[int] = []
+        revs: dict[int, str] = {}
+        numbers: dict[int, int] = {}
+        for at, one in enumerate(drafts, 1):
+            kind = one.key[0]
+            shape = (kind, one.ttl, one.due_ms)
+            shape_places.append(shapes.setdefault(shape, len(shapes) + 1))
+            if one.old_rev:
+                revs[at] = one.old_rev
+            if kind != TASK:
+                numbers[at] = NO_TASK_NUMBER
+            elif one.number != NO_NUMBER:
+                numbers[at] = one.number
+        make_key = self._keys.make_record
+        heads = [(make_key(kind, ""), ttl, due) for kind, ttl, due in shapes]
+        ids = [one.key[1] for one in drafts]
+        return _pack((heads, shape_places, ids, revs, numbers))
+
+
+def encode_raw_array(values: Sequence[bytes]) -> bytes:
+    """Return a MessagePack array of bytes as Lua's `cmsgpack` reads it.
+
+    It is older than the type for bytes, and takes those of text for any.
+    """
+    sizes = map(_make_raw_header, map(len, values))
+    words = [word for pair in zip(sizes, values, strict=True) for word in pair]
+    return b"".join((b"\xdd", len(values).to_bytes(4, "big"), *words))
+
+
+@lru_cache(maxsize=4096)
+def _make_raw_header(size: int) -> bytes:
+    """Return what MessagePack writes before a text of so many bytes."""
+    if size < 1 << 16:
+        return b"\xda" + size.to_bytes(2, "big")
+    return b"\xdb" + size.to_bytes(4, "big")
 
 
 def _fill_result(

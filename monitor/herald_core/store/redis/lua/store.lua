@@ -2,8 +2,8 @@
 -- Store records, their indexes and the news of them in one step, or nothing.
 --
 -- The first line makes Redis refuse the whole script before its first write when
--- memory is full; for forgetting, redis_script.py adds a flag there that allows it.
--- model/numbers.py says what the number of a task, a chunk and a segment are.
+-- memory is full; for forgetting, scripts.py adds a flag there that allows it.
+-- bitmaps.py says what the number of a task, a chunk and a segment are.
 --
 -- KEYS  1 meta  2 log  3 marks  4 due  5 gone  6 seq  7 chunks  8 counts
 --       then the minutes' tables
@@ -30,16 +30,17 @@
 --      14 msgpack: {cells, shares}, to take the refused out again; a cell is a
 --         list of {place in 13, code}, a record's share a list of {cell, number}
 --      15 now, in ms
---      16 msgpack: six words a record, in one list:
---         rev     that the stored record must begin with, "" if there must be none
---         number  of the task; -1 for a new task, -2 for what is none
---         kind    how its key begins
---         id      of the record, the rest of its key
---         ttl     seconds
---         due     when the task runs out (or was forgotten), in ms; "" for neither
---       then two words a record:
---         field   the change as it lies in the log; "" to announce nothing
---         body    what is stored behind rev and number; "" forgets the record
+--      16 msgpack: the records, as columns, of which these are the short ones:
+--         shapes   {head, ttl, due} each, which records share:
+--                  how their keys begin; seconds; when the task runs out (or was
+--                  forgotten), in ms, "" for neither
+--         shape_of a shape's place for each record
+--         ids      the rest of each key
+--         revs     that a stored record must begin with, by record; none if there
+--                  must be no record
+--         numbers  of the tasks, by record; none of a new task, -2 of what is no task
+--      17 msgpack: the change of each record as it lies in the log; "" for none
+--      18 msgpack: what is stored of each behind rev and number; "" forgets the record
 --       then further commands: number of words, the words, ...
 -- Returns {end of the log, "1" if it opened an epoch, number of the first new task,
 --          refused record numbers...}
@@ -51,38 +52,43 @@ local RECORDS, LIFE, NOW = tonumber(ARGV[6]), ARGV[4], ARGV[15]
 local CHUNK, SEGMENT = 4096, 128
 local MOST_WORDS = 4000 -- Lua's stack ends at 8000 words
 
--- Where the words of a record lie: about[(number - 1) * WORDS + REV], and so on.
--- Few words of many bytes: Redis makes several objects of each.
-local about = cmsgpack.unpack(ARGV[16])
-local WORDS, REV, NUMBER, KIND, ID, TTL, AT = 6, 1, 2, 3, 4, 5, 6
-local FIELD, BODY = 15, 16 -- ARGV[number * 2 + FIELD]
+-- Columns, not arguments: Redis makes several objects of each argument. The loops over
+-- records count by themselves and call no function: the interpreter takes half of the
+-- script's time.
+local shapes, shape_of, ids, revs, numbers = unpack(cmsgpack.unpack(ARGV[16]))
+local changes, bodies = cmsgpack.unpack(ARGV[17]), cmsgpack.unpack(ARGV[18])
+local FIRST_COMMAND = 19
 
 -- 1. Compare: a record that somebody else changed is left out.
-local kept, rank, refused, fields, size = {}, {}, {}, {}, 0
-local keys, new = {}, {}
+local kept, kept_count, refused = {}, 0, {}
+local rank, fields, ranks, size = {}, {}, 0, 0
+local keys, new, new_count = {}, {}, 0
 for number = 1, RECORDS do
-    local from = (number - 1) * WORDS
-    keys[number] = about[from + KIND] .. about[from + ID]
-    if about[from + REV] == '' then new[#new + 1] = keys[number] end
+    local key = shapes[shape_of[number]][1] .. ids[number]
+    keys[number] = key
+    if not revs[number] then
+        new_count = new_count + 1
+        new[new_count] = key
+    end
 end
 
 -- Under load nearly all are new, and none of them is there: one look at all of them.
-local all_new = #new == 0 or call('EXISTS', unpack(new)) == 0
+local all_new = new_count == 0 or call('EXISTS', unpack(new)) == 0
 for number = 1, RECORDS do
-    local rev, same = about[(number - 1) * WORDS + REV], all_new
-    if rev ~= '' then
+    local rev, same = revs[number], all_new
+    if rev then
         same = call('GETRANGE', keys[number], 0, #rev) == rev .. ' '
     elseif not all_new then
         same = call('EXISTS', keys[number]) == 0
     end
     if same then
-        kept[#kept + 1] = number
-        local field = ARGV[number * 2 + FIELD]
-        if field ~= '' then
-            rank[number] = #fields / 2
-            fields[#fields + 1] = rank[number]
-            fields[#fields + 1] = field
-            size = size + #field
+        kept_count = kept_count + 1
+        kept[kept_count] = number
+        local change = changes[number]
+        if change ~= '' then
+            rank[number] = ranks
+            fields[2 * ranks + 1], fields[2 * ranks + 2] = ranks, change
+            ranks, size = ranks + 1, size + #change
         end
     else
         refused[#refused + 1] = number
@@ -115,7 +121,7 @@ local function open_epoch()
 end
 
 -- 3. The news, as one entry. Redis numbers it: dense within the epoch.
-if #fields == 0 and bookmark then
+if ranks == 0 and bookmark then
     fields = {'-', ''}
 end
 if #fields > 0 then
@@ -142,7 +148,7 @@ if #fields > 0 then
 end
 
 -- 4. Numbers for new tasks: dense, in the order in which they are told.
-local own, fresh, first = {}, {}, 0
+local own, fresh, fresh_count, first = {}, {}, 0, 0
 
 -- Note that tasks of a chunk or segment were first heard of now.
 local function widen(key, part)
@@ -152,27 +158,30 @@ local function widen(key, part)
     call('HSET', key, part, from .. ' ' .. to)
 end
 
-for _, number in ipairs(kept) do
-    local known = about[(number - 1) * WORDS + NUMBER]
-    if known == -1 then
-        fresh[#fresh + 1] = number
+for i = 1, kept_count do
+    local number = kept[i]
+    local known = numbers[number]
+    if not known then
+        fresh_count = fresh_count + 1
+        fresh[fresh_count] = number
     elseif known >= 0 then
         own[number] = known
     end
 end
-if #fresh > 0 then
-    first = call('INCRBY', SEQ, #fresh) - #fresh
-    for i, number in ipairs(fresh) do own[number] = first + i - 1 end
-    for chunk = floor(first / CHUNK), floor((first + #fresh - 1) / CHUNK) do
+if fresh_count > 0 then
+    first = call('INCRBY', SEQ, fresh_count) - fresh_count
+    for i = 1, fresh_count do own[fresh[i]] = first + i - 1 end
+    local last_task = first + fresh_count - 1
+    for chunk = floor(first / CHUNK), floor(last_task / CHUNK) do
         widen(CHUNKS, chunk)
     end
-    for segment = floor(first / SEGMENT), floor((first + #fresh - 1) / SEGMENT) do
+    for segment = floor(first / SEGMENT), floor(last_task / SEGMENT) do
         local key = CHUNKS .. ':' .. floor(segment * SEGMENT / CHUNK)
         widen(key, segment)
         call('EXPIRE', key, LIFE)
     end
 end
-if #kept > 0 then
+if kept_count > 0 then
     call('EXPIRE', SEQ, LIFE)
     call('EXPIRE', CHUNKS, LIFE)
 end
@@ -180,14 +189,13 @@ end
 -- 5. The records, and what lies in each segment.
 local segments, gone = {}, {}
 
-local function segment_of(task)
-    local segment = floor(task / SEGMENT)
+local function get_segment(segment)
     local found = segments[segment]
     if not found then
         found = {ids = {}, done = {}}
         segments[segment] = found
     end
-    return found, task - segment * SEGMENT
+    return found
 end
 
 local function quiet_rev(rev)
@@ -195,34 +203,64 @@ local function quiet_rev(rev)
     return (shown or rev) .. '+' .. format('%d', (times or 0) + 1)
 end
 
-for _, number in ipairs(kept) do
-    local from, task = (number - 1) * WORDS, own[number]
-    local body, at = ARGV[number * 2 + BODY], about[from + AT]
+local function note_place(segment, place, number, at)
+    if bodies[number] == '' then
+        segment.done[#segment.done + 1] = place
+        return
+    end
+    if not numbers[number] then
+        segment.ids[#segment.ids + 1] = place
+        segment.ids[#segment.ids + 1] = ids[number]
+    end
+    if segment.at ~= at and (not segment.at or tonumber(at) < segment.due) then
+        segment.due, segment.at = tonumber(at), at
+    end
+end
+
+-- Numbers as text: neighbours share all but the last digit. Each text that is made
+-- takes as long as ten steps of the interpreter.
+local DIGITS = {[0] = '0', '1', '2', '3', '4', '5', '6', '7', '8', '9'}
+local function to_text(tens) return tens == 0 and '' or format('%d', tens / 10) end
+
+local rank_tens, rank_text, task_tens, task_text = 0, last .. '.', 0, ''
+for i = 1, kept_count do
+    local number = kept[i]
+    local shape, task, body = shapes[shape_of[number]], own[number], bodies[number]
+    local place = rank[number]
     if task then
-        local segment, place = segment_of(task)
-        if body == '' then
-            segment.done[#segment.done + 1] = place
-        else
-            if about[from + NUMBER] == -1 then
-                segment.ids[#segment.ids + 1] = place
-                segment.ids[#segment.ids + 1] = about[from + ID]
-            end
-            if segment.at ~= at and (not segment.at or tonumber(at) < segment.due) then
-                segment.due, segment.at = tonumber(at), at
-            end
-        end
+        local within = task % SEGMENT
+        note_place(get_segment((task - within) / SEGMENT), within, number, shape[3])
     end
     if body == '' then
         call('DEL', keys[number])
-        if at ~= '' then
-            gone[#gone + 1] = at
-            gone[#gone + 1] = about[from + ID]
+        if shape[3] ~= '' then
+            gone[#gone + 1] = shape[3]
+            gone[#gone + 1] = ids[number]
         end
     else
-        local rev = rank[number] and last .. '.' .. rank[number]
-            or quiet_rev(about[from + REV])
-        local stored = rev .. ' ' .. (task or '-') .. ' ' .. body
-        call('SET', keys[number], stored, 'EX', about[from + TTL])
+        local rev, rev_digit, own_number, own_digit
+        if place then
+            rev_digit = place % 10
+            if place - rev_digit ~= rank_tens then
+                rank_tens = place - rev_digit
+                rank_text = last .. '.' .. to_text(rank_tens)
+            end
+            rev, rev_digit = rank_text, DIGITS[rev_digit]
+        else
+            rev, rev_digit = quiet_rev(revs[number] or ''), ''
+        end
+        if task then
+            own_digit = task % 10
+            if task - own_digit ~= task_tens then
+                task_tens = task - own_digit
+                task_text = to_text(task_tens)
+            end
+            own_number, own_digit = task_text, DIGITS[own_digit]
+        else
+            own_number, own_digit = '-', ''
+        end
+        local stored = rev .. rev_digit .. ' ' .. own_number .. own_digit .. ' ' .. body
+        call('SET', keys[number], stored, 'EX', shape[2])
     end
 end
 
@@ -270,32 +308,46 @@ local BIT = {}
 for i = 0, WORD - 1 do BIT[i] = 2 ^ (WORD - 1 - i) end
 
 -- Where the bit of a record's task lies; most records enter several places.
-local chunk_of, word_of, bit_of = {}, {}, {}
+local word_of, bit_of = {}, {}
 for number, task in pairs(own) do
-    local word = floor(task / WORD)
-    chunk_of[number] = floor(word / WORDS_OF_CHUNK)
-    word_of[number] = word % WORDS_OF_CHUNK
-    bit_of[number] = BIT[task % WORD]
+    local place = task % WORD
+    word_of[number], bit_of[number] = (task - place) / WORD, BIT[place]
 end
 
--- Add up by chunk, and there by word, the bits of these records.
-local function gather(list, chunks, sign)
-    for _, number in ipairs(list) do
-        local chunk = chunk_of[number]
-        if chunk then
-            local masks = chunks[chunk]
-            if not masks then
-                masks = {[1] = {}, [-1] = {}, words = {}}
-                chunks[chunk] = masks
+-- Return the sums of the bits of these records by word, and add these words to a list.
+local function gather(list, words)
+    local sums, count = {}, #words
+    for i = 1, #list do
+        local number = list[i]
+        local word = word_of[number]
+        if word then
+            local sum = sums[word]
+            if not sum then
+                sum, count = 0, count + 1
+                words[count] = word
             end
-            local word, mask = word_of[number], masks[sign]
-            if not mask[word] then
-                masks.words[#masks.words + 1] = word
-                masks[1][word], masks[-1][word] = 0, 0
-            end
-            mask[word] = mask[word] + bit_of[number]
+            sums[word] = sum + bit_of[number]
         end
     end
+    return sums
+end
+
+-- Return the masks of these records by chunk, and there by word.
+local function gather_masks(entering, leaving)
+    local words, chunks = {}, {}
+    local enter, leave = gather(entering, words), gather(leaving, words)
+    for _, word in ipairs(words) do
+        local place = word % WORDS_OF_CHUNK
+        local chunk = (word - place) / WORDS_OF_CHUNK
+        local masks = chunks[chunk]
+        if not masks then
+            masks = {[1] = {}, [-1] = {}, words = {}}
+            chunks[chunk] = masks
+        end
+        if not masks[1][place] then masks.words[#masks.words + 1] = place end
+        masks[1][place], masks[-1][place] = enter[word] or 0, leave[word] or 0
+    end
+    return chunks
 end
 
 local function set_in(word)
@@ -435,13 +487,12 @@ end
 
 local function change_map(map)
     local counted, at, value = map[1] ~= '', map[7], map[8]
-    local chunks, more, emptied = {}, 0, false
-    if #map[4] == 0 or is_apart(at, value, map[4]) then
-        gather(map[4], chunks, 1)
-    else
-        enter_others(at, value, map[4])
+    local entering, more, emptied = map[4], 0, false
+    if #entering > 0 and not is_apart(at, value, entering) then
+        enter_others(at, value, entering)
+        entering = {}
     end
-    gather(map[5], chunks, -1)
+    local chunks = gather_masks(entering, map[5])
     for chunk, masks in pairs(chunks) do
         local set, left = change(map[2] .. chunk .. map[3], masks, counted)
         more, emptied = more + set, emptied or left
@@ -485,7 +536,9 @@ end
 for _, listing in ipairs(moves[2]) do change_listing(listing) end
 
 local stored = {}
-for _, number in ipairs(kept) do stored[number] = about[(number - 1) * WORDS + ID] end
+if #moves[3] > 0 then
+    for _, number in ipairs(kept) do stored[number] = ids[number] end
+end
 for _, index in ipairs(moves[3]) do
     for i = 1, #index[2], 2 do
         local id = stored[index[2][i]]
@@ -499,7 +552,7 @@ end
 
 -- 7. The minutes: what only the kept records add.
 local TABLES = 8
-local sums = #kept > 0 and cmsgpack.unpack(ARGV[13]) or {}
+local sums = kept_count > 0 and cmsgpack.unpack(ARGV[13]) or {}
 if #refused > 0 and #sums > 0 then
     local told = cmsgpack.unpack(ARGV[14])
     for _, number in ipairs(refused) do
@@ -531,7 +584,7 @@ for i = TABLES + 1, #KEYS do
 end
 
 -- 8. Whatever else belongs to it.
-local at = BODY + 1 + RECORDS * 2
+local at = FIRST_COMMAND
 while at <= #ARGV do
     local words = tonumber(ARGV[at])
     call(unpack(ARGV, at + 1, at + words))
