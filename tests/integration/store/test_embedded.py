@@ -12,7 +12,11 @@ from pathlib import Path
 import pytest
 import redis
 
-from herald_core.store.embedded import EmbeddedValkey, EmbeddedValkeyError
+from herald_core.store.embedded import (
+    MALLOC_ENV,
+    EmbeddedValkey,
+    EmbeddedValkeyError,
+)
 from tests.support.wait import wait_until
 
 PARENT = """
@@ -38,6 +42,22 @@ def test_answers_and_is_set_up_for_a_store() -> None:
 def test_listens_on_this_machine_only() -> None:
     with EmbeddedValkey() as store, redis.Redis.from_url(store.url) as client:
         assert client.config_get("bind") == {"bind": "127.0.0.1"}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+@pytest.mark.parametrize("own", [None, "glibc.malloc.tcache_count=1"])
+def test_memory_is_kept_ready_unless_the_user_says_how(
+    own: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if own is None:
+        monkeypatch.delenv("GLIBC_TUNABLES", raising=False)
+    else:
+        monkeypatch.setenv("GLIBC_TUNABLES", own)
+    with EmbeddedValkey() as store:
+        # glibc itself parts the text of its settings there.
+        environment = Path(f"/proc/{store.pid}/environ").read_text().replace("\0", ":")
+    expected = f"GLIBC_TUNABLES={own or MALLOC_ENV['GLIBC_TUNABLES']}"
+    assert f"{expected}:" in environment
 
 
 def test_temporary_store_leaves_nothing(
