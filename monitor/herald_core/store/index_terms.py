@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from functools import lru_cache
 
 from herald_core.model.tasks.views import TaskView
 
@@ -10,27 +10,43 @@ NO_NUMBER = -1
 """The number of what has none: a task that is not stored yet, a worker."""
 
 
-def iter_index_terms(task: TaskView) -> Iterator[tuple[str, str]]:
-    """Yield the index places (filter key, value) of `task`.
+def list_index_terms(task: TaskView) -> tuple[tuple[str, str], ...]:
+    """Return the index places (filter key, value) of `task`.
 
-    Every task has exactly one state, so the states together hold all tasks.
+    Every task has exactly one state, so the states together hold all tasks. Most tasks
+    have only places that many share, and these get the same object.
     """
-    if task.state:
-        yield "state", task.state
-    if task.name:
-        yield "name", task.name
-    if task.worker:
-        yield "worker", task.worker
-    if task.queue:
-        yield "queue", task.queue
+    common = _list_common_terms(
+        task.state, task.name, task.worker, task.queue, task.failure
+    )
+    root, parent, group, tags = task.root_id, task.parent_id, task.group_id, task.tags
     # A task is its own root by default; that needs no index.
-    if task.root_id and task.root_id != task.id:
-        yield "root", task.root_id
-    if task.parent_id:
-        yield "parent", task.parent_id
-    if task.group_id:
-        yield "group", task.group_id
-    if task.failure:
-        yield "failure", task.failure
-    for tag in task.tags or ():
-        yield "tag", tag
+    if root == task.id:
+        root = None
+    if not (root or parent or group or tags):
+        return common
+    family = (("root", root), ("parent", parent), ("group", group))
+    return (
+        *common,
+        *[(key, value) for key, value in family if value],
+        *[("tag", tag) for tag in tags or ()],
+    )
+
+
+@lru_cache(maxsize=4096)
+def _list_common_terms(
+    state: str,
+    name: str | None,
+    worker: str | None,
+    queue: str | None,
+    failure: str | None,
+) -> tuple[tuple[str, str], ...]:
+    """Return the places of a task that many tasks share."""
+    terms = (
+        ("state", state),
+        ("name", name),
+        ("worker", worker),
+        ("queue", queue),
+        ("failure", failure),
+    )
+    return tuple([(key, value) for key, value in terms if value])

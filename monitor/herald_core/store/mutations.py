@@ -43,7 +43,7 @@ from herald_core.model.workers.worker import (
     make_worker_view,
 )
 from herald_core.model.workers.worker_record import Worker, join_workers
-from herald_core.store.index_terms import NO_NUMBER, iter_index_terms
+from herald_core.store.index_terms import NO_NUMBER, list_index_terms
 from herald_core.store.records import (
     GAP_TERM,
     QUEUE_TERM,
@@ -102,7 +102,7 @@ class _MergeMutation(msgspec.Struct):
             known.first_seen_ms if known else self.first_seen_ms,
             small,
             image,
-            tuple(iter_index_terms(image)),
+            list_index_terms(image),
             is_silent=known is not None and image == known.image,
             number=known.number if known else NO_NUMBER,
             full_task=None if small is task else task,

@@ -35,7 +35,7 @@ from herald_core.model.tasks.views import EXPIRED, TaskView
 from herald_core.model.workers.queue import QueueView
 from herald_core.model.workers.worker import WorkerView, make_worker_view
 from herald_core.model.workers.worker_record import Worker
-from herald_core.store.index_terms import NO_NUMBER, iter_index_terms
+from herald_core.store.index_terms import NO_NUMBER, list_index_terms
 
 IndexTerm: TypeAlias = tuple[str, str]
 """Filter key and value."""
@@ -175,7 +175,7 @@ Mutation: TypeAlias = Callable[["StoredRecord | None"], "RecordUpdate | None"]
 def to_stored_task(rev: str, first: str, task: Task) -> StoredRecord:
     """Return a stored task with all that is read off it."""
     image = project(task)
-    return StoredRecord(rev, first, task, image, tuple(iter_index_terms(image)))
+    return StoredRecord(rev, first, task, image, list_index_terms(image))
 
 
 @lru_cache(maxsize=256)

@@ -81,14 +81,22 @@ def collect_index_changes(
     """Return which of `drafts` enter, leave and stay in each place."""
     moves: defaultdict[IndexTerm, IndexChange] = defaultdict(lambda: ([], [], []))
     staying: defaultdict[int, set[IndexTerm]] = defaultdict(set)
+    # Most drafts share the tuple of the places that they enter.
+    entering: dict[int, tuple[list[int], list[IndexChange]]] = {}
     for number, draft in enumerate(drafts, 1):
         if draft.stays:
             # By chunk first: a batch is about few places.
             staying[draft.number // CHUNK_BITS].update(draft.stays)
-        for place in draft.enters:
-            moves[place][0].append(number)
+        group = entering.get(id(draft.enters))
+        if group is None:
+            changes = [moves[place] for place in draft.enters]
+            group = entering[id(draft.enters)] = (list[int](), changes)
+        group[0].append(number)
         for place in draft.leaves:
             moves[place][1].append(number)
+    for numbers, changes in entering.values():
+        for change in changes:
+            change[0].extend(numbers)
     for chunk, places in staying.items():
         for place in places:
             stay = moves[place][2]

@@ -1,7 +1,7 @@
 """The names of keys, and the sets in which a task lies."""
 
 from herald_core.model.tasks.views import TaskView
-from herald_core.store.index_terms import iter_index_terms
+from herald_core.store.index_terms import list_index_terms
 from herald_core.store.redis.keys import RedisKeys
 
 
@@ -30,7 +30,7 @@ def test_a_task_lies_in_the_places_of_what_it_has() -> None:
         group_id="g1",
         tags=("a", "b"),
     )
-    assert list(iter_index_terms(image)) == [
+    assert list(list_index_terms(image)) == [
         ("state", "SUCCESS"),
         ("name", "x"),
         ("worker", "w1@h"),
@@ -41,4 +41,4 @@ def test_a_task_lies_in_the_places_of_what_it_has() -> None:
         ("tag", "a"),
         ("tag", "b"),
     ]
-    assert list(iter_index_terms(TaskView(id="t1", root_id="t1"))) == []
+    assert list_index_terms(TaskView(id="t1", root_id="t1")) == ()
