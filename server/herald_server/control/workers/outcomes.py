@@ -187,7 +187,8 @@ def _decide_restart(
     """Return whether the processes of a pool are new.
 
     An idle process of the prefork pool sees that it is to end only when it receives a
-    task (billiard/pool.py: restart).
+    task (billiard/pool.py: restart), and each task goes to the first free process
+    (celery/concurrency/asynpool.py).
     """
     if before.pool != "prefork" or not before.pids:
         return Verdict(
@@ -204,7 +205,8 @@ def _decide_restart(
     return Verdict(
         NOT_VERIFIED,
         f"{len(left)} of {len(before.pids)} processes of the pool are not replaced yet;"
-        " an idle one is replaced when it receives its next task.",
+        " an idle one is replaced after its next task, and all are once there are as"
+        " many tasks at a time as processes.",
     )
 
 
