@@ -16,7 +16,13 @@ from herald_server.api.http.problems import Problem
 from herald_server.api.http.route_scopes import require_scope
 from herald_server.auth.identity import Identity
 from herald_server.auth.sso.ambient import AMBIENT_TOKEN, is_secure
-from herald_server.auth.sso.cookies import LOGIN, SESSION, format_cookie, read_cookie
+from herald_server.auth.sso.cookies import (
+    LOGIN,
+    SESSION,
+    format_cookie,
+    name_cookie,
+    read_cookie,
+)
 from herald_server.auth.sso.mapping import NoGroup
 from herald_server.auth.sso.oidc import (
     LOGIN_TTL_S,
@@ -36,6 +42,7 @@ class SignInRoutes:
         self, shared: ServerContext, service: SsoService | None, public_url: str
     ) -> None:
         self._audit = shared.audit
+        self._environment = shared.environment
         self._service = service
         self._public_url = public_url
 
@@ -71,9 +78,7 @@ class SignInRoutes:
         except (LoginFailed, ProviderUnavailable) as error:
             return _make_page(503, str(error))
         answer = RedirectResponse(url, 302)
-        answer.headers.append(
-            "Set-Cookie", _format(request, LOGIN, cookie, LOGIN_TTL_S)
-        )
+        self._set_cookie(request, answer, LOGIN, cookie, LOGIN_TTL_S)
         return answer
 
     async def sign_in_by_password(self, request: Request) -> Response:
@@ -87,14 +92,15 @@ class SignInRoutes:
             return _make_page(401, needed, BASIC_CHALLENGE)
         await self._audit.record("sign_in", who.name)
         answer = RedirectResponse(f"{self._get_base(request)}/", 302)
-        _set_session(request, answer, SsoSession(token, who))
+        self._set_session(request, answer, SsoSession(token, who))
         return answer
 
     async def finish(self, request: Request) -> Response:
         """Begin the session of a person whom the provider sent back."""
         service = self._require_service()
+        kind = name_cookie(LOGIN, self._environment)
         cookie = read_cookie(
-            request.headers.get("cookie"), LOGIN, is_secure(request.scope)
+            request.headers.get("cookie"), kind, is_secure(request.scope)
         )
         try:
             session = await service.finish_login(cookie, dict(request.query_params))
@@ -106,8 +112,8 @@ class SignInRoutes:
             return _make_page(503, str(error))
         await self._audit.record("sign_in", session.who.name)
         answer = RedirectResponse(f"{self._get_base(request)}/", 302)
-        _set_session(request, answer, session)
-        answer.headers.append("Set-Cookie", _format(request, LOGIN, "", 0))
+        self._set_session(request, answer, session)
+        self._set_cookie(request, answer, LOGIN, "", 0)
         return answer
 
     async def refresh(self, request: Request) -> Response:
@@ -125,7 +131,7 @@ class SignInRoutes:
         answer = make_json_response(
             {"caller": session.who.name, "expires": session.who.expires}
         )
-        _set_session(request, answer, session)
+        self._set_session(request, answer, session)
         return answer
 
     async def sign_out(self, request: Request) -> Response:
@@ -134,7 +140,7 @@ class SignInRoutes:
         url = await service.end(who, f"{self._get_base(request)}/")
         await self._audit.record("sign_out", who.name)
         answer = make_json_response({"url": url})
-        answer.headers.append("Set-Cookie", _format(request, SESSION, "", 0))
+        self._set_cookie(request, answer, SESSION, "", 0)
         return answer
 
     def _require_service(self) -> SsoService:
@@ -148,26 +154,28 @@ class SignInRoutes:
             raise Problem(403, "this caller has a token, and no session")
         return self._service, who
 
+    def _set_session(
+        self, request: Request, answer: Response, session: SsoSession
+    ) -> None:
+        self._set_cookie(request, answer, SESSION, session.token, session.seconds)
+
+    def _set_cookie(
+        self, request: Request, answer: Response, kind: str, value: str, seconds: float
+    ) -> None:
+        text = format_cookie(
+            name_cookie(kind, self._environment),
+            value,
+            seconds,
+            is_secure=is_secure(request.scope),
+            path=f"{request.scope.get('root_path', '')}/",
+        )
+        answer.headers.append("Set-Cookie", text)
+
     def _get_base(self, request: Request) -> str:
         if self._public_url:
             return self._public_url
         root: str = request.scope.get("root_path", "")
         return f"{request.url.scheme}://{request.url.netloc}{root}"
-
-
-def _set_session(request: Request, answer: Response, session: SsoSession) -> None:
-    cookie = _format(request, SESSION, session.token, session.seconds)
-    answer.headers.append("Set-Cookie", cookie)
-
-
-def _format(request: Request, kind: str, value: str, seconds: float) -> str:
-    return format_cookie(
-        kind,
-        value,
-        seconds,
-        is_secure=is_secure(request.scope),
-        path=f"{request.scope.get('root_path', '')}/",
-    )
 
 
 def _make_page(

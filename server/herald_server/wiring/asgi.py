@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Iterable
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 from celery import Celery
 from msgspec import structs
@@ -49,6 +50,7 @@ from herald_server.push.session.snapshots import SnapshotReader
 from herald_server.webhooks.retry_policy import RetryPolicy
 from herald_server.wiring.authentication import (
     make_authenticator,
+    make_public_url,
     make_sso_service,
     run_token_tasks,
 )
@@ -117,7 +119,9 @@ def _make_hosted(
             environments=shared.environments,
             environment=name,
         )
-        return _build_app(chosen, context, authenticator, [], limits, patience)
+        return _build_app(
+            chosen, context, authenticator, [], limits, patience, settings.catalog
+        )
 
     hosted = [
         HostedEnvironment(name, chosen, make)
@@ -136,19 +140,26 @@ def _build_app(
     outer: list[Middleware],
     limits: Limits | None,
     patience: Timeouts | None,
+    shared_catalog: Path | None = None,
 ) -> Starlette:
-    """Return the application of one environment, within the middleware `outer`."""
+    """Return the application of one environment, within the middleware `outer`.
+
+    `shared_catalog` is the herald.toml of the server, if it is not the environment's.
+    """
     push = _make_push_context(
         shared, authenticator, limits, patience, settings.max_connections
     )
     sockets, streams = WebSocketEndpoint(push), SseEndpoint(push)
     mcp = McpEndpoint(settings, shared)
     proxied = make_proxied_tokens(settings, shared.environment)
-    sso = make_sso_service(settings, get_unscoped(shared.store), authenticator)
+    sso = make_sso_service(
+        settings, get_unscoped(shared.store), authenticator, shared_catalog
+    )
+    public_url = make_public_url(settings, shared.environment)
     made = Starlette(
         routes=[
             *_list_routes(shared, authenticator, sockets, streams),
-            *SignInRoutes(shared, sso, settings.public_url or "").list_routes(),
+            *SignInRoutes(shared, sso, public_url).list_routes(),
             *_make_discovery(settings, shared, authenticator).list_routes(),
             *_make_authorization(settings, shared, proxied, mcp).list_routes(),
             # A route, not a mount, so that the server's app answers unknown paths.

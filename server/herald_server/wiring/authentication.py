@@ -13,7 +13,7 @@ from herald_core.store.ports import Store
 from herald_core.system.cancellation import run_in_background
 from herald_server.auth.identity import DEFAULT_ENVIRONMENT, Identity, StaticTokens
 from herald_server.auth.sso.service import SsoService
-from herald_server.auth.sso.settings import read_sso_settings
+from herald_server.auth.sso.settings import SsoSettings, read_sso_settings
 from herald_server.auth.tokens.authenticator import Authenticator
 from herald_server.auth.tokens.external_jwt import ExternalJwtVerifier
 from herald_server.auth.tokens.introspection import Introspector
@@ -64,13 +64,19 @@ def make_authenticator(
 
 
 def make_sso_service(
-    settings: ServerSettings, store: Store, authenticator: Authenticator
+    settings: ServerSettings,
+    store: Store,
+    authenticator: Authenticator,
+    shared_groups: Path | None = None,
 ) -> SsoService | None:
-    """Return what signs people in; None if the herald.toml has no `[sso]`.
+    """Return what signs people in to the environment of `authenticator`; None if that
+    has no `[sso]`.
 
-    Raises `InvalidInput`.
+    `shared_groups` is the herald.toml of the server, whose groups may name the
+    environment. Raises `InvalidInput`.
     """
-    found = read_sso_settings(settings.catalog)
+    environment = authenticator.environment
+    found = _read_sso_settings(settings.catalog, shared_groups, environment)
     if not found.is_used:
         return None
     secret = settings.signing_secret
@@ -82,7 +88,24 @@ def make_sso_service(
             "[sso] proxy = true needs HERALD_PROXY_HEADERS, the addresses of the proxy"
         )
     return SsoService(
-        found, authenticator.issuer, secret, store, authenticator.revocations
+        found,
+        authenticator.issuer,
+        secret,
+        store,
+        authenticator.revocations,
+        environment,
+    )
+
+
+def _read_sso_settings(
+    own: Path | None, shared: Path | None, environment: str
+) -> SsoSettings:
+    """Return the table `[sso]` of an environment, or what the server's has for it."""
+    found = read_sso_settings(own)
+    if environment == DEFAULT_ENVIRONMENT:
+        return found.keep_groups(environment)
+    return (
+        found if found.is_used else read_sso_settings(shared).keep_groups(environment)
     )
 
 
@@ -120,7 +143,7 @@ def _list_audiences(settings: ServerSettings, environment: str) -> list[str]:
     given = [settings.jwt_audience] if settings.jwt_audience else []
     if not given and not (settings.jwt_jwks or settings.introspection_url):
         return []  # a shared secret is known to nobody else
-    resource = ProtectedResource("", (), _make_public_url(settings, environment))
+    resource = ProtectedResource("", (), make_public_url(settings, environment))
     return given + resource.list_audiences()
 
 
@@ -142,11 +165,12 @@ def make_resource(
         return None
     if not (settings.jwt_secret or settings.jwt_jwks or settings.introspection_url):
         return None
-    public_url = _make_public_url(settings, environment)
+    public_url = make_public_url(settings, environment)
     return ProtectedResource(issuer, settings.oauth_scopes, public_url)
 
 
-def _make_public_url(settings: ServerSettings, environment: str) -> str:
+def make_public_url(settings: ServerSettings, environment: str) -> str:
+    """Return the address by which clients reach an environment; empty if unknown."""
     if not settings.public_url or environment == DEFAULT_ENVIRONMENT:
         return settings.public_url or ""
     return f"{settings.public_url}/{PATH_PREFIX}/{environment}"

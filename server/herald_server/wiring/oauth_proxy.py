@@ -44,7 +44,7 @@ def make_proxied_tokens(
 
     Raises `InvalidInput`.
     """
-    found = read_sso_settings(settings.catalog)
+    found = read_sso_settings(settings.catalog).keep_groups(environment)
     if not found.mcp_proxy:
         return None
     if environment != DEFAULT_ENVIRONMENT:

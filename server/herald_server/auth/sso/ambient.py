@@ -15,8 +15,8 @@ import time
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
-from herald_server.auth.identity import Identity
-from herald_server.auth.sso.cookies import SESSION, read_cookie
+from herald_server.auth.identity import DEFAULT_ENVIRONMENT, Identity
+from herald_server.auth.sso.cookies import SESSION, name_cookie, read_cookie
 from herald_server.auth.sso.mapping import make_identity
 from herald_server.auth.sso.passwords import hash_password, is_password
 from herald_server.auth.sso.settings import SsoSettings, SsoUser
@@ -53,9 +53,14 @@ class AmbientCredentials:
     """Finds the token of a request without `Authorization: Bearer`."""
 
     def __init__(
-        self, settings: SsoSettings, issuer: TokenIssuer, revocations: RevocationList
+        self,
+        settings: SsoSettings,
+        issuer: TokenIssuer,
+        revocations: RevocationList,
+        environment: str = DEFAULT_ENVIRONMENT,
     ) -> None:
         self._settings = settings
+        self._environment = environment
         self._issuer = issuer
         self._revocations = revocations
         self._users = {one.name: one for one in settings.users}
@@ -86,7 +91,8 @@ class AmbientCredentials:
         if self._settings.proxy and user and scope.get(TRUSTED_PEER) is True:
             listed = headers.get(GROUPS_HEADER, "").replace(",", " ").split()
             return self._make_token((user, tuple(listed)), user, tuple(listed))
-        return read_cookie(headers.get("cookie"), SESSION, is_secure(scope))
+        kind = name_cookie(SESSION, self._environment)
+        return read_cookie(headers.get("cookie"), kind, is_secure(scope))
 
     async def _check_password(self, basic: str) -> str:
         try:
@@ -116,7 +122,13 @@ class AmbientCredentials:
         if known is not None and self._can_use(known[1], now):
             return known[0]
         expires = now + max(self._settings.session, 2 * RENEW_BEFORE_S)
-        who = make_identity(name, groups, self._settings.groups, expires)
+        who = make_identity(
+            name,
+            groups,
+            self._settings.groups,
+            expires,
+            environment=self._environment,
+        )
         token = self._issuer.sign(who)
         if len(self._tokens) >= MAX_CACHED:
             self._tokens.clear()

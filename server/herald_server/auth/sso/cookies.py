@@ -15,12 +15,19 @@ import msgspec
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 
+from herald_server.auth.identity import DEFAULT_ENVIRONMENT
 from herald_server.auth.tokens.secret import derive_key
 
 PURPOSE = b"herald: key of single sign-on, 1"
 NONCE_BYTES = 12
 SESSION = "session"
 LOGIN = "login"
+
+
+def name_cookie(kind: str, environment: str) -> str:
+    """Return the kind of a cookie of an environment: each has its own, since one with
+    `__Host-` is sent to all of them."""
+    return kind if environment == DEFAULT_ENVIRONMENT else f"{kind}-{environment}"
 
 
 def get_cookie_name(kind: str, is_secure: bool) -> str:

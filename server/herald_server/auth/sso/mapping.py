@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 import msgspec
 
-from herald_server.auth.identity import Identity
+from herald_server.auth.identity import DEFAULT_ENVIRONMENT, Identity
 from herald_server.auth.sso.settings import OidcSettings, SsoGroup
 from herald_server.auth.tokens.claims import BadToken
 
@@ -44,8 +44,9 @@ def make_identity(
     known: Iterable[SsoGroup],
     expires: float,
     prefix: str = NAME_PREFIX,
+    environment: str = DEFAULT_ENVIRONMENT,
 ) -> Identity:
-    """Return the identity of a person until `expires` (unix seconds).
+    """Return the identity of a person in an environment until `expires` (unix seconds).
 
     The first of the `known` groups that the person is in counts. `prefix` is put
     before the name. Raises `NoGroup`.
@@ -60,6 +61,7 @@ def make_identity(
                 group.only,
                 expires,
                 secrets.token_hex(8),
+                environments=(environment,),
             )
     raise NoGroup(
         f"{name[:MAX_NAME_CHARS]} is in none of the groups that may use this Herald;"

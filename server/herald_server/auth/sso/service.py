@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from herald_core.store.key_value import KeyValueStore
-from herald_server.auth.identity import Identity
+from herald_server.auth.identity import DEFAULT_ENVIRONMENT, Identity
 from herald_server.auth.sso.ambient import AmbientCredentials
 from herald_server.auth.sso.cookies import LOGIN, LoginState, SsoCipher
 from herald_server.auth.sso.mapping import NAME_PREFIX, make_identity
@@ -38,7 +38,7 @@ class SsoSession(msgspec.Struct, frozen=True):
 
 
 class SsoService:
-    """Signs people in. `secret` is the one that signs tokens."""
+    """Signs people in to an environment. `secret` is the one that signs tokens."""
 
     def __init__(
         self,
@@ -47,9 +47,11 @@ class SsoService:
         secret: str,
         store: KeyValueStore,
         revocations: RevocationList,
+        environment: str = DEFAULT_ENVIRONMENT,
     ) -> None:
         self.settings = settings
-        self.ambient = AmbientCredentials(settings, issuer, revocations)
+        self._environment = environment
+        self.ambient = AmbientCredentials(settings, issuer, revocations, environment)
         self._provider = OidcProvider(settings.oidc) if settings.oidc else None
         self._issuer = issuer
         self._cipher = SsoCipher(secret)
@@ -127,6 +129,7 @@ class SsoService:
             person.groups,
             self.settings.groups,
             time.time() + self.settings.session,
+            environment=self._environment,
         )
         if id_:
             # One id for all of a session: whoever ends it ends all of its tokens.

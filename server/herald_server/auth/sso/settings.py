@@ -15,6 +15,7 @@ mcp_redirects = ["https://claude.ai/api/mcp/auth_callback"]
 [sso.groups]
 sre = ["read", "cancel", "admin"]
 dev = { scopes = ["read"], only = { name = "reports.*" } }
+ops = { scopes = ["read"], environments = ["default", "staging"] }
 
 [sso.users.ann]
 password = "scrypt:…"                      # `herald token --password` makes it
@@ -35,9 +36,10 @@ from herald_core.errors import InvalidInput
 from herald_core.model.filters import Filter, parse_token_filter
 from herald_core.model.queries.moments import parse_duration_s
 from herald_core.system.toml_tables import read_toml_table
-from herald_server.auth.identity import LOOPBACK, SCOPES
+from herald_server.auth.identity import DEFAULT_ENVIRONMENT, LOOPBACK, SCOPES
 from herald_server.auth.sso.passwords import check_password_hash
 from herald_server.auth.sso.redirects import parse_redirects
+from herald_server.auth.tokens.static import parse_environments
 
 TABLE_KEYS = {
     "issuer": "The provider of OpenID Connect, `https://…`",
@@ -61,6 +63,7 @@ GROUP_KEYS = {
     "scopes": "What its members may do: `read`, `start`, `cancel`, `mark`, `admin`; "
     "the list alone may stand for the table",
     "only": 'A filter: the tasks that they see, such as `{ name = "reports.*" }`',
+    "environments": "The environments in which they may do it; `default` by default",
 }
 USER_KEYS = {
     "password": "The hash of the password; `herald token --password` makes it",
@@ -74,11 +77,13 @@ DEFAULT_SESSION_S = 3_600.0
 
 
 class SsoGroup(msgspec.Struct, frozen=True):
-    """What the members of a group may do, and which tasks they see (None: all)."""
+    """What the members of a group may do, which tasks they see (None: all), and in
+    which environments."""
 
     name: str
     scopes: frozenset[str]
     only: Filter | None = None
+    environments: tuple[str, ...] = (DEFAULT_ENVIRONMENT,)
 
 
 class SsoUser(msgspec.Struct, frozen=True):
@@ -118,7 +123,12 @@ class SsoSettings(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def is_used(self) -> bool:
         """True if anybody can sign in."""
-        return bool(self.oidc or self.proxy or self.users)
+        return bool(self.groups and (self.oidc or self.proxy or self.users))
+
+    def keep_groups(self, environment: str) -> SsoSettings:
+        """Return these settings with the groups of one environment."""
+        groups = tuple(one for one in self.groups if environment in one.environments)
+        return msgspec.structs.replace(self, groups=groups)
 
 
 def read_sso_settings(
@@ -156,7 +166,7 @@ def parse_sso_settings(
         mcp_proxy=_parse_flag(table, "mcp_proxy"),
         mcp_redirects=parse_redirects(table.get("mcp_redirects", [])),
     )
-    if not found.is_used:
+    if not (found.oidc or found.proxy or found.users):
         raise InvalidInput("needs issuer, proxy or users: nobody could sign in")
     if not groups:
         raise InvalidInput(
@@ -214,7 +224,9 @@ def _parse_group(name: str, given: object) -> SsoGroup:
     filter_ = None
     if only is not None:
         filter_ = parse_token_filter(cast("dict[str, object]", only))
-    return SsoGroup(name, _parse_scopes(name, table.get("scopes")), filter_)
+    scopes = _parse_scopes(name, table.get("scopes"))
+    environments = parse_environments(table.get("environments"))
+    return SsoGroup(name, scopes, filter_, environments)
 
 
 def _parse_scopes(name: str, given: object) -> frozenset[str]:

@@ -79,12 +79,13 @@ def _parse_token(name: str, given: object) -> tuple[bytes, Identity]:
         name,
         _parse_scopes(table.get("scopes", ["read"])),
         _parse_filter(table),
-        environments=_parse_environments(table.get("environments")),
+        environments=parse_environments(table.get("environments")),
     )
     return bytes.fromhex(written[1]), who
 
 
-def _parse_environments(given: object) -> tuple[str, ...]:
+def parse_environments(given: object) -> tuple[str, ...]:
+    """Return the environments of a token or a group. Raises `InvalidInput`."""
     if given is None:
         return (DEFAULT_ENVIRONMENT,)
     listed = cast("list[object]", given) if isinstance(given, list) else []
