@@ -3,8 +3,6 @@
 import json
 import socket
 import ssl
-from datetime import UTC, datetime, timedelta
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -12,10 +10,6 @@ from urllib.parse import urlsplit
 import anyio
 import httpx2
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from herald_core.errors import InvalidInput
 from herald_server.wiring.settings import ServerSettings
@@ -23,6 +17,7 @@ from herald_server.wiring.web_server.tls import check_tls
 from tests.support.clients.http import WITH_TOKEN
 from tests.support.clients.websocket import connected
 from tests.support.herald.server import serving
+from tests.support.servers.certificate import write_certificate
 from tests.support.servers.redis import PrivateValkey
 from tests.support.wait import wait_until_async
 
@@ -38,35 +33,7 @@ def url(module_valkey: PrivateValkey) -> str:
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A certificate for this machine, with its key, in one file."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
-    now = datetime.now(UTC)
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=1))
-        .add_extension(
-            x509.SubjectAlternativeName(
-                [x509.DNSName("localhost"), x509.IPAddress(ip_address("127.0.0.1"))]
-            ),
-            critical=False,
-        )
-        .sign(key, hashes.SHA256())
-    )
-    place = tmp_path_factory.mktemp("tls") / "cert.pem"
-    place.write_bytes(
-        made.public_bytes(serialization.Encoding.PEM)
-        + key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
-        )
-    )
-    return place
+    return write_certificate(tmp_path_factory.mktemp("tls") / "cert.pem")
 
 
 async def test_all_doors_speak_tls(url: str, certificate: Path) -> None:
