@@ -19,13 +19,20 @@ import redis
 from herald_core.store.embedded import ADDRESS_FILE
 from herald_core.system.subprocesses import spawn, terminate
 from tests.bench.ingest import broker
+from tests.bench.table import Table
 from tests.bench.worker_project import BROKER
 from tests.support.environment import ROOT
 from tests.support.herald.process import HeraldProcess
 from tests.support.wait import wait_until
 
 SETTLE_S = 20.0
+QUICK_SETTLE_S = 8.0
 """Seconds after `ready` in which caches fill and pages go back to the system."""
+
+
+GOAL_MB = 110.0
+GOAL_PERCENT = 0.4
+GOAL_COMMANDS = 50.0
 
 
 @dataclass(frozen=True)
@@ -51,6 +58,11 @@ class Rest:
     def pss_mb(self) -> float:
         """Megabytes of all."""
         return sum(one.pss_mb for one in self.processes)
+
+    @property
+    def commands_per_s(self) -> float:
+        """Commands a second in the store, of all kinds."""
+        return sum(self.commands.values())
 
     @property
     def cpu_percent(self) -> float:
@@ -91,8 +103,8 @@ def _running_worker(place: Path, url: str) -> Generator[None]:
 
 def measure(herald: HeraldProcess, seconds: float) -> Rest:
     """Return what `herald` takes in some `seconds` from now on."""
-    with redis.Redis.from_url(_read_store_url(herald)) as client:
-        before = {pid: _read_cpu(pid) for pid in list_tree(herald.pid)}
+    with redis.Redis.from_url(read_store_url(herald)) as client:
+        before = {pid: read_cpu(pid) for pid in list_tree(herald.pid)}
         woken = {pid: _read_switches(pid) for pid in before}
         client.config_resetstat()
         begin = time.monotonic()
@@ -103,7 +115,7 @@ def measure(herald: HeraldProcess, seconds: float) -> Rest:
         ProcessUse(
             _name(pid),
             read_pss_mb(pid),
-            100 * (_read_cpu(pid) - cpu) / took,
+            100 * (read_cpu(pid) - cpu) / took,
             (_read_switches(pid) - woken[pid]) / took,
         )
         for pid, cpu in before.items()
@@ -111,7 +123,8 @@ def measure(herald: HeraldProcess, seconds: float) -> Rest:
     return Rest(tuple(used), {name: n / took for name, n in commands.items()})
 
 
-def _read_store_url(herald: HeraldProcess) -> str:
+def read_store_url(herald: HeraldProcess) -> str:
+    """Return the URL of the embedded store."""
     [place] = herald.log.parent.glob(f"state/herald/*/{ADDRESS_FILE}")
     return place.read_text()
 
@@ -140,7 +153,7 @@ def read_pss_mb(pid: int) -> float:
     return int(line.split()[1]) / 1024
 
 
-def _read_cpu(pid: int) -> float:
+def read_cpu(pid: int) -> float:
     """Return seconds of CPU, to the nanosecond, of all threads."""
     threads = Path(f"/proc/{pid}/task").glob("*/schedstat")
     return sum(int(one.read_text().split()[0]) for one in threads) / 1e9
@@ -162,18 +175,41 @@ def _name(pid: int) -> str:
     return Path(named.decode()).name
 
 
-def show(rest: Rest) -> None:
-    """Print a measured rest."""
+def measure_rest(table: Table, quick: bool) -> None:
+    """Compare what `herald up` holds and takes with what it may."""
+    table.part("at rest: `herald up` with one worker, nobody watching, no task")
+    settle_s, seconds = (QUICK_SETTLE_S, 12.0) if quick else (SETTLE_S, 60.0)
+    with (
+        tempfile.TemporaryDirectory() as place,
+        running_herald(Path(place)) as herald,
+    ):
+        time.sleep(settle_s)
+        _add_rows(table, measure(herald, seconds))
+
+
+def _add_rows(table: Table, rest: Rest) -> None:
     for one in rest.processes:
-        print(
-            f"{one.name:24} {one.pss_mb:7.1f} MB {one.cpu_percent:6.2f} %"
-            f" {one.switches:7.1f} wake-ups/s"
-        )
-    print(f"{'all':24} {rest.pss_mb:7.1f} MB {rest.cpu_percent:6.2f} %")
-    total = sum(rest.commands.values())
-    most = sorted(rest.commands.items(), key=lambda one: -one[1])
-    print(f"store: {total:.1f} commands/s: ", end="")
-    print(", ".join(f"{name} {rate:.2f}" for name, rate in most))
+        figures = f"{one.pss_mb:8.1f} MB  {one.cpu_percent:5.2f} % of a core"
+        table.row(one.name, f"{figures}  {one.switches:5.1f} wake-ups/s")
+    memory, cpu, asked = rest.pss_mb, rest.cpu_percent, rest.commands_per_s
+    table.row(
+        "memory of all",
+        f"{memory:8.1f} MB",
+        f"at rest, memory: {GOAL_MB:.0f} MB",
+        memory / GOAL_MB,
+    )
+    table.row(
+        "CPU of all",
+        f"{cpu:8.2f} % of a core",
+        f"at rest, CPU: {GOAL_PERCENT} % of a core",
+        cpu / GOAL_PERCENT,
+    )
+    table.row(
+        "commands of the store",
+        f"{asked:8.1f} a second",
+        f"at rest, commands: {GOAL_COMMANDS:.0f} a second",
+        asked / GOAL_COMMANDS,
+    )
 
 
 def main() -> int:
@@ -186,7 +222,7 @@ def main() -> int:
         running_herald(Path(place)) as herald,
     ):
         time.sleep(SETTLE_S)
-        show(measure(herald, given.seconds))
+        _add_rows(Table(), measure(herald, given.seconds))
     return 0
 
 

@@ -1,5 +1,7 @@
 """How long it takes to start: Python alone, `herald --help`, `herald up`."""
 
+import json
+import os
 import resource
 import subprocess
 import sys
@@ -10,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.bench.ingest import broker, cpu_of
+from tests.bench.rest import read_cpu, read_pss_mb, read_store_url, running_herald
 from tests.support.environment import ROOT
 from tests.support.herald.process import HeraldProcess
 
@@ -21,6 +24,17 @@ class Start:
     clock: float
     cpu: float
 
+
+INITIALIZE = {
+    "jsonrpc": "2.0",
+    "id": 1,
+    "method": "initialize",
+    "params": {
+        "protocolVersion": "2025-06-18",
+        "capabilities": {},
+        "clientInfo": {"name": "bench", "version": "1"},
+    },
+}
 
 COMMANDS = {
     "python": ("-c", "pass"),
@@ -71,6 +85,39 @@ def ready(times: int) -> Start:
             finally:
                 herald.stop()
     return Start(min(one.clock for one in took), min(one.cpu for one in took))
+
+
+def first_mcp_answer(times: int) -> tuple[Start, float]:
+    """Return what `herald mcp` takes until it answers, the best of some.
+
+    The second value is the megabytes (PSS) that it holds then.
+    """
+    with (
+        tempfile.TemporaryDirectory() as place,
+        running_herald(Path(place)) as herald,
+    ):
+        took = [_time_mcp(read_store_url(herald)) for _ in range(times)]
+    best = Start(min(one.clock for one, _ in took), min(one.cpu for one, _ in took))
+    return best, min(held for _, held in took)
+
+
+def _time_mcp(store: str) -> tuple[Start, float]:
+    words = [sys.executable, "-m", "herald_server", "mcp", "--log-level", "error"]
+    env = {**os.environ, "HERALD_STORE_URL": store}
+    begin = time.perf_counter()
+    with subprocess.Popen(
+        words, cwd=ROOT, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write(json.dumps(INITIALIZE).encode() + b"\n")
+        process.stdin.flush()
+        answer = json.loads(process.stdout.readline())
+        clock = 1e3 * (time.perf_counter() - begin)
+        told = Start(clock, 1e3 * read_cpu(process.pid)), read_pss_mb(process.pid)
+        process.terminate()
+    assert answer["result"]["serverInfo"]["name"] == "herald", answer
+    return told
 
 
 def _cpu_of_tree(pid: int) -> float:
