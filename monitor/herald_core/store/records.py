@@ -139,9 +139,8 @@ class RecordUpdate(msgspec.Struct, frozen=True, gc=False):
         self, added: RollupDelta, rules: CounterRules
     ) -> CounterDelta | None:
         """Return what the change adds to the counters; `added` to the minutes."""
-        if not added:
+        if self.is_deleted or not isinstance(self.record, Task):
             return None
-        assert isinstance(self.record, Task)
         assert isinstance(self.image, TaskView)
         was = self.old.record if self.old is not None else None
         assert was is None or isinstance(was, Task)

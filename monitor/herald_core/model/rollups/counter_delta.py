@@ -104,14 +104,15 @@ def make_counter_delta(
 
     `added` is what it adds to the minutes.
     """
-    events = added.events
-    words = events.words
-    if not words:
+    words, counts = added.events.words, added.events.counts
+    if _is_rejected_too(old, task, words):
+        counts = (*counts, ("rejected", 1))
+    if not counts:
         return None
     runtime = image.runtime if "succeeded" in words else None
     sent = wait = None
     if "submitted" in words or "started" in words:
-        sent, started = _find_sent_and_started(task.marks)
+        sent, received, started = _find_newest_start(task.marks)
         if (
             sent is not None
             and started is not None
@@ -119,9 +120,10 @@ def make_counter_delta(
             and (old is None or started not in old.marks)
         ):
             # The time until an ETA, of a countdown or a retry, is no wait.
-            wait = max(started.at - max(sent.at, sent.eta or 0.0), 0.0)
+            eta = (received.eta if received is not None else None) or 0.0
+            wait = max(started.at - max(sent.at, sent.eta or 0.0, eta), 0.0)
     rows = _make_rows(
-        events.counts,
+        counts,
         image.name,
         image.queue,
         image.worker,
@@ -135,36 +137,62 @@ def make_counter_delta(
     return CounterDelta(rows, runtime or 0.0, wait or 0.0, trace)
 
 
-def _find_sent_and_started(
-    marks: Sequence[EventMark],
-) -> tuple[EventMark | None, EventMark | None]:
-    """Return the newest start, and the newest sending before it."""
-    sent = started = None
+def _is_rejected_too(old: Task | None, task: Task, words: frozenset[str]) -> bool:
+    """Return True if a change adds the rejection of a failed task.
+
+    Celery sends both events of a task that rejects its message for good (since 5.6).
+    Minutes count one end of it.
+    """
+    if words and "failed" not in words:
+        return False
+    known = old.marks if old is not None else ()
+    return any(mark.kind == "rejected" and mark not in known for mark in task.marks)
+
+
+_Start: TypeAlias = tuple[EventMark | None, EventMark | None, EventMark | None]
+"""The newest start, behind the newest sending and receipt before it."""
+
+
+def _find_newest_start(marks: Sequence[EventMark]) -> _Start:
+    sent = received = started = None
     for mark in marks:
         if mark.kind == "started":
             if started is None or mark.at > started.at:
                 started = mark
+        elif mark.kind == "received":
+            if received is not None:
+                return _find_among_retries(marks)
+            received = mark
         elif mark.kind == "sent":
             if sent is not None:
                 return _find_among_retries(marks)
             sent = mark
-    return sent, started
+    return sent, received, started
 
 
-def _find_among_retries(
-    marks: Sequence[EventMark],
-) -> tuple[EventMark | None, EventMark | None]:
-    """Return the same of a task that was sent several times.
+def _find_among_retries(marks: Sequence[EventMark]) -> _Start:
+    """Return the same of a task that was sent or received several times.
 
-    The next retry may be sent already.
+    The next retry may be sent already. Many workers send no event of it: that it was
+    received tells its ETA.
     """
     starts = [mark for mark in marks if mark.kind == "started"]
     started = max(starts, key=_get_time, default=None)
-    sendings = sorted((m for m in marks if m.kind == "sent"), key=_get_time)
-    if started is None:
-        return sendings[-1], None
-    before = [mark for mark in sendings if mark.at <= started.at]
-    return (before[-1] if before else sendings[0]), started
+    sent, received = (
+        _find_last_before(started, [one for one in marks if one.kind == kind])
+        for kind in ("sent", "received")
+    )
+    return sent, received, started
+
+
+def _find_last_before(
+    started: EventMark | None, marks: Sequence[EventMark]
+) -> EventMark | None:
+    """Return the last of `marks` before a start, else the first one."""
+    ordered = sorted(marks, key=_get_time)
+    before = [m for m in ordered if started is None or m.at <= started.at]
+    chosen = before[-1:] or ordered[:1]
+    return chosen[0] if chosen else None
 
 
 def _get_time(mark: EventMark) -> float:

@@ -73,6 +73,22 @@ def test_a_failure_counts_by_its_class() -> None:
     assert counted(delta) == {labels: {"failed": 1}}
 
 
+def test_a_task_that_rejects_its_message_counts_as_failed_and_rejected() -> None:
+    """Celery sends both events: of one end, in either order, in one batch or two."""
+    failed = event("failed", 4, exception="Reject('no', False)")
+    rejected = event("rejected", 5)
+    labels = CounterLabels("x.add", "q", "h", "Reject")
+    start, _ = added(None, event("sent", 1, **SENT), event("started", 3))
+    both = {labels: {"failed": 1}, HOST: {"rejected": 1}}
+    task, delta = added(start, failed, rejected)
+    assert counted(delta) == both
+    assert added(task, rejected)[1] is None
+    for first, second in ((failed, rejected), (rejected, failed)):
+        task, one = added(start, first)
+        _, other = added(task, second)
+        assert counted(one) | counted(other) == both
+
+
 def test_what_is_heard_again_or_is_lost_counts_nothing() -> None:
     task, _ = added(None, event("sent", 1, **SENT), event("started", 3))
     assert added(task, event("started", 3))[1] is None
@@ -120,6 +136,20 @@ def test_a_retry_waits_since_it_was_sent_again() -> None:
     )
     assert delta is not None
     assert delta.wait_s == 2.0
+
+
+def test_a_retry_that_no_worker_said_it_sent_waits_since_its_eta() -> None:
+    task, _ = added(
+        None,
+        event("sent", 1, **SENT, retries=0),
+        event("received", 2, retries=0),
+        event("started", 3),
+        event("retried", 4, exception="OSError()"),
+    )
+    received = event("received", 5, retries=1, eta=1e9 + 30)
+    _, delta = added(task, received, event("started", 31))
+    assert delta is not None
+    assert delta.wait_s == 1.0
 
 
 def test_an_only_start_before_all_sendings_takes_the_first() -> None:
