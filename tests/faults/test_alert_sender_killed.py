@@ -11,18 +11,25 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
+from herald_core.model.rollups.rollup import MINUTE_S
 from herald_core.store.redis.keys import RedisKeys
 from herald_core.store.redis.store import RedisStore
+from herald_server.alerts.rules import BUILT_IN_RULES
 from herald_server.alerts.text import REPEAT_NOTE
-from herald_server.webhooks.repository import WebhookRepository
-from tests.support.alerts.problems import ENDING_RULES, RULES, AlertProblems
+from tests.support.alerts.problems import (
+    ENDING_RULES,
+    FAILED_AGO_S,
+    RULES,
+    AlertProblems,
+)
 from tests.support.alerts.receiver import AlertReceiver, receiving_alerts
 from tests.support.herald.monitor_process import open_store
 from tests.support.herald.process import HeraldProcess
@@ -33,6 +40,11 @@ pytestmark = pytest.mark.anyio
 
 Wanted = Callable[[dict[str, Any]], bool]
 LEASES = [RedisKeys().make_lease(work) for work in ("alerts", "webhooks")]
+ALL_RULES = ENDING_RULES | {"task_failed"}
+BLIND_RULES = frozenset(["monitor_blind"])
+FAILED_FOR_S = 30.0
+"""Seconds after which the failures leave the window of their rule."""
+
 SECRET = "whsec_" + "QUFB" * 11
 
 
@@ -45,14 +57,46 @@ def write_toml(folder: Path, receiver: AlertReceiver, kind: str) -> Path:
         'on = ["alert"]\n'
     )
     path = folder / "herald.toml"
-    path.write_text(RULES + table)
+    path.write_text(make_rules(time.time()) + table)
     return path
+
+
+def make_rules(now: float) -> str:
+    """Return rules of which problems begin and end as in `AlertProblems`."""
+    minute = (now - FAILED_AGO_S) // MINUTE_S * MINUTE_S
+    window = now + FAILED_FOR_S - minute - MINUTE_S
+    rules = RULES.replace('window = "2s"', 'window = "1h"')
+    return (
+        rules.replace("count = 3", f'count = 3\nwindow = "{window:.0f}s"')
+        + "[alerts.rules.monitor_blind]\nfor = 0\nresolve_after = 0\n"
+    )
 
 
 def list_ends(message: dict[str, Any]) -> bool:
     """Return True if a message reports that an alert is resolved."""
     said = message.get("type", ""), message.get("title", "")
     return "resolved" in str(said).lower()
+
+
+class Episode(NamedTuple):
+    """Problems that begin and end, and the rules that find them."""
+
+    rules: frozenset[str]
+    begin: Callable[[], Awaitable[None]]
+    end: Callable[[], Awaitable[None]]
+
+
+def make_all(problems: AlertProblems) -> Episode:
+    return Episode(ALL_RULES, problems.begin_all, problems.end_all)
+
+
+def make_blindness(problems: AlertProblems) -> Episode:
+    """While nothing is received, the other rules are not judged."""
+
+    async def connect(is_connected: bool) -> None:
+        problems.is_connected = is_connected
+
+    return Episode(BLIND_RULES, lambda: connect(False), lambda: connect(True))
 
 
 class KilledServer:
@@ -124,43 +168,69 @@ async def count_received(receiver: AlertReceiver, store: RedisStore) -> int:
     return sum(any(f"\n{title}" in text for text in texts) for title in titles)
 
 
+class KilledTwice:
+    """Three servers one after the other; the first two are killed.
+
+    The first while the first message is under way, the second while the first one is
+    that reports an end.
+    """
+
+    def __init__(
+        self, folder: Path, receiver: AlertReceiver, valkey: PrivateValkey, kind: str
+    ) -> None:
+        self._receiver = receiver
+        self._valkey = valkey
+        toml = write_toml(folder, receiver, kind)
+        self._servers = [
+            KilledServer(folder / f"{number}.log", valkey.url, toml)
+            for number in range(3)
+        ]
+
+    async def run(self, problems: AlertProblems, episode: Episode) -> None:
+        """Let the problems of `episode` begin and end, whatever happens to servers."""
+        first, second, last = self._servers
+        first.kill_if(self._receiver, lambda message: True)
+        await episode.begin()
+        await first.start()
+        await first.wait_until_dead(self._valkey)
+        second.kill_if(self._receiver, list_ends)
+        await second.start()
+        # Failures end by themselves, maybe before this server is there.
+        await problems.wait_for("firing", episode.rules - {"task_failed"})
+        await episode.end()
+        await second.wait_until_dead(self._valkey)
+        await last.start()
+        await problems.wait_for("resolved", episode.rules)
+
+    async def stop(self) -> None:
+        """Stop the last one."""
+        await self._servers[-1].stop()
+
+
 @pytest.mark.parametrize("kind", ["apprise", "webhook"])
+@pytest.mark.parametrize("blind", [False, True], ids=["all", "blind"])
 async def test_every_alert_fires_and_resolves_once(
-    kind: str, tmp_path: Path, valkey: PrivateValkey
+    kind: str, blind: bool, tmp_path: Path, valkey: PrivateValkey
 ) -> None:
     with receiving_alerts() as receiver:
-        toml = write_toml(tmp_path, receiver, kind)
-
-        def make(name: str) -> KilledServer:
-            return KilledServer(tmp_path / name, valkey.url, toml)
-
-        first, second, last = make("first.log"), make("second.log"), make("last.log")
+        servers = KilledTwice(tmp_path, receiver, valkey, kind)
         async with open_store(valkey.url) as store:
             problems = AlertProblems(store)
+            episode = make_blindness(problems) if blind else make_all(problems)
             async with problems.monitored():
-                first.kill_if(receiver, lambda message: True)
-                await first.start()
-                if kind == "webhook":
-                    # A new endpoint gets what happens from then on.
-                    state = WebhookRepository(store)
-                    await wait_until_async(lambda: state.read_state("hook"))
-                await problems.begin_all()
-                await first.wait_until_dead(valkey)
-                second.kill_if(receiver, list_ends)
-                await second.start()
-                await problems.wait_for("firing", ENDING_RULES)
-                await problems.end_all()
-                await second.wait_until_dead(valkey)
-                await last.start()
-                await problems.wait_for("resolved", ENDING_RULES)
-                expected = len(ENDING_RULES) * 2 + 1  # task_failed only fires
+                await servers.run(problems, episode)
+                expected = len(episode.rules) * 2
                 await wait_until_async(
                     lambda: count_received(receiver, store), accept=expected.__le__
                 )
-                await last.stop()
+                await servers.stop()
                 documents = await store.list_documents("alerts")
                 assert await count_received(receiver, store) == expected
+    assert {one.data["rule"] for one in documents} == episode.rules
     for one in documents:
         types = Counter(notice["type"] for notice in one.data["notices"])
-        ends = one.data["rule"] in ENDING_RULES
-        assert types == ({"fired": 1, "resolved": 1} if ends else {"fired": 1})
+        assert types == {"fired": 1, "resolved": 1}
+
+
+def test_every_rule_is_tried() -> None:
+    assert {rule.name for rule in BUILT_IN_RULES} == ALL_RULES | BLIND_RULES

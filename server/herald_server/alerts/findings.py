@@ -71,9 +71,9 @@ def _find_failing(rule: AlertRule, facts: AlertFacts, now: float) -> RuleFinding
 
 def _find_failed(rule: AlertRule, facts: AlertFacts, now: float) -> RuleFindings:
     counts: dict[str, int] = defaultdict(int)
-    first = now - rule.window
-    for minute in facts.minutes:
-        if minute.at + MINUTE_S > first:
+    ends = [minute.at + MINUTE_S + rule.window for minute in facts.minutes]
+    for minute, end in zip(facts.minutes, ends, strict=True):
+        if end > now:
             for name, ended in minute.names.items():
                 counts[name] += ended.get("failed", 0)
     counts.pop(OTHER_PART, None)
@@ -86,7 +86,7 @@ def _find_failed(rule: AlertRule, facts: AlertFacts, now: float) -> RuleFindings
         for name, count in counts.items()
         if count >= rule.count
     )
-    return RuleFindings(found, now + MINUTE_S if found else None)
+    return RuleFindings(found, _get_next(ends, now) if found else None)
 
 
 def _find_lost(rule: AlertRule, facts: AlertFacts, now: float) -> RuleFindings:

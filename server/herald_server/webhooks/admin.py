@@ -76,6 +76,17 @@ class WebhookAdmin:
         await self._record("register", endpoint.id)
         return {**to_view(endpoint), "secret": endpoint.secrets[0].text}
 
+    async def place_static_endpoints(self) -> None:
+        """Let new endpoints of herald.toml begin at the end of the log.
+
+        Called before this process writes alerts, which it does at once: their worker
+        starts later. Raises `StoreError`.
+        """
+        if self.static_endpoints:
+            state = EndpointState(cursor=str(await self._store.read_end()))
+            for id_ in self.static_endpoints:
+                await self._repository.begin_state(id_, state)
+
     async def list_all(self) -> list[dict[str, Any]]:
         """Return all endpoints with their status."""
         registered = await self._repository.read_endpoints()

@@ -147,6 +147,11 @@ class WebhookRepository:
             STATE, id_, msgspec.json.encode(state), ENDPOINT_TTL_S
         )
 
+    async def begin_state(self, id_: str, state: EndpointState) -> None:
+        """Store the first state of an endpoint, unless it has one."""
+        text = msgspec.json.encode(state)
+        await self._items.put_item(STATE, id_, text, ENDPOINT_TTL_S, new=True)
+
     # -- failed messages ------------------------------------------------------------
 
     async def read_deferred(self, id_: str) -> list[WebhookMessage]:

@@ -189,6 +189,8 @@ async def run_background_tasks(shared: ServerContext) -> AsyncGenerator[None]:
     Raises `StoreError` if the log's end cannot be read.
     """
     await shared.log_reader.start()
+    if shared.webhooks is not None:
+        await shared.webhooks.place_static_endpoints()
     try:
         async with (
             run_in_background(

@@ -8,15 +8,20 @@ import time
 from collections.abc import AsyncGenerator
 from typing import Any
 
+from msgspec.structs import replace
+
 from herald_core.model.documents import replace_with
 from herald_core.model.events.event import Event
+from herald_core.model.filters import Filter
 from herald_core.model.gaps import Gap
 from herald_core.model.monitors import MonitorView
 from herald_core.model.tasks.views import to_rfc3339
 from herald_core.model.workers.queue import QueueView
 from herald_core.store.ports import Store
 from herald_core.system.cancellation import run_in_background
+from herald_server.webhooks.endpoint import Secret, WebhookEndpoint
 from herald_server.webhooks.repository import EndpointState, WebhookRepository
+from herald_server.webhooks.signing import make_secret
 from tests.support.herald.memory_server import gone_worker
 from tests.support.wait import wait_until_async
 
@@ -56,7 +61,7 @@ resolve_after = 0
 ENDING_RULES = frozenset(
     (
         *("queue_unconsumed", "queue_old", "worker_silent", "gap"),
-        *("schedule_missed", "task_stuck", "task_failing"),
+        *("schedule_missed", "task_stuck", "task_failing", "task_lost", "webhook_off"),
     )
 )
 """Rules whose problems `end_all` ends."""
@@ -70,12 +75,25 @@ SCHEDULE: dict[str, Any] = {
 }
 
 
+FAILED_AGO_S = 70.0
+"""Seconds ago that tasks of `begin_all` failed: in a minute that is over."""
+
+_ENDPOINT = WebhookEndpoint(
+    id="wh_off",
+    url="http://127.0.0.1:9/",
+    secrets=(Secret(make_secret()),),
+    filter=Filter(name=("no.such",)),
+)
+
+
 class AlertProblems:
     """Begins and ends problems in `store`."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
         self._clock = 0
+        self.is_connected = True
+        """Whether the monitor is connected to its broker."""
 
     @contextlib.asynccontextmanager
     async def monitored(self) -> AsyncGenerator[None]:
@@ -92,7 +110,8 @@ class AlertProblems:
     async def _beat(self) -> None:
         now = time.time()
         at = to_rfc3339(now)
-        monitor = MonitorView(id="m1", started_at=at, seen_at=at, connected=True)
+        connected = self.is_connected
+        monitor = MonitorView(id="m1", started_at=at, seen_at=at, connected=connected)
         await self._store.record_heartbeat(monitor, now=now)
 
     async def tell(self, kind: str, *ids: str, ago: float = 0.0, **fields: Any) -> None:
@@ -107,17 +126,30 @@ class AlertProblems:
         await self._store.store(events, now=now)
 
     async def begin_all(self) -> None:
-        """Begin problems of all kinds but a lost task and a blind monitor."""
+        """Begin problems of all kinds but a blind monitor, which hides the others."""
         await self.begin_silence()
+        await self.begin_loss()
+        await self.begin_refusal()
         await self.begin_queue()
         await self._put_gap("open")
         await self._put_schedule([{"kind": "missed", "since": _ago(9), "message": "m"}])
         await self.begin_stuck()
-        await self.fail(5)
+        await self.fail(5, FAILED_AGO_S)
 
     async def begin_silence(self) -> None:
         """Store a worker that fell silent."""
         await self._store.store([], [gone_worker("w9@h")], now=time.time())
+
+    async def begin_loss(self) -> None:
+        """Store a task that is lost."""
+        for kind in ("received", "started"):
+            await self.tell(kind, "gone", name="archive", ago=9)
+        await self.tell("lost", "gone", source="inferred", host="")
+
+    async def begin_refusal(self) -> None:
+        """Store a registered endpoint that answered that it is gone."""
+        await self.switch_off(_ENDPOINT.id)
+        await WebhookRepository(self._store).put(_ENDPOINT)
 
     async def begin_queue(self) -> None:
         """Store a queue without a consumer whose oldest message is old."""
@@ -132,27 +164,33 @@ class AlertProblems:
         for kind in ("received", "started"):
             await self.tell(kind, "stuck", name="sync", ago=50)
 
-    async def fail(self, count: int) -> None:
+    async def fail(self, count: int, ago: float = 0.0) -> None:
         """Store failed tasks of one name."""
         ids = [f"bad-{self._clock}-{n}" for n in range(count)]
         for kind in ("received", "started"):
-            await self.tell(kind, *ids, name="pay")
-        await self.tell("failed", *ids, name="pay", exception="ValueError('x')")
+            await self.tell(kind, *ids, name="pay", ago=ago)
+        why = "ValueError('x')"
+        await self.tell("failed", *ids, name="pay", ago=ago, exception=why)
 
     async def end_all(self) -> None:
-        """End what `begin_all` began, but for failures within a time."""
+        """End what `begin_all` began, but for failures, which only time ends."""
         await self._store.delete_worker("w9@h", now=time.time())
         await self._put_queue(depth=0, consumers=("w1@h",))
         await self._put_gap("closed")
         await self._put_schedule([])
         await self.tell("succeeded", "stuck", name="sync", runtime=50.0)
+        await self.tell("succeeded", "gone", name="archive", runtime=1.0)
+        enabled = replace(_ENDPOINT, revived_at=time.time())
+        await WebhookRepository(self._store).put(enabled)
         ids = [f"good-{n}" for n in range(500)]
         for kind in ("received", "started", "succeeded"):
             await self.tell(kind, *ids, name="pay")
 
     async def switch_off(self, endpoint: str) -> None:
         """Store that an endpoint answered that it is gone."""
-        state = EndpointState(cursor="0-0", disabled_at=time.time(), disabled_why="410")
+        cursor = str(await self._store.read_end())
+        now = time.time()
+        state = EndpointState(cursor=cursor, disabled_at=now, disabled_why="410")
         await WebhookRepository(self._store).put_state(endpoint, state)
 
     async def _put_queue(self, **fields: Any) -> None:

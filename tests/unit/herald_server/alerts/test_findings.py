@@ -61,6 +61,8 @@ def test_failures_are_counted_within_the_window() -> None:
     found = find("task_failed", minutes=minutes)
     assert list_subjects(found) == ["pay"]
     assert found.found[0].title == "pay failed 10 times"
+    # The oldest of these failures leave the window of five minutes.
+    assert found.due == NOW + 300
 
 
 def test_lost_tasks_by_name_while_they_are_recent() -> None:
