@@ -1,6 +1,5 @@
 """`/metrics` under the names of celery-exporter, for its boards and alerts."""
 
-import json
 from typing import Any, cast
 from uuid import uuid4
 
@@ -13,14 +12,13 @@ from prometheus_client.samples import Sample
 from herald_core.model.workers.queue import QueueView
 from herald_core.model.workers.worker_reports import parse_worker
 from tests.support.clients.http import asking
-from tests.support.environment import ROOT
 from tests.support.herald.server import Server, make_store, serving
+from tests.support.metrics.celery_mixin import SERIES
 from tests.support.servers.redis import PrivateValkey
 from tests.support.wait import wait_until_async
 
 pytestmark = pytest.mark.anyio
 
-MIXIN = json.loads((ROOT / "tests" / "e2e" / "celery_mixin.json").read_text())
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 SENT: dict[str, Any] = {"name": "mail.send", "queue": "fast", "host": "gen1@web"}
 OPEN = {"Accept": "application/openmetrics-text;version=1.0.0,text/plain;q=0.5"}
@@ -58,7 +56,7 @@ async def test_every_series_of_the_published_boards_is_there(url: str) -> None:
         await _work(server)
         found = await _read(ask)
     labels = {one.name: set(one.labels) for one in found}
-    for name, used in MIXIN["series"].items():
+    for name, used in SERIES.items():
         assert set(used) <= labels.get(name, set()), name
 
 

@@ -7,12 +7,13 @@ from typing import Any, cast
 
 from celery import Celery
 
-from herald_core.system.subprocesses import kill_group, spawn
+from herald_core.system.subprocesses import kill_group, spawn, terminate
 from tests.support.wait import wait_until
 
 SHOP = """
 import os, time
 from celery import Celery
+from celery.exceptions import Reject
 
 env = os.environ
 app = Celery("shop", broker=env["SHOP_BROKER"], backend=env["SHOP_BACKEND"])
@@ -39,6 +40,11 @@ def ship(self, tries):
 @app.task(ignore_result=True)
 def note(text):
     return text
+
+
+@app.task(acks_late=True)
+def decline():
+    raise Reject("not ours", requeue=False)
 
 
 @app.task
@@ -76,6 +82,10 @@ class Stranger:
             return bool(cast(Any, self.app).control.ping(timeout=0.3))
         except Exception:  # the broker may be on its way up
             return False
+
+    def stop_worker(self) -> None:
+        """Stop the worker as a deployment does; it says goodbye."""
+        terminate(self._process, 20.0)
 
     def stop(self) -> None:
         """Kill the worker and close all connections."""
