@@ -24,7 +24,8 @@ class Change(msgspec.Struct, frozen=True, gc=False):
     """A change of one record.
 
     `json` is the new image with its rev, ready to send; empty for a deletion. `task` is
-    the image of a task (the last one, if deleted).
+    the image of a task (the last one, if deleted). `has_left`: it no longer matches
+    the filter of the subscriber that this change is for.
     """
 
     kind: str
@@ -34,6 +35,7 @@ class Change(msgspec.Struct, frozen=True, gc=False):
     json: bytes
     task: TaskView | None = None
     before: PreviousValues | None = None
+    has_left: bool = False
 
     @property
     def is_deletion(self) -> bool:

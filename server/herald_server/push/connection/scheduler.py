@@ -67,6 +67,16 @@ class FlushScheduler:
         self._due.append(one)
         self._continue()
 
+    def schedule_changes(self, one: Flushable) -> None:
+        """Schedule a flush of `one`, which has nothing but changes.
+
+        They wait for the tick if there is one: others already wait for it.
+        """
+        if self._tick_timer:
+            self._tick_timer.append(one)
+        else:
+            self.schedule(one)
+
     def _continue(self) -> None:
         if not self._is_running:
             self._is_running = True
@@ -76,11 +86,13 @@ class FlushScheduler:
         self._is_running = False
         now = time.monotonic()
         done = self._flush_ready(now) if self._ready else 0
+        at_once = True
         for _ in range(MAX_FLUSHES - done):
             if not self._due:
                 return
             one = self._due.popleft()
-            at_once = self.rate.try_acquire(now)
+            # None is left for the next one either: it is the same moment.
+            at_once = at_once and self.rate.try_acquire(now)
             one.flush(now, at_once)
             if not at_once:
                 self._gather(one)

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from contextlib import aclosing
 from contextvars import copy_context
+from functools import lru_cache
 
 import msgspec
 
@@ -54,6 +55,12 @@ class Timeouts(msgspec.Struct, frozen=True, kw_only=True):
     def check_interval(self) -> float:
         """Seconds between two checks of the deadlines."""
         return min(self.send / 6, self.heartbeat / 3)
+
+
+@lru_cache(maxsize=1_024)
+def _parse_time(at: str) -> float:
+    """Return unix seconds; many connections are told of the same change."""
+    return from_rfc3339(at)
 
 
 class ConnectionSender:
@@ -128,21 +135,25 @@ class ConnectionSender:
 
     def wake(self) -> None:
         """Schedule a flush."""
-        if not self._is_scheduled and not self._is_ended:
-            self._is_scheduled = True
+        if self._is_scheduled or self._is_ended:
+            return
+        self._is_scheduled = True
+        if self.session.is_urgent:
             self._scheduler.schedule(self)
+        else:
+            self._scheduler.schedule_changes(self)
 
     # -- flush ---------------------------------------------------------------------
 
     def flush(self, now: float, data: bool) -> None:
         """Send what does not block; leave the rest to a task."""
         self._is_scheduled = not data
-        if self._is_ended:
+        session = self.session
+        if self._is_ended or not (data or session.is_urgent):
             return
         if self._task is not None:
             self._is_more_due = self._is_more_due or data
             return
-        session = self.session
         if data and session.subscriptions.is_blocked(now):
             asyncio.get_running_loop().call_later(BLOCKED_RETRY_S, self.wake)
             return
@@ -175,7 +186,8 @@ class ConnectionSender:
             if not self._transport.try_send(frame):
                 return out[number:]
             self._count(frame)
-        self._record_push()
+        if session.changed_at is not None:
+            self._record_push()
         self._notify_answered()
         return []
 
@@ -184,9 +196,7 @@ class ConnectionSender:
         at = self.session.changed_at
         if at is not None:
             self.session.changed_at = None
-            self._metrics.pushes.record(
-                time.time() - from_rfc3339(at), time.monotonic()
-            )
+            self._metrics.pushes.record(time.time() - _parse_time(at), time.monotonic())
 
     def _count(self, frame: bytes) -> None:
         self._metrics.frames += 1

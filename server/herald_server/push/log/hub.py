@@ -12,6 +12,8 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from itertools import islice, takewhile
 
+import msgspec
+
 from herald_core.model.changes import QUEUE, TASK, WORKER, Change, LogEntry
 from herald_core.model.cursor import START, Cursor
 from herald_core.model.documents import DOCUMENT_KINDS
@@ -76,22 +78,27 @@ class Subscriber:
 
     def offer(self, change: Change) -> None:
         """Add `change` if it matches the filter, now or before."""
-        if is_relevant(self.filter, change):
-            self.enqueue(change)
+        shown = select_change(self.filter, change)
+        if shown is not None:
+            self.enqueue(shown)
 
     def enqueue(self, change: Change) -> None:
-        """Add a matching change. It replaces an older one of the same id."""
+        """Add a change as `select_change` returned it.
+
+        It replaces an older one of the same id.
+        """
         if self.is_asleep or self.reset:
             return
         key = change.rev if self.all_transitions else change.id
-        known = self.pending.get(key)
-        if known is not None:
+        pending = self.pending
+        if key in pending:
+            known = pending[key]
             if known.place >= change.place:
                 return
             self.size -= len(known.json)
-        self.pending[key] = change
+        pending[key] = change
         self.size += len(change.json)
-        if len(self.pending) > MAX_PENDING or self.size > MAX_PENDING_BYTES:
+        if len(pending) > MAX_PENDING or self.size > MAX_PENDING_BYTES:
             self.require_reset("slow")
         elif self.share is not None:
             self.limit_to_share(self.share)
@@ -111,21 +118,31 @@ class Subscriber:
         changes = list(self.pending.values())
         self.pending.clear()
         self.size = 0
-        if not self.filter.hidden_fields:
-            return changes
-        return [hide_in_change(change, self.filter) for change in changes]
+        return changes
 
 
 def is_relevant(filter_: Filter, change: Change) -> bool:
     """Return True if subscribers of `filter_` must get `change`."""
+    return select_change(filter_, change) is not None
+
+
+def select_change(filter_: Filter, change: Change) -> Change | None:
+    """Return `change` as subscribers of `filter_` see it; None if it is not theirs.
+
+    It is the same object unless fields are hidden or the task left the filter.
+    """
     if change.task is None:
-        return True
+        return change
+    if not change.is_deletion and filter_.matches(change.task):
+        return hide_in_change(change, filter_)
     if change.before is not None and filter_.matches(change.task, change.before):
-        return True
-    if change.is_deletion:
-        # Its values are unknown, so it is reported as gone to all subscribers.
-        return change.before is None and _can_contain(filter_, change.id)
-    return filter_.matches(change.task)
+        left = not change.is_deletion
+        return msgspec.structs.replace(hide_in_change(change, filter_), has_left=left)
+    # Its values are unknown, so it is reported as gone to all subscribers.
+    is_unknown = change.is_deletion and change.before is None
+    if is_unknown and _can_contain(filter_, change.id):
+        return hide_in_change(change, filter_)
+    return None
 
 
 def _can_contain(filter_: Filter, id_: str) -> bool:
@@ -163,6 +180,8 @@ class _Topic:
         if group is None:
             group = self._groups[watcher.filter] = _SubscriberGroup(watcher.filter)
             self.index.add(group.filter, group)
+        # Equal filters are one object: each holds its compiled patterns.
+        watcher.filter = group.filter
         group.subscribers.add(watcher)
 
     def discard(self, watcher: Subscriber) -> None:
@@ -275,9 +294,11 @@ class Hub:
         for change in changes:
             room = self._topics.get(change.kind)
             for group in room.index.find_candidates(change) if room else ():
-                if is_relevant(group.filter, change):
+                # Once for all of them: which part they see is theirs in common.
+                shown = select_change(group.filter, change)
+                if shown is not None:
                     for watcher in group.subscribers:
-                        watcher.enqueue(change)
+                        watcher.enqueue(shown)
                     touched |= group.subscribers
         return touched
 

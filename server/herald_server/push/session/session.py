@@ -70,6 +70,13 @@ MAX_ANSWERS = 100
 class Session:
     """One connection. `wake` is called when there may be something to send."""
 
+    __slots__ = (
+        *("_bad_count", "_control", "_heartbeat", "_hub", "_lag_ms", "_limits"),
+        *("_message_bucket", "_metrics", "_sent_at", "_sent_cursor"),
+        *("_subscribe_bucket", "_task_filter", "_wake", "changed_at", "closing"),
+        *("read_requests", "subscriptions"),
+    )
+
     def __init__(
         self,
         hub: Hub,
@@ -105,6 +112,11 @@ class Session:
     def is_backlogged(self) -> bool:
         """Whether so many answers wait that no more messages should be received."""
         return len(self._control) >= MAX_ANSWERS
+
+    @property
+    def is_urgent(self) -> bool:
+        """Whether anything but changes is to be sent, read or ended."""
+        return bool(self._control or self.read_requests or self.closing)
 
     @property
     def is_idle(self) -> bool:
@@ -220,6 +232,8 @@ class Session:
 
     def take_control_frames(self) -> list[bytes]:
         """Return the pending control frames, and clear them."""
+        if not self._control:
+            return []
         said, self._control = self._control, []
         return said
 
@@ -301,12 +315,14 @@ class Session:
         pos, subs = self._hub.pos, self.subscriptions
         parts: list[DataFrame] = []
         self.changed_at = None
+        safe, has_done = bool(subs), False
         for sub in subs:
             if sub.subscriber.reset:
                 self._reset(sub)
             self.changed_at = self.changed_at or sub.changed_at
             parts += sub.take_frames(pos)
-        safe = bool(subs) and all(sub.is_live for sub in subs)
+            safe = safe and sub.is_live
+            has_done = has_done or sub.is_done
         # A cursor covers all subscriptions of a connection.
         alone = safe and len(subs) == 1
         out = [part.encode(part.until if alone else None) for part in parts[:-1]]
@@ -317,7 +333,7 @@ class Session:
             out.append(frames.encode_control("cursor", cursor=str(pos), lag_ms=lag))
         if safe and out:
             self._sent_cursor, self._sent_at = pos, now
-        if any([sub.is_done for sub in subs]):
+        if has_done:
             out += self._end_finished()
         return out
 

@@ -77,7 +77,7 @@ class DataFrame(NamedTuple):
 
     def encode(self, cursor: Cursor | None = None) -> bytes:
         """Return it as bytes. Images go in as they lie in the log."""
-        words = [b'{"type":"data","id":', to_json(self.sub)]
+        words = [_encode_head(self.sub)]
         if self.reset:
             words += [b',"reset":', to_json(self.reset)]
         words += [b',"put":[', b",".join(self.put), b"]"]
@@ -89,12 +89,25 @@ class DataFrame(NamedTuple):
         return b"".join(words)
 
 
+@lru_cache(maxsize=1_024)
+def _encode_head(sub: str) -> bytes:
+    """Return the beginning of each frame of a subscription."""
+    return b'{"type":"data","id":%b' % to_json(sub)
+
+
 class Subscription:
     """One subscription and its progress.
 
     `is_live` means that its client gets changes as they happen. `slow` counts how often
     in a row it fell behind before that.
     """
+
+    __slots__ = (
+        *("_is_resumed", "_last_page", "_read", "_reset", "_sent_until"),
+        *("_snapshot_end", "_snapshot_positions", "_snapshot_start"),
+        *("_unfinished_ids", "is_live", "request", "slow", "subscriber"),
+        *("unsent_bytes", "weight"),
+    )
 
     def __init__(
         self,
@@ -135,7 +148,8 @@ class Subscription:
     @property
     def is_done(self) -> bool:
         """Whether all its ids are final, and were sent as such."""
-        return self.is_live and self._unfinished_ids == set()
+        ids = self._unfinished_ids
+        return ids is not None and not ids and self.is_live
 
     @property
     def held_bytes(self) -> int:
@@ -297,15 +311,17 @@ class Subscription:
         if whole.all_transitions or whole.size > frame_packer.MAX_FRAME_BYTES:
             return self._pack_pending()
         # Ids are unique already: only the newest change of each is pending.
-        frame = DataFrame(self.request.id, [], [])
+        put: list[bytes] = []
+        gone: list[str] = []
         for change in self._take_changes():
             image = self._get_view(change)
             if image is None:
-                frame.gone.append(change.id)
+                gone.append(change.id)
             else:
-                frame.put.append(image)
-        self._snapshot_positions = {}
-        return [frame] if frame.put or frame.gone else []
+                put.append(image)
+        if self._snapshot_positions:
+            self._snapshot_positions = {}
+        return [DataFrame(self.request.id, put, gone)] if put or gone else []
 
     def _pack_pending(self) -> list[DataFrame]:
         """Return the pending changes as several frames.
@@ -330,19 +346,17 @@ class Subscription:
         id_ = self.request.id
         return [DataFrame(id_, f.put, f.gone, "", f.until) for f in packer.frames]
 
-    def _take_changes(self) -> Iterable[Change]:
-        """Yield the pending changes that the snapshot does not
-        contain; record final ones."""
-        for change in self.subscriber.drain():
-            if self._is_in_snapshot(change):
-                continue
-            if self._unfinished_ids is not None:
-                ends = change.is_deletion or (
-                    change.task is not None and change.task.final
-                )
-                if ends:
-                    self._unfinished_ids.discard(change.id)
-            yield change
+    def _take_changes(self) -> list[Change]:
+        """Return the pending changes that the snapshot does not contain; record final
+        ones."""
+        changes = self.subscriber.drain()
+        if self._snapshot_positions:
+            changes = [one for one in changes if not self._is_in_snapshot(one)]
+        if self._unfinished_ids:
+            self._unfinished_ids.difference_update(
+                [one.id for one in changes if _is_end(one)]
+            )
+        return changes
 
     def _is_in_snapshot(self, change: Change) -> bool:
         shown = self._snapshot_positions.get(change.id)
@@ -350,12 +364,15 @@ class Subscription:
 
     def _get_view(self, change: Change) -> bytes | None:
         """Return the JSON of a changed item; None if it left the filter or expired."""
-        if not change.json:
-            return None
-        if change.task is not None and not self.subscriber.filter.matches(change.task):
+        if change.has_left or not change.json:
             return None
         fields = self.request.fields
         return change.json if fields is None else _select_fields(change.json, fields)
+
+
+def _is_end(change: Change) -> bool:
+    """Return True if nothing more is expected of the changed task."""
+    return change.is_deletion or (change.task is not None and change.task.final)
 
 
 @lru_cache(maxsize=1_024)

@@ -20,6 +20,8 @@ from herald_server.push.session.subscription import Subscription
 class SubscriptionSet:
     """The subscriptions of a connection by id, in the order of their arrival."""
 
+    __slots__ = ("_account", "_by_id", "_hub", "_limits", "_share", "turn")
+
     def __init__(self, hub: Hub, limits: Limits) -> None:
         self._hub = hub
         self._limits = limits

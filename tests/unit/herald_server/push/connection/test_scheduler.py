@@ -49,6 +49,19 @@ async def test_above_the_rate_changes_wait_for_the_tick_and_answers_do_not() -> 
     assert time.monotonic() - begun >= 0.05
 
 
+async def test_changes_join_those_that_wait_for_the_tick() -> None:
+    rounds = FlushScheduler(FlushRate(ticks=(0.05, 0.05), rate=0.0, burst=0))
+    first, second, third = Told(rounds), Told(rounds), Told(rounds)
+    rounds.schedule_changes(first)
+    await asyncio.sleep(0)
+    rounds.schedule_changes(second)
+    rounds.schedule(third)
+    await asyncio.sleep(0)
+    assert (second.turns, third.turns) == ([], [False]), "answers do not wait"
+    await wait_until_async(lambda: len(third.turns) == 2)
+    assert (first.turns, second.turns) == ([False, True], [True])
+
+
 def test_the_tick_is_as_long_as_telling_takes() -> None:
     """So that no more than a share of the time goes into it, within bounds."""
     pace = FlushRate(ticks=(0.005, 0.05))

@@ -71,6 +71,20 @@ def test_a_watcher_hears_what_it_asks_for_and_what_leaves_it(
     touched = hub.offer([offered])
     assert touched == ({watcher} if asked_for else set())
     assert bool(watcher.pending) is asked_for
+    for taken in watcher.drain():
+        left = offered.task is not None and not filter_.matches(offered.task)
+        assert taken.has_left is (left and not offered.is_deletion)
+
+
+def test_equal_filters_share_their_compiled_patterns() -> None:
+    hub = Hub()
+    watchers = [Subscriber(Filter(name=("a.*",)), lambda: None) for _ in range(2)]
+    for watcher in watchers:
+        hub.subscribe(watcher)
+    assert watchers[0].filter is watchers[1].filter
+    hub.unsubscribe(watchers[0])
+    assert hub.offer([change(1)]) == hub.offer([change(2)])
+    assert not watchers[0].pending
 
 
 def test_only_the_newest_change_of_a_task_is_kept() -> None:

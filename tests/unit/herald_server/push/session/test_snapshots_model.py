@@ -119,14 +119,14 @@ def cursors_while_a_snapshot_is_read(patch: pytest.MonkeyPatch) -> None:
 
 
 def without_before_images(patch: pytest.MonkeyPatch) -> None:
-    concerns = hub.is_relevant
+    select = hub.select_change
 
-    def forgetful(filter_: Filter, change: Change) -> bool:
+    def forgetful(filter_: Filter, change: Change) -> Change | None:
         if change.task is None or change.is_deletion:
-            return concerns(filter_, change)
-        return filter_.matches(change.task)
+            return select(filter_, change)
+        return change if filter_.matches(change.task) else None
 
-    patch.setattr(hub, "is_relevant", forgetful)
+    patch.setattr(hub, "select_change", forgetful)
 
 
 def without_a_reset_when_history_is_replaced(patch: pytest.MonkeyPatch) -> None:
