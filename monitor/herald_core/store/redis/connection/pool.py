@@ -84,7 +84,8 @@ class Connections:
             timeout=timeout,
             protocol=2,
             decode_responses=False,
-            socket_timeout=read_timeout,
+            # redis-py would write in a task of its own, to end it after a time.
+            socket_timeout=None,
             socket_connect_timeout=timeout,
             # A Unix socket has no such option.
             **({} if url.startswith("unix:") else {"socket_keepalive": True}),
@@ -94,6 +95,7 @@ class Connections:
         self._pool = pool
         self._client = redis.Redis.from_pool(pool)
         self._timeout = timeout
+        self._read_timeout = read_timeout
         # The pool never gets its connections back, so it cannot be waited for one.
         self._slots = asyncio.Semaphore(MAX_CONNECTIONS)
         self._idle: IdleConnections[Any] = IdleConnections()
@@ -109,7 +111,9 @@ class Connections:
             # A broken connection fails, and reconnects.
             connection = self._idle.take() or await self._pool.get_connection()
             replies: list[Reply] = await connection.retry.call_with_retry(
-                partial(_send_packed, connection, packed, len(commands)),
+                partial(
+                    _send_packed, connection, packed, len(commands), self._read_timeout
+                ),
                 partial(self._disconnect, connection),
             )
             return replies
@@ -143,29 +147,46 @@ class Connections:
         await self._client.aclose()
 
 
-async def _send_packed(connection: Any, packed: bytes, count: int) -> list[Reply]:
+async def _send_packed(
+    connection: Any, packed: bytes, count: int, read_timeout: float | None
+) -> list[Reply]:
     """Send `count` commands, and return their replies.
 
     The first error is raised after the last reply: the next exchange starts there.
+    Raises `exceptions.TimeoutError` if a reply takes longer than `read_timeout` seconds
+    (None: never).
     """
-    await connection.send_packed_command(packed)
+    loop = asyncio.get_running_loop()
     replies: list[Reply] = []
-    while len(replies) < count:
-        try:
-            replies.append(await connection.read_response(disconnect_on_error=False))
-        except exceptions.ResponseError as error:
-            replies.append(error)
-        replies += _list_received(connection, count - len(replies))
+    try:
+        async with asyncio.timeout(read_timeout) as deadline:
+            await connection.send_packed_command(packed)
+            while len(replies) < count:
+                replies += await _read_replies(connection, count - len(replies))
+                if read_timeout is not None and len(replies) < count:
+                    deadline.reschedule(loop.time() + read_timeout)
+    except TimeoutError as error:
+        raise exceptions.TimeoutError("no reply in time") from error
     for reply in replies:
         if isinstance(reply, Exception):
             raise reply
     return replies
 
 
+async def _read_replies(connection: Any, limit: int) -> list[Reply]:
+    """Wait for a reply; return it with those that arrived with it, up to `limit`."""
+    reply: Reply
+    try:
+        reply = await connection.read_response(disconnect_on_error=False)
+    except exceptions.ResponseError as error:
+        reply = error
+    return [reply, *_list_received(connection, limit - 1)]
+
+
 def _list_received(connection: Any, limit: int) -> list[Reply]:
     """Return the replies that have arrived with the last one, up to `limit`.
 
-    `read_response` sets a timeout for each, which takes longer than a short reply.
+    `read_response` takes longer than a short reply.
     """
     received: list[Reply] = []
     reader = connection._parser._reader
