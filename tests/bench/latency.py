@@ -32,6 +32,7 @@ class Latency:
 
 
 class _Task(msgspec.Struct):
+    id: str = ""
     args: str = ""
 
 
@@ -104,7 +105,16 @@ def _scratch() -> "tempfile.TemporaryDirectory[str]":
 
 
 async def _watched(server: str, url: str, rate: float, events: int) -> Latency:
-    took: list[float] = []
+    published, received = await watch(server, url, rate, events)
+    return told([at - published[id_] for id_, at in received.items()], events)
+
+
+async def watch(
+    server: str, url: str, rate: float, events: int
+) -> tuple[dict[str, float], dict[str, float]]:
+    """Publish events; return when each was published and received (unix seconds)."""
+    published: dict[str, float] = {}
+    received: dict[str, float] = {}
     address = server.replace("http", "ws", 1) + "ws"
     bearer = {"Authorization": f"Bearer {TOKEN}"}
     async with connect(
@@ -117,14 +127,15 @@ async def _watched(server: str, url: str, rate: float, events: int) -> Latency:
         while not (frame := _frame.decode(await line.recv())).reset or not frame.cursor:
             pass
         async with Publishing(url, rate, events) as publishing:
-            while len(took) < events and not publishing.over():
+            while len(received) < events and not publishing.over():
                 try:
                     frame = _frame.decode(await asyncio.wait_for(line.recv(), 0.5))
                 except TimeoutError:
                     continue
                 now = time.time()
-                took += [now - _stamp(task.args) for task in frame.put]
-    return told(took, events)
+                published |= {task.id: _stamp(task.args) for task in frame.put}
+                received |= {task.id: now for task in frame.put}
+    return published, received
 
 
 class Publishing:
