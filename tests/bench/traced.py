@@ -21,7 +21,7 @@ from herald_monitor.ingest.parser import EventParser
 from herald_server.cli.main import main
 from herald_server.wiring.web_server.websocket import DirectWebSocketProtocol
 
-X
+ID = re.compile(rb'\{"id":"([^"]+)"')
 
 FindIds = Callable[[Any], list[str]]
 
