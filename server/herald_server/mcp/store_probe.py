@@ -2,7 +2,7 @@
 
 The store's own timeouts and retries add up to 15 s, and a tool that waits has its own
 time beside them: more than many clients wait for an answer. The log reader hears from
-a healthy store at least once a second, so that such a store is asked nothing here.
+a healthy store at least every 1.5 s, so that such a store is asked nothing here.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ ANSWER_TIMEOUT_S = 4.0
 """Seconds in which the store must answer."""
 
 QUIET_AFTER_S = 2.0
-"""Those of them in which the log reader is to hear of it, whose reads last up to 1 s.
+"""Those of them in which the log reader is to hear of it, whose reads last up to 1.5 s.
 In the rest it is asked for a sign of life."""
 
 SILENCE = f"Herald's store did not answer within {ANSWER_TIMEOUT_S:.0f} s, so "
