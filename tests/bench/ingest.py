@@ -18,6 +18,7 @@ import redis
 from herald_core.store.redis.store import RedisStore
 from herald_core.system.subprocesses import spawn, terminate
 from tests.bench.peers import SILENCE
+from tests.bench.traffic import SHOP, Shape
 from tests.support.environment import ROOT
 from tests.support.servers.redis import private_valkey
 
@@ -62,11 +63,13 @@ class Publisher:
         seed: int = 1,
         *,
         live: bool = False,
+        shape: Shape = SHOP,
     ) -> None:
         words = [sys.executable, "-m", "tests.bench.publishing", url]
         words += ["--tasks", str(tasks), "--rate", str(rate), "--seed", str(seed)]
         # More than a few seconds of it would not fit into memory.
         words += ["--live"] if live else []
+        words += ["--shape", ",".join(map(str, shape))]
         self._process = _piped(words)
         assert _line(self._process) == "ready"
 
@@ -122,7 +125,13 @@ def monitor(
 
 
 async def taken_in(
-    url: str, stored: str, pid: int, tasks: int, floods: int, rate: float = 0.0
+    url: str,
+    stored: str,
+    pid: int,
+    tasks: int,
+    floods: int,
+    rate: float = 0.0,
+    shape: Shape = SHOP,
 ) -> list[Cost]:
     """Publish some floods to a monitor that runs; return what each took."""
     store = RedisStore(stored)
@@ -130,7 +139,7 @@ async def taken_in(
     try:
         await connected(store)
         return [
-            await _taken(store, (url, stored), pid, tasks, rate, number + 1)
+            await _taken(store, (url, stored), pid, tasks, rate, number + 1, shape)
             for number in range(floods)
         ]
     finally:
@@ -144,19 +153,26 @@ async def _taken(
     tasks: int,
     rate: float,
     seed: int,
+    shape: Shape,
 ) -> Cost:
     """Publish to a monitor that runs, and wait until all is stored.
 
     `urls` are those of the broker and of the store.
     """
-    publisher = await asyncio.to_thread(Publisher, urls[0], tasks, rate, seed)
+    publisher = await asyncio.to_thread(
+        Publisher, urls[0], tasks, rate, seed, shape=shape
+    )
     known = await count_final(store)
     with redis.Redis.from_url(urls[1]) as client:
-        before, served, begin = cpu_of(pid), _served(client), time.perf_counter()
+        before, served, begin = (
+            cpu_of(pid),
+            read_server_cpu_s(client),
+            time.perf_counter(),
+        )
         publisher.go()
         done = await all_final(store, known + tasks) - known
         took = time.perf_counter() - begin
-        used, serving = cpu_of(pid) - before, _served(client) - served
+        used, serving = cpu_of(pid) - before, read_server_cpu_s(client) - served
     await asyncio.to_thread(publisher.wait)
     events = tasks * A_TASK
     lost = A_TASK * (tasks - done)
@@ -229,7 +245,8 @@ def _stat(pid: int) -> list[str]:
         return []
 
 
-def _served(client: "redis.Redis") -> float:
+def read_server_cpu_s(client: "redis.Redis") -> float:
+    """Return the seconds of CPU that a Redis has used."""
     told = client.info("cpu")
     return float(told["used_cpu_user"]) + float(told["used_cpu_sys"])
 

@@ -20,6 +20,7 @@ from herald_core.model.filters import Filter
 from herald_core.store.redis.store import RETENTION_S, RedisStore
 from tests.bench.store import NAMES, PREFIX, life, used
 from tests.bench.table import Table
+from tests.bench.traffic import SHOP, Shape
 from tests.support.servers.redis import private_valkey
 
 TASKS = 1_000_000
@@ -67,7 +68,7 @@ async def _measure(table: Table, url: str, tasks: int, over: int) -> None:
     await store.open()
     empty = (await used(store))["all"]
     begun = time.monotonic()
-    await asyncio.to_thread(_fill, url, tasks, over)
+    await asyncio.to_thread(fill_store, url, tasks, over)
     table.row("filled", f"{tasks / (time.monotonic() - begun):8.0f} tasks/s")
     full = await used(store)
     kept = (full["all"] - empty - full["log"]) / tasks
@@ -93,8 +94,16 @@ def _figures(took: Delays) -> str:
 # -- filling ---------------------------------------------------------------------------
 
 
-def _fill(url: str, tasks: int, over: int) -> None:
-    shares = [(url, n, tasks // FILLERS, over // FILLERS) for n in range(FILLERS)]
+def fill_store(
+    url: str,
+    tasks: int,
+    over: int = 0,
+    shape: Shape = SHOP,
+    prefix: str = PREFIX,
+) -> None:
+    """Store finished tasks, by some processes; `over` of them to be swept."""
+    each = tasks // FILLERS, over // FILLERS, shape, prefix
+    shares = [(url, n, *each) for n in range(FILLERS)]
     fillers = [_spawn.Process(target=_filler, args=share) for share in shares]
     for filler in fillers:
         filler.start()
@@ -103,20 +112,23 @@ def _fill(url: str, tasks: int, over: int) -> None:
         assert filler.exitcode == 0
 
 
-def _filler(url: str, seed: int, tasks: int, over: int) -> None:
-    asyncio.run(_store_tasks(url, seed, tasks, over))
+def _filler(
+    url: str, seed: int, tasks: int, over: int, shape: Shape, prefix: str
+) -> None:
+    asyncio.run(_store_tasks(RedisStore(url, prefix=prefix), seed, tasks, over, shape))
 
 
-async def _store_tasks(url: str, seed: int, tasks: int, over: int) -> None:
+async def _store_tasks(
+    store: RedisStore, seed: int, tasks: int, over: int, shape: Shape
+) -> None:
     """Store finished tasks, the first of them so long ago that their time is over."""
     random, began = Random(seed), time.time()
-    store = RedisStore(url, prefix=PREFIX)
     await store.open()
     for first in range(0, tasks, BATCH):
         old = first < over
         now = began - RETENTION_S - 60 if old else time.time()
         numbers = range(first, min(first + BATCH, tasks))
-        lives = [life(seed * tasks + n, random, now - 1) for n in numbers]
+        lives = [life(seed * tasks + n, random, now - 1, shape) for n in numbers]
         await store.store([event for one in lives for event in one], now=now)
     await store.close()
 

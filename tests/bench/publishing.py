@@ -4,7 +4,8 @@
 the lives of N tasks: sent by clients one by one, the rest by 8 workers, up to
 three to a message. Without a rate it floods. With `--stamped` each message is one
 `task-received` of a new task, whose args are the time at which it was published;
-with `--spread` each is one event, made when it is published.
+with `--spread` each is one event, made when it is published. `--shape 100,8,4` is over
+how many names, workers and queues the tasks are spread.
 """
 
 import argparse
@@ -20,7 +21,7 @@ import hiredis
 import redis
 from kombu import Connection
 
-from tests.bench.traffic import Message, Spread, Traffic, stamped
+from tests.bench.traffic import SHOP, Message, Shape, Spread, Traffic, stamped
 
 AT_ONCE = 10
 """Messages that are packed together."""
@@ -152,6 +153,11 @@ def as_they_are_made(
         line.publish([_packed(part)])
 
 
+def parse_shape(text: str) -> Shape:
+    """Return the shape of `NAMES,WORKERS,QUEUES`."""
+    return Shape(*map(int, text.split(",")))
+
+
 def main() -> None:
     """Publish what the command line asks for; print how long that took."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -162,6 +168,7 @@ def main() -> None:
     parser.add_argument("--live", action="store_true")
     parser.add_argument("--stamped", action="store_true")
     parser.add_argument("--spread", action="store_true")
+    parser.add_argument("--shape", type=parse_shape, default=SHOP)
     given = parser.parse_args()
     client = redis.Redis.from_url(given.url.replace("amqp:", "redis:"))
     with client:  # that connects with its first command
@@ -171,7 +178,8 @@ def main() -> None:
         if given.stamped:
             paced(client, map(stamped, range(given.tasks)), given.rate)
             return
-        publish = _publication(client, Traffic(given.tasks, given.seed), given)
+        traffic = Traffic(given.tasks, given.seed, given.shape)
+        publish = _publication(client, traffic, given)
         print("ready", flush=True)
         input()
         begin = time.perf_counter()

@@ -21,6 +21,7 @@ from herald_core.model.events.event import Event
 from herald_core.store.redis.store import RedisStore
 from herald_core.system.subprocesses import spawn, terminate
 from tests.bench.ingest import broker, cpu_of
+from tests.bench.traffic import SPREAD
 from tests.support.environment import ROOT
 from tests.support.herald.process import TOKEN, HeraldProcess
 from tests.support.servers.redis import private_valkey
@@ -122,7 +123,12 @@ class Place:
 
     @contextlib.contextmanager
     def crowd(
-        self, number: int, kind: str, checked: int = 1, deaf: int = 0
+        self,
+        number: int,
+        kind: str,
+        checked: int = 1,
+        deaf: int = 0,
+        names: int = SPREAD,
     ) -> "Generator[WatcherProcess]":
         """Have `number` watchers for the length of the block.
 
@@ -131,7 +137,7 @@ class Place:
         ws = f"ws{self.server.url.removeprefix('http')}ws"
         words = ["-m", "tests.bench.watchers", ws, self.store]
         words += ["--number", str(number), "--kind", kind, "--checked", str(checked)]
-        words += ["--deaf", str(deaf)]
+        words += ["--deaf", str(deaf), "--names", str(names)]
         before = resident(self.server.pid)
         process = subprocess.Popen(
             [sys.executable, *words],

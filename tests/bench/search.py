@@ -20,7 +20,7 @@ from herald_core.model.queries.query_text import parse_query_text
 from herald_core.store.index_file import KEY_KIND
 from herald_core.store.redis.store import RedisStore
 from herald_server.insight.search.task_search import SearchStep, TaskSearch
-from tests.bench.store import PREFIX, life
+from tests.bench.store import PREFIX, life, server_cpu
 from tests.bench.table import Table
 from tests.support.servers.redis import private_valkey
 
@@ -100,10 +100,10 @@ async def _measure_searches(table: Table, store: RedisStore, tasks: int) -> None
     first = await _time(lambda: _walk_to_first(search, f"{oldest} -zzz"))
     table.row(f"text, first hit at {min(tasks, NEWEST)}", f"{first:8.0f} ms")
     begun, cpu = time.monotonic(), time.process_time()
-    server_s = await _read_server_cpu_s(store)
+    server_s = await server_cpu(store)
     searched = await _walk(search, "nosuchtext")
     wall, used = time.monotonic() - begun, time.process_time() - cpu
-    server_s = await _read_server_cpu_s(store) - server_s
+    server_s = await server_cpu(store) - server_s
     table.row(
         "text that no task has",
         f"{searched / wall:8.0f} tasks/s {used / searched * 1e6:6.1f} µs CPU a task",
@@ -115,13 +115,6 @@ async def _measure_searches(table: Table, store: RedisStore, tasks: int) -> None
     )
     ordered = await _time(lambda: _search(search, "sort:-runtime", 100))
     table.row(f"order of the newest {min(tasks, NEWEST)}", f"{ordered:8.0f} ms")
-
-
-async def _read_server_cpu_s(store: RedisStore) -> float:
-    """Return the CPU seconds that the server has used."""
-    told = await store._client.execute("INFO", "cpu")  # pyright: ignore[reportPrivateUsage]
-    fields = dict(line.split(":") for line in told.decode().split() if ":" in line)
-    return float(fields["used_cpu_user"]) + float(fields["used_cpu_sys"])
 
 
 async def _search(search: TaskSearch, text: str, limit: int) -> SearchStep:

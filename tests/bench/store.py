@@ -20,12 +20,12 @@ from uuid import UUID
 from herald_core.model.events.event import Event
 from herald_core.model.filters import Filter
 from herald_core.store.redis.store import RedisStore
+from tests.bench.traffic import NAMES, SHOP, Shape
 from tests.support.servers.redis import private_valkey
 
 PREFIX = "{herald-bench}"
 BATCH = 200
 KEYS = ("customer", "order", "note", "email", "items", "amount", "token", "region")
-NAMES = [f"shop.{area}.{what}" for area in ("mail", "orders") for what in "abcde"]
 
 
 def text(random: Random, size: int) -> str:
@@ -38,13 +38,14 @@ def text(random: Random, size: int) -> str:
     return "{" + "".join(told)[: size - 2] + "}"
 
 
-def life(number: int, random: Random, at: float) -> list[Event]:
+def life(number: int, random: Random, at: float, shape: Shape = SHOP) -> list[Event]:
     """Return the four events of a task, as `parse` makes them."""
     id_ = str(UUID(int=random.getrandbits(128), version=4))
-    host = f"celery@worker-{number % 8}"
-    common: dict[str, Any] = {"task_id": id_, "host": host, "pid": 1000 + number % 8}
+    worker = shape.worker(number)
+    host = f"celery@worker-{worker}"
+    common: dict[str, Any] = {"task_id": id_, "host": host, "pid": 1000 + worker}
     told: dict[str, Any] = {
-        "name": NAMES[number % len(NAMES)],
+        "name": shape.name(number),
         "args": text(random, 200),
         "kwargs": "{}",
         "root_id": id_,
@@ -57,7 +58,7 @@ def life(number: int, random: Random, at: float) -> list[Event]:
         if failed
         else {"kind": "succeeded", "result": text(random, 100), "runtime": 0.1234}
     )
-    sent = {**common, "host": "client", "pid": 9, "queue": "default"}
+    sent = {**common, "host": "client", "pid": 9, "queue": shape.queue(number)}
     return [
         Event(kind="sent", at=at, clock=clock, **sent, **told),
         Event(kind="received", at=at + 0.01, clock=clock + 1, **common, **told),
@@ -148,11 +149,11 @@ async def execute(store: RedisStore, *words: str | bytes | int) -> Any:
     return await store._client.execute(*words)  # pyright: ignore[reportPrivateUsage]
 
 
-async def used(store: RedisStore) -> dict[str, int]:
+async def used(store: RedisStore, prefix: str = PREFIX) -> dict[str, int]:
     """Return the bytes that Redis uses, and those of the log."""
     told = (await execute(store, "INFO", "memory")).decode()
     memory = int(told.split("used_memory:")[1].split()[0])
-    log = await execute(store, "MEMORY", "USAGE", f"{PREFIX}:log", "SAMPLES", 0)
+    log = await execute(store, "MEMORY", "USAGE", f"{prefix}:log", "SAMPLES", 0)
     return {"all": memory, "log": int(log or 0)}
 
 

@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterator
 from functools import lru_cache
 from random import Random
+from typing import NamedTuple
 from uuid import UUID, uuid4
 
 import msgspec
@@ -20,6 +21,37 @@ AHEAD_SPREAD = (0, 30, 60, 120)
 
 NAMES = [f"shop.{area}.{what}" for area in ("mail", "orders") for what in "abcde"]
 ARGS = "('%s', {'customer': 4711, 'items': [1, 2, 3], 'note': '" + "n" * 120 + "'})"
+
+
+def make_name(number: int) -> str:
+    """Return one of many names."""
+    return f"shop.{number}.work"
+
+
+class Shape(NamedTuple):
+    """How many names, workers and queues tasks are spread over, evenly."""
+
+    names: int = len(NAMES)
+    workers: int = WORKERS
+    queues: int = 1
+
+    def name(self, number: int) -> str:
+        """Return the name of a task by its number."""
+        at = number % self.names
+        return NAMES[at] if self.names <= len(NAMES) else make_name(at)
+
+    def worker(self, number: int) -> int:
+        """Return the number of the worker that runs it: every one runs every name."""
+        return (number + number // self.names) % self.workers
+
+    def queue(self, number: int) -> str:
+        """Return the queue that it is sent to."""
+        at = number // self.names % self.queues
+        return f"q{at}" if at else "default"
+
+
+SHOP = Shape()
+"""A small installation."""
 
 RawEvent = dict[str, object]
 Message = tuple[str, bytes, int]
@@ -82,8 +114,9 @@ def _around(host: str, key: str) -> tuple[bytes, bytes]:
 class Traffic:
     """The events of `tasks` tasks, many of them under way at a time."""
 
-    def __init__(self, tasks: int, seed: int = 1) -> None:
+    def __init__(self, tasks: int, seed: int = 1, shape: Shape = SHOP) -> None:
         self._random = random = Random(seed)
+        self._shape = shape
         self._ids = [
             str(UUID(int=random.getrandbits(128), version=4)) for _ in range(tasks)
         ]
@@ -91,7 +124,7 @@ class Traffic:
 
     def messages(self) -> Iterator[Message]:
         """Yield what is published, in order."""
-        waiting: list[list[RawEvent]] = [[] for _ in range(WORKERS)]
+        waiting: list[list[RawEvent]] = [[] for _ in range(self._shape.workers)]
         for step in range(len(self._ids) + AHEAD[-1]):
             if step < len(self._ids):
                 sent = self._sent(step)
@@ -100,8 +133,8 @@ class Traffic:
             for kind, behind in enumerate(AHEAD[1:]):
                 number = step - behind
                 if 0 <= number < len(self._ids):
-                    waiting[number % WORKERS].append(self._worked(kind, number))
-            yield from self._in_batches(waiting[step % WORKERS])
+                    waiting[self.worker(number)].append(self._worked(kind, number))
+            yield from self._in_batches(waiting[step % len(waiting)])
         for own in waiting:
             yield from self._in_batches(own)
 
@@ -115,15 +148,15 @@ class Traffic:
 
     def name(self, number: int) -> str:
         """Return the name of a task by its number."""
-        return NAMES[number % len(NAMES)]
+        return self._shape.name(number)
 
     def queue(self, number: int) -> str:
         """Return the queue that it is sent to."""
-        return "default"
+        return self._shape.queue(number)
 
     def worker(self, number: int) -> int:
         """Return the number of the worker that runs it."""
-        return number % WORKERS
+        return self._shape.worker(number)
 
     def _common(self, host: str, pid: int, number: int, kind: str) -> RawEvent:
         self._clock += 1
@@ -202,7 +235,7 @@ class Spread(Traffic):
                     yield EXCHANGE + "task.multi", envelope(host, [event]), 1
 
     def name(self, number: int) -> str:
-        return f"shop.{number % SPREAD}.work"
+        return make_name(number % SPREAD)
 
     def queue(self, number: int) -> str:
         return f"q{number // 7 % SPREAD}"

@@ -17,6 +17,7 @@ import socket
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -25,7 +26,7 @@ import msgspec
 from herald_core.model.filters import parse_filter
 from herald_core.store.ports import Store
 from herald_core.store.redis.store import RedisStore
-from tests.bench.traffic import SPREAD
+from tests.bench.traffic import SPREAD, make_name
 from tests.support.herald.process import TOKEN
 from tests.support.journal import Journal
 from tests.support.store.labs import walk
@@ -47,7 +48,7 @@ def one_percent(number: int) -> Wish:
     """Return a filter that fits one task in a hundred, of four kinds in turn."""
     value = number // 4 % SPREAD
     kinds: list[Wish] = [
-        {"name": f"shop.{value}.work"},
+        {"name": make_name(value)},
         {"name": f"shop.{value}.*"},
         {"worker": f"celery@worker-{value}"},
         {"queue": f"q{value}"},
@@ -60,6 +61,14 @@ KINDS: dict[str, Callable[[int], Wish]] = {
     "everything": lambda number: {},
     "one id": lambda number: {"ids": "the-one"},
 }
+
+
+SHARE = "share"
+
+
+def share(number: int, watchers: int, names: int) -> Wish:
+    """Return the filter of one of so many that share all names among them."""
+    return {"name": [make_name(at) for at in range(number, names, watchers)]}
 
 
 class _Image(msgspec.Struct, gc=False):
@@ -265,12 +274,13 @@ class WatcherGroup:
         self._deaf: list[asyncio.Transport] = []
 
     async def join(self, number: int, kind: str, checked: int) -> None:
-        """Connect `number` more; each `checked`-th is read in full."""
+        """Connect `number` more; each `checked`-th is read in full (0: none)."""
         room = asyncio.Semaphore(AT_ONCE)
 
         async def one(index: int) -> None:
             async with room:
-                await self._one(KINDS[kind](index), index % checked == 0)
+                is_checked = checked > 0 and index % checked == 0
+                await self._one(KINDS[kind](index), is_checked)
 
         await asyncio.gather(*(one(index) for index in range(number)))
 
@@ -331,6 +341,8 @@ class WatcherGroup:
 
     async def agree(self) -> None:
         """Wait until every checked one has what the store has, and check it all."""
+        if not self._checked:
+            return
         truths = await self._truths()
         until = time.monotonic() + LATE
         while differing := [w for w in self._checked if w.items != truths[_key(w)]]:
@@ -373,6 +385,7 @@ def _marks(late: list[float]) -> dict[str, float]:
 
 async def main(given: argparse.Namespace) -> None:
     """Do what the command line asks for."""
+    KINDS[SHARE] = partial(share, watchers=given.number, names=given.names)
     store = RedisStore(given.store)
     await store.open()
     crowd = WatcherGroup(given.ws, store, given.journals)
@@ -406,7 +419,8 @@ if __name__ == "__main__":
     parser.add_argument("ws")
     parser.add_argument("store")
     parser.add_argument("--number", type=int, required=True)
-    parser.add_argument("--kind", choices=list(KINDS), default="one percent")
+    parser.add_argument("--kind", choices=[*KINDS, SHARE], default="one percent")
+    parser.add_argument("--names", type=int, default=SPREAD)
     parser.add_argument("--checked", type=int, default=1)
     parser.add_argument("--journals", type=int, default=JOURNALS)
     parser.add_argument("--deaf", type=int, default=0)
