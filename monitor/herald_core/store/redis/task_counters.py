@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 
 import msgspec
@@ -34,6 +34,9 @@ log = logging.getLogger(__name__)
 
 FLUSH_S = 0.5
 """Seconds after which additions are stored."""
+
+MAX_SCRIPT_ROWS = 1_000
+"""Series in one script call, some 5 ms: other clients of the store wait so long."""
 
 COUNTERS_TTL_S = 8 * 86_400
 """Seconds that the series outlive the last addition to any."""
@@ -81,17 +84,20 @@ class RedisTaskCounters:
         rows = self._book.take()
         if self._unstored:
             rows, self._unstored = merge_rows(self._unstored, rows), []
-        if not rows:
-            return
+        while rows:
+            try:
+                await self._add_rows(rows[:MAX_SCRIPT_ROWS])
+            except BaseException:
+                self._unstored = merge_rows(rows, self._unstored)
+                raise
+            rows = rows[MAX_SCRIPT_ROWS:]
+
+    async def _add_rows(self, rows: Sequence[tuple[str, NumberRow]]) -> None:
         sha, source = load_script("add_counters.lua")
         words = (_pack(rows), self.rules.max_series, OTHER_ROW, int(self._now))
-        try:
-            await self._client.execute_script(
-                sha, source, (1, self._key, *words, COUNTERS_TTL_S)
-            )
-        except BaseException:
-            self._unstored = merge_rows(rows, self._unstored)
-            raise
+        await self._client.execute_script(
+            sha, source, (1, self._key, *words, COUNTERS_TTL_S)
+        )
 
     async def expire(self, now: float) -> None:
         """Delete the series without events for long."""

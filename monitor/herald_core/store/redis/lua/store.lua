@@ -474,8 +474,27 @@ local function stay_with_others(at, chunks)
     for _, chunk in ipairs(chunks) do call('EXPIRE', key .. ':' .. chunk, LIFE) end
 end
 
--- Whether no chunk has bits of a map.
-local function is_empty(map)
+-- Whether a chunk near this one has bits of a map. Of a value that many tasks have, the
+-- next one has: to look through all chunks whenever one is left would take, for all
+-- tasks of a store, the square of their number.
+local NEAR = 32
+local function has_neighbor(map, chunk)
+    local from, to = 1, 1
+    while to <= NEAR do
+        local keys = {}
+        for step = from, to do
+            keys[#keys + 1] = map[2] .. format('%d', chunk + step) .. map[3]
+            keys[#keys + 1] = map[2] .. format('%d', chunk - step) .. map[3]
+        end
+        if call('EXISTS', unpack(keys)) > 0 then return true end
+        from, to = to + 1, to * 2
+    end
+    return false
+end
+
+-- Whether no chunk has bits of a map that has none in `chunk` any more.
+local function is_empty(map, chunk)
+    if has_neighbor(map, chunk) then return false end
     local keys = call('HKEYS', CHUNKS)
     for i, chunk in ipairs(keys) do keys[i] = map[2] .. chunk .. map[3] end
     for from = 1, #keys, MOST_WORDS do
@@ -487,7 +506,7 @@ end
 
 local function change_map(map)
     local counted, at, value = map[1] ~= '', map[7], map[8]
-    local entering, more, emptied = map[4], 0, false
+    local entering, more, emptied = map[4], 0, nil
     if #entering > 0 and not is_apart(at, value, entering) then
         enter_others(at, value, entering)
         entering = {}
@@ -495,7 +514,7 @@ local function change_map(map)
     local chunks = gather_masks(entering, map[5])
     for chunk, masks in pairs(chunks) do
         local set, left = change(map[2] .. chunk .. map[3], masks, counted)
-        more, emptied = more + set, emptied or left
+        more, emptied = more + set, left and chunk or emptied
     end
     leave_others(at, value, map[5])
     for _, chunk in ipairs(map[6]) do
@@ -503,7 +522,7 @@ local function change_map(map)
     end
     stay_with_others(at, map[6])
     if more ~= 0 then call('HINCRBY', COUNTS, map[1], more) end
-    if emptied and at > 0 and is_empty(map) then give_up(at, value) end
+    if emptied and at > 0 and is_empty(map, emptied) then give_up(at, value) end
 end
 
 for _, map in ipairs(moves[1]) do change_map(map) end
