@@ -18,9 +18,9 @@ from typing import Any, NamedTuple, TypeVar
 
 from herald_core.model.filters import Filter
 from herald_core.store.redis.store import RETENTION_S, RedisStore
-from tests.bench.store import NAMES, PREFIX, life, used
+from tests.bench.store import PREFIX, life, used
 from tests.bench.table import Table
-from tests.bench.traffic import SHOP, Shape
+from tests.bench.traffic import NAMES, SHOP, Shape
 from tests.support.servers.redis import private_valkey
 
 TASKS = 1_000_000

@@ -3,6 +3,7 @@
 By counts of Redis' commands: clocks say little on a busy machine.
 """
 
+import time
 from typing import Any, cast
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from herald_core.model.rollups.counter_delta import CounterRules
 from herald_core.store.redis.bitmaps import CHUNK_BITS
 from herald_core.store.redis.task_counters import MAX_SCRIPT_ROWS
+from tests.support.herald.memory_server import worker_of
 from tests.support.store.labs import NOW, Lab, event
 
 pytestmark = pytest.mark.anyio
@@ -72,6 +74,24 @@ async def test_a_value_far_away_keeps_its_index(own_lab: Lab) -> None:
             )
             assert await store.expire_tasks(now=NOW + 70) == 1
             assert client.zcard(f"{own_lab.prefix}:v:name") == 1
+
+
+async def test_a_sweep_of_tasks_does_not_read_all_workers_at_each_step(
+    own_lab: Lab,
+) -> None:
+    """It once did: under load twenty times a second, however many there are."""
+    now = time.time()
+    events = [event("received", f"t{n}", at=now) for n in range(500)]
+    workers = [worker_of(f"w{n}@h") for n in range(300)]
+    async with own_lab.open(retention=60, keep_unfinished=60) as store:
+        await store.store(events, workers, now=now)
+        counts = CommandCounts(own_lab)
+        steps = 0
+        while await store.expire_tasks(now=now + 70, limit=50):
+            steps += 1
+        assert steps >= 10
+        # Workers are read 250 at a time; tasks of one step may lie in two segments.
+        assert counts.count("mget") <= 2 + 2 * steps
 
 
 async def test_series_beyond_the_bound_are_added_together(own_lab: Lab) -> None:

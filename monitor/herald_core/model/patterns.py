@@ -43,9 +43,14 @@ class PatternSet:
         if verdict is None:
             if len(self._verdicts) >= MAX_CACHED_VERDICTS:
                 self._verdicts.clear()
-            verdict = self._regex.fullmatch(value) is not None
-            self._verdicts[value] = verdict
+            verdict = self._verdicts[value] = self.is_match(value)
         return verdict
+
+    def is_match(self, value: str) -> bool:
+        """Return the same without caching it, for callers that ask once a value."""
+        if value in self._exact:
+            return True
+        return self._regex is not None and self._regex.fullmatch(value) is not None
 
 
 @lru_cache(maxsize=1024)

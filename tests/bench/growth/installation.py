@@ -47,8 +47,6 @@ PAGE = 100
 REQUESTS = 40
 """Of each kind: the clock of a process' CPU ticks a hundred times a second."""
 
-NO_LIMIT = {"HERALD_CPU_PER_TOKEN": "0"}
-
 
 def measure(case: Case, parts: list[str]) -> dict[str, float]:
     """Return the figures of `parts` of an installation."""
@@ -123,7 +121,8 @@ def _measure_ingest(case: Case, events: str, url: str, pid: int) -> dict[str, fl
 def _serve(url: str) -> Generator[HeraldProcess]:
     words = ("server", "--store", url, "--log-level", "error")
     with tempfile.TemporaryDirectory() as folder:
-        server = HeraldProcess(Path(folder) / "server.log", *words, **NO_LIMIT)
+        log = Path(folder) / "server.log"
+        server = HeraldProcess(log, *words, HERALD_CPU_PER_TOKEN="0")
         server.start()
         try:
             yield server

@@ -34,7 +34,8 @@ class Curve(NamedTuple):
         """True if it grows faster than it may, beyond the spread of the runs."""
         allowed = FIGURES[self.figure].most
         steps = self.sizes[-1] / self.sizes[0]
-        return self.spreads[-1].least > self.spreads[0].most * steps**allowed
+        bound: float = self.spreads[0].most * steps**allowed
+        return self.spreads[-1].least > bound
 
 
 def list_curves(results: Results, most_tasks: int) -> list[Curve]:

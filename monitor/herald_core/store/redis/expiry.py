@@ -52,6 +52,10 @@ SWEEP_BATCH = 250
 GAP_RETENTION_S = 7 * 86_400.0
 """Seconds until records of gaps expire."""
 
+LISTED_SWEEP_S = 2.0
+"""Seconds between two looks at workers, gaps and queues. Each reads all of them, and
+tasks that are due are deleted in many more steps than that."""
+
 DOCUMENT_SWEEP_S = 15.0
 """Seconds between two looks at the documents."""
 
@@ -91,6 +95,7 @@ class RedisExpiry:
         self._script = StoreScript(link, keys, bounds)
         self._cache = RecordCache(cached)
         self._alone = asyncio.Lock()
+        self._next_listed_sweep = 0.0
         self._next_document_sweep = 0.0
         self._next_counter_sweep = 0.0
         self._counters = RedisTaskCounters(link, keys, bounds.counters)
@@ -116,9 +121,11 @@ class RedisExpiry:
         return [(place[0], id_.decode()) for id_ in ids]
 
     async def expire_tasks(self, *, now: float, limit: int = 500) -> int:
-        await self._sweep_workers(now)
-        await self._sweep_gaps(now - GAP_RETENTION_S)
-        await self._sweep_queues(now - QUEUE_TTL_S)
+        if now >= self._next_listed_sweep:
+            self._next_listed_sweep = now + LISTED_SWEEP_S
+            await self._sweep_workers(now)
+            await self._sweep_gaps(now - GAP_RETENTION_S)
+            await self._sweep_queues(now - QUEUE_TTL_S)
         await self._sweep_documents(now)
         await self._sweep_counters(now)
         await self._trim_values(now)

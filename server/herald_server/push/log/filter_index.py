@@ -66,6 +66,8 @@ class FilterIndex(Generic[G]):
 
     def __init__(self) -> None:
         self._by_term: dict[IndexTerm, dict[int, G]] = {}
+        self._without_ids: dict[int, G] = {}
+        """Those of `_by_term` that ask for no ids: any task may be theirs."""
         self._unindexed: dict[int, G] = {}
         self._glob_filters: dict[str, dict[int, tuple[Filter, G]]] = {
             key: {} for key in PATTERN_KEYS
@@ -82,12 +84,24 @@ class FilterIndex(Generic[G]):
         for place in places:
             self._by_term.setdefault(place, {})[id(group)] = group
             self._term_counts[place[0]] += 1
+        if places and filter_.ids is None:
+            self._without_ids[id(group)] = group
         key = find_glob_key(filter_)
         if not places and key is not None:
             self._glob_filters[key][id(group)] = (filter_, group)
-            self._glob_matches.clear()
+            self._add_glob_matches(key, filter_, group)
         elif not places:
             self._unindexed[id(group)] = group
+
+    def _add_glob_matches(self, key: str, filter_: Filter, group: G) -> None:
+        """Add a filter to the values that it fits.
+
+        Were they all forgotten instead, many that join would each cost all the others.
+        """
+        patterns = PATTERN_KEYS[key](filter_)
+        for (known_key, value), found in self._glob_matches.items():
+            if known_key == key and patterns.is_match(value):
+                found[id(group)] = group
 
     def discard(self, filter_: Filter, group: G) -> None:
         """Remove `group` with `filter_`."""
@@ -98,10 +112,12 @@ class FilterIndex(Generic[G]):
                 self._term_counts[place[0]] -= 1
             if not found:
                 self._by_term.pop(place, None)
+        self._without_ids.pop(id(group), None)
         key = find_glob_key(filter_)
         if not places and key is not None:
             self._glob_filters[key].pop(id(group), None)
-            self._glob_matches.clear()
+            for matches in self._glob_matches.values():
+                matches.pop(id(group), None)
         elif not places:
             self._unindexed.pop(id(group), None)
 
@@ -144,14 +160,13 @@ class FilterIndex(Generic[G]):
             known = self._glob_matches[place] = {
                 number: group
                 for number, (filter_, group) in self._glob_filters[key].items()
-                if PATTERN_KEYS[key](filter_).matches(value)
+                if PATTERN_KEYS[key](filter_).is_match(value)
             }
         return known
 
     def _add_by_id(self, change: Change, found: dict[int, G]) -> None:
         """Add all groups that may match the id: the previous task is not known."""
-        for (key, value), groups in self._by_term.items():
-            if key != "ids" or value == change.id:
-                found.update(groups)
+        found.update(self._by_term.get(("ids", change.id), {}))
+        found.update(self._without_ids)
         for wild in self._glob_filters.values():
             found.update({number: group for number, (_, group) in wild.items()})

@@ -1,5 +1,8 @@
 """The index of filters against asking each of them."""
 
+import sys
+from collections.abc import Callable
+from types import FrameType
 from typing import Any
 
 import msgspec
@@ -202,3 +205,60 @@ def test_wildcards_that_do_not_match_cost_nothing_once_a_name_is_known(
     assert list(index.find_candidates(change(1, **fields))) == ["group 7"]
     fields = {key: "other"}
     assert list(index.find_candidates(change(1, **fields))) == []
+
+
+def count_lines(work: Callable[[], object]) -> int:
+    """Return how many lines of Python `work` executes."""
+    lines, before = 0, sys.gettrace()
+
+    def trace(frame: FrameType, what: str, given: object) -> Any:
+        nonlocal lines
+        lines += what == "line"
+        return trace
+
+    sys.settrace(trace)
+    try:
+        work()
+    finally:
+        sys.settrace(before)
+    return lines
+
+
+def test_a_deletion_costs_no_more_with_many_watchers_of_single_tasks() -> None:
+    """A sweep once visited all of them for each task that it deletes."""
+
+    def count(watchers: int) -> int:
+        index = FilterIndex[object]()
+        groups = [object() for _ in range(watchers)]
+        for number, group in enumerate(groups):
+            index.add(Filter(ids=(f"t{number}",)), group)
+        gone = change(1, "t3", "SUCCESS", gone=True)
+        assert gone.is_deletion
+        assert list(index.find_candidates(gone)) == [groups[3]]
+        return count_lines(lambda: index.find_candidates(gone))
+
+    assert count(1_000) == count(10)
+
+
+def test_who_joins_with_a_glob_costs_the_known_names_once() -> None:
+    """Each once made all others be compared with all names again."""
+    told = [change(n + 1, f"t{n}", "STARTED", name=f"n{n}.x") for n in range(50)]
+
+    def join(number: int) -> None:
+        index = FilterIndex[int]()
+        for group in range(number):
+            index.add(Filter(name=(f"n{group}.*",)), group)
+            for one in told:
+                index.find_candidates(one)
+
+    assert count_lines(lambda: join(80)) < 2.5 * count_lines(lambda: join(40))
+
+
+def test_known_names_find_who_joins_later_until_it_leaves() -> None:
+    index, one = FilterIndex[str](), change(1, "t", "STARTED", name="a.x")
+    assert list(index.find_candidates(one)) == []
+    for glob in ("a.*", "b.*", "*.x"):
+        index.add(Filter(name=(glob,)), glob)
+    assert list(index.find_candidates(one)) == ["a.*", "*.x"]
+    index.discard(Filter(name=("a.*",)), "a.*")
+    assert list(index.find_candidates(one)) == ["*.x"]
