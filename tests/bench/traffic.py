@@ -124,7 +124,10 @@ class Traffic:
 
     def messages(self) -> Iterator[Message]:
         """Yield what is published, in order."""
-        waiting: list[list[RawEvent]] = [[] for _ in range(self._shape.workers)]
+        workers = self._shape.workers
+        # However many there are, each sends as soon.
+        turns = -(-workers // WORKERS)
+        waiting: list[list[RawEvent]] = [[] for _ in range(workers)]
         for step in range(len(self._ids) + AHEAD[-1]):
             if step < len(self._ids):
                 sent = self._sent(step)
@@ -134,7 +137,8 @@ class Traffic:
                 number = step - behind
                 if 0 <= number < len(self._ids):
                     waiting[self.worker(number)].append(self._worked(kind, number))
-            yield from self._in_batches(waiting[step % len(waiting)])
+            for turn in range(turns):
+                yield from self._in_batches(waiting[(step * turns + turn) % workers])
         for own in waiting:
             yield from self._in_batches(own)
 
