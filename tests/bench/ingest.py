@@ -207,12 +207,15 @@ async def count_final(store: RedisStore) -> int:
 
 @contextmanager
 def running(
-    url: str, stored: str, place: Path, writers: int | None = None
+    url: str, stored: str, place: Path, writers: int | None = None, **more: str
 ) -> Generator[int]:
-    """Run a monitor of the broker at `url`; yields its process id."""
+    """Run a monitor of the broker at `url`; yields its process id.
+
+    `more` are settings by their names in the environment.
+    """
     words = [sys.executable, "-m", "herald_server", "monitor"]
     words += ["--broker", url, "--store", stored, "--log-level", "error"]
-    env = _environment()
+    env = _environment() | more
     if writers is not None:
         env["HERALD_WRITERS"] = str(writers)
     process = spawn(words, place / "log", env=env)

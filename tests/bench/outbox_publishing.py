@@ -18,7 +18,13 @@ import hiredis
 import msgspec
 import redis
 
-from herald_worker.outbox.stream_format import DEFAULT_STREAM, EVENTS, WRITER
+from herald_worker.outbox.stream_format import (
+    DEFAULT_STREAM,
+    EVENTS,
+    WRITER,
+    choose_stream,
+    get_stream_names,
+)
 from tests.bench.traffic import RawEvent, Traffic
 
 ENTRY_EVENTS = 50
@@ -57,27 +63,42 @@ def _mark(event: RawEvent) -> RawEvent:
     return event
 
 
-def pack_parts(events: Iterator[RawEvent]) -> list[tuple[bytes, int, int]]:
+def pack_parts(
+    events: Iterator[RawEvent], streams: int = 1
+) -> list[tuple[bytes, int, int]]:
     """Return commands to send together, and how many entries and events they hold."""
-    entries: list[list[RawEvent]] = [[]]
-    for event in events:
-        if len(entries[-1]) == ENTRY_EVENTS:
-            entries.append([])
-        entries[-1].append(event)
+    entries = [*_gather(events, streams)]
     return [
         (
-            b"".join(map(_pack, entries[at : at + AT_ONCE])),
+            b"".join([_pack(*entry) for entry in entries[at : at + AT_ONCE]]),
             len(entries[at : at + AT_ONCE]),
-            sum(map(len, entries[at : at + AT_ONCE])),
+            sum(len(own) for _, own in entries[at : at + AT_ONCE]),
         )
         for at in range(0, len(entries), AT_ONCE)
     ]
 
 
-def _pack(events: list[RawEvent]) -> bytes:
+def _gather(
+    events: Iterator[RawEvent], streams: int
+) -> Iterator[tuple[str, list[RawEvent]]]:
+    """Yield entries, each with the name of its stream."""
+    names = get_stream_names(DEFAULT_STREAM, streams)
+    open_entries: list[list[RawEvent]] = [[] for _ in names]
+    for event in events:
+        index = choose_stream(str(event.get("uuid")), streams)
+        open_entries[index].append(event)
+        if len(open_entries[index]) == ENTRY_EVENTS:
+            yield names[index], open_entries[index]
+            open_entries[index] = []
+    for name, left in zip(names, open_entries, strict=True):
+        if left:
+            yield name, left
+
+
+def _pack(stream: str, events: list[RawEvent]) -> bytes:
     body = json.dumps(events, separators=(",", ":"))
     trim = ("MAXLEN", "~", str(MAXLEN_ENTRIES))
-    words = ("XADD", DEFAULT_STREAM, *trim, "*", EVENTS, body, WRITER, "w/1")
+    words = ("XADD", stream, *trim, "*", EVENTS, body, WRITER, "w/1")
     pack = cast(Any, hiredis.pack_command)  # pyright: ignore[reportUnknownMemberType]
     return cast(bytes, pack(words))
 
@@ -134,9 +155,10 @@ def main() -> None:
     parser.add_argument("--cycles", type=int, default=1)
     parser.add_argument("--rate", type=float, default=0.0)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--streams", type=int, default=1)
     given = parser.parse_args()
     with redis.Redis.from_url(given.url) as client:
-        parts = pack_parts(iter_events(given.tasks, given.seed))
+        parts = pack_parts(iter_events(given.tasks, given.seed), given.streams)
         writer = Writer(client)
         print("ready", flush=True)
         input()

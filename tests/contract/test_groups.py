@@ -2,6 +2,7 @@
 
 import pytest
 
+from herald_core.store.redis import expiry
 from tests.support.store.labs import NOW, Lab, event
 
 pytestmark = pytest.mark.anyio
@@ -17,6 +18,20 @@ async def test_groups_are_listed_by_their_newest_member(lab: Lab) -> None:
         await store.store([event("sent", "4", group_id="a")], now=NOW + 4)
         [(name, at)] = await store.list_groups(1)
         assert (name, round(at, 3)) == ("a", NOW + 4)
+
+
+async def test_only_the_newest_groups_are_listed(
+    redis_lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Any producer can invent group ids."""
+    monkeypatch.setattr(expiry, "MAX_GROUPS", 5)
+    events = [event("sent", f"t{n}", n, group_id=f"g{n:02}") for n in range(40)]
+    async with redis_lab.open() as store:
+        for number, one in enumerate(events):
+            await store.store([one], now=NOW + number)
+        await store.expire_tasks(now=NOW + 50)
+        listed = [name for name, _ in await store.list_groups(100)]
+        assert listed == [f"g{n}" for n in range(39, 34, -1)]
 
 
 async def test_a_membership_is_registered_or_known_from_the_result(lab: Lab) -> None:

@@ -1,4 +1,4 @@
-"""A real Valkey cluster of three primaries, and a replica of one of them."""
+"""A real Valkey cluster of some primaries, and a replica of one of them."""
 
 import contextlib
 import os
@@ -47,6 +47,12 @@ class Node:
         self._process = spawn(command, self._place / "valkey.log")
         wait_until(self._answers, 30, "the node answers")
 
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        assert self._process is not None
+        return self._process.pid
+
     def _answers(self) -> bool:
         try:
             return bool(self.ask("PING"))
@@ -72,11 +78,11 @@ class Node:
 
 
 class Cluster:
-    """Three primaries that own a third of the slots each; the last has a replica."""
+    """Primaries that own as many slots each; the last has a replica."""
 
-    def __init__(self, place: Path) -> None:
-        self.nodes = [Node(place / f"node{n}") for n in range(4)]
-        self.primaries, self.replica = self.nodes[:3], self.nodes[3]
+    def __init__(self, place: Path, primaries: int = 3) -> None:
+        self.nodes = [Node(place / f"node{n}") for n in range(primaries + 1)]
+        *self.primaries, self.replica = self.nodes
 
     @property
     def url(self) -> str:
@@ -90,8 +96,10 @@ class Cluster:
             node.start()
         first, *others = self.nodes
         for number, node in enumerate(self.primaries):
-            low, high = number * SLOT_COUNT // 3, (number + 1) * SLOT_COUNT // 3 - 1
-            node.ask("CLUSTER", "ADDSLOTSRANGE", low, high)
+            low, high = (
+                at * SLOT_COUNT // len(self.primaries) for at in (number, number + 1)
+            )
+            node.ask("CLUSTER", "ADDSLOTSRANGE", low, high - 1)
         for node in others:
             first.ask("CLUSTER", "MEET", "127.0.0.1", node.port, node.bus)
         last = self.primaries[-1].ask("CLUSTER", "MYID")
@@ -120,9 +128,9 @@ def _replication(node: Node) -> dict[str, Any]:
 
 
 @contextlib.contextmanager
-def cluster(place: Path) -> Generator[Cluster]:
+def cluster(place: Path, primaries: int = 3) -> Generator[Cluster]:
     """Run a cluster for the length of the block."""
-    made = Cluster(place)
+    made = Cluster(place, primaries)
     try:
         made.start()
         yield made
