@@ -15,6 +15,7 @@ from typing import TypeAlias
 
 import redis
 
+from herald_core.store.ports import Store
 from herald_core.store.redis.store import RedisStore
 from herald_core.system.subprocesses import spawn, terminate
 from tests.bench.peers import SILENCE
@@ -179,7 +180,7 @@ async def _taken(
     return Cost(events / took, 1e6 * used / events, lost, 1e6 * serving / events)
 
 
-async def connected(store: RedisStore) -> None:
+async def connected(store: Store) -> None:
     """Wait until a monitor is connected."""
     begin = time.monotonic()
     while not any(m.connected for m in await store.list_monitors()):
@@ -187,7 +188,7 @@ async def connected(store: RedisStore) -> None:
         await asyncio.sleep(0.05)
 
 
-async def all_final(store: RedisStore, tasks: int) -> int:
+async def all_final(store: Store, tasks: int) -> int:
     """Wait until all tasks are over; return how many are, if it ends earlier."""
     done, last = 0, time.monotonic()
     while done < tasks and time.monotonic() - last < SILENCE:
@@ -199,7 +200,7 @@ async def all_final(store: RedisStore, tasks: int) -> int:
     return done
 
 
-async def count_final(store: RedisStore) -> int:
+async def count_final(store: Store) -> int:
     """Return how many tasks are over."""
     counts = await store.count_by_state()
     return counts.get("SUCCESS", 0) + counts.get("FAILURE", 0)

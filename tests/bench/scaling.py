@@ -191,7 +191,9 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=1)
     parser.add_argument("--minutes", type=float, default=30.0)
     given = parser.parse_args()
-    found = json.loads(given.out.read_text()) if given.out.exists() else {}
+    found: dict[str, list[Row]] = {}
+    if given.out.exists():
+        found = json.loads(given.out.read_text())
     until = time.monotonic() + given.minutes * 60
     for case in [*CASES] * given.runs:
         wanted = case.monitors in given.monitors and case.nodes in given.nodes
@@ -199,7 +201,9 @@ def main() -> None:
             row = asyncio.run(take(case, given.tasks))
             found.setdefault(str(list(case)), []).append(row)
             given.out.write_text(json.dumps(found, indent=1) + "\n")
-            print(case, {what: round(value, 1) for what, value in row.items()})
+            print(
+                case, {what: round(value, 1) for what, value in row.items()}, flush=True
+            )
     print("\n".join(write_table(found)))
 
 

@@ -31,7 +31,7 @@ class Node:
 
     def start(self) -> None:
         """Start it and wait until it answers."""
-        self._place.mkdir()
+        self._place.mkdir(parents=True)
         options = {
             "bind": "127.0.0.1",
             "port": str(self.port),

@@ -48,11 +48,14 @@ class OutboxReader:
         self._started_at = time.time()
         callbacks = ReaderCallbacks(deliver, on_loss, on_invalid, self._get_decoder)
         self._readers = [
-            self._make_reader(stream, callbacks) for stream in options.list_streams()
+            self._make_reader(number, stream, callbacks)
+            for number, stream in enumerate(options.list_streams())
         ]
         self._threads: list[threading.Thread] = []
 
-    def _make_reader(self, stream: str, callbacks: ReaderCallbacks) -> StreamReader:
+    def _make_reader(
+        self, number: int, stream: str, callbacks: ReaderCallbacks
+    ) -> StreamReader:
         def connect() -> GroupConsumer:
             connection = open_connection(self._app, self._options, stream)
             return GroupConsumer(connection, stream, self._options.group, self._node)
@@ -65,6 +68,7 @@ class OutboxReader:
             connect,
             callbacks,
             MAX_UNCONFIRMED_EVENTS // self._options.streams,
+            number if self._options.streams > 1 else None,
         )
 
     def _get_decoder(self) -> FastDecoder:

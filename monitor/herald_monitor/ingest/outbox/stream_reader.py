@@ -35,6 +35,7 @@ from herald_monitor.ingest.outbox.stream_info import (
     list_dead_consumers,
     parse_entry_id,
 )
+from herald_monitor.ingest.outbox.stream_turn import StreamTurn
 from herald_monitor.ingest.outbox.stream_upkeep import OUTBOX_SETTING, StreamUpkeep
 
 log = logging.getLogger(__name__)
@@ -55,6 +56,7 @@ UNCONFIRMED_BLOCK_MS = 20
 
 CHECK_INTERVAL_S = 1.0
 FULL_PAUSE_S = 0.01
+TURN_PAUSE_S = 0.25
 
 BEGINNING = b"0-0"
 
@@ -65,6 +67,7 @@ class StreamReader:
     `connect` opens the consumer's connection. With `expects_history` entries that were
     trimmed before the group existed count as lost. It takes no more entries while too
     many are unconfirmed, or after `pause`; it acknowledges, and stays alive for others.
+    With a `number` the stream is one of several, which are divided among the monitors.
     """
 
     def __init__(
@@ -76,6 +79,7 @@ class StreamReader:
         connect: Callable[[], GroupConsumer],
         callbacks: ReaderCallbacks,
         max_events: int = MAX_UNCONFIRMED_EVENTS,
+        number: int | None = None,
     ) -> None:
         self._delivery = EntryDelivery(stream, callbacks, max_events)
         self.counts = self._delivery.counts
@@ -90,6 +94,7 @@ class StreamReader:
         self._stopping = threading.Event()
         self._paused = False
         self._in_flight = self._delivery.in_flight
+        self._turn = StreamTurn(name, number)
         self._backoff = Backoff(FIRST_PAUSE_S, MAX_PAUSE_S)
         self._known: StreamInfo | None = None
         self._history: bytes | None = None
@@ -195,20 +200,23 @@ class StreamReader:
         self._acknowledge(consumer)
         due = time.monotonic() - self._checked_at >= CHECK_INTERVAL_S
         if self._paused or self._delivery.is_full:
-            self._wait_for_room(consumer, due)
+            self._wait(consumer, due, FULL_PAUSE_S)
         elif self._history is not None:
             self._read_history(consumer, self._history)
+        elif not self._turn.is_own:
+            self._wait(consumer, due, TURN_PAUSE_S)
         elif due or self._is_behind:
             self._read_and_check(consumer)
         else:
             wait = UNCONFIRMED_BLOCK_MS if len(self._in_flight) else BLOCK_MS
             self._take_entries(consumer.read(wait))
 
-    def _wait_for_room(self, consumer: GroupConsumer, due: bool) -> None:
+    def _wait(self, consumer: GroupConsumer, due: bool, seconds: float) -> None:
+        """Read nothing; stay alive, and look at the stream if that is due."""
         self._is_behind = True
         if due:
             self._update_progress(consumer.refresh_info(), last_read=None)
-        self._stopping.wait(FULL_PAUSE_S)
+        self._stopping.wait(seconds)
 
     def _read_history(self, consumer: GroupConsumer, after: bytes) -> None:
         """Take what this consumer had read before, and never acknowledged."""
@@ -271,6 +279,7 @@ class StreamReader:
         group = info.get_group(self._group)
         if group is None:
             raise GroupGone
+        self._turn.update(info, group)
         unread_since = parse_entry_id(last_read) if last_read else None
         if last_read is None and group.delivered < info.last:
             unread_since = group.delivered
