@@ -8,8 +8,17 @@ from celery import Celery
 
 from herald_monitor.ingest.outbox import stream_info, stream_reader, stream_upkeep
 from herald_monitor.ingest.outbox.consumer_group import READ_ENTRIES
-from herald_worker.outbox.stream_format import DEFAULT_GROUP, DEFAULT_STREAM
-from tests.support.outbox.reading import find_pending, reading, wait_acknowledged
+from herald_worker.outbox.stream_format import (
+    DEFAULT_GROUP,
+    DEFAULT_STREAM,
+    get_stream_names,
+)
+from tests.support.outbox.reading import (
+    Reading,
+    find_pending,
+    reading,
+    wait_acknowledged,
+)
 from tests.support.outbox.writing import (
     make_task_event,
     make_worker_event,
@@ -217,3 +226,38 @@ def test_old_entries_that_all_groups_have_stored_are_trimmed(
         write_tasks(client, ["more"])
         here.has([*ids, "more"])
         assert not here.losses
+
+
+def list_own(here: Reading) -> list[int]:
+    """Return the numbers of the streams that a monitor reads."""
+    readers = here.reader._readers  # pyright: ignore[reportPrivateUsage]
+    return [
+        number
+        for number, one in enumerate(readers)
+        if one._turn.is_own  # pyright: ignore[reportPrivateUsage]
+    ]
+
+
+@pytest.mark.usefixtures("claims_soon")
+def test_several_streams_are_divided_among_monitors(
+    app: Celery, client: "redis.Redis"
+) -> None:
+    """All events of a task are in one stream, so that one monitor has them all."""
+    names = get_stream_names(DEFAULT_STREAM, 4)
+    for name in names:
+        write_tasks(client, [f"first of {name}"], stream=name)
+    with reading(app, "m1", streams=4) as here:
+        with reading(app, "m2", streams=4) as other:
+            wait_until(
+                lambda: (list_own(here), list_own(other)) == ([0, 2], [1, 3]),
+                message="each reads two",
+            )
+            before = len(here.ids), len(other.ids)
+            for name in names:
+                write_tasks(client, [f"second of {name}"], stream=name)
+            wait_until(lambda: len(here.ids + other.ids) == 8, message="all are read")
+            own = [f"second of {names[n]}" for n in (0, 2)]
+            assert sorted(here.ids[before[0] :]) == own
+        wait_until(lambda: list_own(here) == [0, 1, 2, 3], message="it reads all")
+        write_tasks(client, ["third"], stream=names[3])
+        wait_until(lambda: "third" in here.ids, message="it takes over")

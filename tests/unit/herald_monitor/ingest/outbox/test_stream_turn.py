@@ -13,7 +13,7 @@ from herald_monitor.ingest.outbox.stream_turn import (
     StreamTurn,
 )
 
-NAMES = ("a", "b", "c", "d")
+NAMES: tuple[str, ...] = ("a", "b", "c", "d")
 NOW = 1_800_000_000_000
 
 
