@@ -199,15 +199,19 @@ async def test_connect_an_agent(read: Any) -> None:
     minted = reader.run(reader.get_line("herald token")).split()[-1]
     settings = json.loads(reader.get_text("json").replace(TOKEN, minted))
     async with Client(settings) as agent:
-        named = {"task_type": "monthly", "params": {"month": "never"}}
-        started = await agent.call_tool("start_background_task", named)
-        id_ = started.structured_content["task_id"]
-        ended = await agent.call_tool("wait_for_task", {"task_id": id_})
-        assert ended.structured_content["status"] == "failure"
-        failures = await agent.call_tool("list_failures", {})
-        assert "ValueError" in str(failures.structured_content)
-        story = await agent.call_tool("get_task_history", {"task_id": id_})
-        assert "no such month" in str(story.structured_content)
+
+        async def call(tool: str, **given: Any) -> dict[str, Any]:
+            answer = await agent.call_tool(tool, given)
+            assert answer.structured_content is not None
+            return answer.structured_content
+
+        wish: dict[str, Any] = {"task_type": "monthly", "params": {"month": "never"}}
+        id_: str = (await call("start_background_task", **wish))["task_id"]
+        ended = await call("wait_for_task", task_id=id_)
+        assert ended["status"] == "failure"
+        assert "ValueError" in str(await call("list_failures"))
+        story = await call("get_task_history", task_id=id_)
+        assert "no such month" in str(story)
     audit = reader.get("api/v1/audit")["orders"]
     assert any("my-agent" in one["who"] and one["what"] == "start" for one in audit)
 

@@ -122,4 +122,4 @@ def _list_answers(responses: dict[str, Any]) -> Iterator[str]:
         elif status not in ALWAYS:
             others.append(status)
     if others:
-        yield f"errors besides the usual ones {', '.join(others)}"
+        yield f"also {', '.join(others)}"
