@@ -30,12 +30,43 @@ import sys
 from django.conf import settings
 from django.core.management import execute_from_command_line
 
+AUTH = "django.contrib.auth"
+SESSIONS = "django.contrib.sessions"
 settings.configure(
     DEBUG=True, ALLOWED_HOSTS=["*"], ROOT_URLCONF="urls", SECRET_KEY="k",
+    INSTALLED_APPS=[AUTH, "django.contrib.contenttypes", SESSIONS],
+    MIDDLEWARE=[
+        SESSIONS + ".middleware.SessionMiddleware",
+        AUTH + ".middleware.AuthenticationMiddleware",
+    ],
+    DATABASES={"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": "db"}},
+    DEFAULT_AUTO_FIELD="django.db.models.AutoField",
 )
-execute_from_command_line(["manage.py", *sys.argv[1:]])
+if sys.argv[1:] == ["log-in"]:
+    import django
+    from django.test import Client
+    from django.contrib.auth import get_user_model
+
+    django.setup()
+    execute_from_command_line(["manage.py", "migrate", "-v0"])
+    client = Client()
+    client.force_login(get_user_model().objects.create_user("ann", pk=42))
+    print(client.cookies["sessionid"].value)
+else:
+    execute_from_command_line(["manage.py", *sys.argv[1:]])
 """
-"""An application in Django without a login."""
+"""An application in Django with users; `log-in` logs one in and prints the session."""
+
+USERS = """
+from fastapi import Cookie, HTTPException
+
+
+def get_user_id(sessionid: str | None = Cookie(None)) -> int:
+    if sessionid != "of-ann":
+        raise HTTPException(401)
+    return 42
+"""
+"""The users of an application in FastAPI."""
 
 SERVERS = {
     "fastapi": ["-m", "uvicorn", "main:app", "--port", "{port}"],
@@ -50,6 +81,8 @@ class Application(NamedTuple):
 
     url: str
     celery: Celery
+    session: str
+    """The cookie of a user who has logged in."""
 
 
 def read_files(framework: str) -> dict[str, str]:
@@ -62,6 +95,13 @@ def read_files(framework: str) -> dict[str, str]:
 def find_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as place:
         return int(place.getsockname()[1])
+
+
+def log_in(place: Path) -> str:
+    """Log a user into the application in Django; return the session."""
+    words = [sys.executable, "manage.py", "log-in"]
+    done = subprocess.run(words, cwd=place, capture_output=True, text=True, check=True)
+    return done.stdout.strip()
 
 
 @pytest.fixture(params=SERVERS)
@@ -78,7 +118,8 @@ def application(
             HERALD_ALLOWED_ORIGINS=f"http://127.0.0.1:{port}",
         )
         up.start()
-        for name, text in {"manage.py": MANAGE, **read_files(framework)}.items():
+        own = {"manage.py": MANAGE, "users.py": USERS}
+        for name, text in {**own, **read_files(framework)}.items():
             text = text.replace("YOUR_TOKEN", TOKEN)
             text = text.replace("http://127.0.0.1:8787/", up.url)
             text = text.replace("ws://127.0.0.1:8787/", up.url.replace("http", "ws", 1))
@@ -94,7 +135,8 @@ def application(
         app = Celery("tasks", broker=server.url, set_as_current=False)
         try:
             wait_until(lambda: bool(cast(Any, app).control.ping(timeout=0.3)), 30)
-            yield Application(f"http://127.0.0.1:{port}/", app)
+            session = log_in(tmp_path) if framework == "django" else "of-ann"
+            yield Application(f"http://127.0.0.1:{port}/", app, session)
         finally:
             for process in running:
                 kill_group(process)
@@ -113,6 +155,15 @@ def test_a_user_sees_the_progress_of_their_task(
         return True
 
     wait_until(is_served, 30, "the application serves the page")
+    answer = tab.request.get(f"{application.url}herald-token", max_redirects=0)
+    assert answer.status in (302, 401), "nobody is logged in, so there is no token"
+    cookie: Any = {
+        "name": "sessionid",
+        "value": application.session,
+        "url": application.url,
+    }
+    tab.context.add_cookies([cookie])
+    tab.reload()
     send = cast(Any, application.celery).send_task
     send("tasks.report", headers={"herald_tags": ["user:7"]})
     send("tasks.report", headers={"herald_tags": ["user:42"]})
