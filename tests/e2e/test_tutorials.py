@@ -202,8 +202,9 @@ async def test_connect_an_agent(read: Any) -> None:
 
         async def call(tool: str, **given: Any) -> dict[str, Any]:
             answer = await agent.call_tool(tool, given)
-            assert answer.structured_content is not None
-            return answer.structured_content
+            found: dict[str, Any] | None = answer.structured_content
+            assert found is not None
+            return found
 
         wish: dict[str, Any] = {"task_type": "monthly", "params": {"month": "never"}}
         id_: str = (await call("start_background_task", **wish))["task_id"]
