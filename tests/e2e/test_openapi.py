@@ -83,9 +83,6 @@ def _make_check(
         for path, key in WAITS.items():
             if operation.path.endswith(path):
                 case.query = {**(case.query or {}), key: 0}
-        if case.headers:
-            # Without a valid token nothing behind the guard would be reached.
-            case.headers.pop("Authorization", None)
         answer = case.call(base_url=base_url, headers=WITH_TOKEN, timeout=30)
         sent[answer.status_code] += 1
         case.validate_response(answer, checks=CHECKS)
