@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import time
 from collections.abc import AsyncGenerator
@@ -14,15 +13,14 @@ from herald_core.model.documents import replace_with
 from herald_core.model.events.event import Event
 from herald_core.model.filters import Filter
 from herald_core.model.gaps import Gap
-from herald_core.model.monitors import MonitorView
 from herald_core.model.tasks.views import to_rfc3339
 from herald_core.model.workers.queue import QueueView
 from herald_core.store.ports import Store
-from herald_core.system.cancellation import run_in_background
 from herald_server.webhooks.endpoint import Secret, WebhookEndpoint
 from herald_server.webhooks.repository import EndpointState, WebhookRepository
 from herald_server.webhooks.signing import make_secret
 from tests.support.herald.memory_server import gone_worker
+from tests.support.store.heartbeat import beat, beating
 from tests.support.wait import wait_until_async
 
 RULES = """
@@ -98,21 +96,8 @@ class AlertProblems:
     @contextlib.asynccontextmanager
     async def monitored(self) -> AsyncGenerator[None]:
         """Record that a monitor runs, while the block runs."""
-        await self._beat()
-        async with run_in_background(self._beat_forever()):
+        async with beating(lambda: beat(self._store, connected=self.is_connected)):
             yield
-
-    async def _beat_forever(self) -> None:
-        while True:
-            await asyncio.sleep(0.5)
-            await self._beat()
-
-    async def _beat(self) -> None:
-        now = time.time()
-        at = to_rfc3339(now)
-        connected = self.is_connected
-        monitor = MonitorView(id="m1", started_at=at, seen_at=at, connected=connected)
-        await self._store.record_heartbeat(monitor, now=now)
 
     async def tell(self, kind: str, *ids: str, ago: float = 0.0, **fields: Any) -> None:
         """Store one event of each task."""

@@ -8,9 +8,9 @@ from typing import Any
 import msgspec
 
 from herald_core.model.events.event import Event
-from herald_core.model.monitors import MonitorView
 from herald_core.model.tasks.views import to_rfc3339
 from tests.support.herald.memory_server import LiveServer
+from tests.support.store.heartbeat import PERIOD_S, beat
 
 NAMES = [f"shop.{area}.{what}" for area in ("mail", "orders") for what in "abcde"]
 BATCH = 1_000
@@ -65,18 +65,12 @@ class Repeated(threading.Thread):
 
 def pulse(server: LiveServer) -> Repeated:
     """Let a monitor live: without one, what a server shows is stale."""
-    begun = to_rfc3339(time.time())
 
-    def beat() -> None:
-        now = time.time()
-        said = to_rfc3339(now)
-        lives = MonitorView(
-            id="m", started_at=begun, seen_at=said, connected=True, last_event_at=said
-        )
-        server.do(server.store.record_heartbeat(lives, now=now))
+    def beat_once() -> None:
+        server.do(beat(server.store, last_event_at=to_rfc3339(time.time())))
 
-    beat()
-    return Repeated(0.5, beat)
+    beat_once()
+    return Repeated(PERIOD_S, beat_once)
 
 
 class Rush:

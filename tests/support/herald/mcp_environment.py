@@ -11,12 +11,10 @@ from celery import Celery
 from fastmcp import Client
 from fastmcp.client.client import CallToolResult
 
-from herald_core.errors import StoreError
 from herald_core.model.events.event import Event, Progress
-from herald_core.model.monitors import MonitorView
-from herald_core.model.tasks.views import to_rfc3339
 from herald_core.store.memory.store import MemoryStore
 from herald_core.store.ports import Store
+from herald_core.system.cancellation import run_in_background
 from herald_monitor.celery_client.backend.result_backend import ResultBackend
 from herald_server.api.context import ServerContext
 from herald_server.api.http.auth_middleware import AuthMiddleware
@@ -32,6 +30,7 @@ from herald_server.push.log.log_reader import LogReader
 from herald_server.push.status import ServerStatus
 from herald_server.wiring.web_server.listening import format_url, listen
 from tests.support.herald.uvicorn_server import Quiet
+from tests.support.store.heartbeat import beat, beating
 from tests.support.wait import wait_until_async
 
 SNAPSHOT = "app.tasks.schedule_metrics_tasks.snapshot_metrics"
@@ -59,20 +58,6 @@ class House:
         self.door: HeraldMcpServer = build_mcp(
             self.shared, BackendResults(ResultBackend(app)) if app else None
         )
-
-    async def beat(self) -> None:
-        """Beat once, as a monitor that hears its broker does."""
-        now = time.time()
-        said = to_rfc3339(now)
-        monitor = MonitorView(id="m1", started_at=said, seen_at=said, connected=True)
-        await self.store.record_heartbeat(monitor, now=now)
-
-    async def go_on_beating(self) -> None:
-        """Beat each second until cancelled."""
-        while True:
-            with contextlib.suppress(StoreError):
-                await self.beat()
-            await asyncio.sleep(1)
 
     def forget_durations(self) -> None:
         """Have durations measured anew with the next question."""
@@ -118,19 +103,11 @@ async def house(
     """
     made = House(app, store, catalog)
     await made.feed.start()
-    if monitored:
-        await made.beat()
-    running = [
-        asyncio.create_task(made.feed.run()),
-        asyncio.create_task(made.shared.status.run()),
-        *([asyncio.create_task(made.go_on_beating())] if monitored else ()),
-    ]
-    try:
+    monitor = (
+        beating(lambda: beat(made.store)) if monitored else contextlib.nullcontext()
+    )
+    async with monitor, run_in_background(made.feed.run(), made.shared.status.run()):
         yield made
-    finally:
-        for task in running:
-            task.cancel()
-        await asyncio.gather(*running, return_exceptions=True)
 
 
 @contextlib.asynccontextmanager

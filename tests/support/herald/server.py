@@ -16,8 +16,6 @@ from starlette.applications import Starlette
 
 from herald_core.model.events.event import Event
 from herald_core.model.filters import Filter
-from herald_core.model.monitors import MonitorView
-from herald_core.model.tasks.views import to_rfc3339
 from herald_core.store.ports import Store
 from herald_core.store.redis.store import RedisStore
 from herald_server.auth.identity import Identity, StaticTokens
@@ -28,6 +26,7 @@ from herald_server.wiring.settings import ServerSettings
 from herald_server.wiring.web_server.listening import format_url, listen
 from herald_server.wiring.web_server.server import make_uvicorn_config
 from tests.support.herald.uvicorn_server import TOKEN, Quiet
+from tests.support.store.heartbeat import beat
 from tests.support.store.labs import walk
 from tests.support.wait import wait_until_async
 
@@ -49,12 +48,7 @@ class Server:
 
     async def beat(self, node: str = "m1", **image: Any) -> None:
         """Beat once, as a monitor does."""
-        now = time.time()
-        told: dict[str, Any] = {"connected": True, **image}
-        monitor = MonitorView(
-            id=node, started_at=to_rfc3339(now), seen_at=to_rfc3339(now), **told
-        )
-        await self.store.record_heartbeat(monitor, now=now)
+        await beat(self.store, node, **image)
 
     async def tell(self, kind: str, *ids: str, **fields: Any) -> None:
         """Store events of one kind, one for each task, in one batch."""
