@@ -1,6 +1,7 @@
 """The client of fastmcp."""
 
 import asyncio
+import contextlib
 from typing import Any
 
 import httpx2
@@ -15,11 +16,22 @@ class Headless(OAuth):
 
     async def redirect_handler(self, authorization_url: str) -> None:
         async def visit() -> None:
-            await asyncio.sleep(1)  # its callback server starts only now
+            await self._wait_for_callback_server()
             async with httpx2.AsyncClient(trust_env=False) as browser:
                 await browser.get(authorization_url, follow_redirects=True)
 
         self._visiting = asyncio.create_task(visit())
+
+    async def _wait_for_callback_server(self) -> None:
+        """Wait until it listens: it starts after this handler has returned."""
+        while True:
+            with contextlib.suppress(OSError):
+                _, writer = await asyncio.open_connection(
+                    "localhost", self.redirect_port
+                )
+                writer.close()
+                return
+            await asyncio.sleep(0.01)
 
 
 async def main() -> None:
