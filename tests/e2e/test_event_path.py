@@ -18,6 +18,7 @@ from herald_core.model.changes import TASK
 from herald_core.model.events.event import Event
 from herald_core.store.redis.keys import RedisKeys
 from herald_monitor.runtime.monitor import Monitor
+from herald_server.alerts.keeper import LEASE_NAME as ALERTS_LEASE
 from tests.support.call_trace import Calls, CallTrace, describe, files
 from tests.support.celery.worker import AppFactory
 from tests.support.clients.websocket import connected
@@ -36,17 +37,45 @@ PREFIX = "{test-path}"
 
 RECEIVED = {"name": "tests.add", "args": "(1, 2)", "kwargs": "{}", "retries": 0}
 
-RUNS = 8
-"""Events that are traced."""
+MIN_RUNS, MAX_RUNS = 8, 100
+"""Events that are traced, at least and at most."""
 
 
-def check(runs: list[Calls], *, functions: int, in_files: int) -> None:
-    """Fail if what all `runs` have in common is longer than its budget; print it."""
-    path = {call: None for call in runs[0] if all(call in run for run in runs)}
-    print(describe(path))
-    assert len(path) > functions / 2, f"not all of it was traced: {describe(path)}"
-    assert len(path) <= functions, describe(path)
-    assert len(files(path)) <= in_files, describe(path)
+class EventPath:
+    """What the calls of several events have in common, and how long it may be."""
+
+    def __init__(self, *, functions: int, in_files: int) -> None:
+        self._functions, self._in_files = functions, in_files
+        self._runs: list[Calls] = []
+
+    @property
+    def needs_more(self) -> bool:
+        """Whether one more event is to be traced.
+
+        On a busy machine something else may fall into each of a few runs.
+        """
+        if len(self._runs) < MIN_RUNS:
+            return True
+        return len(self._runs) < MAX_RUNS and not self._is_within_budget()
+
+    def add(self, run: Calls) -> None:
+        """Take the calls of one event."""
+        self._runs.append(run)
+
+    def check(self) -> None:
+        """Fail if the path is longer than its budget; print it."""
+        path = self._find_common()
+        print(describe(path))
+        assert len(path) > self._functions / 2, "not all of it was traced"
+        assert self._is_within_budget(), describe(path)
+
+    def _is_within_budget(self) -> bool:
+        path = self._find_common()
+        return len(path) <= self._functions and len(files(path)) <= self._in_files
+
+    def _find_common(self) -> Calls:
+        first, *others = self._runs
+        return {call: None for call in first if all(call in run for run in others)}
 
 
 # -- bytes from the broker -> Redis ------------------------------------------------
@@ -55,25 +84,27 @@ def check(runs: list[Calls], *, functions: int, in_files: int) -> None:
 async def test_from_the_bytes_of_the_broker_to_redis(
     valkey: PrivateValkey, project_app: AppFactory
 ) -> None:
-    app, trace, runs = project_app(valkey.url), CallTrace(), list[Calls]()
+    app, trace = project_app(valkey.url), CallTrace()
+    path = EventPath(functions=115, in_files=44)
     with trace.installed(threads=True):
         async with (
             Redis.from_url(valkey.url) as raw,
             monitoring(app, valkey.url) as keys,
         ):
             with cast(Any, app).events.default_dispatcher() as worker:
-                for number in range(RUNS):
-                    key = keys.make_record(TASK, f"t{number}")
+                while path.needs_more:
+                    task_id = str(uuid4())
+                    key = keys.make_record(TASK, task_id)
                     trace.start()
                     trace.add_stack("receiver")
-                    worker.send("task-received", uuid=f"t{number}", **RECEIVED)
+                    worker.send("task-received", uuid=task_id, **RECEIVED)
                     while not await raw.exists(key):
                         await asyncio.sleep(0)
                     # The monitor, on the same loop, gets its answer meanwhile.
                     for _ in range(3):
                         await raw.ping()
-                    runs.append(trace.stop())
-    check(runs, functions=115, in_files=44)
+                    path.add(trace.stop())
+    path.check()
 
 
 @contextlib.asynccontextmanager
@@ -96,17 +127,20 @@ async def monitoring(app: Celery, url: str) -> AsyncGenerator[RedisKeys]:
 
 
 async def test_from_the_change_log_to_a_frame(valkey: PrivateValkey) -> None:
-    trace, runs = CallTrace(), list[Calls]()
-    url = valkey.url
+    trace, path = CallTrace(), EventPath(functions=49, in_files=20)
+    url, store = valkey.url, make_store(valkey.url, PREFIX)
+    await store.open()
+    # Alerts, which follow the log as well, are another server's.
+    await store.acquire_lease(ALERTS_LEASE, "another server", 600.0)
     async with (
-        serving(url, store=make_store(url, PREFIX)) as server,
+        serving(url, store=store) as server,
         connected(server) as client,
     ):
         await client.subscribe(filter={"state": ["RECEIVED"]})
         await client.heard("pong")
         await watched(server)
         with trace.installed():
-            while len(runs) < RUNS:
+            while path.needs_more:
                 trace.start(until_port=port(server))
                 sent = len(client.of("data"))
                 await asyncio.to_thread(store_apart, url)
@@ -114,8 +148,8 @@ async def test_from_the_change_log_to_a_frame(valkey: PrivateValkey) -> None:
                 found = trace.stop()
                 # On a slow machine another frame, a heartbeat, may end the trace first.
                 if {name for _, name in found} >= {"decode_change", "DataFrame.encode"}:
-                    runs.append(found)
-    check(runs, functions=49, in_files=20)
+                    path.add(found)
+    path.check()
 
 
 def port(server: Server) -> int:
@@ -144,7 +178,7 @@ def store_apart(url: str) -> None:
 async def test_the_answer_of_get_task_status(
     valkey: PrivateValkey, project_app: AppFactory
 ) -> None:
-    trace, runs = CallTrace(), list[Calls]()
+    trace, path = CallTrace(), EventPath(functions=160, in_files=64)
     app = project_app(valkey.url, valkey.url)
     async with serving(valkey.url, celery=app) as server:
         await watched(server)
@@ -157,9 +191,9 @@ async def test_the_answer_of_get_task_status(
         )
         async with Client(transport) as client:
             with trace.installed():
-                for _ in range(RUNS):
+                while path.needs_more:
                     trace.start(until_port=port(server))
                     found = await client.call_tool("get_task_status", {"task_id": "t1"})
-                    runs.append(trace.stop())
+                    path.add(trace.stop())
                     assert found.data.result == 3
-    check(runs, functions=160, in_files=64)
+    path.check()
