@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from playwright.sync_api import BrowserContext, Page, expect
+from playwright.sync_api import BrowserContext, Locator, Page, expect
 
 from tests.support.browser import incident as night
 from tests.support.browser.scripted_server import ORIGIN, ScriptedServer
@@ -34,25 +34,28 @@ def opened(server: ScriptedServer, place: str = "overview") -> Page:
     return server.page
 
 
-def test_anything_is_reached_by_ctrl_k(server: ScriptedServer) -> None:
-    tab = opened(server)
+def type_into_go_to(tab: Page, text: str) -> Locator:
+    """Open the dialog by Ctrl+K, and type once it has the focus; return it."""
     tab.keyboard.press("Control+k")
     box = tab.get_by_role("dialog", name="Go to")
     expect(box.get_by_role("combobox")).to_be_focused()
-    tab.keyboard.type("billing")
+    tab.keyboard.type(text)
+    return box
+
+
+def test_anything_is_reached_by_ctrl_k(server: ScriptedServer) -> None:
+    tab = opened(server)
+    box = type_into_go_to(tab, "billing")
     expect(box.get_by_role("option").first).to_contain_text("tasks of the queue")
     tab.keyboard.press("Enter")
     expect(tab).to_have_url(re.compile(r"#/tasks\?q=queue:billing"))
-    tab.keyboard.press("Control+k")
-    tab.keyboard.type("12345")
+    type_into_go_to(tab, "12345")
     tab.keyboard.press("Enter")
     expect(tab).to_have_url(re.compile(r"#/tasks\?q=12345"))
-    tab.keyboard.press("Control+k")
-    tab.keyboard.type("reports@w3")
+    type_into_go_to(tab, "reports@w3")
     tab.keyboard.press("Enter")
     expect(tab).to_have_url(re.compile(r"#/worker/reports%40w3$"))
-    tab.keyboard.press("Control+k")
-    tab.keyboard.type("health")
+    type_into_go_to(tab, "health")
     tab.keyboard.press("Enter")
     expect(tab.locator("#screen")).to_have_attribute("data-name", "health")
 

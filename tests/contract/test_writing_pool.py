@@ -4,7 +4,7 @@ import asyncio
 import os
 import signal
 import time
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from random import Random
 
@@ -30,6 +30,7 @@ from herald_monitor.ingest.writers.autoscaler import (
 )
 from herald_monitor.ingest.writers.pool import WriterProcessPool
 from herald_monitor.ingest.writers.protocol import decode_job, encode_jobs
+from tests.support.servers.redis import PrivateValkey
 from tests.support.store.labs import NOW, Lab, event
 from tests.support.store.records import life, merged, stored
 from tests.support.wait import wait_until_async
@@ -98,9 +99,16 @@ def rather_many() -> list[Event]:
 
 
 @pytest.fixture(params=[1, 3], ids=["alone", "partitions"])
-def shared_lab(request: pytest.FixtureRequest, redis_lab: Lab) -> Lab:
-    """A place that other processes can reach: not in our memory."""
-    return Lab(redis_lab.url, request.param)
+def shared_lab(
+    request: pytest.FixtureRequest, module_valkey: PrivateValkey
+) -> Iterator[Lab]:
+    """A place that other processes can reach: not in our memory.
+
+    Each kind of Redis has the tests of one store: these are about several processes.
+    """
+    lab = Lab(module_valkey.url, request.param)
+    yield lab
+    lab.clean()
 
 
 async def test_together_they_come_to_the_same(shared_lab: Lab) -> None:
@@ -131,7 +139,6 @@ async def come_to_the_same(lab: Lab, told: Sequence[TaskEvent]) -> None:
         # What was told between two batches stays: an attempt never goes back.
         for id_, image in found.items():
             assert (image.attempt or 0) >= (images[id_].attempt or 0)
-    lab.clean()
 
 
 def alike(image: TaskView) -> TaskView:

@@ -19,8 +19,15 @@ pytestmark = [
 ]
 
 
-@pytest.mark.parametrize("backend", [True, False])
-@pytest.mark.parametrize("pool", ["prefork", "gevent", "eventlet"])
+@pytest.mark.parametrize(
+    ("pool", "backend"),
+    [
+        *(("prefork", True), ("gevent", False), ("eventlet", True)),
+        pytest.param("prefork", False, marks=pytest.mark.soak),
+        pytest.param("gevent", True, marks=pytest.mark.soak),
+        pytest.param("eventlet", False, marks=pytest.mark.soak),
+    ],
+)
 async def test_pools_that_stop_what_runs_terminate_it(
     module_valkey: PrivateValkey,
     project_app: AppFactory,

@@ -18,6 +18,7 @@ from tests.support.environment import missing
 from tests.support.herald.process import HeraldProcess
 from tests.support.servers.broker_contents import (
     Imprint,
+    list_rabbitmq_queues,
     rabbitmq_imprint,
     redis_imprint,
 )
@@ -210,12 +211,7 @@ def taken(made: Stranger) -> str:
 def settled(vhost: str) -> None:
     """Wait until queues of replies have run out: RabbitMQ deletes them in 10 s."""
     wait_until(
-        lambda: (
-            not any(
-                "reply." in one and one.startswith("list_queues")
-                for one in rabbitmq_imprint(vhost)
-            )
-        ),
+        lambda: not any("reply." in name for name in list_rabbitmq_queues(vhost)),
         30,
         "no reply is waited for",
     )

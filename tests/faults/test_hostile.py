@@ -52,7 +52,7 @@ class Scale(NamedTuple):
 # a second. Kinds of harm that were not bounded made it up to six.
 # The short form runs beside other tests: it says that nobody waits for ever, and the
 # long one how long they wait.
-SHORT = Scale(40, 100, 3.0, 6.0, 0.5, 20, 10.0, 32)
+SHORT = Scale(40, 100, 1.0, 3.0, 0.25, 20, 10.0, 32)
 # In the first minutes free memory between what is in use grows to some 50 MB, and no
 # more after that: no more is in use than before.
 LONG = Scale(500, 500, 60.0, 600.0, 1.0, 0, 0.1, 64)

@@ -12,6 +12,12 @@ from typing import Any, NoReturn, TypeVar, overload
 
 T = TypeVar("T")
 PAUSE_S = 0.01
+MAX_PAUSE_S = 0.1
+"""Seconds between two reads: at first the one, and a twentieth of a longer wait.
+
+Many reads go through everything that is stored, and what is waited for needs the
+processor too.
+"""
 TIMEOUT_S = 30.0
 """Seconds that a wait may take, on a machine that does much else as well."""
 
@@ -25,11 +31,11 @@ def wait_until(
 ) -> T:
     """Return what `read` returns once `accept` takes it."""
     value: object = None
-    for _ in _attempt(timeout):
+    for pause_s in _attempt(timeout):
         value = read()
         if accept(value):
             return value
-        time.sleep(PAUSE_S)
+        time.sleep(pause_s)
     _fail(timeout, message, value)
 
 
@@ -58,22 +64,22 @@ async def wait_until_async(
 ) -> Any:
     """Do as `wait_until` while the loop goes on; `read` may return an awaitable."""
     value: Any = None
-    for _ in _attempt(timeout):
+    for pause_s in _attempt(timeout):
         value = read()
         if inspect.isawaitable(value):
             value = await value
         if accept(value):
             return value
-        await asyncio.sleep(PAUSE_S)
+        await asyncio.sleep(pause_s)
     _fail(timeout, message, value)
 
 
-def _attempt(timeout: float) -> Iterator[None]:
-    """Yield until the time is over, and then once more."""
-    deadline = time.monotonic() + timeout
-    while time.monotonic() < deadline:
-        yield
-    yield
+def _attempt(timeout: float) -> Iterator[float]:
+    """Yield pauses in seconds until the time is over, and then once more."""
+    begun = time.monotonic()
+    while (waited := time.monotonic() - begun) < timeout:
+        yield min(max(PAUSE_S, waited / 20), MAX_PAUSE_S)
+    yield 0.0
 
 
 def _fail(timeout: float, message: str, value: object) -> NoReturn:

@@ -79,7 +79,7 @@ class Stranger:
 
     def _answers(self) -> bool:
         try:
-            return bool(cast(Any, self.app).control.ping(timeout=0.3))
+            return bool(cast(Any, self.app).control.ping(timeout=0.3, limit=1))
         except Exception:  # the broker may be on its way up
             return False
 
