@@ -85,7 +85,7 @@ async def test_from_the_bytes_of_the_broker_to_redis(
     valkey: PrivateValkey, project_app: AppFactory
 ) -> None:
     app, trace = project_app(valkey.url), CallTrace()
-    path = EventPath(functions=115, in_files=44)
+    path = EventPath(functions=116, in_files=44)
     with trace.installed(threads=True):
         async with (
             Redis.from_url(valkey.url) as raw,
@@ -178,7 +178,7 @@ def store_apart(url: str) -> None:
 async def test_the_answer_of_get_task_status(
     valkey: PrivateValkey, project_app: AppFactory
 ) -> None:
-    trace, path = CallTrace(), EventPath(functions=160, in_files=64)
+    trace, path = CallTrace(), EventPath(functions=159, in_files=63)
     app = project_app(valkey.url, valkey.url)
     async with serving(valkey.url, celery=app) as server:
         await watched(server)
