@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 import tomllib
+from collections.abc import Mapping
 from functools import cache
 from importlib.metadata import PackageNotFoundError, packages_distributions, requires
 from pathlib import Path
@@ -89,8 +90,8 @@ def _herald(*words: str) -> subprocess.CompletedProcess[str]:
 def _run(program: str) -> subprocess.CompletedProcess[str]:
     """Run `program` where only the packages of the plain installation exist."""
     kept = _modules(_closure(_names(PROJECT["dependencies"]))) | {"_distutils_hack"}
-    ours = {name for name in packages_distributions() if name.startswith("herald_")}
-    blocked = set(packages_distributions()) - kept - ours
+    ours = {name for name in _distributions() if name.startswith("herald_")}
+    blocked = _distributions().keys() - kept - ours
     return subprocess.run(
         [sys.executable, "-c", BLOCKER.format(blocked=blocked) + program],
         capture_output=True,
@@ -119,6 +120,12 @@ def _closure(names: set[str]) -> set[str]:
 
 
 @cache
+def _distributions() -> Mapping[str, list[str]]:
+    """Return the distributions of each module; to look takes half a second."""
+    return packages_distributions()
+
+
+@cache
 def _required(name: str) -> frozenset[str]:
     try:
         wanted = [Requirement(text) for text in requires(name) or ()]
@@ -136,7 +143,7 @@ def _modules(distributions: set[str]) -> set[str]:
     meta = _required("fastmcp") if "fastmcp" in distributions else set[str]()
     return {
         module
-        for module, owners in packages_distributions().items()
+        for module, owners in _distributions().items()
         if any(_normal(owner) in distributions | meta for owner in owners)
         and not module.startswith("_")
     }

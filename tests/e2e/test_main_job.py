@@ -19,7 +19,6 @@ from tests.support.wait import wait_until
 
 pytestmark = [pytest.mark.celery, pytest.mark.anyio, pytest.mark.timeout(240)]
 
-COUNT = 1_000
 ENDINGS = {"SUCCESS", "FAILURE", "REVOKED"}
 
 
@@ -110,11 +109,12 @@ AMQP = pytest.param("amqp", "prefork", marks=pytest.mark.rabbitmq)
     [("redis", "prefork"), ("redis", "threads"), AMQP],
     indirect=True,
 )
+@pytest.mark.parametrize("count", [300, pytest.param(1_000, marks=pytest.mark.soak)])
 async def test_every_task_ends_as_the_result_backend_says(
-    herald: HeraldProcess, stranger: Stranger
+    herald: HeraldProcess, stranger: Stranger, count: int
 ) -> None:
     watcher = Watcher(herald.url)
-    sent = await asyncio.to_thread(submit, stranger, COUNT)
+    sent = await asyncio.to_thread(submit, stranger, count)
     await watcher.watch(set(sent), 80)
     assert not watcher.problems
 
