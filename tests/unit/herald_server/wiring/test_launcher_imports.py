@@ -13,7 +13,7 @@ print(json.dumps(sorted({{name.partition(".")[0] for name in sys.modules}})))
 """
 
 MCP = {"fastmcp", "mcp", "mcp_types"}
-OPTIONAL = {"apprise", "httpcore2", "joserfc", "rich"}
+OPTIONAL = {"valkey", "apprise", "httpcore2", "joserfc", "rich"}
 
 
 @pytest.mark.parametrize(
