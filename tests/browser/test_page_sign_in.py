@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Response, expect
 
 from tests.support.herald.process import HeraldProcess
 from tests.support.servers.redis import PrivateValkey
@@ -69,6 +69,46 @@ def test_a_person_signs_in_and_out(chromium: Browser, herald: HeraldProcess) -> 
         c.get("name") for c in page.context.cookies(herald.url)
     }
     page.context.close()
+
+
+def find_session(page: Page, herald: HeraldProcess) -> str:
+    """Return the session's cookie."""
+    cookies = {one.get("name"): one for one in page.context.cookies(herald.url)}
+    return str(cookies["herald-session"].get("value"))
+
+
+def test_the_page_renews_the_session_before_it_ends(
+    chromium: Browser, herald: HeraldProcess
+) -> None:
+    page = open_page(chromium, herald)
+    renewed: list[str] = []
+    page.on(
+        "response", lambda one: renewed.append(one.url) if is_refresh(one) else None
+    )
+    sign_in(page, "ann")
+    expect(page.get_by_role("heading", name="Workers").first).to_be_visible()
+    # The clock of the page stands still from here on; a session lasts an hour.
+    page.clock.install()
+    page.reload()
+    expect(page.get_by_role("heading", name="Workers").first).to_be_visible()
+    first = find_session(page, herald)
+    page.clock.fast_forward("58:30")
+    assert not renewed
+    with page.expect_response(is_refresh):
+        page.clock.fast_forward("01:00")
+    second = find_session(page, herald)
+    assert second != first
+    # The connection is open with the new session, and that one is kept as well.
+    expect(page.locator("#connection")).to_contain_text("Stale since")
+    with page.expect_response(is_refresh):
+        page.clock.fast_forward("59:30")
+    assert find_session(page, herald) not in (first, second)
+    page.context.close()
+
+
+def is_refresh(response: Response) -> bool:
+    """Return True if it renewed the session."""
+    return response.url.endswith("/auth/refresh") and response.ok
 
 
 def test_a_person_of_no_group_sees_nothing(

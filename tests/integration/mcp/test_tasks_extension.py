@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Any, cast
@@ -344,3 +345,32 @@ async def test_listening_to_tasks_needs_the_extension() -> None:
         error = (await client(method, notifications={"taskIds": ["t1"]}))["error"]
         assert made.hub.count_subscribers() == 0
     assert error["code"] == -32021
+
+
+@pytest.mark.filterwarnings("ignore:Call to deprecated setex")
+async def test_the_rest_of_a_cut_result_is_had_as_its_message_says(app: Celery) -> None:
+    whole = {"rows": [{"number": n, "text": f"row {n}"} for n in range(500)]}
+    async with wire(app) as (made, client):
+        task_id = (await client.start())["result"]["taskId"]
+        app.backend.store_result(task_id, whole, "SUCCESS")
+        await made.tell("received", task_id, name=SNAPSHOT)
+        await made.tell("succeeded", task_id, result="{'rows': [...]}")
+        ended = (await client("tasks/get", task_id, taskId=task_id))["result"]
+        shown = ended["result"]["structuredContent"]
+        assert len(shown["result"]) < 5_000
+        tool, arguments = read_advice(shown["message"])
+        text = ""
+        offset: int | None = 0
+        while offset is not None:
+            given = {**arguments, "offset": offset}
+            answer = await client("tools/call", tool, name=tool, arguments=given)
+            part = answer["result"]["structuredContent"]
+            text, offset = text + part["text"], part["next"]
+    assert json.loads(text) == whole
+
+
+def read_advice(message: str) -> tuple[str, dict[str, Any]]:
+    """Return the tool, and its arguments, that a message names."""
+    found = re.search(r"is cut: (\w+) with (\{.*?\})", message)
+    assert found, message
+    return found[1], json.loads(found[2])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
+from herald_core.model.codec import to_json
 from herald_core.model.tasks import views
 from herald_core.model.tasks.views import TaskView, from_rfc3339
 from herald_server.catalog.catalog import Catalog
@@ -28,8 +29,6 @@ from herald_server.mcp.models.tasks import ActiveTask, StartedTask, TaskStatus
 ACTIVE_STATES = (views.PENDING, views.RECEIVED, views.STARTED, views.RETRY)
 MAX_RESULT_CHARS = 4_000
 """Characters of a result or an exception in a status, unless more are asked for."""
-
-CUT_MESSAGE = " The result is cut; get_task_result pages through it."
 
 MISSING_STATES = (views.UNKNOWN, views.EXPIRED)
 
@@ -115,6 +114,15 @@ def find_task_type(task: TaskView, catalog: Catalog) -> str | None:
     return kind.name if kind else None
 
 
+def describe_cut(task_id: str) -> str:
+    """Return how to read on where the result of a task is cut."""
+    arguments = to_json({"task_id": task_id}).decode()
+    return (
+        f" The result is cut: get_task_result with {arguments} returns its first part,"
+        " and with offset set to next those that follow."
+    )
+
+
 def make_status_fields(
     task: TaskView,
     catalog: Catalog,
@@ -133,7 +141,7 @@ def make_status_fields(
         estimate_progress(task, measured, time.time()) if progress is None else None
     )
     usual = kind.duration if kind else None
-    cut = CUT_MESSAGE if shown != outcome else ""
+    cut = describe_cut(task.id) if shown != outcome else ""
     return {
         "task_id": task.id,
         "status": get_status(task),
@@ -196,7 +204,7 @@ def make_ended_task(
 ) -> StartedTask:
     """Return the result of `start_background_task` for a task that has ended."""
     shown = cut_result(outcome, MAX_RESULT_CHARS)
-    cut = CUT_MESSAGE if shown != outcome else ""
+    cut = describe_cut(task.id) if shown != outcome else ""
     kind = catalog.find_by_celery_name(task.name) if task.name else None
     return StartedTask(
         task_id=task.id,
