@@ -1,4 +1,9 @@
-"""The functions that one event passes through: each of three paths has a budget."""
+"""The functions that one event passes through: each of three paths has a budget.
+
+A budget has room for a few functions: this test does not run before each landing, and
+what one function more is worth is for whoever adds it to say. All room used up is a
+reason to make the path shorter.
+"""
 
 import asyncio
 import contextlib
@@ -85,7 +90,7 @@ async def test_from_the_bytes_of_the_broker_to_redis(
     valkey: PrivateValkey, project_app: AppFactory
 ) -> None:
     app, trace = project_app(valkey.url), CallTrace()
-    path = EventPath(functions=116, in_files=44)
+    path = EventPath(functions=125, in_files=48)
     with trace.installed(threads=True):
         async with (
             Redis.from_url(valkey.url) as raw,
@@ -127,7 +132,7 @@ async def monitoring(app: Celery, url: str) -> AsyncGenerator[RedisKeys]:
 
 
 async def test_from_the_change_log_to_a_frame(valkey: PrivateValkey) -> None:
-    trace, path = CallTrace(), EventPath(functions=49, in_files=20)
+    trace, path = CallTrace(), EventPath(functions=55, in_files=22)
     url, store = valkey.url, make_store(valkey.url, PREFIX)
     await store.open()
     # Alerts, which follow the log as well, are another server's.
@@ -178,7 +183,7 @@ def store_apart(url: str) -> None:
 async def test_the_answer_of_get_task_status(
     valkey: PrivateValkey, project_app: AppFactory
 ) -> None:
-    trace, path = CallTrace(), EventPath(functions=159, in_files=63)
+    trace, path = CallTrace(), EventPath(functions=170, in_files=66)
     app = project_app(valkey.url, valkey.url)
     async with serving(valkey.url, celery=app) as server:
         await watched(server)
