@@ -6,18 +6,15 @@ from typing import NotRequired, TypedDict
 
 from herald_core.model.alerts.alert import Alert
 from herald_core.model.failures.summary import FailureDetail, FailureList
-from herald_core.model.gaps import Gap
 from herald_core.model.marks.mark import Mark
 from herald_core.model.marks.views import NameComparison, SlowerNames
-from herald_core.model.monitors import MonitorView
 from herald_core.model.schedules.problems import ScheduleProblem
 from herald_core.model.tasks.views import TaskView
 from herald_core.model.workers.worker import WorkerView
-from herald_core.store.types import ServerMemory
 from herald_server.alerts.rules import AlertRule
 from herald_server.api.openapi.answers.common import MarkedAnswer, StaleMark
+from herald_server.api.openapi.answers.health import HealthReport
 from herald_server.api.openapi.answers.workers import MeasuredQueue
-from herald_server.auth.quotas.latency import LatencyPercentiles
 from herald_server.insight.stats.by_name import TypeStats
 from herald_server.insight.stats.failures import FailureRate, RecentStats
 from herald_server.insight.stats.suspects import Suspect
@@ -64,75 +61,6 @@ class SuspectsAnswer(MarkedAnswer):
     counts: dict[str, int]
     whole: bool
     suspects: list[Suspect]
-
-
-class StoreHealth(TypedDict):
-    """Whether the store answers, and its servers with their memory."""
-
-    reachable: bool
-    servers: NotRequired[list[ServerMemory]]
-
-
-class BackendHealth(TypedDict):
-    """The result backend, and whether it can be asked for results."""
-
-    kind: str
-    name: str
-    can_ask: bool
-    says: str
-
-
-class RepairCounts(TypedDict):
-    """Repairs by the running monitors."""
-
-    repaired: int
-    found: int
-    lost: int
-    gaps_closed: int
-    gaps_unrepairable: int
-
-
-class RecentGaps(TypedDict):
-    """Numbers of gaps of the last hour, and of open ones."""
-
-    count: int
-    open: int
-    missing: int
-    repaired: int
-    unrepairable: int
-
-
-class HealthReport(TypedDict):
-    """Herald's own health: `status` is `ok`, `degraded` or `down`.
-
-    `connections` to `push` are of this process. Keys of what is not known are absent.
-    """
-
-    status: str
-    problem: NotRequired[str]
-    node: str
-    cursor: str
-    connections: int
-    watchers: int
-    resets: int
-    resets_by_reason: dict[str, int]
-    push: NotRequired[LatencyPercentiles]
-    event_lag_ms: NotRequired[int]
-    last_event_at: NotRequired[str]
-    store: StoreHealth
-    backend: NotRequired[BackendHealth]
-    repairs: RepairCounts
-    schedules: NotRequired[dict[str, int]]
-    gaps_last_hour: RecentGaps
-    monitors: list[MonitorView]
-    gaps: list[Gap]
-
-
-class HealthAnswer(HealthReport, MarkedAnswer):
-    """Herald's own health: `status` is `ok`, `degraded` or `down`.
-
-    `connections` to `push` are of this process. Keys of what is not known are absent.
-    """
 
 
 class ScheduleAlert(ScheduleProblem, frozen=True, kw_only=True, omit_defaults=True):

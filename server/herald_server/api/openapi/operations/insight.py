@@ -7,6 +7,7 @@ from herald_server.api.openapi import requests as body
 from herald_server.api.openapi.answers import insight as out
 from herald_server.api.openapi.answers.admin import PageAnswer
 from herald_server.api.openapi.answers.common import DeletedRecord
+from herald_server.api.openapi.answers.health import HealthAnswer
 from herald_server.api.openapi.answers.tasks import CountsAnswer
 from herald_server.api.openapi.operations.operation import (
     ALERTS,
@@ -25,9 +26,7 @@ from herald_server.insight.failures.reader import MAX_LIMIT
 
 INSIGHT_OPERATIONS: OperationTable = {
     ("GET", f"{V1}/stats"): Operation(answers={200: CountsAnswer}, group=STATISTICS),
-    ("GET", f"{V1}/health"): Operation(
-        answers={200: out.HealthAnswer}, group=STATISTICS
-    ),
+    ("GET", f"{V1}/health"): Operation(answers={200: HealthAnswer}, group=STATISTICS),
     ("GET", f"{V1}/page"): Operation(answers={200: PageAnswer}, group=STATISTICS),
     ("GET", f"{V1}/stats/series"): Operation(
         query={
