@@ -18,6 +18,14 @@ RENEW_INTERVAL_S = 2.0
 """Seconds; a holder that dies is followed within the sum of both."""
 
 
+def compute_pause(now: float) -> float:
+    """Return the seconds until leases are renewed; all of a machine at one moment.
+
+    A server has several: it wakes once for all, and the store writes its file once.
+    """
+    return RENEW_INTERVAL_S - now % RENEW_INTERVAL_S
+
+
 class Lease:
     """The exclusive right to do `work`, acquired and renewed while the block runs."""
 
@@ -45,7 +53,7 @@ class Lease:
         try:
             while True:
                 await self._ask()
-                await asyncio.sleep(RENEW_INTERVAL_S)
+                await asyncio.sleep(compute_pause(time.monotonic()))
         finally:
             await self._give_back()
 
