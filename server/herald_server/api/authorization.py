@@ -15,9 +15,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from herald_server.api.http.body import MAX_BODY_BYTES
 from herald_server.api.http.problems import Problem, make_problem_response
 from herald_server.auth.oauth_proxy.tokens import ENDPOINTS_PATH
-from herald_server.auth.sso.oidc import (
+from herald_server.auth.sso.oidc import OidcProvider
+from herald_server.auth.sso.provider_endpoints import (
     LoginFailed,
-    OidcProvider,
     ProviderMetadata,
     ProviderUnavailable,
 )

@@ -24,11 +24,8 @@ from herald_server.auth.sso.cookies import (
     read_cookie,
 )
 from herald_server.auth.sso.mapping import NoGroup
-from herald_server.auth.sso.oidc import (
-    LOGIN_TTL_S,
-    LoginFailed,
-    ProviderUnavailable,
-)
+from herald_server.auth.sso.oidc import LOGIN_TTL_S
+from herald_server.auth.sso.provider_endpoints import LoginFailed, ProviderUnavailable
 from herald_server.auth.sso.service import SsoService, SsoSession
 
 BASIC_CHALLENGE = {"WWW-Authenticate": 'Basic realm="herald", charset="UTF-8"'}

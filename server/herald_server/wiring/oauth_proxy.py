@@ -24,8 +24,8 @@ from herald_server.auth.identity import DEFAULT_ENVIRONMENT, LOOPBACK
 from herald_server.auth.oauth_proxy.items import ProxyItems
 from herald_server.auth.oauth_proxy.tokens import ENDPOINTS_PATH, ProxiedTokens
 from herald_server.auth.sso.cookies import SsoCipher
-from herald_server.auth.sso.oidc import (
-    OidcProvider,
+from herald_server.auth.sso.oidc import OidcProvider
+from herald_server.auth.sso.provider_endpoints import (
     ProviderMetadata,
     ProviderUnavailable,
 )

@@ -33,9 +33,9 @@ from herald_server.auth.oauth_proxy.tokens import (
     read_claims,
 )
 from herald_server.auth.sso.mapping import Person
-from herald_server.auth.sso.oidc import (
+from herald_server.auth.sso.oidc import OidcProvider
+from herald_server.auth.sso.provider_endpoints import (
     LoginFailed,
-    OidcProvider,
     ProviderMetadata,
     ProviderUnavailable,
 )

@@ -13,7 +13,8 @@ from herald_server.auth.identity import DEFAULT_ENVIRONMENT, Identity
 from herald_server.auth.sso.ambient import AmbientCredentials
 from herald_server.auth.sso.cookies import LOGIN, LoginState, SsoCipher
 from herald_server.auth.sso.mapping import NAME_PREFIX, make_identity
-from herald_server.auth.sso.oidc import LoginFailed, OidcProvider
+from herald_server.auth.sso.oidc import OidcProvider
+from herald_server.auth.sso.provider_endpoints import LoginFailed
 from herald_server.auth.sso.settings import SsoSettings
 from herald_server.auth.tokens.issuer import TokenIssuer
 from herald_server.auth.tokens.revocation import RevocationList

@@ -6,6 +6,7 @@ import pytest
 from fastmcp.server.auth.oidc_proxy import OIDCProxy
 from mcp.server.auth.provider import RefreshToken, TokenError
 from mcp.shared.auth import OAuthClientInformationFull, OAuthToken
+from pydantic import AnyUrl
 
 from herald_core.store.key_value import MemoryKeyValueStore
 from herald_server.auth.audit import AuditLog
@@ -14,7 +15,8 @@ from herald_server.auth.oauth_proxy.provider import McpProxy, choose_method
 from herald_server.auth.oauth_proxy.tokens import ProxiedTokens
 from herald_server.auth.sso.cookies import SsoCipher
 from herald_server.auth.sso.mapping import Person
-from herald_server.auth.sso.oidc import LoginFailed, OidcProvider, ProviderMetadata
+from herald_server.auth.sso.oidc import OidcProvider
+from herald_server.auth.sso.provider_endpoints import LoginFailed, ProviderMetadata
 from herald_server.auth.sso.settings import OidcSettings, SsoGroup, SsoSettings
 
 pytestmark = pytest.mark.anyio
@@ -26,7 +28,8 @@ METADATA = ProviderMetadata(
 )
 GROUPS = (SsoGroup("sre", frozenset(["read"])),)
 TOKENS = ProxiedTokens("https://herald.test", SECRET, GROUPS, ["read"])
-CLIENT = OAuthClientInformationFull(client_id="c1", redirect_uris=None)
+REDIRECT = AnyUrl("http://127.0.0.1:1/callback")
+CLIENT = OAuthClientInformationFull(client_id="c1", redirect_uris=[REDIRECT])
 
 
 class Provider(OidcProvider):
