@@ -36,6 +36,16 @@ def test_a_workflow_writes_nothing_unless_it_says_so(path: Any) -> None:
 
 
 @pytest.mark.parametrize("path", WORKFLOWS, ids=lambda one: one.name)
+def test_no_token_stays_in_a_checkout(path: Any) -> None:
+    """Other steps, and artifacts, could read it: `zizmor` calls it artipacked."""
+    jobs = yaml.safe_load(path.read_text())["jobs"].values()
+    steps = [step for job in jobs for step in job["steps"]]
+    checkouts = [one for one in steps if "checkout" in one.get("uses", "")]
+    given = [one.get("with", {}).get("persist-credentials") for one in checkouts]
+    assert given == [False] * len(checkouts)
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda one: one.name)
 def test_called_tasks_exist(path: Any) -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     called = set(POE.findall(path.read_text()))
