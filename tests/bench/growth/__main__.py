@@ -4,9 +4,11 @@ Task names, workers, queues and tasks grow along one axis each, while the others
 Each case is a store of its own, filled first; then a monitor takes a flood, and a
 server answers and pushes. What a run has measured is in the file at once, so that a run
 that was stopped goes on with what is left; `--runs 3` measures each case three times in
-all. `--axes`, `--parts` and `--most-tasks` choose; 10,000,000 tasks take 6 GB and half
-an hour. `--svg FILE` draws the curves, `--report` only prints what the file has.
-It fails if a curve is steeper than it may be.
+all. `--page FILE` writes the tables into a page of the documentation, and `--svg FILE`
+draws the curves; with `--report` nothing is measured. `--axes`, `--parts` and
+`--most-tasks` choose, and `--names` those of the other axes: 10,000,000 tasks of 100
+names take 6 GB and half an hour, and are too many to be pushed. It fails if a curve is
+steeper than it may be.
 """
 
 import argparse
@@ -17,7 +19,12 @@ from pathlib import Path
 
 from tests.bench.growth.cases import AXES, FIGURES, PARTS, Case, list_cases
 from tests.bench.growth.installation import measure
-from tests.bench.growth.report import draw_curves, list_curves, write_table
+from tests.bench.growth.report import (
+    draw_curves,
+    list_curves,
+    replace_tables,
+    write_table,
+)
 
 Found = dict[str, dict[str, list[float]]]
 
@@ -26,17 +33,21 @@ def main() -> int:
     """Measure what the command line asks for; return the exit code."""
     given = _parse()
     found: Found = json.loads(given.out.read_text()) if given.out.exists() else {}
+    base = Case(names=given.names)
     until = time.monotonic() + given.minutes * 60
     for run in range(0 if given.report else given.runs):
-        for case in list_cases(given.axes, given.most_tasks):
+        for case in list_cases(given.axes, given.most_tasks, base):
             if time.monotonic() > until:
                 print("the time is over; the next run goes on from here")
                 return 1
             _measure_case(case, run, given, found)
-    curves = list_curves(found, given.most_tasks)
+    curves = list_curves(found, given.most_tasks, base)
     print(write_table(curves))
     if given.svg:
         given.svg.write_text(draw_curves(curves))
+    if given.page:
+        text = given.page.read_text()
+        given.page.write_text(replace_tables(text, write_table(curves)))
     steep = [f"{one.figure} by {one.axis}" for one in curves if one.is_steep]
     print("Steeper than n log n:", ", ".join(steep) or "nothing")
     return 1 if steep else 0
@@ -72,9 +83,11 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--axes", type=_split, default=list(AXES))
     parser.add_argument("--parts", type=_split, default=list(PARTS))
     parser.add_argument("--most-tasks", type=int, default=AXES["tasks"][-1])
+    parser.add_argument("--names", type=int, default=Case().names)
     parser.add_argument("--runs", type=int, default=1)
     parser.add_argument("--minutes", type=float, default=60.0)
     parser.add_argument("--svg", type=Path)
+    parser.add_argument("--page", type=Path)
     parser.add_argument("--report", action="store_true")
     given = parser.parse_args()
     for one, known in ((given.axes, AXES), (given.parts, PARTS)):

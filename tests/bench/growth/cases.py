@@ -58,12 +58,12 @@ FIGURES = {
 PARTS = tuple(dict.fromkeys(figure.part for figure in FIGURES.values()))
 
 
-def list_cases(axes: list[str], most_tasks: int) -> list[Case]:
+def list_cases(axes: list[str], most_tasks: int, base: Case) -> list[Case]:
     """Return the cases of some axes, each once; more tasks are one more."""
     found: dict[Case, None] = {}
     for axis in axes:
         for value in list_values(axis, most_tasks):
-            found[Case()._replace(**{axis: value})] = None
+            found[base._replace(**{axis: value})] = None
     return list(found)
 
 

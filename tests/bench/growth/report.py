@@ -38,21 +38,24 @@ class Curve(NamedTuple):
         return self.spreads[-1].least > bound
 
 
-def list_curves(results: Results, most_tasks: int) -> list[Curve]:
+def list_curves(results: Results, most_tasks: int, base: Case) -> list[Curve]:
     """Return all curves of which at least two points were measured."""
     return [
         curve
         for axis in AXES
         for figure in FIGURES
-        if len((curve := _make_curve(results, axis, figure, most_tasks)).sizes) > 1
+        if len((curve := _make_curve(results, axis, figure, most_tasks, base)).sizes)
+        > 1
     ]
 
 
-def _make_curve(results: Results, axis: str, figure: str, most_tasks: int) -> Curve:
+def _make_curve(
+    results: Results, axis: str, figure: str, most_tasks: int, base: Case
+) -> Curve:
     sizes: list[int] = []
     spreads: list[Spread] = []
     for value in list_values(axis, most_tasks):
-        case = Case()._replace(**{axis: value})
+        case = base._replace(**{axis: value})
         if runs := results.get(case.key, {}).get(figure):
             sizes.append(value)
             spreads.append(make_spread(runs))
@@ -66,6 +69,16 @@ def write_table(curves: Sequence[Curve]) -> str:
         for axis in AXES
         if any(curve.axis == axis for curve in curves)
     )
+
+
+BEGIN, END = "<!-- growth -->\n", "<!-- /growth -->\n"
+"""Lines of a page between which the tables are."""
+
+
+def replace_tables(page: str, tables: str) -> str:
+    """Return a page of the documentation with other tables."""
+    before, _, rest = page.partition(BEGIN)
+    return before + BEGIN + "\n" + tables + "\n" + END + rest.partition(END)[2]
 
 
 def _write_axis(curves: Sequence[Curve]) -> Iterator[str]:
