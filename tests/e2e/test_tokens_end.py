@@ -182,6 +182,25 @@ async def test_every_door_is_left_when_the_token_is_revoked(url: str) -> None:
         assert (await owner.get("/api/v1/tokens")).json() == {"tokens": []}
 
 
+async def test_a_call_of_a_tool_ends_when_its_token_is_revoked(url: str) -> None:
+    """As a call without a valid token is answered, with the reason."""
+    async with serving(url) as server, asking(server) as owner:
+        await mine(server, "started")
+        made = (await owner.post("/api/v1/tokens", json={"ttl": 600})).json()
+        headers = {"Authorization": f"Bearer {made['token']}"}
+        async with httpx2.AsyncClient(headers=headers, timeout=60) as http:
+            wire = Wire(http, f"{server.url}mcp")
+            given = {"task_id": MINE, "timeout_s": 45}
+            call = asyncio.create_task(
+                wire("tools/call", name="wait_for_task", arguments=given)
+            )
+            hub = server.app.state.shared.hub
+            await wait_until_async(lambda: hub.count_subscribers() > 0)
+            await owner.delete(f"/api/v1/tokens/{made['id']}")
+            answer = await asyncio.wait_for(call, 10)
+        assert "revoked" in answer["error"]["message"], answer
+
+
 # -- minting -----------------------------------------------------------------------
 
 
