@@ -67,9 +67,9 @@ class Place:
         )
 
     @asynccontextmanager
-    async def serve(self) -> AsyncGenerator[Server]:
+    async def serve(self, **more: Any) -> AsyncGenerator[Server]:
         """Serve until the block ends."""
-        given: dict[str, Any] = {"catalog": self.path, "public_url": self.url}
+        given: dict[str, Any] = {"catalog": self.path, "public_url": self.url, **more}
         bound: socket = listen("127.0.0.1", self._port)
         async with serving("", store=self.store, bound=bound, **given) as server:
             yield server
@@ -142,6 +142,44 @@ async def test_a_restart_keeps_a_client_signed_in(
         again = await refresh(server, storage)
         assert again.json()["error"] == "invalid_grant"
     assert len(pages) == 1
+
+
+async def test_one_process_goes_on_with_what_another_began(
+    issuer: str, tmp_path: Path, module_valkey: PrivateValkey
+) -> None:
+    stores = [make_store(module_valkey.url, "{two-processes}") for _ in range(2)]
+    place, storage = Place(tmp_path, issuer, store=stores[0]), MemoryStorage()
+    async with (
+        place.serve(),
+        serving(
+            "",
+            store=stores[1],
+            catalog=place.path,
+            public_url=place.url,
+        ) as other,
+    ):
+        async with connecting(place, storage, "ann") as client:
+            await client.list_tools()
+        assert storage.tokens
+        bearer = {"Authorization": f"Bearer {storage.tokens.access_token}"}
+        async with httpx2.AsyncClient(trust_env=False, headers=bearer) as http:
+            answer = await http.get(f"{other.url}api/v1/page")
+        assert answer.json()["caller"]["name"] == "oauth:ann"
+        renewed = await refresh(other, storage)
+        assert renewed.status_code == 200, renewed.text
+
+
+async def test_a_client_signs_its_user_in_below_a_path(
+    issuer: str, tmp_path: Path
+) -> None:
+    place, storage = Place(tmp_path, issuer), MemoryStorage()
+    place.url += "/herald"
+    async with (
+        place.serve(root_path="/herald"),
+        connecting(place, storage, "ann") as client,
+    ):
+        names = {tool.name for tool in (await client.list_tools()).tools}
+    assert "wait_for_task" in names
 
 
 async def refresh(server: Server, storage: MemoryStorage) -> httpx2.Response:
