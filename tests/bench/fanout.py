@@ -146,7 +146,7 @@ def _delivered(number: int, told: list[LogEntry]) -> tuple[float, float]:
     sessions = [Session(hub, lambda: None) for _ in range(number)]
     for session in sessions:
         session.subscribe(SubscribeMessage("all", Filter(), TASK), 0.0)
-        read = session.read_requests.popleft()
+        read = session.read_requests.pop(0)
         read.sub.resume(hub.pos)
         session.on_page(read, [])
         session.on_snapshot_end(read, hub.pos)

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -37,6 +38,26 @@ async def test_it_greets_with_its_limits_and_how_it_is(url: str) -> None:
         [status] = await client.heard("status")
         assert status["stale"] is True, "no monitor has spoken yet"
         assert status["gaps"] == []
+
+
+async def test_an_open_connection_keeps_nothing_of_the_application(url: str) -> None:
+    def list_coroutines() -> list[str]:
+        found: list[str] = []
+        for task in asyncio.all_tasks():
+            work: Any = task.get_coro()
+            while work is not None:
+                found.append(getattr(work, "__qualname__", ""))
+                work = getattr(work, "cr_await", None)
+        return found
+
+    async with serving(url) as server, connected(server) as client:
+        await client.heard("hello")
+        names = list_coroutines()
+        assert "Connection.run" in names
+        routes = ("WebSocketRoute.", "WebSocketEndpoint.__call__")
+        assert not [name for name in names if name.startswith(routes)]
+        await client.say(type="ping")
+        await client.heard("pong")
 
 
 async def test_a_browser_sends_its_token_as_a_subprotocol(url: str) -> None:

@@ -66,7 +66,7 @@ class Client:
     async def pump(self) -> None:
         """Do what a server does for a connection, once."""
         while self.session.read_requests:
-            read = self.session.read_requests.popleft()
+            read = self.session.read_requests.pop(0)
             async for _ in self.house.library.fulfil(self.session, read):
                 pass
         for frame in [

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
-from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
+from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from herald_server.auth.identity import (
     TOKEN_PROTOCOL_PREFIX,
@@ -16,6 +17,8 @@ from herald_server.auth.identity import (
 )
 from herald_server.auth.quotas.close_codes import BAD_PROTOCOL, CONNECTION_LIMIT
 from herald_server.auth.quotas.cpu_budget import Account
+from herald_server.auth.quotas.cpu_metering import run_for_caller
+from herald_server.auth.request_context import get_request_context
 from herald_server.auth.sso.ambient import AMBIENT_TOKEN
 from herald_server.push.connection.connection import Connection, PushContext
 from herald_server.push.connection.registry import ConnectionRegistry
@@ -66,16 +69,24 @@ class WebSocketEndpoint(ConnectionRegistry):
         # The callers' frames keep them referenced while it runs.
         given.clear()
         wire.release_handshake()
+        serve = partial(self._serve, wire, token, sent)
+        caller = get_request_context()
+        if not wire.continue_with(partial(run_for_caller, caller, serve)):
+            await serve()
+
+    async def _serve(
+        self, wire: WebSocketTransport, token: str | None, sent: bool
+    ) -> None:
         pump = Connection(self._context, wire)
         with self.register(pump):
             await pump.run(token, sent, wire.admit)
 
 
 class WebSocketTransport:
-    """A `Line` over Starlette's WebSocket."""
+    """A `Line` over Starlette's WebSocket; over our server's own, without it."""
 
     def __init__(self, socket: WebSocket) -> None:
-        self._socket = socket
+        self._socket: WebSocket | DirectWebSocket = socket
         extensions: dict[str, Any] = socket.scope.get("extensions", {})
         self._extension: DirectWebSocket | None = extensions.get(EXTENSION)
         self.try_send: Callable[[bytes], bool] = (
@@ -86,6 +97,16 @@ class WebSocketTransport:
         """Release data that only the handshake needed."""
         if self._extension is not None:
             self._extension.release_handshake()
+
+    def continue_with(self, work: Callable[[], Awaitable[None]]) -> bool:
+        """Do `work` once the application has returned; return False if the server does
+        not go on then.
+        """
+        if self._extension is None:
+            return False
+        self._socket = self._extension
+        self._extension.continue_with(work)
+        return True
 
     def expect_token(self) -> None:
         """Accept only a message small enough for a token until one is given."""
@@ -119,11 +140,11 @@ class WebSocketTransport:
             self._extension.hold(size)
 
     async def close(self, code: int, reason: str) -> None:
-        if self._socket.application_state is not WebSocketState.CONNECTED:
-            return
+        message = {"type": "websocket.close", "code": code, "reason": reason}
+        # One of these errors if it is closed already.
         with suppress(WebSocketDisconnect, OSError, RuntimeError, TimeoutError):
             async with asyncio.timeout(CLOSE_TIMEOUT_S):
-                await self._socket.close(code, reason)
+                await self._socket.send(message)
 
     def abort(self, code: int, reason: str) -> None:
         if self._extension is not None:

@@ -90,7 +90,7 @@ class Desk:
         self.say(type="subscribe", id=id_, **wish)
         if not self.session.read_requests:
             return None
-        read = self.session.read_requests.popleft()
+        read = self.session.read_requests.pop(0)
         read.sub.resume(self.hub.pos)
         return read
 

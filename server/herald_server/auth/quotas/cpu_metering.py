@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Coroutine, Generator
+from collections.abc import Callable, Coroutine, Generator
 from contextvars import Context
 from typing import Any, TypeVar, cast
 
@@ -64,6 +64,17 @@ class MeteredCoroutine(Coroutine[Any, Any, T]):
     def __getattr__(self, name: str) -> Any:
         """Return an attribute of the coroutine, such as `cr_frame`."""
         return getattr(self._work, name)
+
+
+async def run_for_caller(
+    caller: RequestContext | None, work: Callable[[], Coroutine[Any, Any, None]]
+) -> None:
+    """Run `work` for `caller` until this asyncio task ends; None: for nobody."""
+    REQUEST_CONTEXT.set(caller)
+    if caller is None:
+        await work()
+    else:
+        await MeteredCoroutine(work(), caller)
 
 
 def charge_tasks(loop: asyncio.AbstractEventLoop) -> None:

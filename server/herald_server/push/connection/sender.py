@@ -244,7 +244,7 @@ class ConnectionSender:
     async def _read(self) -> None:
         session = self.session
         while session.read_requests and not self._close_if_asked():
-            read = session.read_requests.popleft()
+            read = session.read_requests.pop(0)
             if not session.is_current(read):
                 continue
             try:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Awaitable, Callable
+from typing import Any, Protocol
 
 from herald_server.auth.quotas.cpu_budget import Account
 
@@ -77,6 +78,18 @@ class DirectWebSocket(Abortable, Protocol):
 
     def release_handshake(self) -> None:
         """Release data that only the handshake needed."""
+        ...
+
+    def continue_with(self, work: Callable[[], Awaitable[None]]) -> None:
+        """Serve the connection by `work` alone once the application has returned."""
+        ...
+
+    async def receive(self) -> Any:
+        """Return the next ASGI message."""
+        ...
+
+    async def send(self, message: Any) -> None:
+        """Send an ASGI message."""
         ...
 
     def expect_token(self) -> None:

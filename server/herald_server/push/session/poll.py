@@ -196,7 +196,7 @@ class ChangePoll:
 
     async def _read_step(self, session: Session, told: PolledChanges) -> None:
         while session.read_requests and not session.closing:
-            read = session.read_requests.popleft()
+            read = session.read_requests.pop(0)
             if not session.is_current(read):
                 continue
             async for _ in self._snapshots.fulfil(session, read):

@@ -18,7 +18,6 @@ before reconnecting.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 
 from herald_core.model.changes import TASK, LogEntry
@@ -103,7 +102,8 @@ class Session:
         self._message_bucket = TokenBucket(MAX_BURST_MESSAGES, MAX_MESSAGES_PER_S)
         self._sent_cursor: Cursor | None = None
         self._sent_at = 0.0
-        self.read_requests: deque[ReadRequest] = deque()
+        self.read_requests: list[ReadRequest] = []
+        """In order. An empty deque has 0.7 KB, and this is nearly always empty."""
         self.closing: tuple[int, str] | None = None
         self.changed_at: str | None = None
         """Time of the earliest change in the newest `data`."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from typing import Any, cast
 
 from uvicorn.protocols.websockets.websockets_sansio_impl import (
@@ -52,7 +53,11 @@ class DirectWebSocketProtocol(WebSocketsSansIOProtocol):
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self.queue = cast(Any, SingleConsumerQueue(self.loop))
+        self.writable = cast(Any, SmallEvent(self.loop))
+        self.writable.set()
         self._budget = ParseBudget()
+        self.app = self._run_app
+        self._work: Callable[[], Awaitable[None]] | None = None
 
     def connection_made(self, transport: Any) -> None:
         """Take over a connection with a handshake."""
@@ -173,6 +178,23 @@ class DirectWebSocketProtocol(WebSocketsSansIOProtocol):
         scope["extensions"][EXTENSION] = self
         await super().run_asgi()
 
+    async def _run_app(self, scope: Any, receive: Any, send: Any) -> None:
+        """Run the application, and then what it has left to `continue_with`."""
+        await self.config.loaded_app(scope, receive, send)
+        work, self._work = self._work, None
+        if work is not None:
+            # Nothing of the handshake is referenced meanwhile.
+            del scope, receive, send
+            self.scope = cast(Any, {})
+            await work()
+
+    def continue_with(self, work: Callable[[], Awaitable[None]]) -> None:
+        """Serve the connection by `work` alone once the application has returned.
+
+        The coroutines of its middlewares would be a third of a connection.
+        """
+        self._work = work
+
     def try_send(self, frame: bytes) -> bool:
         """Send a text if the client reads; return True if it was sent.
 
@@ -246,6 +268,43 @@ class SingleConsumerQueue:
     def empty(self) -> bool:
         """Return True if it has no items."""
         return not self._some
+
+
+class SmallEvent:
+    """An event; smaller than asyncio.Event.
+
+    An asyncio.Event takes 0.8 KB for those that wait, and nearly always none does.
+    """
+
+    __slots__ = ("_is_set", "_loop", "_waiters")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._is_set = False
+        self._waiters: tuple[asyncio.Future[None], ...] = ()
+
+    def is_set(self) -> bool:
+        """Return True if it is set."""
+        return self._is_set
+
+    def set(self) -> None:
+        """Set it, and wake all that wait."""
+        self._is_set = True
+        waiters, self._waiters = self._waiters, ()
+        for waiter in waiters:
+            if not waiter.done():
+                waiter.set_result(None)
+
+    def clear(self) -> None:
+        """Let `wait` wait from now on."""
+        self._is_set = False
+
+    async def wait(self) -> None:
+        """Return once it was set."""
+        if not self._is_set:
+            waiter = self._loop.create_future()
+            self._waiters = (*self._waiters, waiter)
+            await waiter
 
 
 def _is_utf8(data: bytes) -> bool:

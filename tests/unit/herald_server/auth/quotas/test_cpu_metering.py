@@ -9,8 +9,16 @@ import pytest
 
 from herald_server.auth.identity import Identity
 from herald_server.auth.quotas.cpu_budget import Account
-from herald_server.auth.quotas.cpu_metering import MeteredCoroutine, charge_tasks
-from herald_server.auth.request_context import RequestContext, enter_request
+from herald_server.auth.quotas.cpu_metering import (
+    MeteredCoroutine,
+    charge_tasks,
+    run_for_caller,
+)
+from herald_server.auth.request_context import (
+    RequestContext,
+    enter_request,
+    get_request_context,
+)
 
 pytestmark = pytest.mark.anyio
 
@@ -41,6 +49,21 @@ async def work() -> str:
             pass
         await asyncio.sleep(0)
     return "done"
+
+
+async def test_work_goes_on_for_a_caller_after_their_request() -> None:
+    bill, seen = Bill(), list[object]()
+
+    async def go_on() -> None:
+        seen.append(get_request_context())
+        await work()
+
+    caller = payer(bill)
+    await asyncio.create_task(run_for_caller(caller, go_on))
+    assert (seen, get_request_context()) == ([caller], None)
+    assert WORK_S <= bill.total < 2 * WORK_S
+    await asyncio.create_task(run_for_caller(None, go_on))
+    assert seen == [caller, None]
 
 
 async def test_each_step_is_charged() -> None:

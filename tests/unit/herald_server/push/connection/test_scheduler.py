@@ -7,7 +7,7 @@ import pytest
 
 from herald_server.push.connection.flush_rate import BUSY_SHARE, FlushRate
 from herald_server.push.connection.scheduler import MAX_FLUSHES, FlushScheduler
-from herald_server.wiring.web_server.websocket import SingleConsumerQueue
+from herald_server.wiring.web_server.websocket import SingleConsumerQueue, SmallEvent
 from tests.support.wait import wait_until_async
 
 pytestmark = pytest.mark.anyio
@@ -121,3 +121,21 @@ async def test_what_arrives_is_taken_in_order_by_who_waits() -> None:
     await asyncio.gather(given_up, return_exceptions=True)
     inbox.put_nowait(3)
     assert await inbox.get() == 3
+
+
+async def test_an_event_wakes_all_that_wait_for_it() -> None:
+    event = SmallEvent(asyncio.get_running_loop())
+    waits = [asyncio.create_task(event.wait()) for _ in range(3)]
+    await asyncio.sleep(0)
+    waits[0].cancel()
+    event.set()
+    await asyncio.gather(*waits[1:])
+    assert event.is_set()
+    await event.wait()
+    event.clear()
+    last = asyncio.create_task(event.wait())
+    await asyncio.sleep(0)
+    assert not event.is_set()
+    assert not last.done()
+    event.set()
+    await last

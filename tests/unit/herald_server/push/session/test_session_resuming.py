@@ -214,7 +214,7 @@ def test_what_cannot_be_resumed_is_reset(reason: str) -> None:
     read = desk.subscribe(since=str(at(8)))
     assert read is not None
     desk.session.restart(read, reason)
-    again = desk.session.read_requests.popleft()
+    again = desk.session.read_requests.pop(0)
     again.sub.resume(desk.hub.pos)
     assert again.since is None
     assert not desk.session.is_current(read)
@@ -240,7 +240,7 @@ def test_lost_history_resets_every_subscription_by_itself() -> None:
     desk.hub.reset(Cursor(at(0).epoch + 1, 4), "epoch")
     assert desk.woken > woken
     assert desk.data() == []
-    read = desk.session.read_requests.popleft()
+    read = desk.session.read_requests.pop(0)
     read.sub.resume(desk.hub.pos)
     desk.session.on_page(read, [row(1, "b")])
     desk.session.on_snapshot_end(read, desk.hub.pos)
@@ -265,7 +265,7 @@ def test_a_reset_in_the_middle_of_a_snapshot_begins_it_anew() -> None:
     woken = desk.woken
     assert desk.data() == []
     assert desk.woken > woken, "somebody has to do the read"
-    again = desk.session.read_requests.popleft()
+    again = desk.session.read_requests.pop(0)
     again.sub.resume(desk.hub.pos)
     assert desk.session.is_current(again)
     assert not desk.session.read_requests
@@ -346,7 +346,7 @@ def resumed_ids(desk: Desk) -> ReadRequest:
     assert read is not None
     desk.session.on_replay(read, [])
     desk.data()
-    finals = desk.session.read_requests.popleft()
+    finals = desk.session.read_requests.pop(0)
     assert finals.finals
     assert desk.session.is_current(finals)
     return finals
