@@ -17,7 +17,7 @@ from statistics import median
 
 from herald_core.store.redis.store import RedisStore
 from herald_monitor.ingest.batch_pacer import BUSY_EVENTS_PER_S
-from tests.bench import latency
+from tests.bench import hops, latency
 from tests.bench.agents_rows import measure_mcp
 from tests.bench.floors import blobs
 from tests.bench.ingest_rows import measure_held, measure_ingest, measure_rabbit
@@ -104,6 +104,11 @@ def measure_latency(table: Table, quick: bool) -> None:
         ratio = f"event to frame, {rate:.0f}/s: p50 of pub/sub"
         value = told.p50 / floor.p50
         table.row(f"event → frame, {rate:.0f}/s", _quantiles(told), ratio, value)
+        tail = f"{told.p99 / floor.p99:8.2f} times, {told.p50 / floor.p50:.2f} at p50"
+        table.row("  its p99, of that of pub/sub", tail)
+    if not quick:
+        for step, took in hops.trace(100.0, 1_000).items():
+            table.row(f"  {step}", _quantiles(took))
 
 
 def _quantiles(told: latency.Latency) -> str:
