@@ -10,8 +10,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections import Counter
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 import msgspec
@@ -25,13 +24,19 @@ from herald_core.model.gaps import Gap
 from herald_core.model.hidden_fields import hide_fields, hide_in_change
 from herald_core.model.monitors import MonitorView
 from herald_core.model.queries.needles import Needle
-from herald_core.model.tasks.views import UNKNOWN, AttemptView, TaskView, from_rfc3339
+from herald_core.model.tasks.views import UNKNOWN, AttemptView, TaskView
 from herald_core.store.ports import SCAN_STEP_TASKS, Store
 from herald_core.store.types import ScanStep, TaskPage
 from herald_server.auth import request_context
 from herald_server.auth.backend_lookup import BackendLookup, apply_outcome
 from herald_server.auth.identity import ScopedTokenRefused
 from herald_server.auth.page_token_seal import PageTokenCipher
+from herald_server.auth.scoped_counts import (
+    MAX_EXACT_COUNT,
+    count_by_pages,
+    count_states,
+    list_newest_groups,
+)
 
 log = logging.getLogger(__name__)
 
@@ -46,12 +51,6 @@ PASS_THROUGH = frozenset(
     ]
 )
 """Methods that reveal nothing of tasks. Writes are authorised before."""
-
-MAX_EXACT_COUNT = 10_000
-"""Tasks that are counted exactly for a task-scoped token. Beyond it, all of its tasks
-are counted: the index of a filter would reveal the number of hidden tasks."""
-
-PAGE_SIZE = 500
 
 
 class ScopedStore:
@@ -209,44 +208,17 @@ class ScopedStore:
             )
         if after is not None or before is not None:
             raise ScopedTokenRefused("a count of a range of time")
-        counted = await self._count_by_pages(filter_)
+        counted = await count_by_pages(self, filter_)
         if counted <= min(limit, MAX_EXACT_COUNT):
             return counted
         return max(counted, await self.unscoped.count_tasks(only, limit))
-
-    async def _count_by_pages(self, filter_: Filter) -> int:
-        counted = 0
-        async for tasks in self._iter_pages(filter_):
-            counted += len(tasks)
-            if counted > MAX_EXACT_COUNT:
-                break
-        return counted
-
-    async def _iter_pages(self, filter_: Filter) -> AsyncIterator[Sequence[TaskView]]:
-        """Yield the visible tasks that match, newest first, a page at a time."""
-        page = None
-        while True:
-            found = await self.list_tasks(filter_, limit=PAGE_SIZE, page=page)
-            yield found.tasks
-            page = found.next
-            if page is None:
-                return
 
     async def list_groups(self, limit: int) -> list[tuple[str, float]]:
         """Return the groups of visible tasks; for a task-scoped token
         of the newest `MAX_EXACT_COUNT`."""
         if request_context.get_task_filter() is None:
             return await self.unscoped.list_groups(limit)
-        newest: dict[str, float] = {}
-        counted = 0
-        async for tasks in self._iter_pages(Filter()):
-            counted += len(tasks)
-            for task in tasks:
-                if task.group_id and task.updated_at:
-                    newest.setdefault(task.group_id, from_rfc3339(task.updated_at))
-            if counted >= MAX_EXACT_COUNT or len(newest) >= limit:
-                break
-        return list(newest.items())[:limit]
+        return await list_newest_groups(self, limit)
 
     async def count_group_by_state(self, group_id: str) -> dict[str, int]:
         """Return how many visible tasks of a group are in each state.
@@ -255,7 +227,7 @@ class ScopedStore:
         """
         if request_context.get_task_filter() is None:
             return await self.unscoped.count_group_by_state(group_id)
-        return await self._count_states(Filter(group=(group_id,)))
+        return await count_states(self, Filter(group=(group_id,)))
 
     async def find_registered(self, ids: Sequence[str]) -> set[str]:
         """Return the visible tasks of `ids` that Herald registered with their group."""
@@ -269,15 +241,7 @@ class ScopedStore:
         """
         if request_context.get_task_filter() is None:
             return await self.unscoped.count_by_state()
-        return await self._count_states(Filter())
-
-    async def _count_states(self, filter_: Filter) -> dict[str, int]:
-        counts: Counter[str] = Counter()
-        async for tasks in self._iter_pages(filter_):
-            counts.update(task.state for task in tasks)
-            if counts.total() >= MAX_EXACT_COUNT:
-                break
-        return dict(counts)
+        return await count_states(self, Filter())
 
     async def list_gaps(self) -> list[Gap]:
         """Return the gaps; without their reasons for a task-scoped token."""

@@ -24,7 +24,7 @@ from herald_core.model.tasks.views import (
 )
 from herald_core.store.ports import TaskReader
 from herald_server.auth import request_context
-from herald_server.auth.scoped_store import MAX_EXACT_COUNT
+from herald_server.auth.scoped_counts import MAX_EXACT_COUNT
 from herald_server.insight.groups.completeness import is_group_over
 from herald_server.insight.groups.members import (
     MAX_MEMBERS,
