@@ -90,7 +90,7 @@ async def test_from_the_bytes_of_the_broker_to_redis(
     valkey: PrivateValkey, project_app: AppFactory
 ) -> None:
     app, trace = project_app(valkey.url), CallTrace()
-    path = EventPath(functions=125, in_files=48)
+    path = EventPath(functions=120, in_files=46)
     with trace.installed(threads=True):
         async with (
             Redis.from_url(valkey.url) as raw,
@@ -183,7 +183,7 @@ def store_apart(url: str) -> None:
 async def test_the_answer_of_get_task_status(
     valkey: PrivateValkey, project_app: AppFactory
 ) -> None:
-    trace, path = CallTrace(), EventPath(functions=170, in_files=66)
+    trace, path = CallTrace(), EventPath(functions=166, in_files=65)
     app = project_app(valkey.url, valkey.url)
     async with serving(valkey.url, celery=app) as server:
         await watched(server)
