@@ -119,11 +119,12 @@ async def take(case: Case, tasks: int) -> Row:
             await connected(store)
             while len(await store.list_monitors()) < case.monitors:
                 await asyncio.sleep(0.05)
-            for cycle in range(CYCLES):
-                row = await _take_cycle(store, own, tasks, cycle)
+            rows = [
+                await _take_cycle(store, own, tasks, cycle) for cycle in range(CYCLES)
+            ]
         finally:
             await store.close()
-    return row
+    return rows[-1]
 
 
 async def _take_cycle(store: Store, own: Place, tasks: int, cycle: int) -> Row:
