@@ -113,7 +113,9 @@ def _list_answers(responses: dict[str, Any]) -> Iterator[str]:
         own = {m: one["schema"] for m, one in media.items() if ref not in str(one)}
         if own:
             kinds = dict.fromkeys(
-                describe_type(schema) if "json" in name and "nd" not in name else name
+                describe_type(schema)
+                if "json" in name and "ndjson" not in name
+                else name
                 for name, schema in own.items()
             )
             yield f"{status} {' or '.join(kinds)}"
