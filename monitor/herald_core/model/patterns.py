@@ -48,9 +48,9 @@ class PatternSet:
 
     def is_match(self, value: str) -> bool:
         """Return the same without caching it, for callers that ask once a value."""
-        if value in self._exact:
-            return True
-        return self._regex is not None and self._regex.fullmatch(value) is not None
+        return value in self._exact or (
+            self._regex is not None and self._regex.fullmatch(value) is not None
+        )
 
 
 @lru_cache(maxsize=1024)

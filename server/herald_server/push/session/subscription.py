@@ -319,8 +319,7 @@ class Subscription:
                 gone.append(change.id)
             else:
                 put.append(image)
-        if self._snapshot_positions:
-            self._snapshot_positions = {}
+        self._snapshot_positions = {}
         return [DataFrame(self.request.id, put, gone)] if put or gone else []
 
     def _pack_pending(self) -> list[DataFrame]:

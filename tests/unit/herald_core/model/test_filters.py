@@ -214,6 +214,7 @@ def test_a_set_of_patterns_is_any_of_them(patterns: list[str], value: str) -> No
     whole = PatternSet(patterns)
     expected = any(compile_glob(pattern)(value) for pattern in patterns)
     assert [whole.matches(value) for _ in range(2)] == [expected, expected]
+    assert whole.is_match(value) is expected
     assert not whole.matches(None)
 
 
