@@ -28,10 +28,9 @@ from herald_monitor.ingest.writers.autoscaler import AutoscalingWriter, WriterPo
 
 log = logging.getLogger(__name__)
 
-MAX_BATCH_EVENTS = 8_000
+MAX_BATCH_EVENTS = 4_000
 """Maximum events that are stored together. Under load a task's events arrive together
-and make one record and one change, so larger batches cost less for each event: half
-as many tasks lie across the end of one, and each of those is stored twice."""
+and make one record and one change, so larger batches cost less for each event."""
 
 MAX_IN_FLIGHT = 2
 """Batches that are stored at a time while full ones wait: the next is read meanwhile.
