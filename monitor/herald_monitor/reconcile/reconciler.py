@@ -24,11 +24,8 @@ log = logging.getLogger(__name__)
 __all__ = ["Reconciler", "ReconcilerStats"]
 
 LEASE_NAME = "reconcile"
-POLL_INTERVAL_S = 2.0
+POLL_INTERVAL_S = 1.0
 """Seconds between two glances at what might be a reason to look around."""
-
-FIRST_POLL_S = 0.1
-"""Seconds until the lease is looked at again, and at least between two glances."""
 
 SCAN_DELAYS_S = (0.0, 2.0, 10.0)
 """Delay in seconds of the scan after a gap: workers send buffered events late."""
@@ -98,9 +95,7 @@ class Reconciler:
     async def _run_as_leader(self) -> None:
         fresh = True
         while True:
-            await self._pause(
-                FIRST_POLL_S if fresh else self._compute_pause(time.time())
-            )
+            await self._pause(0.1 if fresh else POLL_INTERVAL_S)
             if not self._lease.is_held:
                 fresh = True
                 await self._repair.stop()
@@ -114,13 +109,6 @@ class Reconciler:
                 self._log_problem(str(error))
             except Exception:  # whatever is wrong with one look, the next may do
                 log.exception("The reconciler stumbled; it goes on")
-
-    def _compute_pause(self, now: float) -> float:
-        """Return the seconds until a scan is due, or another glance."""
-        due = max(
-            min(self._next_at, *self._plan, now + POLL_INTERVAL_S), self._rested_at
-        )
-        return min(max(due - now, FIRST_POLL_S), POLL_INTERVAL_S)
 
     async def _pause(self, seconds: float) -> None:
         try:
