@@ -14,6 +14,7 @@ from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
+from urllib.error import HTTPError
 
 import pytest
 import redis
@@ -208,6 +209,8 @@ def warm(herald: HeraldProcess) -> None:
     for path in (*paths, *(f"tasks/{id_}/result" for id_ in RESULTS)) * 2:
         herald.get(f"api/v1/{path}")
     get(f"{herald.url}asyncapi.json")
+    with suppress(HTTPError):
+        herald.get("mcp")  # FastMCP is imported with the first request
 
 
 def token_of_theirs(herald: HeraldProcess) -> str:
