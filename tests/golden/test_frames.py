@@ -46,10 +46,8 @@ async def recorded(
     client.flushall()
     client.hset(f"{PREFIX}:meta", "epoch", str(EPOCH))
     client.close()
+    await _hold_back_alerts(valkey)
     store = make_store(valkey.url, PREFIX)
-    await store.open()
-    # The recording is old: after some seconds its alerts would be in the log as well.
-    assert await store.acquire_lease(ALERTS_LEASE, "another server", 3_600)
     async with serving(valkey.url, store=store, patience=patience) as server:
         await store_stream(store)
         end = str(await store.read_end())
@@ -57,6 +55,14 @@ async def recorded(
             lambda: log_position(server.app) == end, message="the log was read"
         )
         yield server
+
+
+async def _hold_back_alerts(valkey: PrivateValkey) -> None:
+    """Take the lease of alerts: the recording is old, and has some after seconds."""
+    store = make_store(valkey.url, PREFIX)
+    await store.open()
+    assert await store.acquire_lease(ALERTS_LEASE, "another server", 3_600)
+    await store.close()
 
 
 async def tell(server: Server, kind: str, task_id: str) -> None:
