@@ -27,7 +27,13 @@ from herald_server.alerts.keeper import LEASE_NAME as ALERTS_LEASE
 from tests.support.call_trace import Calls, CallTrace, describe, files
 from tests.support.celery.worker import AppFactory
 from tests.support.clients.websocket import connected
-from tests.support.herald.server import Server, make_store, serving, watched
+from tests.support.herald.server import (
+    Server,
+    make_store,
+    serving,
+    take_lease,
+    watched,
+)
 from tests.support.herald.uvicorn_server import TOKEN
 from tests.support.servers.redis import PrivateValkey
 from tests.support.wait import wait_until_async
@@ -134,9 +140,8 @@ async def monitoring(app: Celery, url: str) -> AsyncGenerator[RedisKeys]:
 async def test_from_the_change_log_to_a_frame(valkey: PrivateValkey) -> None:
     trace, path = CallTrace(), EventPath(functions=55, in_files=22)
     url, store = valkey.url, make_store(valkey.url, PREFIX)
-    await store.open()
     # Alerts, which follow the log as well, are another server's.
-    await store.acquire_lease(ALERTS_LEASE, "another server", 600.0)
+    await take_lease(url, PREFIX, ALERTS_LEASE)
     async with (
         serving(url, store=store) as server,
         connected(server) as client,

@@ -19,7 +19,7 @@ from tests.support.golden.clients import (
     websocket,
 )
 from tests.support.golden.stream import EPOCH, SENT, store_stream
-from tests.support.herald.server import Server, make_store, serving
+from tests.support.herald.server import Server, make_store, serving, take_lease
 from tests.support.servers.redis import PrivateValkey
 from tests.support.wait import wait_until_async
 
@@ -46,7 +46,8 @@ async def recorded(
     client.flushall()
     client.hset(f"{PREFIX}:meta", "epoch", str(EPOCH))
     client.close()
-    await _hold_back_alerts(valkey)
+    # The recording is old: after some seconds its alerts would be in the log as well.
+    await take_lease(valkey.url, PREFIX, ALERTS_LEASE)
     store = make_store(valkey.url, PREFIX)
     async with serving(valkey.url, store=store, patience=patience) as server:
         await store_stream(store)
@@ -55,14 +56,6 @@ async def recorded(
             lambda: log_position(server.app) == end, message="the log was read"
         )
         yield server
-
-
-async def _hold_back_alerts(valkey: PrivateValkey) -> None:
-    """Take the lease of alerts: the recording is old, and has some after seconds."""
-    store = make_store(valkey.url, PREFIX)
-    await store.open()
-    assert await store.acquire_lease(ALERTS_LEASE, "another server", 3_600)
-    await store.close()
 
 
 async def tell(server: Server, kind: str, task_id: str) -> None:
