@@ -13,6 +13,7 @@ from pathlib import Path
 
 from tests.bench.ingest import broker, cpu_of
 from tests.bench.rest import read_cpu, read_pss_mb, read_store_url, running_herald
+from tests.support.clients.mcp_json import INITIALIZE
 from tests.support.environment import ROOT
 from tests.support.herald.process import HeraldProcess
 
@@ -24,17 +25,6 @@ class Start:
     clock: float
     cpu: float
 
-
-INITIALIZE = {
-    "jsonrpc": "2.0",
-    "id": 1,
-    "method": "initialize",
-    "params": {
-        "protocolVersion": "2025-06-18",
-        "capabilities": {},
-        "clientInfo": {"name": "bench", "version": "1"},
-    },
-}
 
 COMMANDS = {
     "python": ("-c", "pass"),

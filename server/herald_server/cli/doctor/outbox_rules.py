@@ -75,7 +75,7 @@ def _check_users(facts: InstallationFacts) -> Iterator[Finding]:
     if without:
         mixed = len(without) < len(facts.workers)
         message = "Of what they say while no monitor listens, only results are found."
-        who = _list_hosts(without) if mixed else "All workers"
+        who = list_hosts(without) if mixed else "All workers"
         verb = "runs" if mixed and len(without) == 1 else "run"
         yield Finding(
             WARNING if mixed else NOTE,
@@ -88,7 +88,7 @@ def _check_users(facts: InstallationFacts) -> Iterator[Finding]:
         yield Finding(
             NOTE,
             "producers_without_outbox",
-            f"Processes on {_list_hosts(facts.producers)} announce the tasks that they "
+            f"Processes on {list_hosts(facts.producers)} announce the tasks that they "
             "send by the broker: while no monitor listens, nothing is known of a task "
             "until a worker receives it.",
             INSTALL,
@@ -106,6 +106,7 @@ def _list_names(streams: Sequence[StreamFacts]) -> str:
     return ", ".join(one.name for one in streams[:MAX_NAMES])
 
 
-def _list_hosts(hosts: Sequence[str]) -> str:
+def list_hosts(hosts: Sequence[str]) -> str:
+    """Return the first of `hosts`, and how many more there are."""
     more = f" and {len(hosts) - MAX_NAMES} more" if len(hosts) > MAX_NAMES else ""
     return ", ".join(hosts[:MAX_NAMES]) + more

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from herald_server.cli.doctor.outbox_rules import ADD_OPTION
+from herald_server.cli.doctor.outbox_rules import ADD_OPTION, MAX_NAMES, list_hosts
 from herald_server.cli.doctor.report import (
     NOTE,
     WARNING,
@@ -29,8 +29,6 @@ TASK_EVENTS_SETTING = "worker_send_task_events"
 
 TURN_EVENTS_ON = f"app.conf.{TASK_EVENTS_SETTING} = True, or start them with -E"
 UPGRADE = 'pip install -U "celery>=5.7"'
-
-MAX_NAMES = 5
 
 
 @dataclass(frozen=True)
@@ -121,9 +119,7 @@ def _check_presence(facts: InstallationFacts) -> Iterator[Finding]:
 def _apply(rule: WorkerRule, workers: Sequence[WorkerFacts]) -> Iterator[Finding]:
     hosts = tuple(one.hostname for one in workers if rule.applies(one))
     if hosts:
-        more = len(hosts) - MAX_NAMES
-        named = ", ".join(hosts[:MAX_NAMES]) + (f" and {more} more" if more > 0 else "")
-        message = f"{named} {rule.message}"
+        message = f"{list_hosts(hosts)} {rule.message}"
         yield Finding(rule.level, rule.code, message, rule.fix, hosts)
 
 
