@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import json
-import threading
 from collections.abc import Callable, Generator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 
+from tests.support.servers.http_stand_in import HttpStandIn, QuietHandler
 
-class AlertReceiver:
+
+class AlertReceiver(HttpStandIn):
     """What was received, in order; `on_message` runs before the answer."""
 
     def __init__(self) -> None:
@@ -19,18 +20,12 @@ class AlertReceiver:
         self.heartbeats = 0
         self.on_message: Callable[[dict[str, Any]], object] = lambda _: None
         self.status = 200
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._make_handler())
-        self._thread = threading.Thread(target=self._server.serve_forever)
-
-    @property
-    def port(self) -> int:
-        """The port it listens on."""
-        return int(self._server.server_address[1])
+        super().__init__(self._make_handler())
 
     def _make_handler(self) -> type[BaseHTTPRequestHandler]:
         receiver = self
 
-        class Handler(BaseHTTPRequestHandler):
+        class Handler(QuietHandler):
             def do_POST(self) -> None:
                 size = int(self.headers["content-length"])
                 receiver.receive(json.loads(self.rfile.read(size)), self)
@@ -39,9 +34,6 @@ class AlertReceiver:
                 receiver.heartbeats += 1
                 self.send_response(200)
                 self.end_headers()
-
-            def log_message(self, format: str, *args: Any) -> None:
-                pass
 
         return Handler
 
@@ -55,15 +47,6 @@ class AlertReceiver:
         with contextlib.suppress(OSError):
             request.send_response(self.status)
             request.end_headers()
-
-    def __enter__(self) -> AlertReceiver:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
 
 
 @contextlib.contextmanager

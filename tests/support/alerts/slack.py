@@ -8,17 +8,18 @@ from __future__ import annotations
 
 import json
 import ssl
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
 import trustme
 
+from tests.support.servers.http_stand_in import HttpStandIn, QuietHandler
+
 SLACK_HOST = "hooks.slack.com"
 
 
-class SlackProxy:
+class SlackProxy(HttpStandIn):
     """Takes what is sent to Slack: `messages` are paths and bodies, in order."""
 
     def __init__(self, place: Path) -> None:
@@ -28,15 +29,13 @@ class SlackProxy:
         authority.issue_cert(SLACK_HOST).configure_cert(self._context)
         self._bundle = place / "authority.pem"
         authority.cert_pem.write_to_path(str(self._bundle))
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._make_handler())
-        self._thread = threading.Thread(target=self._server.serve_forever)
+        super().__init__(self._make_handler())
 
     @property
     def env(self) -> dict[str, str]:
         """The variables that lead a process here."""
-        port = self._server.server_address[1]
         return {
-            "HTTPS_PROXY": f"http://127.0.0.1:{port}",
+            "HTTPS_PROXY": f"http://127.0.0.1:{self.port}",
             "NO_PROXY": "127.0.0.1,localhost",
             "REQUESTS_CA_BUNDLE": str(self._bundle),
         }
@@ -44,7 +43,7 @@ class SlackProxy:
     def _make_handler(self) -> type[BaseHTTPRequestHandler]:
         proxy = self
 
-        class Handler(BaseHTTPRequestHandler):
+        class Handler(QuietHandler):
             def do_CONNECT(self) -> None:
                 if self.path != f"{SLACK_HOST}:443":
                     self.send_error(403)
@@ -56,9 +55,6 @@ class SlackProxy:
                     Tunnelled(inner, self.client_address, self.server)
                 self.close_connection = True
 
-            def log_message(self, format: str, *args: Any) -> None:
-                pass
-
         class Tunnelled(Handler):
             def do_POST(self) -> None:
                 size = int(self.headers["content-length"])
@@ -69,12 +65,3 @@ class SlackProxy:
                 self.wfile.write(b"ok")
 
         return Handler
-
-    def __enter__(self) -> SlackProxy:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()

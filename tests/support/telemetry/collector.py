@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import gzip
-import threading
 from collections.abc import Generator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
@@ -16,8 +15,10 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
     ExportTraceServiceRequest,
 )
 
+from tests.support.servers.http_stand_in import HttpStandIn, QuietHandler
 
-class Collector:
+
+class Collector(HttpStandIn):
     """The spans and metrics that arrived, in order."""
 
     def __init__(self) -> None:
@@ -25,27 +26,23 @@ class Collector:
         self.metrics: list[Any] = []
         self.refusals = 0
         """How many requests are still answered with 400."""
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._make_handler())
-        self._thread = threading.Thread(target=self._server.serve_forever)
+        super().__init__(self._make_handler())
 
     @property
     def endpoint(self) -> str:
         """Its base URL."""
-        return f"http://127.0.0.1:{self._server.server_address[1]}"
+        return f"http://127.0.0.1:{self.port}"
 
     def _make_handler(self) -> type[BaseHTTPRequestHandler]:
         collector = self
 
-        class Handler(BaseHTTPRequestHandler):
+        class Handler(QuietHandler):
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["content-length"]))
                 if self.headers.get("content-encoding") == "gzip":
                     body = gzip.decompress(body)
                 self.send_response(collector.receive(self.path, body))
                 self.end_headers()
-
-            def log_message(self, format: str, *args: Any) -> None:
-                pass
 
         return Handler
 
@@ -64,15 +61,6 @@ class Collector:
                 for scope in one.scope_metrics:
                     self.metrics += scope.metrics
         return 200
-
-    def __enter__(self) -> Collector:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
 
 
 @contextlib.contextmanager
