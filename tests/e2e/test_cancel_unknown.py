@@ -9,8 +9,10 @@ from fastmcp import Client
 
 from herald_core.store.memory.store import MemoryStore
 from tests.support.celery.worker import AppFactory, Worker
+from tests.support.clients.http import asking
 from tests.support.herald.mcp_environment import call
 from tests.support.herald.monitored_server import control_of, in_state, online, watched
+from tests.support.herald.server import serving
 from tests.support.servers.redis import PrivateValkey
 from tests.support.wait import wait_until_async
 
@@ -52,6 +54,22 @@ async def test_nothing_is_sent_for_an_id_that_nobody_knows(
     assert (state, notes) == ("UNKNOWN", {})
     assert keys(module_valkey) == before
     assert [ids for ids in revoked.values() if ids] == []
+
+
+async def test_a_server_that_ends_leaves_no_connection_to_the_result_backend(
+    module_valkey: PrivateValkey, valkey: PrivateValkey, project_app: AppFactory
+) -> None:
+    app = project_app(module_valkey.url, valkey.url)
+    with valkey.client() as client:
+        lines = cast(Any, client).client_list
+        async with serving(module_valkey.url, celery=app) as server:
+            async with asking(server) as ask:
+                answer = await ask.post("/api/v1/tasks/never-was/cancel")
+            assert answer.json()["outcome"] == "unknown"
+            assert len(lines()) > 1
+        await wait_until_async(
+            lambda: len(lines()) == 1, message="only the test is connected"
+        )
 
 
 async def test_what_waits_in_a_queue_unheard_is_cancelled(

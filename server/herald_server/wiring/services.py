@@ -226,14 +226,17 @@ async def _run_control(
     with anyio.move_on_after(FIRST_STATUS_TIMEOUT_S):
         await control.registered.ask_new_workers()
     assert shared.bulk is not None
-    async with run_in_background(
-        shared.bulk.runner.run(),
-        _replay_cancels(shared, control),
-        _keep_worker_orders(shared),
-        control.registered.run(),
-        publish_queue_names(shared.store, control.catalog, shared.node),
-    ):
-        yield
+    try:
+        async with run_in_background(
+            shared.bulk.runner.run(),
+            _replay_cancels(shared, control),
+            _keep_worker_orders(shared),
+            control.registered.run(),
+            publish_queue_names(shared.store, control.catalog, shared.node),
+        ):
+            yield
+    finally:
+        await control.locator.close()
 
 
 async def _replay_cancels(shared: ServerContext, control: Control) -> None:

@@ -101,6 +101,11 @@ class TaskLocator:
         seen = await self._find_waiting(left, hosts)
         return LocatedTasks(held, seen.queued | seen.unacked, stored, seen.is_complete)
 
+    async def close(self) -> None:
+        """Close all connections and threads."""
+        self._queues.close()
+        await self._backend.close()
+
     async def _find_stored(self, ids: Sequence[str]) -> dict[str, Event]:
         try:
             events = await self._backend.read_events(ids, BACKEND_TIMEOUT_S)
